@@ -1,0 +1,99 @@
+"""Everything that checks the project; plain ``nox`` runs what ``nox.options.sessions`` names."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["tests", "coverage", "mypy", "pyright", "lint", "docs"]
+nox.options.reuse_venv = "yes"
+# A Python that is not here is skipped, on a build server too; .ci/run says what was tested.
+nox.options.error_on_missing_interpreters = False
+# Never download a Python.
+nox.options.download_python = "never"
+
+CHECKED = ["src", "tests", "examples"]
+PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))
+
+
+def _pyenv_folders() -> list[str]:
+    """Where pyenv keeps the newest of each supported Python; its shims may refuse to start."""
+    versions = Path(os.environ.get("PYENV_ROOT", os.devnull), "versions")
+    installed = [sorted(versions.glob(f"{python}.*"), key=_release) for python in PYTHONS]
+    return [str(found[-1] / "bin") for found in installed if found]
+
+
+def _release(folder: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", folder.name)]
+
+
+os.environ["PATH"] = os.pathsep.join([*_pyenv_folders(), os.environ.get("PATH", os.defpath)])
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests, measure coverage; arguments go to pytest."""
+    session.install(".[demo,testing]", "--group", "tests")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    tested = session.cache_dir / "tested"
+    tested.mkdir(exist_ok=True)
+    (tested / str(session.python)).touch()
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Put the measurements of all tested Pythons together and judge them."""
+    if not list(Path().glob(".coverage.*")):
+        session.skip("no measurements: no tests ran")
+    session.install("coverage[toml]>=7.10")
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+@nox.session
+def mypy(session: nox.Session) -> None:
+    """Check the types of everything, as the oldest and the newest Python see them."""
+    session.install(".[demo,testing]", "--group", "typing")
+    for python in (PYTHONS[0], PYTHONS[-1]):
+        session.run("mypy", f"--python-version={python}", *_present(*CHECKED))
+
+
+@nox.session
+def pyright(session: nox.Session) -> None:
+    """Check the public types with a second type checker."""
+    session.install(".[demo,testing]", "--group", "typing")
+    session.run("pyright", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format and the direction of imports."""
+    session.install("-e", ".", "--group", "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install(".[demo,testing]", "--group", "docs")
+    build = ("sphinx", "-W", "--keep-going", "-n", "-E", "-b", "html", "docs", "docs/_build/html")
+    session.run("python", "-m", *build)
+
+
+@nox.session
+def flaky(session: nox.Session) -> None:
+    """Run the tests three times in random order, to find those that depend on luck."""
+    session.install(".[demo,testing]", "--group", "tests", "pytest-randomly")
+    for _ in range(3):
+        session.run("pytest", *session.posargs)
+
+
+def _present(*folders: str) -> list[str]:
+    return [folder for folder in folders if Path(folder).is_dir()]
