@@ -1,0 +1,198 @@
+"""An event loop whose clock stands still until a test moves it.
+
+- ``time()`` is a number that only :meth:`FakeClockLoop.advance`, ``drive`` and ``jump`` move.
+- The loop is idle when it would have to wait for a timer, a file or a thread. That is the
+  moment at which ``settle`` returns, so a test never guesses how often to yield.
+- Idle with nobody settling and nothing that could ever wake it is a deadlock, and an error
+  at once instead of a test that hangs. A thread begun since the loop was made, or an open
+  connection, may still wake it: then the loop really waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+import math
+import selectors
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+REAL_LIMIT = 20.0
+"""Real seconds that the loop waits for a thread or a file before it gives up."""
+
+_START = 1000.0
+_DRIVE_LIMIT = 1_000_000.0
+
+
+class DeadlockError(RuntimeError):
+    """The loop has nothing to run, and nothing is left that could give it something."""
+
+
+class _Selector(selectors.DefaultSelector):
+    """Tells the loop when it is about to wait."""
+
+    on_idle: Callable[[], bool]
+    may_wait: Callable[[], str | None]
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        events = super().select(0)
+        if events or timeout == 0 or self.on_idle():
+            return events
+        if refusal := self.may_wait():
+            raise DeadlockError(refusal)
+        return self._wait()
+
+    def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
+        events = super().select(REAL_LIMIT)
+        if not events:
+            raise DeadlockError(f"no thread and no file stirred for {REAL_LIMIT} real seconds")
+        return events
+
+
+class FakeClockLoop(asyncio.SelectorEventLoop):
+    """An event loop for tests: deadlines, delays and retention without waiting for them.
+
+    It needs no arguments, so it serves as a ``loop_factory``. Its helpers are awaited from
+    a coroutine that it runs:
+
+    >>> async def main() -> float:
+    ...     loop = asyncio.get_running_loop()
+    ...     sleeper = asyncio.create_task(asyncio.sleep(300, "slept"))
+    ...     await loop.advance(299)
+    ...     assert not sleeper.done()
+    ...     await loop.advance(1)
+    ...     return sleeper.result()
+    >>> run_with_fake_clock(main())
+    'slept'
+
+    Attributes:
+        errors: what the loop's exception handler was given: errors that nobody caught.
+    """
+
+    def __init__(self) -> None:
+        self._now = _START
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timer_numbers = itertools.count()
+        self._settlers: list[asyncio.Future[None]] = []
+        self._threads_before = set(threading.enumerate())
+        self.errors: list[dict[str, Any]] = []
+        selector = _Selector()
+        selector.on_idle = self._wake_settlers
+        selector.may_wait = self._why_no_waiting
+        super().__init__(selector)
+        self._files = selector.get_map()
+        self._own_files = len(self._files)
+        self.set_exception_handler(lambda _, context: self.errors.append(context))
+
+    def time(self) -> float:
+        """The fake time, in seconds."""
+        return self._now
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        handle = super().call_at(when, callback, *args, context=context)
+        heapq.heappush(self._timers, (when, next(self._timer_numbers), handle))
+        return handle
+
+    async def settle(self) -> None:
+        """Return once nothing is ready to run; time stands still.
+
+        It does not wait for threads: await what the thread hands over first.
+        """
+        settled = self.create_future()
+        self._settlers.append(settled)
+        await settled
+
+    async def advance(self, seconds: float) -> None:
+        """Move time on by *seconds*, from timer to timer, settling at each."""
+        target = self._now + seconds
+        await self.settle()
+        while (when := self._next_timer()) <= target:
+            self._now = math.nextafter(when, math.inf)
+            await self.settle()
+        self._now = max(self._now, target)
+        await self.settle()
+
+    async def drive(self, awaitable: Awaitable[T]) -> T:
+        """Move time on as far as *awaitable* needs to end, and return its value.
+
+        Not while a thread works that it depends on: time would run away.
+        """
+        task = asyncio.ensure_future(awaitable)
+        target = self._now + _DRIVE_LIMIT
+        await self.settle()
+        while not task.done() and (when := self._next_timer()) <= target:
+            self._now = math.nextafter(when, math.inf)
+            await self.settle()
+        return await task
+
+    def jump(self, seconds: float) -> None:
+        """Move time on without running anything, as code that blocks the loop does."""
+        self._now += seconds
+
+    def _next_timer(self) -> float:
+        """When the next timer is due; ``inf`` when there is none."""
+        while self._timers and (self._timers[0][2].cancelled() or self._timers[0][0] < self._now):
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else math.inf
+
+    def _wake_settlers(self) -> bool:
+        settlers, self._settlers = self._settlers, []
+        waiting = [settler for settler in settlers if not settler.done()]
+        for settler in waiting:
+            settler.set_result(None)
+        return bool(waiting)
+
+    def _why_no_waiting(self) -> str | None:
+        """Why waiting would be for ever; None when something may come."""
+        threads = set(threading.enumerate()) - self._threads_before
+        if threads or len(self._files) > self._own_files:
+            return None
+        places = "; ".join(sorted(map(_place, asyncio.all_tasks(self))))
+        return f"nothing is ready and time stands still: advance() it? Waiting at {places}"
+
+
+def _place(task: asyncio.Task[Any]) -> str:
+    frame = next(iter(task.get_stack(limit=1)), None)
+    where = f"{frame.f_code.co_name}, line {frame.f_lineno}" if frame else "its start"
+    return f"{where} ({task.get_name()})"
+
+
+def run_with_fake_clock(main: Coroutine[Any, Any, T]) -> T:
+    """Run *main* in a :class:`FakeClockLoop` of its own, as :func:`asyncio.run` would.
+
+    Raises:
+        DeadlockError: *main* waits for what can never come.
+        AssertionError: a task or callback ended in an error that nobody caught.
+    """
+    loop = FakeClockLoop()
+    try:
+        value = loop.run_until_complete(main)
+    finally:
+        wind_down(loop)
+    if loop.errors:
+        raise AssertionError(f"errors that nobody caught: {loop.errors}")
+    return value
+
+
+def wind_down(loop: FakeClockLoop) -> None:
+    """Cancel what is left on *loop* and close it."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    with contextlib.suppress(DeadlockError):
+        loop.run_until_complete(_wind_down(tasks))
+    loop.close()
+
+
+async def _wind_down(tasks: set[asyncio.Task[Any]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
+    loop = asyncio.get_running_loop()
+    await loop.shutdown_asyncgens()
+    await loop.shutdown_default_executor()

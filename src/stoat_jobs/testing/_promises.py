@@ -1,0 +1,92 @@
+"""What the groups of promise tests have in common."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import pytest
+
+from stoat_jobs import JobBackend, JobHandlers, JobQueueSettings
+
+from ._bench import Bench
+from ._clock import run_with_fake_clock
+
+Test = TypeVar("Test", bound=Callable[..., Any])
+
+
+def needs(*capabilities: str) -> Callable[[Test], Test]:
+    """Excuse a backend from a test where one of these attributes of the class is False."""
+
+    def mark(test: Test) -> Test:
+        test.needs = capabilities  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+class Promises(ABC):
+    """Base of the promise tests: the factory, the capabilities, and how a test is run.
+
+    Its ``async`` tests become plain ones that run on a fake clock of their own, in a
+    subclass too; they need no plug-in and no mark.
+    """
+
+    concurrent = True
+    """It runs ``settings.concurrency`` jobs at a time; else one."""
+
+    submit_returns_early = True
+    """``submit`` returns once the job is accepted; else when it has ended."""
+
+    keeps_any_result = False
+    """A result need not have JSON."""
+
+    in_process = True
+    """Jobs run in the submitter's process: its context variables are seen, and what is
+    pending ends with the queue."""
+
+    waits_between_attempts = True
+    """A retry comes after its delay; else at once."""
+
+    @abstractmethod
+    async def make_queue(
+        self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+    ) -> JobBackend:
+        """The queue to test, not started; called inside the event loop it will run in."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, test in list(vars(cls).items()):
+            if name.startswith("test_"):
+                setattr(cls, name, _plain(test))
+
+    async def new_bench(self, observers: Iterable[Any] = (), **settings: Any) -> Bench:
+        """A bench whose queue is not started."""
+        bench = Bench()
+        bench.queue = await self.make_queue(
+            bench.handlers, JobQueueSettings(**settings), observers
+        )
+        return bench
+
+    @asynccontextmanager
+    async def bench(self, observers: Iterable[Any] = (), **settings: Any) -> AsyncIterator[Bench]:
+        """A bench whose queue runs, and is cleaned up at the end."""
+        async with await self.new_bench(observers, **settings) as bench:
+            yield bench
+
+
+def _plain(test: Callable[..., Any]) -> Callable[..., None]:
+    @functools.wraps(test)
+    def run(self: Promises, *args: Any, **kwargs: Any) -> None:
+        for capability in getattr(test, "needs", ()):
+            if not getattr(self, capability):
+                pytest.skip(f"this backend is not `{capability}`")
+        outcome = test(self, *args, **kwargs)
+        if inspect.iscoroutine(outcome):
+            run_with_fake_clock(outcome)
+
+    return run
