@@ -1,0 +1,8 @@
+"""`python -m stoat_jobs` is the `stoat-jobs` command."""
+
+import sys
+
+from ._cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

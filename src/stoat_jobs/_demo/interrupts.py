@@ -1,0 +1,92 @@
+"""Ctrl-C and SIGTERM while the demo runs.
+
+- The first one is noted; whoever runs looks at it between two steps and leaves in good order.
+- Output may block for as long as its reader likes: inside `raising()` it ends the block instead.
+- The second one always ends what runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupts:
+    """Receives both signals from entering to leaving; ``KeyboardInterrupt`` is how it ends things.
+
+    Attributes:
+        signum: the first signal received, None until then.
+    """
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self._raising = False
+        self._wake: Callable[[], object] | None = None
+        self._previous: dict[signal.Signals, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """What was received, as its sender calls it."""
+        return "SIGTERM" if self.signum == signal.SIGTERM else "Ctrl-C"
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a process that such a signal has ended: 130 or 143."""
+        return 128 + (self.signum or signal.SIGINT)
+
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """In the block a signal raises at once; one noted before does so at its beginning."""
+        self._raising = True
+        try:
+            if self.signum is not None:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._raising = False
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Whether one was received, if need be within the next *seconds*; None for no limit."""
+        loop = asyncio.get_running_loop()
+        received = asyncio.Event()
+        self._wake = lambda: loop.call_soon_threadsafe(received.set)
+        waiting = asyncio.create_task(received.wait())
+        try:
+            if self.signum is None:
+                await asyncio.wait([waiting], timeout=seconds)
+        finally:
+            self._wake = None
+            waiting.cancel()
+        return self.signum is not None
+
+    def _receive(self, signum: int, frame: FrameType | None) -> None:
+        first = self.signum is None
+        if first:
+            self.signum = signum
+        if self._raising or not first:
+            raise KeyboardInterrupt
+        if self._wake is not None:
+            self._wake()
+
+    def __enter__(self) -> Self:
+        self._previous = {each: signal.signal(each, self._receive) for each in _SIGNALS}
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        for each, handler in self._previous.items():
+            signal.signal(each, handler)

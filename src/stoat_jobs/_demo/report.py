@@ -1,0 +1,97 @@
+"""A scan's report as lines of text; what is not indented is a heading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .scan import Copies, ScanReport
+from .text import counted, duration_text, shortened, size_text
+
+_SIZE_WIDTH = 10
+
+
+def report_lines(
+    report: ScanReport, root: str, seconds: float, width: int | None = None
+) -> Iterator[str]:
+    """The lines; paths are shortened to *width* columns, None to leave them whole."""
+    yield f"{counted(report.files, 'file')}, {size_text(report.bytes)} in {root}"
+    yield f"  read in {duration_text(seconds)}{_speed(report.bytes, seconds)}"
+    if left_out := _left_out(report):
+        yield f"  left out: {left_out}"
+    for section in (_by_suffix, _largest, _duplicates, _unreadable):
+        yield from section(report, width)
+
+
+def _speed(size: int, seconds: float) -> str:
+    return f", {size_text(size / seconds)} per second" if size and seconds > 0 else ""
+
+
+def _left_out(report: ScanReport) -> str:
+    parts = (
+        (report.symlinks, "symbolic link", None),
+        (report.special, "fifo, socket or device", "fifos, sockets and devices"),
+        (report.hard_links, "hard link to a file that was read", "hard links to files that were read"),
+    )
+    return ", ".join(counted(*part) for part in parts if part[0])
+
+
+def _by_suffix(report: ScanReport, width: int | None) -> Iterator[str]:
+    if not report.by_suffix:
+        return
+    yield ""
+    yield "By suffix"
+    for total in report.by_suffix:
+        yield f"{_size(total.bytes)}  {total.suffix or '(none)':<13} {counted(total.files, 'file')}"
+    if others := report.suffixes - len(report.by_suffix):
+        files = report.files - sum(total.files for total in report.by_suffix)
+        size = report.bytes - sum(total.bytes for total in report.by_suffix)
+        yield f"{_size(size)}  {f'{others:,} others':<13} {counted(files, 'file')}"
+
+
+def _largest(report: ScanReport, width: int | None) -> Iterator[str]:
+    if not report.largest:
+        return
+    yield ""
+    yield "Largest"
+    for file in report.largest:
+        yield _row(_size(file.bytes), file.path, width)
+
+
+def _duplicates(report: ScanReport, width: int | None) -> Iterator[str]:
+    yield ""
+    if not report.duplicate_files:
+        yield "No duplicates"
+        return
+    files = counted(report.duplicate_files, "file")
+    yield f"Duplicates: {files}, {size_text(report.duplicate_bytes)}, repeat another file's content"
+    for copies in report.duplicates:
+        yield from _copies(copies, width)
+
+
+def _copies(copies: Copies, width: int | None) -> Iterator[str]:
+    start = f"{_size(copies.bytes)}  {f'{copies.files:,} x':<5}"
+    for path in copies.paths:
+        yield _row(start, path, width)
+        start = " " * len(start)
+    if more := copies.files - len(copies.paths):
+        yield f"{start}  and {more:,} more"
+
+
+def _unreadable(report: ScanReport, width: int | None) -> Iterator[str]:
+    if not report.unreadable:
+        return
+    yield ""
+    yield f"Could not read {counted(report.unreadable, 'file or directory', 'files or directories')}"
+    for each in report.unreadable_listed:
+        reason = f": {each.reason}"
+        yield _row("", each.path, None if width is None else width - len(reason)) + reason
+    if more := report.unreadable - len(report.unreadable_listed):
+        yield f"  and {more:,} more"
+
+
+def _size(size: int) -> str:
+    return f"{size_text(size):>{_SIZE_WIDTH}}"
+
+
+def _row(start: str, path: str, width: int | None) -> str:
+    return f"{start}  {shortened(path, None if width is None else width - len(start) - 2)}"

@@ -1,0 +1,131 @@
+"""The demo from its first line to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from .app import create_app
+from .client import Client, Pings, ScanRecord
+from .interrupts import Interrupts
+from .report import report_lines
+from .scan import ScanReport
+from .screen import Screen
+from .server import Server
+from .text import counted, duration_text, printable
+
+_POLL_S = 0.1
+
+
+def run(root: Path, *, serve: bool, interrupts: Interrupts) -> int:
+    """Scan *root*, show it, and with *serve* stay until a signal; returns the exit code."""
+    with Server(create_app(root)) as server:
+        try:
+            return asyncio.run(_Demo(server.url, root, interrupts).run(serve=serve))
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            print(f"stoat-jobs demo: the server does not answer: {reason}", file=sys.stderr)
+            return 1
+
+
+class _Demo:
+    """One run of the demo, seen from the client."""
+
+    def __init__(self, url: str, root: Path, interrupts: Interrupts) -> None:
+        self._url = url
+        self._root = root
+        self._interrupts = interrupts
+        self._screen = Screen()
+        self._client = Client(url)
+
+    async def run(self, *, serve: bool) -> int:
+        """The whole story."""
+        try:
+            await self._client.ping()
+            self._screen.step("server", f"{self._url} (uvicorn, Starlette)")
+            if self._interrupts.signum is not None:
+                raise KeyboardInterrupt
+            return await self._scan_and_report(serve=serve)
+        finally:
+            await self._client.aclose()
+
+    async def _scan_and_report(self, *, serve: bool) -> int:
+        record = await self._scan()
+        if self._interrupts.signum is not None:
+            return self._interrupts.exit_code
+        if record.result is None:
+            print(f"stoat-jobs demo: the job {record.status}: {record.error}", file=sys.stderr)
+            return 1
+        with self._interrupts.raising():
+            self._screen.lines(["", *self._report(record, record.result)])
+        return await self._serve(record.job_id) if serve else 0
+
+    async def _scan(self) -> ScanRecord:
+        response, seconds = await self._client.start_scan()
+        job_id: str = response.json()["job_id"]
+        answer = f"{response.status_code} {response.reason_phrase} in {duration_text(seconds)}"
+        try:
+            self._screen.step("POST /scan", f"{answer}: job {job_id[:8]}")
+            async with self._client.pinging() as pings:
+                record = await self._follow(job_id)
+        except BaseException:
+            await self._client.cancel(job_id)  # nobody is left to wait for it
+            raise
+        self._screen.step("GET /ping", _told(pings))
+        return record
+
+    async def _follow(self, job_id: str) -> ScanRecord:
+        record = await self._client.read(job_id)
+        with self._screen.progress() as progress:
+            while not record.status.is_terminal:
+                progress.show(record)
+                if await self._interrupts.wait(_POLL_S):
+                    break
+                record = await self._client.read(job_id)
+            progress.show(record)
+        return record if record.status.is_terminal else await self._cancel(job_id)
+
+    async def _cancel(self, job_id: str) -> ScanRecord:
+        await self._client.cancel(job_id)
+        while not (record := await self._client.read(job_id)).status.is_terminal:
+            await asyncio.sleep(_POLL_S)
+        read = f", {record.message} were read" if record.message else ""
+        self._screen.step("DELETE /jobs/id", f"{self._interrupts.name}: job {record.status}{read}")
+        return record
+
+    def _report(self, record: ScanRecord, report: ScanReport) -> Iterator[str]:
+        begin = record.started_at or record.submitted_at
+        seconds = ((record.finished_at or begin) - begin).total_seconds()
+        root = printable(os.path.abspath(self._root))
+        return report_lines(report, root, seconds, self._screen.width)
+
+    async def _serve(self, job_id: str) -> int:
+        with self._interrupts.raising():
+            self._screen.lines(["", *_invitation(self._url, job_id)])
+        await self._interrupts.wait(None)
+        self._screen.lines(["", f"{self._interrupts.name}: the server stops."])
+        # Here Ctrl-C is the way to end what went well.
+        return 0 if self._interrupts.signum == signal.SIGINT else self._interrupts.exit_code
+
+
+def _told(pings: Pings) -> str:
+    failed = f", {pings.failed:,} not" if pings.failed else ""
+    answered = f"meanwhile answered {counted(pings.answered, 'time')}{failed}"
+    if not pings.answered:
+        return answered
+    times = f"median {duration_text(pings.median)}, slowest {duration_text(pings.slowest)}"
+    return f"{answered}: {times}"
+
+
+def _invitation(url: str, job_id: str) -> Iterator[str]:
+    yield "The server stays until Ctrl-C. From another terminal:"
+    yield f"  curl -X POST {url}/scan"
+    yield f"  curl {url}/jobs/{job_id}"
+    yield f"  curl -X DELETE {url}/jobs/{job_id}"
+    yield f"  curl {url}/ping"

@@ -1,0 +1,255 @@
+"""The demo's slow job: read every file below a directory and report on them."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import os
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, Field
+
+from stoat_jobs import JobContext
+
+from .tree import CHUNK_BYTES, File, Tree, chunks
+
+ROWS = 5
+COPIES_NAMED = 3
+_STEPS = 1000
+_COUNTED_STEP = 5000
+_SUFFIX_LENGTH = 12
+
+
+class SuffixTotal(BaseModel, frozen=True):
+    """The files of one suffix."""
+
+    suffix: str = Field(description="In lower case, with its dot; empty for none.")
+    files: int
+    bytes: int
+
+
+class FileSize(BaseModel, frozen=True):
+    """One file."""
+
+    path: str
+    bytes: int
+
+
+class Copies(BaseModel, frozen=True):
+    """Files with the same content."""
+
+    bytes: int = Field(description="Of one of them.")
+    files: int
+    paths: list[str] = Field(description="The first few.")
+
+
+class Unreadable(BaseModel, frozen=True):
+    """A file or directory that could not be read."""
+
+    path: str
+    reason: str
+
+
+class ScanReport(BaseModel, frozen=True):
+    """What a scan found; all paths are below the scanned directory and printable."""
+
+    files: int = Field(description="Regular files that were read.")
+    bytes: int = Field(description="Their bytes, as read.")
+    suffixes: int = Field(description="Different suffixes.")
+    by_suffix: list[SuffixTotal] = Field(description="Those with most bytes.")
+    largest: list[FileSize]
+    duplicate_files: int = Field(description="Files that repeat the content of another one.")
+    duplicate_bytes: int = Field(description="Their bytes.")
+    duplicates: list[Copies] = Field(description="The groups that waste most; empty files aside.")
+    unreadable: int
+    unreadable_listed: list[Unreadable] = Field(description="The first few.")
+    symlinks: int = Field(description="Symbolic links, which were not followed.")
+    special: int = Field(description="Fifos, sockets and devices, which were not opened.")
+    hard_links: int = Field(description="Further names of files that were read already.")
+
+
+def scan_directory(ctx: JobContext, root: Path) -> ScanReport:
+    """Read every regular file below *root*; reports progress by bytes.
+
+    Two passes: the first learns how much there is, the second reads it. Content is told
+    apart by SHA-256, and kept in mind only for files that share their size with another.
+    """
+    sizes = _sizes(ctx, root)
+    progress = _Progress(ctx, sizes)
+    tally = _Tally({size for size, files in sizes.items() if files > 1})
+    tree = Tree(ctx, os.fspath(root))
+    buffer = memoryview(bytearray(CHUNK_BYTES))
+    for file in tree.files():
+        try:
+            size, digest = _read(ctx, file, buffer, progress)
+        except OSError as error:
+            tree.refuse(file.path, error)
+        else:
+            tally.add(file.name, size, digest)
+        progress.file_done(file.size)
+    progress.finish()
+    return _report(tree, tally)
+
+
+def _sizes(ctx: JobContext, root: Path) -> Counter[int]:
+    """How many files there are of each size."""
+    sizes: Counter[int] = Counter()
+    for number, file in enumerate(Tree(ctx, os.fspath(root)).files(), start=1):
+        sizes[file.size] += 1
+        if number % _COUNTED_STEP == 0:
+            ctx.set_progress(0.0, f"counting: {number:,} files")
+    return sizes
+
+
+def _read(
+    ctx: JobContext, file: File, buffer: memoryview, progress: _Progress
+) -> tuple[int, bytes]:
+    """Size and digest of what is in *file*."""
+    size, digest = 0, hashlib.sha256()
+    for chunk in chunks(file.path, buffer):
+        ctx.raise_if_cancelled()
+        digest.update(chunk)
+        size += len(chunk)
+        progress.reading(min(size, file.size))
+    return size, digest.digest()
+
+
+class _Progress:
+    """Reports at most a thousand times, however many files there are."""
+
+    def __init__(self, ctx: JobContext, sizes: Counter[int]) -> None:
+        self._ctx = ctx
+        self._files = sum(sizes.values())
+        self._bytes = sum(size * files for size, files in sizes.items())
+        self._files_done = 0
+        self._bytes_done = 0
+        self._step = 0
+        self._tell(0.0)
+
+    def reading(self, size: int) -> None:
+        """So many bytes of the current file are read."""
+        self._reached(self._bytes_done + size)
+
+    def file_done(self, size: int) -> None:
+        """The current file, listed with this size, is read or was given up."""
+        self._files_done += 1
+        self._bytes_done += size
+        self._reached(self._bytes_done)
+
+    def finish(self) -> None:
+        """Everything is read."""
+        self._tell(1.0)
+
+    def _reached(self, bytes_done: int) -> None:
+        # The tree may grow while it is read.
+        fraction = min(bytes_done / self._bytes, 1.0) if self._bytes else 0.0
+        step = int(fraction * _STEPS)
+        if step > self._step:
+            self._step = step
+            self._tell(fraction)
+
+    def _tell(self, fraction: float) -> None:
+        self._ctx.set_progress(fraction, f"{self._files_done:,} of {self._files:,} files")
+
+
+class _Group:
+    """Files with the same content, so far."""
+
+    __slots__ = ("files", "paths", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.files = 0
+        self.paths: list[str] = []
+
+    @property
+    def wasted(self) -> int:
+        return self.size * (self.files - 1)
+
+    def add(self, path: str) -> None:
+        self.files += 1
+        if len(self.paths) < COPIES_NAMED:
+            self.paths.append(path)
+
+
+class _Sum(NamedTuple):
+    files: int
+    bytes: int
+
+
+class _Tally:
+    """What the report needs of each file."""
+
+    def __init__(self, shared_sizes: set[int]) -> None:
+        self.files = 0
+        self.bytes = 0
+        self.suffixes: dict[str, _Sum] = {}
+        self.largest: list[tuple[int, str]] = []
+        self._shared_sizes = shared_sizes
+        self._groups: dict[bytes, _Group] = {}
+
+    def add(self, name: str, size: int, digest: bytes) -> None:
+        self.files += 1
+        self.bytes += size
+        suffix = suffix_of(name)
+        files, total = self.suffixes.get(suffix, _Sum(0, 0))
+        self.suffixes[suffix] = _Sum(files + 1, total + size)
+        if size in self._shared_sizes and size:
+            self._groups.setdefault(digest, _Group(size)).add(name)
+        heapq.heappush(self.largest, (size, name))
+        if len(self.largest) > ROWS:
+            heapq.heappop(self.largest)
+
+    @property
+    def repeated(self) -> list[_Group]:
+        """Groups of several files, those that waste most first."""
+        groups = [group for group in self._groups.values() if group.files > 1]
+        return sorted(groups, key=lambda group: (-group.wasted, group.paths))
+
+
+def suffix_of(path: str) -> str:
+    """The suffix of a file's name in lower case; version numbers are none.
+
+    >>> suffix_of("lib/libssl.so.1.1"), suffix_of("a/Photo.JPG"), suffix_of("bin/python3.12")
+    ('.so', '.jpg', '')
+    """
+    stem, suffix = os.path.splitext(path)
+    while suffix[1:].isdecimal():
+        stem, suffix = os.path.splitext(stem)
+    return suffix.lower() if len(suffix) <= _SUFFIX_LENGTH else ""
+
+
+def _report(tree: Tree, tally: _Tally) -> ScanReport:
+    repeated = tally.repeated
+    return ScanReport(
+        files=tally.files,
+        bytes=tally.bytes,
+        suffixes=len(tally.suffixes),
+        by_suffix=_by_suffix(tally.suffixes),
+        largest=[FileSize(path=path, bytes=size) for size, path in _descending(tally.largest)],
+        duplicate_files=sum(group.files - 1 for group in repeated),
+        duplicate_bytes=sum(group.wasted for group in repeated),
+        duplicates=[
+            Copies(bytes=group.size, files=group.files, paths=group.paths)
+            for group in repeated[:ROWS]
+        ],
+        unreadable=tree.unreadable,
+        unreadable_listed=[Unreadable(path=path, reason=reason) for path, reason in tree.listed],
+        symlinks=tree.symlinks,
+        special=tree.special,
+        hard_links=tree.hard_links,
+    )
+
+
+def _by_suffix(suffixes: dict[str, _Sum]) -> list[SuffixTotal]:
+    totals = sorted(suffixes.items(), key=lambda item: (-item[1].bytes, item[0]))
+    return [
+        SuffixTotal(suffix=suffix, files=total.files, bytes=total.bytes)
+        for suffix, total in totals[:ROWS]
+    ]
+
+
+def _descending(sizes: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    return sorted(sizes, key=lambda item: (-item[0], item[1]))

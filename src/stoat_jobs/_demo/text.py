@@ -1,0 +1,68 @@
+"""File names and sizes as text for a terminal."""
+
+from __future__ import annotations
+
+import os
+
+_ELLIPSIS = "..."
+
+
+def printable(name: str) -> str:
+    """*name* with escapes for what is no UTF-8 or would not be seen as it is.
+
+    >>> printable("caf\\udce9\\x1b[2J.txt")
+    'caf\\\\xe9\\\\x1b[2J.txt'
+    """
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else "".join(map(_seen, text))
+
+
+def _seen(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+
+
+def shortened(path: str, width: int | None) -> str:
+    """*path* without its beginning where it is longer than *width*; its end tells more.
+
+    >>> shortened("a/long/way/to/file.txt", 14)
+    '...to/file.txt'
+    """
+    if width is None or len(path) <= width:
+        return path
+    return _ELLIPSIS + path[len(path) - max(width - len(_ELLIPSIS), 0) :]
+
+
+def size_text(size: float) -> str:
+    """*size* in bytes, in the unit that suits it.
+
+    >>> size_text(0), size_text(999), size_text(3_800_000)
+    ('0 B', '999 B', '3.8 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if round(size, 1) < 1000:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def duration_text(seconds: float) -> str:
+    """*seconds* with as many digits as matter.
+
+    >>> duration_text(0.00213), duration_text(0.21), duration_text(8.24), duration_text(95)
+    ('2.1 ms', '210 ms', '8.2 s', '1 min 35 s')
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.{1 if seconds < 0.01 else 0}f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds} s"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """*number* with its noun.
+
+    >>> counted(1, "file"), counted(1200, "file"), counted(2, "copy", "copies")
+    ('1 file', '1,200 files', '2 copies')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
