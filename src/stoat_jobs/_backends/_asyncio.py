@@ -1,0 +1,49 @@
+"""The backend for an app in one process: nothing to install, nothing that survives it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import ClassVar
+
+from ._inprocess import InProcessQueue, Phase
+
+
+class AsyncioJobQueue(InProcessQueue):
+    """Jobs in the running event loop, sync handlers in threads of their own.
+
+    Jobs end with the process, and each process has its own: take it while one machine and
+    one server process are enough. A coroutine that never yields blocks the loop and no
+    in-process queue can stop it: register it as a plain function, which runs in a thread.
+
+    Results are kept as they are, whatever they are. One that has no JSON, or is not of the
+    declared type, becomes an error only where the app serves it as a response model.
+
+    It may be submitted to before its start; what it then does comes with the start.
+
+    >>> import asyncio
+    >>> from stoat_jobs import JobContext, JobHandlers
+    >>> handlers = JobHandlers()
+    >>> @handlers.job
+    ... async def double(ctx: JobContext, n: int) -> int:
+    ...     return 2 * n
+    >>> async def main() -> int:
+    ...     async with AsyncioJobQueue(handlers) as queue:
+    ...         return await (await double.submit(queue, n=21)).value()
+    >>> asyncio.run(main())
+    42
+    """
+
+    name: ClassVar[str] = "asyncio"
+    _warned = False
+
+    def _check_open(self) -> None:
+        super()._check_open()
+        if self._phase is Phase.NEW and not self._warned:
+            self._warned = True
+            warnings.warn(
+                "a job was submitted to a queue that has not been started, and waits until it is:"
+                " run the app's lifespan (with a TestClient: `with TestClient(app) as client:`)"
+                " or enter the queue with `async with queue:`",
+                RuntimeWarning,
+                stacklevel=4,
+            )

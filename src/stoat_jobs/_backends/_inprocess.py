@@ -1,0 +1,286 @@
+"""What the in-process backends share: acceptance, reading, start and stop.
+
+The queue belongs to the event loop that it was started in, until it is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping
+from enum import Enum
+from functools import partial
+from itertools import islice
+from types import TracebackType
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+from typing_extensions import Self
+
+from .._clock import Clock
+from .._errors import BackendError, QueueClosedError, QueueFullError
+from .._handlers import JobHandlers
+from .._jobtypes import JobType
+from .._logging import log_event
+from .._observing import Observers
+from .._options import check_key, checked_metadata
+from .._records import JobResult, QueueStats, SubmittedEvent, SubmittingEvent
+from .._settings import JobQueueSettings, check_timeout
+from .._status import JobStatus
+from ._slots import Slots
+from ._table import Job, JobTable
+from ._watching import Watch, until_terminal
+
+# The second that promise 10 grants on top, in two halves.
+_HALF_A_SECOND = 0.5
+
+NO_PAYLOAD: Mapping[str, Any] = {}
+
+
+class Phase(Enum):
+    """Where a queue is in its own life."""
+
+    NEW = "new"
+    STARTED = "started"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class NoOptions(BaseModel, frozen=True, extra="forbid"):
+    """What the settings' ``options`` may say to most backends."""
+
+
+class InProcessQueue:
+    """Base of the in-process backends."""
+
+    name: ClassVar[str]
+    slots_type: ClassVar[type[Slots]] = Slots
+    options_type: ClassVar[type[BaseModel]] = NoOptions
+
+    def __init__(
+        self,
+        handlers: JobHandlers | None = None,
+        settings: JobQueueSettings | None = None,
+        observers: Iterable[Any] = (),
+    ) -> None:
+        self.handlers = JobHandlers() if handlers is None else handlers
+        self.settings = JobQueueSettings() if settings is None else settings
+        self.app: Any = None
+        self._options: Any = self.options_type.model_validate(self.settings.options)
+        self._observers = Observers(observers)
+        self._clock = Clock()
+        self._table = JobTable(self._clock, self.settings.result_ttl, self.settings.max_results)
+        self._slots = self.slots_type(
+            self, self.settings, self._concurrency(), self._table, self._clock, self._observers
+        )
+        self._phase = Phase.NEW
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _concurrency(self) -> int:
+        return self.settings.concurrency
+
+    # AsyncJobQueue and JobBackend.
+
+    @property
+    def started(self) -> bool:
+        return self._phase is Phase.STARTED
+
+    async def submit(
+        self,
+        job_type: str,
+        payload: Mapping[str, Any] = NO_PAYLOAD,
+        *,
+        timeout: float | None = None,
+        key: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        job, _ = self._accept(job_type, payload, timeout, key, metadata)
+        return job.job_id
+
+    async def get_status(self, job_id: str) -> JobStatus:
+        return self._table.get(job_id).status
+
+    async def get_result(self, job_id: str) -> JobResult[Any]:
+        return self._table.get(job_id).record()
+
+    async def cancel(self, job_id: str) -> bool:
+        job = self._table.get(job_id)
+        self._check_loop("cancel", job)
+        return self._slots.cancel(job)
+
+    def watch(self, job_id: str) -> AsyncIterator[JobResult[Any]]:
+        return Watch(partial(self._find_to_wait, job_id, "watch"))
+
+    async def wait(self, job_id: str, timeout: float | None = None) -> JobResult[Any]:
+        job = self._find_to_wait(job_id, "wait")
+        await until_terminal(job, timeout)
+        return job.record()
+
+    async def list_jobs(
+        self, *, status: JobStatus | None = None, job_type: str | None = None, limit: int = 100
+    ) -> list[JobResult[Any]]:
+        matching = (
+            job.record()
+            for job in self._table.newest_first()
+            if status in (None, job.status) and job_type in (None, job.job_type)
+        )
+        return list(islice(matching, limit))
+
+    async def stats(self) -> QueueStats:
+        return QueueStats(
+            by_status=self._table.counts(),
+            abandoned=self._slots.abandoned(),
+            slots_in_use=len(self._slots.running),
+            concurrency=self._slots.concurrency,
+        )
+
+    # Acceptance.
+
+    def _accept(
+        self,
+        job_type: str,
+        payload: Mapping[str, Any],
+        timeout: float | None,
+        key: str | None,
+        metadata: Mapping[str, str] | None,
+    ) -> tuple[Job, bool]:
+        """The accepted job, and whether it is new."""
+        self._check_open()
+        handler = self._handler(job_type)
+        arguments = handler.form.freeze(payload).arguments
+        limit = self._limit(timeout, handler)
+        check_key(key)
+        pairs = checked_metadata(metadata)
+        holder = None if key is None else self._table.holder(handler.name, key)
+        if holder is not None:
+            return holder, False
+        if self._slots.pending.full():
+            raise QueueFullError(self.settings.max_pending)
+        if self._observers.wants("submitting"):
+            event = SubmittingEvent(handler.name, arguments, pairs)
+            pairs = self._observers.submitting(event)
+        job = Job(
+            str(uuid.uuid4()),
+            handler,
+            arguments,
+            timeout=limit,
+            key=key,
+            metadata=pairs,
+            submitted=self._clock.stamp(),
+            context=contextvars.copy_context(),
+        )
+        self._take_on(job)
+        return job, True
+
+    def _take_on(self, job: Job) -> None:
+        self._table.add(job)
+        if self._observers.wants("submitted"):
+            event = SubmittedEvent(job.job_id, job.job_type, job.metadata)
+            self._observers.tell("submitted", event)
+        self._slots.put(job)
+
+    def _handler(self, job_type: str) -> JobType[..., Any]:
+        return self.handlers.get(job_type)
+
+    def _limit(self, timeout: float | None, handler: JobType[..., Any]) -> float:
+        """Seconds the job may take: the submission's, the handler's or the settings'."""
+        if timeout is not None:
+            return check_timeout(timeout)
+        return self.settings.timeout if handler.timeout is None else handler.timeout
+
+    # The queue's own life.
+
+    async def __aenter__(self) -> Self:
+        if self._phase in (Phase.STARTED, Phase.CLOSING):
+            raise BackendError(self.name, "is started already; start a queue once, and share it")
+        self._attach(self._asyncio_loop())
+        self._phase = Phase.STARTED
+        self._log("worker_started")
+        self._open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._phase is not Phase.STARTED:
+            return
+        self._phase = Phase.CLOSING
+        self._log("queue_draining")
+        try:
+            await self._drain()
+        finally:
+            # Something still runs here if the shutdown was itself cancelled.
+            self._slots.abandon_all()
+            self._table.expire_on(None)
+            self._phase = Phase.CLOSED
+            self._log("worker_stopped")
+
+    def _open(self) -> None:
+        self._table.expire_on(self._loop)
+        self._slots.open = True
+        self._slots.fill()
+
+    async def _drain(self) -> None:
+        slots = self._slots
+        slots.close()
+        await slots.idle(self.settings.drain_timeout)
+        slots.stop_all()
+        await slots.idle(2 * self.settings.cancel_grace + _HALF_A_SECOND)
+        slots.abandon_all()
+        await slots.tasks_ended(_HALF_A_SECOND)
+
+    def _asyncio_loop(self) -> asyncio.AbstractEventLoop:
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError as error:
+            raise BackendError(
+                self.name, "needs an asyncio event loop, and none is running here (trio?)"
+            ) from error
+
+    def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._slots.attach(loop)
+
+    def _log(self, event: str) -> None:
+        log_event(
+            logging.INFO,
+            event,
+            backend=self.name,
+            concurrency=self._slots.concurrency,
+            pending=self._slots.pending.qsize(),
+            running=len(self._slots.running),
+        )
+
+    # Checks.
+
+    def _check_open(self) -> None:
+        if self._phase in (Phase.CLOSING, Phase.CLOSED):
+            raise QueueClosedError
+        self._check_loop("submit")
+
+    def _check_loop(self, method: str, job: Job | None = None) -> None:
+        """Refuse a call from outside the loop that runs the queue; a settled job needs none."""
+        if job is not None and job.status.is_terminal:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if loop is self._loop and loop is not None:
+            return
+        if loop is None or self.started or self._slots.running:
+            raise RuntimeError(
+                f"{method}() was called outside the event loop that runs the queue; in a sync"
+                f" handler use ctx.from_thread(ctx.queue.{method}, ...)"
+            )
+        self._attach(loop)
+
+    def _find_to_wait(self, job_id: str, method: str) -> Job:
+        job = self._table.get(job_id)
+        self._check_loop(method, job)
+        return job

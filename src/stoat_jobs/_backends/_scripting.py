@@ -1,0 +1,50 @@
+"""Outcomes that a test wrote down beforehand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._context import JobContext
+from .._jobtypes import JobType
+from .._outcome import Ended, Outcome, StopReason, failed, stopped
+from .._status import JobStatus
+from .._text import ERROR_LIMIT, one_line
+
+
+def scripted(status: JobStatus, result: Any, error: str | Exception | None) -> Outcome:
+    """The outcome that a test asks for.
+
+    Raises:
+        ValueError: *status* is not terminal, or does not go with *result* or *error*.
+    """
+    if not status.is_terminal:
+        raise ValueError(f"an outcome is completed, failed, timeout or cancelled, not {status}")
+    if status is JobStatus.COMPLETED and error is not None:
+        raise ValueError("a completed job has no error")
+    if status in (JobStatus.FAILED, JobStatus.TIMEOUT) and result is not None:
+        raise ValueError(f"a job that ends {status} has no result")
+    return _with_text(_outcome(status, result, error), error)
+
+
+def _outcome(status: JobStatus, result: Any, error: str | Exception | None) -> Outcome:
+    if status is JobStatus.COMPLETED:
+        return Outcome(status, result)
+    if status is JobStatus.FAILED:
+        return failed(error if isinstance(error, Exception) else Exception("failed as scripted"))
+    reason = StopReason.DEADLINE if status is JobStatus.TIMEOUT else StopReason.CANCEL
+    return stopped(reason, Ended(result, None, 0.0), 0.0, abandoned=False)
+
+
+def _with_text(outcome: Outcome, error: str | Exception | None) -> Outcome:
+    if isinstance(error, str) and error:
+        return outcome._replace(error=one_line(error, ERROR_LIMIT))
+    return outcome
+
+
+def stand_in(job_type: str) -> JobType[..., Any]:
+    """A job type that takes any payload, for one that has no handler."""
+    return JobType(job_type, _never_called)
+
+
+def _never_called(ctx: JobContext, **payload: Any) -> None:
+    """The script says how its jobs end."""

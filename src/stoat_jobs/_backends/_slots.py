@@ -1,0 +1,229 @@
+"""The slots of an in-process queue: what waits, what runs, what was left behind.
+
+A slot is handed on: the job that ends starts the next one. No worker coroutine stands in
+between that could die unnoticed, and every change of a job goes through the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Any, cast
+
+from .._calls import wake
+from .._clock import Clock
+from .._execution import JobRun
+from .._jobtypes import JobType
+from .._observing import Observers
+from .._outcome import Outcome, StopReason, never_started
+from .._protocols import JobBackend
+from .._records import FinishedEvent, ProgressEvent, StartedEvent
+from .._settings import JobQueueSettings
+from ._table import Job, JobTable
+
+
+class PendingJobs(asyncio.Queue[Job]):
+    """The jobs that wait, oldest first; one that is cancelled leaves at once."""
+
+    _queue: OrderedDict[str, Job]
+
+    def _init(self, maxsize: int) -> None:
+        self._queue = OrderedDict()
+
+    def _put(self, item: Job) -> None:
+        self._queue[item.job_id] = item
+
+    def _get(self) -> Job:
+        return self._queue.popitem(last=False)[1]
+
+    def remove(self, job: Job) -> None:
+        """Take *job* out of the middle."""
+        del self._queue[job.job_id]
+
+    def first(self) -> Job:
+        """The oldest, which stays; one must be there."""
+        return next(iter(self._queue.values()))
+
+
+class Slots:
+    """Runs jobs in the order of submission, at most ``concurrency`` at once.
+
+    It is the host of their runs.
+    """
+
+    delays = True
+
+    def __init__(
+        self,
+        queue: JobBackend,
+        settings: JobQueueSettings,
+        concurrency: int,
+        table: JobTable,
+        clock: Clock,
+        observers: Observers,
+    ) -> None:
+        self.queue = queue
+        self.concurrency = concurrency
+        self.cancel_grace = settings.cancel_grace
+        self.pending = PendingJobs(settings.max_pending)
+        self.running: dict[str, JobRun] = {}
+        self.open = False
+        self._table = table
+        self._clock = clock
+        self._observers = observers
+        self._left_behind: list[JobRun] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._idle: asyncio.Future[None] | None = None
+
+    # Scheduling.
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run on *loop* from now on; nothing may be running."""
+        self._loop = loop
+        self._clock.attach(loop)
+
+    def put(self, job: Job) -> None:
+        """Take *job* on; it starts now if a slot is free."""
+        self.pending.put_nowait(job)
+        self.fill()
+
+    def fill(self) -> None:
+        """Start what waits, as far as slots are free."""
+        while self._may_start():
+            self._start(self.pending.get_nowait())
+
+    def _may_start(self) -> bool:
+        return self.open and len(self.running) < self.concurrency and not self.pending.empty()
+
+    def _start(self, job: Job) -> None:
+        self._table.start(job)
+        run = JobRun(job, cast("JobType[..., Any]", job.handler), self)
+        self.running[job.job_id] = run
+        run.start()
+
+    # Stopping.
+
+    def cancel(self, job: Job) -> bool:
+        """As :meth:`JobBackend.cancel`."""
+        if job.status.is_terminal:
+            return False
+        run = self.running.get(job.job_id)
+        if run is not None:
+            return run.stop(StopReason.CANCEL)
+        job.cancel_requested = True
+        self.drop(job, StopReason.CANCEL)
+        return True
+
+    def drop(self, job: Job, reason: StopReason) -> None:
+        """Settle *job*, which waits."""
+        self.pending.remove(job)
+        job.context.run(self.finish, job, never_started(reason))
+
+    def close(self) -> None:
+        """Start nothing more: settle what waits, begin no further attempt."""
+        self.open = False
+        while not self.pending.empty():
+            self.drop(self.pending.first(), StopReason.SHUTDOWN)
+        for run in self.running.values():
+            run.no_more_attempts()
+
+    def stop_all(self) -> None:
+        """Tell everything that runs to stop."""
+        for run in tuple(self.running.values()):
+            run.stop(StopReason.SHUTDOWN)
+
+    def abandon_all(self) -> None:
+        """Settle everything that runs now, whatever its handlers do."""
+        self.stop_all()
+        for run in tuple(self.running.values()):
+            run.abandon()
+
+    async def idle(self, seconds: float) -> None:
+        """Wait until nothing runs, at most so long."""
+        if not self.running or seconds <= 0:
+            return
+        self._idle = self.loop.create_future()
+        alarm = self.loop.call_later(seconds, wake, self._idle)
+        try:
+            await self._idle
+        finally:
+            self._idle = None
+            alarm.cancel()
+
+    async def tasks_ended(self, seconds: float) -> None:
+        """Let the tasks of abandoned jobs end, at most so long."""
+        tasks = [run.task for run in self._left_behind if run.task and not run.task.done()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    def abandoned(self) -> int:
+        """How many handlers run on although their job was settled."""
+        self._left_behind = [run for run in self._left_behind if not run.over]
+        return sum(run.alive for run in self._left_behind)
+
+    # What a run asks of its host.
+
+    @property
+    def app(self) -> Any:
+        return self.queue.app
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop or asyncio.get_running_loop()
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
+        return value
+
+    def attempt_started(self, run: JobRun, previous: BaseException | None) -> None:
+        job = cast(Job, run.job)
+        if run.attempt:
+            job.attempt = run.attempt
+            job.changed()
+        self.tell_started(job, previous)
+
+    def tell_started(self, job: Job, previous: BaseException | None = None) -> None:
+        """Tell observers that the handler of *job* is about to be called."""
+        if self._observers.wants("started"):
+            event = StartedEvent(job.job_id, job.job_type, job.attempt, job.metadata, previous)
+            self._observers.tell("started", event)
+
+    def progressed(self, run: JobRun, fraction: float, message: str | None) -> None:
+        job = cast(Job, run.job)
+        job.progress = fraction
+        job.message = message
+        job.changed()
+        if self._observers.wants("progress"):
+            event = ProgressEvent(job.job_id, job.job_type, run.attempt, fraction, message)
+            self._observers.tell("progress", event)
+
+    def stopping(self, run: JobRun) -> None:
+        job = cast(Job, run.job)
+        job.cancel_requested = run.reason is StopReason.CANCEL
+        self._table.release_key(job)
+        job.changed()
+
+    def settled(self, run: JobRun, outcome: Outcome) -> None:
+        job = cast(Job, run.job)
+        del self.running[job.job_id]
+        if outcome.abandoned:
+            self.abandoned()  # forgets those that have ended since
+            self._left_behind.append(run)
+        try:
+            self.finish(job, outcome)
+        finally:
+            if not self.loop.is_closed():
+                self.fill()
+            if self._idle is not None and not self.running:
+                wake(self._idle)
+
+    def finish(self, job: Job, outcome: Outcome) -> None:
+        """Settle *job* and tell; in the job's own context."""
+        self._table.finish(job, outcome)
+        if self._observers.wants("finished"):
+            event = FinishedEvent(
+                job.record(), job.duration, outcome.exception, outcome.abandoned
+            )
+            self._observers.tell("finished", event)

@@ -1,0 +1,259 @@
+"""The records of an in-process queue: who is in which state, who waits to hear, who goes.
+
+- State first, then notice: a waiter that wakes reads the state that woke it.
+- A waiter is registered only while it waits, so that one that walked away leaves nothing.
+- Finished records go by age and number, counted from their finish. Live ones never go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import math
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .._calls import wake
+from .._clock import Clock, as_datetime
+from .._errors import JobNotFoundError
+from .._jobtypes import JobType
+from .._outcome import Outcome
+from .._records import JobResult
+from .._status import JobStatus, transition
+
+# Seconds; a float so far from the epoch is no finer.
+_RESOLUTION = 1e-6
+
+# What finished jobs share in the place of their own.
+_NO_CONTEXT = contextvars.Context()
+_NO_ARGUMENTS: dict[str, Any] = {}
+
+
+class Job:
+    """One job as the queue keeps it; callers are given :class:`JobResult` instead."""
+
+    __slots__ = (
+        "__weakref__",
+        "arguments",
+        "attempt",
+        "cancel_requested",
+        "context",
+        "error",
+        "error_type",
+        "finished",
+        "handler",
+        "job_id",
+        "job_type",
+        "key",
+        "message",
+        "metadata",
+        "progress",
+        "result",
+        "started",
+        "status",
+        "submitted",
+        "timeout",
+        "version",
+        "waiters",
+    )
+
+    def __init__(
+        self,
+        job_id: str,
+        handler: JobType[..., Any],
+        arguments: dict[str, Any],
+        *,
+        timeout: float,
+        key: str | None,
+        metadata: Mapping[str, str],
+        submitted: float,
+        context: contextvars.Context,
+    ) -> None:
+        self.job_id = job_id
+        self.job_type = handler.name
+        self.handler: JobType[..., Any] | None = handler
+        self.arguments = arguments
+        self.timeout = timeout
+        self.key = key
+        self.metadata = metadata
+        self.context = context
+        self.status = JobStatus.PENDING
+        self.result: Any = None
+        self.error: str | None = None
+        self.error_type: str | None = None
+        self.progress: float | None = None
+        self.message: str | None = None
+        self.attempt = 0
+        self.submitted = submitted
+        self.started: float | None = None
+        self.finished: float | None = None
+        self.cancel_requested = False
+        self.version = 0
+        self.waiters: dict[asyncio.Future[None], None] | None = None
+
+    def record(self) -> JobResult[Any]:
+        """The job as it is now, as callers see it."""
+        return JobResult.model_construct(
+            job_id=self.job_id,
+            job_type=self.job_type,
+            status=self.status,
+            result=self.result,
+            error=self.error,
+            error_type=self.error_type,
+            progress=self.progress,
+            message=self.message,
+            attempt=self.attempt,
+            submitted_at=as_datetime(self.submitted),
+            started_at=as_datetime(self.started),
+            finished_at=as_datetime(self.finished),
+            cancel_requested=self.cancel_requested,
+            metadata=dict(self.metadata),
+        )
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from start to finish; None where there was no start."""
+        if self.started is None or self.finished is None:
+            return None
+        return self.finished - self.started
+
+    def changed(self) -> None:
+        """Tell those who wait for a change, after it was made."""
+        self.version += 1
+        waiters, self.waiters = self.waiters, None
+        for waiter in waiters or ():
+            wake(waiter)
+
+    async def change(self, deadline: float = math.inf) -> None:
+        """Wait for the next change, at most until *deadline* on the loop's clock.
+
+        Not by ``asyncio.wait_for``: before Python 3.12 it can lose a cancel that comes in
+        the same round as the change.
+        """
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        alarm = None if deadline == math.inf else loop.call_at(deadline, wake, waiter)
+        if self.waiters is None:
+            self.waiters = {}
+        self.waiters[waiter] = None
+        try:
+            await waiter
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+            if self.waiters is not None:
+                self.waiters.pop(waiter, None)
+
+    def settle(self, outcome: Outcome, stamp: float) -> None:
+        """Finish, and let go of what only a live job needs."""
+        transition(self, outcome.status)
+        self.result = outcome.result
+        self.error = outcome.error
+        self.error_type = outcome.error_type
+        self.finished = stamp
+        self.handler = None
+        self.arguments = _NO_ARGUMENTS
+        self.context = _NO_CONTEXT
+
+
+class JobTable:
+    """All jobs that a queue knows."""
+
+    def __init__(self, clock: Clock, result_ttl: float, max_results: int) -> None:
+        self._clock = clock
+        self._result_ttl = result_ttl
+        self._max_results = max_results
+        self._jobs: dict[str, Job] = {}
+        self._finished: deque[Job] = deque()  # in the order of finishing
+        self._keys: dict[tuple[str, str], Job] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, job: Job) -> None:
+        """Know *job*, and let it hold its key."""
+        self._jobs[job.job_id] = job
+        if job.key is not None:
+            self._keys[job.job_type, job.key] = job
+
+    def get(self, job_id: str) -> Job:
+        """The job with this id.
+
+        Raises:
+            JobNotFoundError: unknown, or no longer kept.
+        """
+        self.expire()
+        try:
+            return self._jobs[job_id]
+        except (KeyError, TypeError):
+            raise JobNotFoundError(job_id) from None
+
+    def holder(self, job_type: str, key: str) -> Job | None:
+        """The job that holds this key."""
+        return self._keys.get((job_type, key))
+
+    def release_key(self, job: Job) -> None:
+        """Let another job have the key of *job*."""
+        if job.key is not None and self._keys.get((job.job_type, job.key)) is job:
+            del self._keys[job.job_type, job.key]
+
+    def start(self, job: Job) -> None:
+        """*job* got a slot."""
+        transition(job, JobStatus.RUNNING)
+        job.started = self._clock.stamp()
+        job.changed()
+
+    def finish(self, job: Job, outcome: Outcome) -> None:
+        """*job* ended; the oldest finished records go if there are too many."""
+        job.settle(outcome, self._clock.stamp())
+        self.release_key(job)
+        self._finished.append(job)
+        while len(self._finished) > self._max_results:
+            self._drop_oldest()
+        job.changed()
+        self._expire_later()
+
+    def expire(self) -> None:
+        """Drop the finished records that are too old."""
+        while self._finished and self._oldest_has() <= _RESOLUTION:
+            self._drop_oldest()
+
+    def expire_on(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Drop records on time by timers on *loop*; on access alone where that is None."""
+        self._loop = loop
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._expire_later()
+
+    def _expire_later(self) -> None:
+        if self._loop is None or self._timer is not None or not self._finished:
+            return
+        seconds = self._oldest_has()
+        if seconds != math.inf:
+            self._timer = self._loop.call_later(
+                max(seconds, 0.0), self._on_timer, context=contextvars.Context()
+            )
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.expire()
+        self._expire_later()
+
+    def _oldest_has(self) -> float:
+        """Seconds that the oldest finished record may stay."""
+        return (self._finished[0].finished or 0.0) + self._result_ttl - self._clock.stamp()
+
+    def _drop_oldest(self) -> None:
+        del self._jobs[self._finished.popleft().job_id]
+
+    def newest_first(self) -> Iterator[Job]:
+        """All kept jobs."""
+        self.expire()
+        return reversed(self._jobs.values())
+
+    def counts(self) -> dict[JobStatus, int]:
+        """Kept jobs by status, counted from the states themselves."""
+        self.expire()
+        counted = Counter(job.status for job in self._jobs.values())
+        return {status: counted[status] for status in JobStatus}

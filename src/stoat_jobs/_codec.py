@@ -1,0 +1,102 @@
+"""Values through JSON and back, for payloads and results.
+
+- A value is validated, encoded once and decoded once, so that what a job sees is
+  isolated from the caller at every depth and the same on every backend.
+- What does not come back equal, and of the same types, is refused: SecretStr, NaN, a
+  tuple inside Any, an instance of a subclass, excluded fields.
+- Bytes travel as base64, inside nested models too, whatever those models say.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import CoreConfig, SchemaSerializer, SchemaValidator
+
+_BASE64 = CoreConfig(ser_json_bytes="base64", val_json_bytes="base64")
+
+# Schemas that carry a config of their own, which hides that of what is around them.
+_CONFIGURED = frozenset({"model", "model-fields", "dataclass", "dataclass-args", "typed-dict"})
+# Keys of a schema under which the user's own values lie, not more schema.
+_VALUES = frozenset({"default", "expected", "metadata", "cls"})
+
+C = TypeVar("C", SchemaValidator, SchemaSerializer)
+
+
+class Codec:
+    """Checks, encodes and decodes values of one annotation."""
+
+    __slots__ = ("_serializer", "_validator")
+
+    def __init__(self, annotation: Any) -> None:
+        schema = _with_base64(TypeAdapter[Any](annotation).core_schema)
+        self._validator = _build(SchemaValidator, schema)
+        self._serializer = _build(SchemaSerializer, schema)
+
+    def validate(self, value: Any) -> Any:
+        """*value* as the annotation wants it; raises what pydantic raises."""
+        return self._validator.validate_python(value)
+
+    def encode(self, value: Any) -> bytes:
+        """A validated value as JSON; raises what pydantic raises."""
+        return self._serializer.to_json(value, warnings=False)
+
+    def decode(self, text: bytes) -> Any:
+        """A value from JSON, validated; raises what pydantic raises."""
+        return self._validator.validate_json(text)
+
+
+def _build(kind: type[C], schema: Any) -> C:
+    try:
+        # Else a nested model's ready-made parts would be used, with their own idea of bytes.
+        return kind(schema, _BASE64, _use_prebuilt=False)  # type: ignore[call-arg]
+    except TypeError:
+        # Older pydantic has no such switch: 2.11 and 2.12 then refuse bytes that are not
+        # UTF-8 in a nested model, unless the model's own config says base64.
+        return kind(schema, _BASE64)
+
+
+def _with_base64(schema: Any) -> Any:
+    """A copy of a core schema in which every config says base64."""
+    if isinstance(schema, dict):
+        copied = {
+            name: part if name in _VALUES else _with_base64(part) for name, part in schema.items()
+        }
+        if schema.get("type") in _CONFIGURED:
+            copied["config"] = {**schema.get("config", {}), **_BASE64}
+        return copied
+    if isinstance(schema, (list, tuple)):
+        return type(schema)(map(_with_base64, schema))
+    return schema
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal, and of the same types at every depth.
+
+    >>> same({"a": [1]}, {"a": [1]}), same([1], (1,)), same(1, True)
+    (True, False, False)
+    """
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, BaseModel):
+        return _same_model(left, right)
+    if dataclasses.is_dataclass(left):
+        return all(
+            same(getattr(left, field.name), getattr(right, field.name))
+            for field in dataclasses.fields(left)
+        )
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, (list, tuple)):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)
+
+
+def _same_model(left: BaseModel, right: BaseModel) -> bool:
+    return (
+        all(same(getattr(left, name), getattr(right, name)) for name in type(left).model_fields)
+        and same(left.__pydantic_extra__, right.__pydantic_extra__)
+        and same(left.__pydantic_private__, right.__pydantic_private__)
+    )

@@ -1,0 +1,150 @@
+"""What a handler is given about the job it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeVar
+
+from ._options import NO_METADATA
+from ._text import one_line
+
+T = TypeVar("T")
+
+MESSAGE_LIMIT = 500
+
+current_job_id: ContextVar[str | None] = ContextVar("stoat_jobs.current_job_id", default=None)
+"""Id of the job whose handler is running here, None elsewhere; for the handler's own logs."""
+
+
+class ContextLink(Protocol):
+    """The running job behind a context: what :class:`JobContext` asks of it."""
+
+    @property
+    def cancelled(self) -> bool: ...
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None: ...
+
+    def report(self, fraction: float, message: str | None) -> None: ...
+
+
+class _Detached:
+    """Stands in for a running job in a unit test."""
+
+    cancelled = False
+    loop = None
+
+    def report(self, fraction: float, message: str | None) -> None:
+        """Nobody listens."""
+
+
+class JobContext:
+    """A handler's first argument: who it is, and how it talks to its queue.
+
+    ``JobContext()`` alone serves a unit test of a handler:
+
+    >>> def count(ctx: JobContext, n: int) -> int:
+    ...     ctx.set_progress(1.0, f"{n} of {n}")
+    ...     return n
+    >>> count(JobContext(), n=3)
+    3
+
+    Attributes:
+        job_id: the job's id, a UUID4 in text form.
+        job_type: the name the handler was registered under.
+        attempt: how often the handler was started for this job before, from 0.
+        metadata: the text pairs given at submission, read-only.
+        app: the app that ``lifespan`` was given, or None.
+        queue: the queue that runs the job, for submitting more.
+    """
+
+    __slots__ = ("_link", "app", "attempt", "job_id", "job_type", "metadata", "queue")
+
+    def __init__(
+        self,
+        *,
+        job_id: str = "",
+        job_type: str = "",
+        attempt: int = 0,
+        metadata: Mapping[str, str] = NO_METADATA,
+        app: Any = None,
+        queue: Any = None,
+        link: ContextLink | None = None,
+    ) -> None:
+        self.job_id = job_id
+        self.job_type = job_type
+        self.attempt = attempt
+        self.metadata = metadata
+        self.app = app
+        self.queue = queue
+        self._link: ContextLink = _Detached() if link is None else link
+
+    def set_progress(self, fraction: float, message: str | None = None) -> None:
+        """Report how far the job is, from 0 to 1; safe in any thread, ignored after the end.
+
+        *message* is put on one line and cut to 500 characters; None keeps no message.
+
+        Raises:
+            ValueError: *fraction* is NaN or outside 0..1.
+        """
+        fraction = float(fraction)
+        if not 0.0 <= fraction <= 1.0:
+            raise ValueError(f"progress must be a fraction from 0 to 1, not {fraction!r}")
+        if message is not None:
+            message = one_line(message, MESSAGE_LIMIT)
+        self._link.report(fraction, message)
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the job was told to stop: by a caller, its deadline or the shutdown.
+
+        A sync handler has this flag alone, so a long one looks at it now and then.
+        """
+        return self._link.cancelled
+
+    def raise_if_cancelled(self) -> None:
+        """Raise :class:`asyncio.CancelledError` once the job was told to stop.
+
+        Let it pass through, after cleaning up: the job then ends as it was told to.
+        """
+        if self._link.cancelled:
+            raise asyncio.CancelledError("the job was told to stop")
+
+    def from_thread(self, async_fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        """Run ``async_fn(*args)`` on the queue's event loop and wait for its value.
+
+        For sync handlers, which run in a thread: ``ctx.from_thread(ctx.queue.submit, "thumbnail",
+        {"path": path})``. In ``JobContext()``, without a queue, it runs in a loop of its own.
+
+        Raises:
+            RuntimeError: called on the event loop's own thread, which it would block for
+                ever; or the event loop has been closed.
+        """
+        loop = self._link.loop
+        if loop is None:
+            return asyncio.run(async_fn(*args))
+        if is_running_here(loop):
+            raise RuntimeError("from_thread() would block the event loop: use `await` here")
+        return _run_threadsafe(loop, async_fn(*args))
+
+    def __repr__(self) -> str:
+        return f"JobContext({self.job_id!r}, {self.job_type!r}, attempt={self.attempt})"
+
+
+def is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this code runs on that event loop."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+def _run_threadsafe(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> T:
+    try:
+        future = asyncio.run_coroutine_threadsafe(coro, loop)
+    except RuntimeError:
+        coro.close()  # the loop is closed and never took it
+        raise
+    return future.result()

@@ -1,0 +1,168 @@
+"""Everything that stoat-jobs raises on purpose.
+
+JobsError
+ +- JobNotFoundError         also a KeyError
+ +- UnknownJobTypeError      also a LookupError
+ +- InvalidPayloadError      also a ValueError
+ +- QueueFullError
+ +- QueueClosedError         also a RuntimeError
+ +- InvalidTransitionError   also a RuntimeError
+ +- BackendNotFoundError     also a LookupError
+ +- BackendError             also a RuntimeError
+ +- JobFailedError
+
+Each takes typed arguments, keeps them as attributes and writes its own message.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._records import JobResult
+
+
+class JobsError(Exception):
+    """The root of every error that stoat-jobs raises.
+
+    The constructor's arguments stay in ``args``, so that the errors survive
+    pickling; the message is written on demand.
+    """
+
+    def __str__(self) -> str:
+        return self._message()
+
+    def _message(self) -> str:
+        return ", ".join(map(str, self.args))
+
+
+class JobNotFoundError(JobsError, KeyError):
+    """No job with this id is known to the queue, or its record was dropped."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+    def _message(self) -> str:
+        return (
+            f"no job {self.job_id!r}: it was never submitted here, or its record was dropped after"
+            " result_ttl or max_results; with several server processes (uvicorn --workers) an"
+            " in-process queue knows only the jobs of its own process"
+        )
+
+
+class UnknownJobTypeError(JobsError, LookupError):
+    """No handler is registered under this job type."""
+
+    def __init__(self, job_type: str, known: Sequence[str] = ()) -> None:
+        super().__init__(job_type, known)
+        self.job_type = job_type
+        near = difflib.get_close_matches(str(job_type), known, n=len(known) or 1, cutoff=0.6)
+        self.known = tuple(near) + tuple(name for name in sorted(known) if name not in near)
+
+    def _message(self) -> str:
+        if not self.known:
+            return f"unknown job type {self.job_type!r}: this queue has no handlers at all"
+        return f"unknown job type {self.job_type!r}; known, nearest first: {', '.join(self.known)}"
+
+
+class InvalidPayloadError(JobsError, ValueError):
+    """The payload does not fit the handler, or does not survive JSON.
+
+    ``errors`` has the form of :meth:`pydantic.ValidationError.errors` without
+    inputs (a payload may hold secrets): dicts with ``type``, ``loc`` and ``msg``.
+    """
+
+    def __init__(self, job_type: str, errors: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(job_type, errors)
+        self.job_type = job_type
+        self.errors = [dict(error) for error in errors]
+
+    def _message(self) -> str:
+        details = "; ".join(map(_one_error, self.errors))
+        return f"the payload does not fit job type {self.job_type!r}: {details}"
+
+
+def _one_error(error: Mapping[str, Any]) -> str:
+    place = ".".join(map(str, error["loc"]))
+    return f"{place}: {error['msg']}" if place else str(error["msg"])
+
+
+class QueueFullError(JobsError):
+    """As many jobs wait as ``max_pending`` allows; try again later."""
+
+    def __init__(self, max_pending: int) -> None:
+        super().__init__(max_pending)
+        self.max_pending = max_pending
+
+    def _message(self) -> str:
+        return (
+            f"the queue is full: {self.max_pending} jobs wait already; try again later, or raise"
+            " max_pending or concurrency"
+        )
+
+
+class QueueClosedError(JobsError, RuntimeError):
+    """The queue takes no more work, because it is closing or closed."""
+
+    def _message(self) -> str:
+        return "the queue is closing or closed and takes no more work; enter it again to use it"
+
+
+class InvalidTransitionError(JobsError, RuntimeError):
+    """A status change that the table forbids: a bug in a backend."""
+
+    def __init__(self, job_id: str, current: str, wanted: str) -> None:
+        super().__init__(job_id, current, wanted)
+        self.job_id = job_id
+        self.current = current
+        self.wanted = wanted
+
+    def _message(self) -> str:
+        return f"job {self.job_id} cannot go from {self.current} to {self.wanted}"
+
+
+class BackendNotFoundError(JobsError, LookupError):
+    """No installed distribution offers a backend of this name."""
+
+    def __init__(self, name: str, available: Sequence[str] = (), extra: str | None = None) -> None:
+        super().__init__(name, available, extra)
+        self.name = name
+        self.available = tuple(available)
+        self.extra = extra
+
+    def _message(self) -> str:
+        message = f"no backend {self.name!r}; installed: {', '.join(self.available) or 'none'}"
+        if self.extra:
+            message += f'; to get it: pip install "stoat-jobs[{self.extra}]"'
+        return message
+
+
+class BackendError(JobsError, RuntimeError):
+    """A backend cannot be loaded, or cannot start."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def _message(self) -> str:
+        return f"backend {self.name!r} {self.reason}"
+
+
+class JobFailedError(JobsError):
+    """A job that was asked for its value did not complete.
+
+    Raised by :meth:`JobRef.value` alone. ``record`` is the terminal
+    :class:`JobResult`; its status tells failed, timeout and cancelled apart.
+    """
+
+    def __init__(self, record: JobResult[Any]) -> None:
+        super().__init__(record)
+        self.record = record
+
+    def _message(self) -> str:
+        record = self.record
+        return f"job {record.job_id} ({record.job_type}) {record.status}: {record.error}"

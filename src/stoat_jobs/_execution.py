@@ -1,0 +1,339 @@
+"""Run one job, from its first attempt to its outcome.
+
+The status table owns legality, this module owns outcomes, a backend owns storage and
+scheduling: a backend never decides what an exception means, and nothing is stored here.
+
+- Every job has a task of its own, never reused, so that a swallowed cancel hurts no other.
+- The reason to stop is set once, by :meth:`JobRun.stop`. An ``async`` handler gets
+  ``CancelledError`` with it. A sync one has the flag alone. A cooperative one has the
+  flag, and ``CancelledError`` one grace period later.
+- A handler that has not ended when its grace is over is left behind: the job is settled
+  first, then the coroutine is closed. A thread runs on, and nobody waits for it.
+- The host is told in the job's own context, and settled at most once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import math
+import random
+import sys
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from types import coroutine
+from typing import Any
+
+from ._calls import CoroutineCall, HandlerCall, ThreadCall, call_threadsafe, wake
+from ._context import JobContext, current_job_id, is_running_here
+from ._hosting import RunHost, RunnableJob
+from ._jobtypes import JobType
+from ._logging import log_event
+from ._outcome import Ended, Outcome, StopReason, classify, failed
+from ._text import one_line
+
+_LONGEST_DELAY = 60.0
+
+
+class JobRun:
+    """One job being run; also the link behind its handler's :class:`JobContext`."""
+
+    __slots__ = (
+        "_call",
+        "_deadline",
+        "_grace",
+        "_host",
+        "_last_attempt",
+        "_latest",
+        "_pause",
+        "_reporting",
+        "_second_grace",
+        "_settled",
+        "_task",
+        "_timer",
+        "attempt",
+        "handler",
+        "job",
+        "reason",
+    )
+
+    def __init__(self, job: RunnableJob, handler: JobType[..., Any], host: RunHost) -> None:
+        self.job = job
+        self.handler = handler
+        self.attempt = 0
+        self.reason: StopReason | None = None
+        self._host = host
+        self._deadline = math.inf
+        self._settled = False
+        self._last_attempt = False
+        self._second_grace = False
+        self._reporting = False
+        self._latest: tuple[float, str | None] = (0.0, None)
+        self._task: asyncio.Task[None] | None = None
+        self._call: HandlerCall | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._grace: asyncio.TimerHandle | None = None
+        self._pause: asyncio.Future[None] | None = None
+
+    def start(self) -> None:
+        """Begin; the handler is called in the loop's next round."""
+        job = self.job
+        job.context.run(current_job_id.set, job.job_id)
+        if job.timeout != math.inf:
+            self._deadline = self._host.now() + job.timeout
+            self._timer = self._call_at(self._deadline, partial(self.stop, StopReason.DEADLINE))
+        main = self._main()
+        main.send(None)  # to its first await, see _first_step
+        self._task = _spawn(main, self._host.loop, job)
+
+    def stop(self, reason: StopReason) -> bool:
+        """Tell the job to stop, unless it has ended or was told before.
+
+        True if *reason* is now why it will end.
+        """
+        if self._settled:
+            return False
+        if self.reason is None:
+            # The deadline's timer is late where something has blocked the loop.
+            late = self._host.now() > self._deadline
+            self.reason = StopReason.DEADLINE if late else reason
+            self._start_grace()
+            self._host.stopping(self)
+            self._interrupt()
+        return self.reason is reason
+
+    def no_more_attempts(self) -> None:
+        """Let the handler finish, but do not call it again."""
+        self._last_attempt = True
+        if self._pause is not None:
+            wake(self._pause)
+
+    def abandon(self) -> None:
+        """Settle the job now, whatever its handler does, and end what can be ended."""
+        if self._settled:
+            return
+        ended = Ended(None, None, self._host.now())
+        if self._is_current():
+            self._end(ended, abandoned=True)
+            return
+        context = self.job.context  # a settled job may have let go of it
+        context.run(partial(self._end, ended, abandoned=True))
+        if self._call is not None and not self._call.close(context):
+            self._complain()
+        self._cancel_task()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the handler is still at it, be its job settled or not."""
+        return self._call is not None and self._call.alive
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of the run is left: neither its handler nor its task."""
+        return not self.alive and (self._task is None or self._task.done())
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The job's own task, None before the start."""
+        return self._task
+
+    # What the handler's JobContext asks for.
+
+    @property
+    def cancelled(self) -> bool:
+        return self.reason is not None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._host.loop
+
+    def report(self, fraction: float, message: str | None) -> None:
+        if self._settled:
+            return
+        if is_running_here(self._host.loop):
+            self._host.progressed(self, fraction, message)
+            return
+        self._latest = (fraction, message)
+        if not self._reporting:  # else the loop has yet to look, and will see this one
+            self._reporting = True
+            call_threadsafe(self._host.loop, self._report_latest)
+
+    def _report_latest(self) -> None:
+        self._reporting = False  # before reading: a thread may write in between
+        if not self._settled:
+            self.job.context.run(self._host.progressed, self, *self._latest)
+
+    # The task.
+
+    async def _main(self) -> None:
+        try:
+            await _first_step()
+            ended = await self._attempts()
+        except KeyboardInterrupt as error:
+            self._end(Ended(None, error, self._host.now()))
+            if self._task is not None:
+                self._task.add_done_callback(asyncio.Task.exception)  # retrieved, for the loop
+            raise  # it is the user's, not the job's
+        except BaseException as error:
+            # Cancelled from outside: before the first step, or while a thread works.
+            self._end(Ended(None, error, self._host.now()), abandoned=self.alive)
+        else:
+            self._end(ended)
+
+    async def _attempts(self) -> Ended:
+        previous = None
+        while True:
+            ended = await self._attempt(previous)
+            delay = self._delay_before_next(ended)
+            if delay is None:
+                return ended
+            await self._wait(delay)
+            if self.reason is not None or self._last_attempt:
+                return ended
+            previous = ended.error
+            self.attempt += 1
+
+    async def _attempt(self, previous: BaseException | None) -> Ended:
+        if self.reason is not None:  # told to stop before its first step
+            return Ended(None, asyncio.CancelledError(), self._host.now())
+        job = self.job
+        self._host.attempt_started(self, previous)
+        if sys.version_info < (3, 11):  # the task has a copy, in which observers may have written
+            job.context = contextvars.copy_context()
+        context = JobContext(
+            job_id=job.job_id,
+            job_type=job.job_type,
+            attempt=self.attempt,
+            metadata=job.metadata,
+            app=self._host.app,
+            queue=self._host.queue,
+            link=self,
+        )
+        self._call = self._handler_call(partial(self.handler.function, context, **job.arguments))
+        return await self._call.ended()
+
+    def _handler_call(self, call: Callable[[], Any]) -> HandlerCall:
+        host = self._host
+        if self.handler.is_async:
+            return CoroutineCall(call, host.now)
+        name = f"stoat-jobs {one_line(self.job.job_type, 80)}"
+        return ThreadCall(call, host.now, host.loop, name)
+
+    # Attempts.
+
+    def _delay_before_next(self, ended: Ended) -> float | None:
+        """Seconds to the next attempt; None if there is none."""
+        if self.reason is not None or self._last_attempt or self.attempt >= self.handler.retries:
+            return None
+        if not isinstance(ended.error, Exception):
+            return None
+        delay = _backoff(self.attempt + 1) if self._host.delays else 0.0
+        return delay if self._host.now() + delay < self._deadline else None
+
+    async def _wait(self, delay: float) -> None:
+        if delay <= 0:
+            return
+        self._pause = self._host.loop.create_future()
+        timer = self._call_at(self._host.now() + delay, partial(wake, self._pause))
+        try:
+            await self._pause
+        finally:
+            self._pause = None
+            timer.cancel()
+
+    # Stopping.
+
+    def _interrupt(self) -> None:
+        if self._pause is not None:
+            wake(self._pause)
+        elif self.handler.is_async and not self.handler.cooperative:
+            self._cancel_task()
+
+    def _cancel_task(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _start_grace(self) -> None:
+        when = self._host.now() + self._host.cancel_grace
+        self._grace = self._call_at(when, self._grace_over)
+
+    def _grace_over(self) -> None:
+        handler = self.handler
+        if handler.cooperative and handler.is_async and not self._second_grace:
+            self._second_grace = True
+            self._start_grace()
+            self._cancel_task()
+        else:
+            self.abandon()
+
+    def _complain(self) -> None:
+        """A coroutine that swallows even GeneratorExit; of a thread it is known."""
+        if self.handler.is_async:
+            log_event(
+                logging.ERROR,
+                "handler_unstoppable",
+                job_id=self.job.job_id,
+                job_type=one_line(self.job.job_type, 200),
+                error="it swallows GeneratorExit too, and can hold up the exit of the process",
+            )
+
+    # The end.
+
+    def _end(self, ended: Ended, *, abandoned: bool = False) -> None:
+        if self._settled:
+            return
+        self._settled = True
+        for timer in (self._timer, self._grace):
+            if timer is not None:
+                timer.cancel()
+        if self.reason is None and ended.at > self._deadline:
+            self.reason = StopReason.DEADLINE
+        outcome = classify(self.reason, ended, self.job.timeout, abandoned=abandoned)
+        self._host.settled(self, self._kept(outcome))
+
+    def _kept(self, outcome: Outcome) -> Outcome:
+        if outcome.result is None:
+            return outcome
+        try:
+            return outcome._replace(result=self._host.keep_result(self.handler, outcome.result))
+        except Exception as error:
+            if outcome.error is None:
+                return failed(error)
+            return outcome._replace(result=None)
+
+    # The loop.
+
+    def _call_at(self, when: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        # An empty context: a timer would keep the caller's alive, which may be another job's.
+        return self._host.loop.call_at(when, callback, context=contextvars.Context())
+
+    def _is_current(self) -> bool:
+        return is_running_here(self._host.loop) and asyncio.current_task() is self._task
+
+
+@coroutine
+def _first_step() -> Generator[None, None, None]:
+    """Where a new coroutine is before its task's first step.
+
+    A task that is cancelled before its first step throws into a coroutine that has not
+    begun, and nothing of it ever runs: the job and its slot would be lost. This one has
+    begun, so that it catches the cancel.
+    """
+    yield
+
+
+def _spawn(
+    main: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, job: RunnableJob
+) -> asyncio.Task[None]:
+    # Not loop.create_task: an eager task factory would run the handler inside submit(), and
+    # jobs that hand on their slots would run inside each other.
+    name = f"stoat-jobs {job.job_id}"
+    if sys.version_info >= (3, 11):
+        return asyncio.Task(main, loop=loop, name=name, context=job.context)
+    return job.context.run(partial(asyncio.Task, main, loop=loop, name=name))
+
+
+def _backoff(attempt: int) -> float:
+    """Seconds before the *attempt*-th further attempt; random, so that jobs spread out."""
+    return random.uniform(0.0, min(_LONGEST_DELAY, 2.0 ** min(attempt - 1, 10)))  # noqa: S311

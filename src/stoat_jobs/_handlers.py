@@ -1,0 +1,181 @@
+"""The registry of the functions that do the work."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Coroutine, Iterator, MutableMapping
+from typing import Any, Concatenate, Protocol, overload
+
+from typing_extensions import ParamSpec, TypeVar
+
+from ._context import JobContext
+from ._errors import UnknownJobTypeError
+from ._jobtypes import AsyncJobType, JobType, SyncJobType
+from ._payload import is_async
+
+P = ParamSpec("P")
+R = TypeVar("R", default=Any)
+
+
+class _Decorator(Protocol):
+    """What ``@handlers.job(...)`` gives: typed by the function it is put on."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[Concatenate[JobContext, P], Coroutine[Any, Any, R]], /
+    ) -> AsyncJobType[P, R]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[JobContext, P], R], /
+    ) -> SyncJobType[P, R]: ...
+
+
+class JobHandlers:
+    """The registry of job types.
+
+    >>> handlers = JobHandlers()
+    >>> @handlers.job(timeout=1800)
+    ... def scan(ctx: JobContext, root: str) -> int:
+    ...     return 0
+    >>> handlers.get("scan").timeout
+    1800.0
+    """
+
+    def __init__(self) -> None:
+        self._types: MutableMapping[str, JobType[..., Any]] = {}
+
+    @overload
+    def job(  # type: ignore[overload-overlap]
+        self, function: Callable[Concatenate[JobContext, P], Coroutine[Any, Any, R]], /
+    ) -> AsyncJobType[P, R]: ...
+
+    @overload
+    def job(self, function: Callable[Concatenate[JobContext, P], R], /) -> SyncJobType[P, R]: ...
+
+    @overload
+    def job(
+        self,
+        name: str | None = None,
+        /,
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        cooperative: bool = False,
+    ) -> _Decorator: ...
+
+    def job(
+        self,
+        name: Any = None,
+        /,
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        cooperative: bool = False,
+    ) -> Any:
+        """Register the decorated function, under its own name or *name*.
+
+        Args:
+            name: the job type. Give one where the function may be renamed while jobs wait.
+            timeout: seconds for each job, over the queue's setting; ``math.inf`` for none.
+            retries: further attempts after an ``Exception``, each after a growing random
+                delay. Take some where the work may be done twice without harm.
+            cooperative: set the context's flag first and cancel ``cancel_grace`` seconds
+                later. Take it where an ``async`` handler has to reach a safe point.
+
+        Raises:
+            TypeError: the signature cannot serve; says which parameter.
+            ValueError: the name is taken, or an option is out of its range.
+        """
+        if callable(name):
+            return self.register(name.__name__, name)
+
+        def decorate(function: Callable[..., Any]) -> JobType[..., Any]:
+            own_name = function.__name__ if name is None else name
+            job_type: JobType[..., Any] = self.register(
+                own_name, function, timeout=timeout, retries=retries, cooperative=cooperative
+            )
+            return job_type
+
+        return decorate
+
+    @overload
+    def register(  # type: ignore[overload-overlap]
+        self,
+        name: str,
+        function: Callable[Concatenate[JobContext, P], Coroutine[Any, Any, R]],
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        cooperative: bool = False,
+    ) -> AsyncJobType[P, R]: ...
+
+    @overload
+    def register(
+        self,
+        name: str,
+        function: Callable[Concatenate[JobContext, P], R],
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        cooperative: bool = False,
+    ) -> SyncJobType[P, R]: ...
+
+    def register(self, name: str, function: Callable[..., Any], **options: Any) -> Any:
+        """Register any callable, also late: a closure, a bound method, a partial.
+
+        As :meth:`job`, without the decorator.
+        """
+        kind = AsyncJobType if is_async(function) else SyncJobType
+        job_type: JobType[..., Any] = kind(name, function, **options)
+        self._add([job_type])
+        return job_type
+
+    def include(self, other: JobHandlers) -> None:
+        """Register everything that *other* has now; nothing when a name is taken.
+
+        Raises:
+            ValueError: a name is taken.
+        """
+        self._add(list(other))
+
+    def get(self, job_type: str) -> JobType[..., Any]:
+        """The job type of this name.
+
+        Raises:
+            UnknownJobTypeError: there is none.
+        """
+        try:
+            return self._types[job_type]
+        except (KeyError, TypeError):
+            raise UnknownJobTypeError(job_type, tuple(self._types)) from None
+
+    def over(self, other: JobHandlers) -> JobHandlers:
+        """A live view of both, in which the names here hide those of *other*.
+
+        What is registered on the view is registered here.
+        """
+        view = JobHandlers()
+        view._types = ChainMap(self._types, other._types)
+        return view
+
+    def _add(self, job_types: list[JobType[..., Any]]) -> None:
+        for job_type in job_types:
+            if job_type.name in self._types:
+                raise ValueError(
+                    f"job type {job_type.name!r} is registered already; give this handler a"
+                    " name of its own"
+                )
+        self._types.update((job_type.name, job_type) for job_type in job_types)
+
+    def __contains__(self, job_type: object) -> bool:
+        return job_type in self._types
+
+    def __iter__(self) -> Iterator[JobType[..., Any]]:
+        return iter(self._types.values())
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def __repr__(self) -> str:
+        return f"<JobHandlers: {', '.join(self._types) or 'empty'}>"

@@ -1,0 +1,72 @@
+"""What a run of a job needs of the backend that has it run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ._jobtypes import JobType
+from ._outcome import Outcome
+
+if TYPE_CHECKING:
+    from ._execution import JobRun
+
+
+class RunnableJob(Protocol):
+    """What is needed of a job to run it."""
+
+    job_id: str
+    job_type: str
+    arguments: dict[str, Any]
+    timeout: float
+    metadata: Mapping[str, str]
+    context: contextvars.Context
+
+
+class RunHost(Protocol):
+    """The backend's side of a run. The callbacks must not raise."""
+
+    delays: bool
+    """False where a retry is not waited for."""
+
+    @property
+    def app(self) -> Any:
+        """What handlers see as ``ctx.app``."""
+        ...
+
+    @property
+    def queue(self) -> Any:
+        """What handlers see as ``ctx.queue``."""
+        ...
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    @property
+    def cancel_grace(self) -> float: ...
+
+    def now(self) -> float:
+        """The loop's clock, in seconds."""
+        ...
+
+    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
+        """*value* as it will be kept; raises what says why it cannot be."""
+        ...
+
+    def attempt_started(self, run: JobRun, previous: BaseException | None) -> None:
+        """The handler is about to be called, after *previous* if again."""
+        ...
+
+    def progressed(self, run: JobRun, fraction: float, message: str | None) -> None:
+        """The handler reported progress."""
+        ...
+
+    def stopping(self, run: JobRun) -> None:
+        """``run.reason`` was set."""
+        ...
+
+    def settled(self, run: JobRun, outcome: Outcome) -> None:
+        """The job ended; called once."""
+        ...

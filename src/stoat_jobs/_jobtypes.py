@@ -1,0 +1,223 @@
+"""Job types, which are registered functions, and handles on their jobs."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any, Generic, cast
+
+from typing_extensions import ParamSpec, TypeVar
+
+from ._codec import Codec, same
+from ._context import JobContext
+from ._errors import JobFailedError
+from ._payload import PayloadForm, is_async, resolve
+from ._protocols import JobBackend
+from ._records import JobResult
+from ._settings import check_timeout
+from ._status import JobStatus
+from ._text import describe
+
+P = ParamSpec("P")
+R = TypeVar("R", default=Any)
+
+
+class JobRef(Generic[R]):
+    """A handle on a submitted job; its methods are the queue's, typed.
+
+    Build one from an id that was kept elsewhere: ``JobRef(queue, job_id)``.
+    """
+
+    __slots__ = ("_queue", "job_id")
+
+    def __init__(self, queue: JobBackend, job_id: str) -> None:
+        self._queue = queue
+        self.job_id = job_id
+
+    async def get_status(self) -> JobStatus:
+        """The job's status now; see :meth:`AsyncJobQueue.get_status`."""
+        return await self._queue.get_status(self.job_id)
+
+    async def get_result(self) -> JobResult[R]:
+        """The job's record now; see :meth:`AsyncJobQueue.get_result`."""
+        return await self._queue.get_result(self.job_id)
+
+    async def wait(self, timeout: float | None = None) -> JobResult[R]:
+        """The terminal record; see :meth:`JobBackend.wait`."""
+        return await self._queue.wait(self.job_id, timeout)
+
+    async def value(self, timeout: float | None = None) -> R:
+        """What the handler returned, as soon as it has.
+
+        Take :meth:`wait` where an unsuccessful job is a normal case.
+
+        Raises:
+            JobFailedError: the job did not complete; it has the record.
+            TimeoutError: *timeout* seconds passed and the job goes on.
+            JobNotFoundError: unknown, or no longer kept.
+        """
+        record = await self.wait(timeout)
+        if record.status is not JobStatus.COMPLETED:
+            raise JobFailedError(record)
+        return cast(R, record.result)
+
+    async def cancel(self) -> bool:
+        """Ask the job to stop; see :meth:`JobBackend.cancel`."""
+        return await self._queue.cancel(self.job_id)
+
+    def watch(self) -> AsyncIterator[JobResult[R]]:
+        """Records as they change; see :meth:`JobBackend.watch`."""
+        return self._queue.watch(self.job_id)
+
+    def __repr__(self) -> str:
+        return f"JobRef({self.job_id!r})"
+
+
+class JobType(Generic[P, R]):
+    """A registered function; call it as the function that it is in a unit test.
+
+    Attributes:
+        name: the job type.
+        timeout: seconds for each of its jobs, None for the queue's setting.
+        retries: further attempts after an ``Exception``.
+        cooperative: it is told to stop by its context's flag, and cancelled only
+            ``cancel_grace`` seconds later.
+        is_async: it is a coroutine function; others run in a thread of their own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        cooperative: bool = False,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.name = _checked_name(name)
+        self.function = function
+        self.timeout = None if timeout is None else check_timeout(timeout)
+        self.retries = _checked_retries(name, retries)
+        self.cooperative = cooperative
+        self.is_async = is_async(function)
+        self.form = PayloadForm(name, function)
+        self._options: dict[str, Any] = {}
+
+    def __call__(self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+        return self.function(context, *args, **kwargs)
+
+    def options(
+        self,
+        *,
+        timeout: float | None = None,
+        key: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> JobType[P, R]:
+        """This job type with options for a submission; see :meth:`JobBackend.submit`.
+
+        >>> handlers = JobHandlers()
+        >>> @handlers.job
+        ... def scan(ctx: JobContext, root: str) -> int: ...
+        >>> urgent = scan.options(timeout=20, key="/srv")
+        """
+        given = {"timeout": timeout, "key": key, "metadata": metadata}
+        changed = copy.copy(self)
+        changed._options = {
+            **self._options,
+            **{name: value for name, value in given.items() if value is not None},
+        }
+        return changed
+
+    async def submit(self, queue: JobBackend, /, *args: P.args, **kwargs: P.kwargs) -> JobRef[R]:
+        """Submit a job with these arguments, which type checkers compare with the handler's.
+
+        Raises what :meth:`JobBackend.submit` raises, and ``TypeError`` for too many
+        positional arguments or one given twice.
+        """
+        payload = self._payload(args, kwargs)
+        return JobRef(queue, await queue.submit(self.name, payload, **self._options))
+
+    def _payload(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        names = self.form.positional
+        if len(args) > len(names):
+            raise TypeError(
+                f"{self.name}.submit() takes at most {len(names)} positional arguments for the"
+                f" handler, not {len(args)}"
+            )
+        payload = dict(zip(names, args))
+        if twice := payload.keys() & kwargs.keys():
+            raise TypeError(f"{self.name}.submit() got {', '.join(sorted(twice))} twice")
+        return {**payload, **kwargs}
+
+    def result_through_json(self, value: Any) -> Any:
+        """*value*, a handler's result, as it comes back from JSON.
+
+        A declared type is validated and must come back equal. Without one, or where it
+        stands under ``TYPE_CHECKING``, the plain JSON comes back: a model as a dict.
+
+        Raises:
+            TypeError: it has no JSON, or is not what the handler declares.
+        """
+        annotation = self._result_annotation
+        codec = self._result_codec
+        try:
+            valid = codec.validate(value)
+            decoded = codec.decode(codec.encode(valid))
+        except Exception as error:
+            raise TypeError(self._not_kept(value, describe(error))) from error
+        if annotation is not Any and not same(valid, decoded):
+            raise TypeError(self._not_kept(value, "it does not come back from JSON as it was"))
+        return decoded
+
+    def _not_kept(self, value: Any, why: str) -> str:
+        return f"a result of type {type(value).__name__} cannot be kept as JSON: {why}"
+
+    @functools.cached_property
+    def _result_codec(self) -> Codec:
+        return Codec(self._result_annotation)
+
+    @functools.cached_property
+    def _result_annotation(self) -> Any:
+        annotation = inspect.signature(self.function).return_annotation
+        if annotation is inspect.Signature.empty:
+            return Any
+        try:
+            return resolve(self.function, annotation)
+        except Exception:  # whatever evaluating a name can raise
+            return Any
+
+    def __repr__(self) -> str:
+        return f"<JobType {self.name!r}>"
+
+
+class AsyncJobType(JobType[P, R]):
+    """A job type whose handler is a coroutine function."""
+
+    def __call__(
+        self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]:
+        return cast("Coroutine[Any, Any, R]", super().__call__(context, *args, **kwargs))
+
+
+class SyncJobType(JobType[P, R]):
+    """A job type whose handler is a plain function, run in a thread."""
+
+    def __call__(self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return cast(R, super().__call__(context, *args, **kwargs))
+
+
+def _checked_name(name: Any) -> str:
+    if isinstance(name, str) and name:
+        return name
+    raise TypeError(f"a job type is named by text that is not empty, not {name!r}")
+
+
+def _checked_retries(name: str, retries: int) -> int:
+    if isinstance(retries, bool) or not isinstance(retries, int):
+        raise TypeError(f"handler {name!r}: retries must be an int, not {retries!r}")
+    if retries < 0:
+        raise ValueError(f"handler {name!r}: retries must not be negative: {retries}")
+    return retries

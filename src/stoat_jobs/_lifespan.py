@@ -1,0 +1,97 @@
+"""A queue that lives as long as its app."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any, cast
+
+from ._handlers import JobHandlers
+from ._loading import create_queue
+from ._protocols import AsyncJobQueue, JobBackend
+from ._settings import JobQueueSettings
+
+_MISSING = object()
+
+
+@asynccontextmanager
+async def lifespan(
+    app: Any = None,
+    *,
+    queue: AsyncJobQueue | None = None,
+    handlers: JobHandlers | None = None,
+    settings: JobQueueSettings | None = None,
+    observers: Iterable[Any] = (),
+) -> AsyncIterator[dict[str, AsyncJobQueue]]:
+    """Start the app's queue, put it on the app, stop it at the end.
+
+    Hang it on an app: ``FastAPI(lifespan=partial(lifespan, handlers=handlers))``. It yields
+    Starlette's lifespan state, so that ``request.state.job_queue`` is the queue as well as
+    ``app.state.job_queue``. In a lifespan of your own, hand that on::
+
+        async with lifespan(app, handlers=handlers) as state:
+            yield {**state}
+
+    Args:
+        app: the app; its ``state``, where it has one, gets ``job_queue`` for as long, and
+            handlers see it as ``ctx.app``.
+        queue: the queue to use, above all in tests. Without one, an ``app.state.job_queue``
+            that was injected is used, else one is built. One that is started already is used,
+            and neither started nor stopped; one with only the three methods of
+            :class:`AsyncJobQueue` is put on the app.
+        handlers: the job types. An injected queue keeps its own, and is lent these for the
+            names that it lacks.
+        settings: for a queue that is built here: the backend, by name, and its limits.
+        observers: for a queue that is built here.
+
+    Raises:
+        BackendNotFoundError: no backend has the name that *settings* say.
+        BackendError: the queue cannot be loaded, or cannot start; says why.
+    """
+    chosen = _injected(app) if queue is None else queue
+    if chosen is None:
+        chosen = create_queue(handlers, settings, observers)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_on_app(app, chosen))
+        if hasattr(chosen, "__aenter__"):
+            backend = cast(JobBackend, chosen)
+            stack.enter_context(_lent(backend, app, handlers))
+            if not backend.started:
+                await stack.enter_async_context(backend)
+        yield {"job_queue": chosen}
+
+
+def _injected(app: Any) -> AsyncJobQueue | None:
+    queue = getattr(getattr(app, "state", None), "job_queue", None)
+    return cast("AsyncJobQueue | None", queue)
+
+
+@contextmanager
+def _on_app(app: Any, queue: AsyncJobQueue) -> Iterator[None]:
+    """The queue at ``app.state.job_queue``, and afterwards what was there before."""
+    state = getattr(app, "state", None)
+    if state is None:
+        yield
+        return
+    before = getattr(state, "job_queue", _MISSING)
+    state.job_queue = queue
+    try:
+        yield
+    finally:
+        if before is _MISSING:
+            del state.job_queue
+        else:
+            state.job_queue = before
+
+
+@contextmanager
+def _lent(queue: JobBackend, app: Any, handlers: JobHandlers | None) -> Iterator[None]:
+    """The queue with the app and its handlers, and afterwards as it was before."""
+    own_app, own_handlers = queue.app, queue.handlers
+    queue.app = app if own_app is None else own_app
+    if handlers is not None and handlers is not own_handlers:
+        queue.handlers = own_handlers.over(handlers)
+    try:
+        yield
+    finally:
+        queue.app, queue.handlers = own_app, own_handlers

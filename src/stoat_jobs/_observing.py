@@ -1,0 +1,90 @@
+"""Telling observers what happens, without letting them hurt a job."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ._logging import LoggingObserver, log_event
+from ._options import checked_metadata
+from ._protocols import JobObserver
+from ._records import SubmittingEvent
+
+HOOKS = ("submitting", "submitted", "started", "progress", "finished")
+
+
+class _Listener(NamedTuple):
+    observer: Any
+    enabled: Callable[[str], bool]
+    call: Callable[[Any], Any]
+
+
+class Observers:
+    """A queue's observers, logging before all others.
+
+    One that raises is logged once and dropped. ``KeyboardInterrupt`` alone passes:
+    it is the user's, not the observer's.
+    """
+
+    __slots__ = ("_listeners",)
+
+    def __init__(self, observers: Iterable[Any] = ()) -> None:
+        everyone = (LoggingObserver(), *observers)
+        self._listeners = {hook: _listeners(everyone, hook) for hook in HOOKS}
+
+    def wants(self, hook: str) -> bool:
+        """Whether anybody listens now: an event that nobody wants need not be built."""
+        for listener in self._listeners[hook]:
+            try:
+                if listener.enabled(hook):
+                    return True
+            except BaseException as error:
+                self._drop(listener.observer, hook, error)
+        return False
+
+    def tell(self, hook: str, event: Any) -> None:
+        """Give *event* to everybody who has that hook."""
+        for listener in self._listeners[hook]:
+            try:
+                listener.call(event)
+            except BaseException as error:
+                self._drop(listener.observer, hook, error)
+
+    def submitting(self, event: SubmittingEvent) -> Mapping[str, str]:
+        """The metadata of a new job: what observers add, overruled by the submitter's."""
+        metadata = event.metadata
+        for listener in self._listeners["submitting"]:
+            try:
+                metadata = checked_metadata({**(listener.call(event) or {}), **metadata})
+            except BaseException as error:
+                self._drop(listener.observer, "submitting", error)
+        return metadata
+
+    def _drop(self, culprit: Any, hook: str, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        # New lists: one of the old ones is being read by the caller.
+        for name, listeners in self._listeners.items():
+            self._listeners[name] = [each for each in listeners if each.observer is not culprit]
+        name = type(culprit).__name__
+        log_event(logging.ERROR, "observer_dropped", exc_info=error, observer=name, hook=hook)
+
+
+def _listeners(observers: Iterable[Any], hook: str) -> list[_Listener]:
+    return [
+        _Listener(observer, getattr(observer, "enabled", _always), getattr(observer, hook))
+        for observer in observers
+        if _overrides(observer, hook)
+    ]
+
+
+def _overrides(observer: Any, hook: str) -> bool:
+    method = getattr(observer, hook, None)
+    return method is not None and (
+        getattr(method, "__func__", method) is not getattr(JobObserver, hook)
+    )
+
+
+def _always(hook: str) -> bool:
+    return True

@@ -1,0 +1,97 @@
+"""How a job ended: the one place that says what an exception means.
+
+- A job has one stop reason, set once. With one, it decides the status; without one, the
+  handler's own end does.
+- A value returned after a cancel or a shutdown is kept as partial work; after the
+  deadline it is dropped.
+- A handler's own TimeoutError is a failure like any other, and so is a CancelledError
+  that nobody asked the queue for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from typing import Any, NamedTuple
+
+from ._status import JobStatus
+from ._text import describe, leaf_errors
+
+
+class StopReason(Enum):
+    """Why a job was told to stop."""
+
+    DEADLINE = "deadline"
+    CANCEL = "cancel"
+    SHUTDOWN = "shutdown"
+
+
+class Ended(NamedTuple):
+    """How one call of a handler ended: its value, or what it raised, and when on the loop's clock."""
+
+    value: Any
+    error: BaseException | None
+    at: float
+
+
+class Outcome(NamedTuple):
+    """How a job ended, as a record keeps it.
+
+    ``exception`` is for the log: what the handler raised, unless it only obeyed a cancel.
+    """
+
+    status: JobStatus
+    result: Any = None
+    error: str | None = None
+    error_type: str | None = None
+    exception: BaseException | None = None
+    abandoned: bool = False
+
+
+_STOPPED = {
+    StopReason.DEADLINE: (JobStatus.TIMEOUT, "Timeout", "ran longer than its limit of {limit:g} s"),
+    StopReason.CANCEL: (JobStatus.CANCELLED, "Cancelled", "cancelled on request"),
+    StopReason.SHUTDOWN: (JobStatus.CANCELLED, "Shutdown", "stopped by the queue's shutdown"),
+}
+
+
+def classify(
+    reason: StopReason | None, ended: Ended, limit: float, *, abandoned: bool = False
+) -> Outcome:
+    """The outcome of a job that was told to stop for *reason*, or ended by itself (None).
+
+    *limit* is the job's timeout in seconds, for the text.
+    """
+    if reason is not None:
+        return stopped(reason, ended, limit, abandoned)
+    if ended.error is not None:
+        return failed(ended.error, abandoned)
+    return Outcome(JobStatus.COMPLETED, ended.value)
+
+
+def stopped(reason: StopReason, ended: Ended, limit: float, abandoned: bool) -> Outcome:
+    """The outcome of a job that was told to stop."""
+    status, error_type, text = _STOPPED[reason]
+    partial = None if reason is StopReason.DEADLINE else ended.value
+    obeyed = ended.error is None or is_cancellation(ended.error)
+    exception = None if obeyed else ended.error
+    return Outcome(status, partial, text.format(limit=limit), error_type, exception, abandoned)
+
+
+def failed(error: BaseException, abandoned: bool = False) -> Outcome:
+    """The outcome of a job whose handler raised *error* by itself."""
+    text = describe(error)
+    if is_cancellation(error):
+        text += ": nobody asked the queue to cancel the job"
+    return Outcome(JobStatus.FAILED, None, text, type(error).__name__, error, abandoned)
+
+
+def never_started(reason: StopReason) -> Outcome:
+    """The outcome of a job that was told to stop while it waited."""
+    status, error_type, text = _STOPPED[reason]
+    return Outcome(status, None, f"{text} before it started", error_type)
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether *error* is a CancelledError, or a group of nothing else."""
+    return all(isinstance(leaf, asyncio.CancelledError) for leaf in leaf_errors(error))

@@ -1,0 +1,82 @@
+"""How a queue is configured."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+Limit = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class JobQueueSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
+    """Settings of a queue, the same for every backend.
+
+    A plain model, so that an app nests it in its own settings and sets
+    ``JOBS__BACKEND=asyncio`` in the environment.
+
+    >>> JobQueueSettings(timeout=60).timeout
+    60.0
+
+    Raises:
+        pydantic.ValidationError: a ``ValueError`` that names the field.
+    """
+
+    backend: str = Field(
+        default="asyncio",
+        min_length=1,
+        description="Name of an installed backend. Take `memory` in tests, `asyncio` in an app.",
+    )
+    url: str | None = Field(
+        default=None,
+        repr=False,
+        description="Where the engine is, for backends that have one; kept out of repr and errors.",
+    )
+    concurrency: Count = Field(
+        default=1,
+        description="Slots. 1 runs jobs one after another; take more when jobs mostly wait.",
+    )
+    timeout: Limit = Field(
+        default=300.0,
+        description="Seconds a job may take from its start, with all attempts; `inf` for no limit.",
+    )
+    drain_timeout: Seconds = Field(
+        default=5.0,
+        description="Seconds that running jobs get to finish at shutdown. Keep it, with twice"
+        " cancel_grace, under the time that your server or orchestrator grants.",
+    )
+    cancel_grace: Seconds = Field(
+        default=1.0,
+        description="Seconds a handler gets to clean up once told to stop; then it is cut off.",
+    )
+    max_pending: Count = Field(
+        default=10_000, description="Jobs that may wait; one more raises QueueFullError."
+    )
+    result_ttl: Limit = Field(
+        default=3600.0,
+        description="Seconds a finished record is kept, from its finish; `inf` for ever.",
+    )
+    max_results: Count = Field(
+        default=10_000, description="Finished records kept at most; the oldest goes first."
+    )
+    options: dict[str, Any] = Field(
+        default={}, description="For one backend alone, which checks them itself."
+    )
+
+
+def check_timeout(timeout: float) -> float:
+    """*timeout*, a job's time limit in seconds, as a float.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is 0, negative or NaN.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds, not {type(timeout).__name__}")
+    if not timeout > 0:
+        raise ValueError(
+            f"timeout must be more than 0 seconds, not {timeout!r}; math.inf means no limit"
+        )
+    return float(timeout)

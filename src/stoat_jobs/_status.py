@@ -1,0 +1,74 @@
+"""The states of a job, in one table.
+
+pending  -> running | cancelled
+running  -> completed | failed | timeout | cancelled | pending (redelivery only)
+terminal -> nothing
+
+- The table owns legality. Whoever changes a status calls :func:`transition`;
+  an illegal change raises and changes nothing.
+- Terminal is derived: a status without exits.
+- ``running -> pending`` is for engines that redeliver a lost worker's jobs. No
+  in-process backend does that.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Protocol
+
+from ._errors import InvalidTransitionError
+
+
+class JobStatus(str, Enum):
+    """Where a job is in its life; compares equal to its text, as in ``"running"``."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+
+    # Formats as the bare text on every Python version, as StrEnum (3.11) does.
+    __str__ = str.__str__
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when nothing can follow: completed, failed, timeout or cancelled."""
+        return not TRANSITIONS[self]
+
+
+TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.PENDING: frozenset({JobStatus.RUNNING, JobStatus.CANCELLED}),
+    JobStatus.RUNNING: frozenset(
+        {
+            JobStatus.COMPLETED,
+            JobStatus.FAILED,
+            JobStatus.TIMEOUT,
+            JobStatus.CANCELLED,
+            JobStatus.PENDING,
+        }
+    ),
+    JobStatus.COMPLETED: frozenset(),
+    JobStatus.FAILED: frozenset(),
+    JobStatus.TIMEOUT: frozenset(),
+    JobStatus.CANCELLED: frozenset(),
+}
+
+
+class HasStatus(Protocol):
+    """What :func:`transition` needs of a record."""
+
+    job_id: str
+    status: JobStatus
+
+
+def transition(job: HasStatus, to: JobStatus) -> None:
+    """Move *job* to status *to*.
+
+    Raises:
+        InvalidTransitionError: the table has no such change; *job* is as it was.
+    """
+    if to not in TRANSITIONS[job.status]:
+        raise InvalidTransitionError(job.job_id, job.status, to)
+    job.status = to

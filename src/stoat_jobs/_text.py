@@ -1,0 +1,56 @@
+"""Text made safe to keep in a record, a log line and JSON."""
+
+from __future__ import annotations
+
+ERROR_LIMIT = 1000
+
+
+def one_line(text: str, limit: int) -> str:
+    """*text* on one line, at most *limit* characters long.
+
+    Line breaks, control characters and lone surrogates (undecodable file names
+    have them) are escaped, so that nothing can forge a log line or break JSON.
+
+    >>> one_line("two\\nlines", 80)
+    'two\\\\nlines'
+    """
+    if not text.isprintable():
+        # What is cut off below need not be escaped.
+        text = "".join(map(_escaped, text[:limit]))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _escaped(char: str) -> str:
+    if char.isprintable() or char == "\u00a0":
+        return char
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def describe(error: BaseException) -> str:
+    """*error* in one line that is never empty; a group names its leaf errors."""
+    leaves = leaf_errors(error)
+    if leaves == [error]:
+        return one_line(_describe_one(error), ERROR_LIMIT)
+    parts = "; ".join(f"{type(leaf).__name__}: {_describe_one(leaf)}" for leaf in leaves)
+    return one_line(f"{type(error).__name__} of {len(leaves)}: {parts}", ERROR_LIMIT)
+
+
+def _describe_one(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        return str(error) or f"{name} without a message"
+    except BaseException as unprintable:
+        if isinstance(unprintable, KeyboardInterrupt):
+            raise
+        return f"{name}, whose text cannot be shown ({type(unprintable).__name__})"
+
+
+def leaf_errors(error: BaseException) -> list[BaseException]:
+    """The errors at the leaves of a group, or *error* itself.
+
+    By the attribute, since the groups of Python 3.10 come from a backport.
+    """
+    inner = getattr(error, "exceptions", None)
+    if not isinstance(inner, (tuple, list)) or not inner:
+        return [error]
+    return [leaf for child in inner for leaf in leaf_errors(child)]

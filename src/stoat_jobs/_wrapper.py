@@ -1,0 +1,115 @@
+"""For a bare ASGI app: a wrapper that speaks the lifespan protocol for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from ._handlers import JobHandlers
+from ._lifespan import lifespan
+from ._protocols import AsyncJobQueue
+from ._settings import JobQueueSettings
+from ._text import describe
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Scope = MutableMapping[str, Any]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def with_jobs(
+    app: ASGIApp,
+    *,
+    queue: AsyncJobQueue | None = None,
+    handlers: JobHandlers | None = None,
+    settings: JobQueueSettings | None = None,
+    observers: Iterable[Any] = (),
+) -> ASGIApp:
+    """*app*, with a queue that lives as long as its server runs it.
+
+    Every request finds the queue at ``scope["state"]["job_queue"]``. An app that speaks the
+    lifespan protocol itself is started after the queue and stopped before it. The arguments
+    are those of :func:`lifespan`, which to take in a framework that has lifespans.
+    """
+    options = {"queue": queue, "handlers": handlers, "settings": settings, "observers": observers}
+    return _WithJobs(app, options)
+
+
+class _WithJobs:
+    def __init__(self, app: ASGIApp, options: dict[str, Any]) -> None:
+        self._app = app
+        self._options = options
+        self._queue: AsyncJobQueue | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        elif self._queue is None:
+            await self._app(scope, receive, send)
+        else:
+            state = {**scope.get("state", {}), "job_queue": self._queue}
+            await self._app({**scope, "state": state}, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        phase = "startup"
+        try:
+            async with lifespan(self._app, **self._options) as state:
+                self._queue = state["job_queue"]
+                scope.setdefault("state", {}).update(state)
+                async with _InnerLifespan(self._app, scope):
+                    await send({"type": "lifespan.startup.complete"})
+                    phase = "shutdown"
+                    await receive()
+        except Exception as error:
+            await send({"type": f"lifespan.{phase}.failed", "message": describe(error)})
+            raise
+        finally:
+            self._queue = None
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class _InnerLifespan:
+    """The lifespan protocol spoken to an app, which may not know it."""
+
+    def __init__(self, app: ASGIApp, scope: Scope) -> None:
+        self._app = app
+        self._scope = scope
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._from_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self._knows = False
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.create_task(self._run())
+        reply = await self._ask("startup")
+        self._knows = reply is not None
+        self._check(reply)
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._knows:
+            self._check(await self._ask("shutdown"))
+
+    async def _run(self) -> None:
+        await self._app(self._scope, self._to_app.get, self._from_app.put)
+
+    async def _ask(self, event: str) -> Message | None:
+        """What the app answers; None if it ends without an answer."""
+        assert self._task is not None
+        await self._to_app.put({"type": f"lifespan.{event}"})
+        reply = asyncio.create_task(self._from_app.get())
+        await asyncio.wait({reply, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0)  # an answer that was the app's last act is being taken up
+        if reply.done():
+            return reply.result()
+        reply.cancel()
+        if self._knows:
+            await self._task  # it broke down since; else it just does not speak this protocol
+        return None
+
+    @staticmethod
+    def _check(reply: Message | None) -> None:
+        if reply is not None and reply["type"].endswith(".failed"):
+            raise RuntimeError(reply.get("message") or f"the app answered {reply['type']}")

@@ -1,0 +1,51 @@
+"""For authors of backends: the parts that the shipped backends are made of.
+
+A backend is a callable ``(handlers, settings, observers) -> JobBackend`` that an entry
+point in the group ``stoat_jobs.backends`` loads; a class with that constructor is one.
+
+- :class:`JobRun` runs a job and decides its outcome; the backend is its :class:`RunHost`.
+- :func:`transition` changes a status, and refuses what the table forbids.
+- :class:`Observers` tells observers what happens, and is logging too.
+- :meth:`JobType.form`'s ``freeze`` and ``thaw`` take a payload through JSON and back.
+"""
+
+from __future__ import annotations
+
+from ._backends._asyncio import AsyncioJobQueue
+from ._backends._memory import InMemoryJobQueue
+from ._clock import Clock, as_datetime
+from ._codec import Codec
+from ._execution import JobRun
+from ._hosting import RunHost, RunnableJob
+from ._logging import log_event
+from ._observing import Observers
+from ._options import check_key, checked_metadata
+from ._outcome import Ended, Outcome, StopReason, classify, never_started
+from ._payload import FrozenPayload, PayloadForm
+from ._settings import check_timeout
+from ._status import TRANSITIONS, transition
+
+__all__ = [
+    "TRANSITIONS",
+    "AsyncioJobQueue",
+    "Clock",
+    "Codec",
+    "Ended",
+    "FrozenPayload",
+    "InMemoryJobQueue",
+    "JobRun",
+    "Observers",
+    "Outcome",
+    "PayloadForm",
+    "RunHost",
+    "RunnableJob",
+    "StopReason",
+    "as_datetime",
+    "check_key",
+    "check_timeout",
+    "checked_metadata",
+    "classify",
+    "log_event",
+    "never_started",
+    "transition",
+]
