@@ -19,6 +19,7 @@ MODULES = sorted(
     module.name for module in pkgutil.walk_packages(stoat_jobs.__path__, "stoat_jobs.")
 )
 EXAMPLES = Sybil([PythonCodeBlockParser()])
+PUBLIC = {name: getattr(stoat_jobs, name) for name in stoat_jobs.__all__}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -34,7 +35,7 @@ def test_examples_of_a_page_run(page: Path) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_run(name: str) -> None:
     """Every example in a docstring gives what it shows."""
-    outcome = doctest.testmod(importlib.import_module(name))
+    outcome = doctest.testmod(importlib.import_module(name), extraglobs=PUBLIC)
     assert outcome.failed == 0
 
 

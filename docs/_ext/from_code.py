@@ -1,0 +1,84 @@
+"""Directives that draw on the code, so that the documentation cannot disagree with it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+from status_diagram import svg
+
+import stoat_jobs
+from stoat_jobs._status import TRANSITIONS
+
+
+class StatusDiagram(Directive):
+    """The states of a job, drawn from the table."""
+
+    def run(self) -> list[nodes.Node]:
+        return [nodes.raw("", svg(TRANSITIONS), format="html")]
+
+
+class ModelTable(Directive):
+    """The fields of a pydantic model of the public API: ``{model-table} JobResult``."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        model = getattr(stoat_jobs, self.arguments[0])
+        rows = [_field_row(name, field) for name, field in model.model_fields.items()]
+        return _parsed(self, _table(["name", "type", "default", "meaning"], rows))
+
+
+def _field_row(name: str, field: Any) -> list[str]:
+    default = "" if field.is_required() else f"`{field.default!r}`"
+    return [f"`{name}`", f"`{_type_name(field.annotation)}`", default, field.description]
+
+
+def _type_name(annotation: Any) -> str:
+    text = annotation.__name__ if inspect.isclass(annotation) else str(annotation)
+    for prefix in ("typing.", "datetime.", "stoat_jobs._status.", "stoat_jobs."):
+        text = text.replace(prefix, "")
+    return text.replace("~", "")
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _parsed(directive: Directive, text: str) -> list[nodes.Node]:
+    parent = nodes.container()
+    lines = StringList(text.splitlines(), source=__file__)
+    directive.state.nested_parse(lines, directive.content_offset, parent)
+    return parent.children
+
+
+def _keep_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Napoleon takes what stands before a colon in the first line of a property for its type."""
+    if what in ("property", "attribute"):
+        lines[:0] = ["..", ""]  # an empty comment
+
+
+def _public_name(app: Any, env: Any, node: Any, contnode: nodes.Node) -> nodes.Node | None:
+    """Resolve what is defined in a private module where the root exports it."""
+    name = node.get("reftarget", "").rpartition(".")[2]
+    if node.get("refdomain") != "py" or name not in stoat_jobs.__all__:
+        return None
+    return env.domains["py"].resolve_xref(
+        env, node["refdoc"], app.builder, "obj", f"stoat_jobs.{name}", node, contnode
+    )
+
+
+def setup(app: Any) -> dict[str, bool]:
+    app.add_directive("status-diagram", StatusDiagram)
+    app.add_directive("model-table", ModelTable)
+    app.connect("autodoc-process-docstring", _keep_colons, priority=400)  # before napoleon
+    app.connect("missing-reference", _public_name)
+    return {"parallel_read_safe": True}

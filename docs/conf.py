@@ -1,0 +1,37 @@
+"""How Sphinx builds the documentation; see the noxfile for the command."""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "stoat-jobs"
+author = "The stoat-jobs authors"
+copyright = f"2026, {author}"  # noqa: A001
+release = version = metadata.version("stoat-jobs")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "from_code"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 3
+
+# The standard library and type variables are not documented here.
+nitpick_ignore_regex = [
+    ("py:.*", r"(_?asyncio|collections|contextvars|datetime|importlib|pydantic|typing)\b.*"),
+    (
+        "py:class",
+        r"(stoat_jobs\._\w+\.)?(EntryPoint|P|R|T|C|ContextLink|HasStatus|AsyncJobType|SyncJobType|_Decorator)",
+    ),
+    ("py:meth", r"JobType\.form"),  # an attribute
+]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+add_module_names = False
+napoleon_numpy_docstring = False
+
+html_theme = "furo"
+html_title = f"stoat-jobs {release}"

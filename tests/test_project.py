@@ -1,0 +1,107 @@
+"""What the project's own files say agrees with the code and with each other."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+from importlib import metadata, resources
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import stoat_jobs
+from stoat_jobs._status import TRANSITIONS
+
+ROOT = Path(__file__).parents[1]
+EXTRAS = ["httpx", "hypothesis", "pytest", "rich", "starlette", "uvicorn"]
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def load(path: str) -> ModuleType:
+    """A module that is in no package, from its file."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_types_are_shipped() -> None:
+    """Type checkers of users see our annotations: the package has its marker."""
+    assert resources.files(stoat_jobs).joinpath("py.typed").is_file()
+
+
+def test_changelog_opens_with_the_version() -> None:
+    """The newest entry of the changelog is the version that is installed."""
+    newest = re.search(r"^## (\S+)", read("CHANGELOG.md"), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == metadata.version("stoat-jobs")
+
+
+def test_licence() -> None:
+    """The distribution says what the licence file says."""
+    assert metadata.metadata("stoat-jobs")["License-Expression"] == "MIT"
+    assert read("LICENSE").startswith("MIT License")
+
+
+def test_oldest_python_is_the_first_that_is_named() -> None:
+    """The Pythons that are tested begin with the oldest that may install us."""
+    package = metadata.metadata("stoat-jobs")
+    named = re.findall(r"Python :: (3\.\d+)", "\n".join(package.get_all("Classifier", [])))
+    assert package["Requires-Python"] == f">={named[0]}"
+
+
+def test_every_shipped_backend_is_in_the_readme() -> None:
+    """The README's table has the backends that we register, by name and class."""
+    ours = metadata.distribution("stoat-jobs").entry_points.select(group="stoat_jobs.backends")
+    rows = {(ep.name, ep.load().__name__) for ep in ours}
+    assert set(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", read("README.md"), re.MULTILINE)) == rows
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """Whoever looks a public name up finds it."""
+    pages = "\n".join(page.read_text() for page in ROOT.glob("docs/reference/*.md"))
+    documented = set(re.findall(r"^\.\. auto\w+:: (\w+)", pages, re.MULTILINE))
+    assert set(stoat_jobs.__all__) - documented == set()
+
+
+def test_log_events_are_those_of_the_code() -> None:
+    """Each event that the reference names is logged somewhere under just this name."""
+    events = re.findall(r"^\| `(\w+)` \|", read("docs/reference/log-events.md"), re.MULTILINE)
+    source = "\n".join(path.read_text() for path in ROOT.glob("src/stoat_jobs/**/*.py"))
+    assert len(events) >= 10
+    assert [event for event in events if f'"{event}"' not in source] == []
+
+
+def test_status_diagram_has_every_change() -> None:
+    """The picture of the states has one box for each state, one arrow for each change."""
+    picture = load("docs/_ext/status_diagram.py").svg(TRANSITIONS)
+    changes = {(str(a), str(b)) for a, exits in TRANSITIONS.items() for b in exits}
+    assert set(re.findall(r"<title>(\w+) to (\w+)</title>", picture)) == changes
+    assert set(re.findall(r">(\w+)</text>", picture)) == set(map(str, TRANSITIONS))
+
+
+def test_import_needs_no_extra() -> None:
+    """Importing the package imports nothing that an extra would have to install."""
+    code = f"import sys, stoat_jobs; print(*set(sys.modules) & set({EXTRAS}))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("tests/**/test_*.py")), ids=lambda p: p.stem)
+def test_every_test_opens_with_its_promise(path: Path) -> None:
+    """Every test says in its first sentence what it holds us to."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    tests = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, functions) and node.name.startswith("test_")
+    ]
+    assert [test.name for test in tests if not ast.get_docstring(test)] == []
