@@ -126,6 +126,8 @@ class JobHandlers:
 
         As :meth:`job`, without the decorator.
         """
+        if isinstance(function, JobType):
+            function = function.function
         kind = AsyncJobType if is_async(function) else SyncJobType
         job_type: JobType[..., Any] = kind(name, function, **options)
         self._add([job_type])

@@ -31,7 +31,7 @@ class LoggingObserver(JobObserver):
     """Logs each step of a job to the logger ``stoat_jobs``; every queue has one."""
 
     def enabled(self, hook: str) -> bool:
-        return hook == "finished" or logger.isEnabledFor(logging.INFO)
+        return logger.isEnabledFor(logging.INFO)
 
     def submitted(self, event: SubmittedEvent) -> None:
         _log(logging.INFO, "job_submitted", event.job_id, event.job_type)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 METADATA_LIMIT = 4096
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
@@ -42,7 +43,7 @@ def checked_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
     return MappingProxyType(pairs) if pairs else NO_METADATA
 
 
-def _size(name: str, value: str) -> int:
-    if not (isinstance(name, str) and isinstance(value, str)):
-        raise TypeError(f"metadata must map text to text, not {name!r} to {type(value).__name__}")
-    return len(name.encode()) + len(value.encode())
+def _size(name: Any, value: Any) -> int:
+    if isinstance(name, str) and isinstance(value, str):
+        return len(name.encode()) + len(value.encode())
+    raise TypeError(f"metadata must map text to text, not {name!r} to {type(value).__name__}")

@@ -27,7 +27,7 @@ class StopReason(Enum):
 
 
 class Ended(NamedTuple):
-    """How one call of a handler ended: its value, or what it raised, and when on the loop's clock."""
+    """How one call of a handler ended; ``at`` is seconds on the loop's clock."""
 
     value: Any
     error: BaseException | None

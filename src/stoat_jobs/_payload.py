@@ -127,7 +127,7 @@ class PayloadForm:
             for name, annotation in self._fields.items()
             for place in _broken(name, annotation, value[name])
         ]
-        problem = "does not come back from JSON as it was; annotate it more exactly, or leave it out"
+        problem = "does not come back from JSON as it was; annotate it more exactly or leave it out"
         return InvalidPayloadError(
             self._job_type,
             [{"type": "not_json", "loc": place, "msg": problem} for place in places or [()]],
@@ -219,9 +219,7 @@ def _check_context(
         )
 
 
-def _annotation(
-    job_type: str, function: Callable[..., Any], parameter: inspect.Parameter
-) -> Any:
+def _annotation(job_type: str, function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     """The annotation of one parameter, resolved; Any where there is none."""
     if parameter.annotation is parameter.empty:
         annotation: Any = Any

@@ -198,7 +198,10 @@ class JobObserver:
     """
 
     def enabled(self, hook: str) -> bool:
-        """Whether *hook* is wanted now; asked before its event is built."""
+        """Whether *hook* is wanted now; asked before its event is built.
+
+        A failed attempt, and a job that does not complete, are told in any case.
+        """
         return True
 
     def submitting(self, event: SubmittingEvent) -> Mapping[str, str] | None:

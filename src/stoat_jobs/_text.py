@@ -48,9 +48,9 @@ def _describe_one(error: BaseException) -> str:
 def leaf_errors(error: BaseException) -> list[BaseException]:
     """The errors at the leaves of a group, or *error* itself.
 
-    By the attribute, since the groups of Python 3.10 come from a backport.
+    By the name of the class, since the groups of Python 3.10 come from a backport.
     """
-    inner = getattr(error, "exceptions", None)
-    if not isinstance(inner, (tuple, list)) or not inner:
+    if not any(base.__name__ == "BaseExceptionGroup" for base in type(error).__mro__):
         return [error]
-    return [leaf for child in inner for leaf in leaf_errors(child)]
+    children: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return [leaf for child in children for leaf in leaf_errors(child)]

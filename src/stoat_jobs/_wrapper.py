@@ -81,33 +81,50 @@ class _InnerLifespan:
         self._from_app: asyncio.Queue[Message] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._knows = False
+        self._error: Exception | None = None
 
     async def __aenter__(self) -> None:
-        self._task = asyncio.create_task(self._run())
-        reply = await self._ask("startup")
-        self._knows = reply is not None
-        self._check(reply)
+        task = asyncio.create_task(self._run())
+        self._task = task
+        try:
+            reply = await self._ask(task, "startup")
+            self._knows = reply is not None
+            self._check(reply)
+        except BaseException:
+            task.cancel()
+            raise
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        if self._knows:
-            self._check(await self._ask("shutdown"))
+    async def __aexit__(self, exc_type: object, *exc_info: object) -> None:
+        task = self._task
+        if task is None:
+            return
+        try:
+            if self._knows and exc_type is None:
+                reply = await self._ask(task, "shutdown")
+                if reply is None and self._error is not None:
+                    raise self._error  # it broke down since its start
+                self._check(reply)
+        finally:
+            task.cancel()
 
     async def _run(self) -> None:
-        await self._app(self._scope, self._to_app.get, self._from_app.put)
+        try:
+            await self._app(self._scope, self._to_app.get, self._from_app.put)
+        except Exception as error:
+            # Without an answer before it, this is how an app says that it does not know the
+            # protocol; after a ".failed" it says the same again.
+            self._error = error
 
-    async def _ask(self, event: str) -> Message | None:
+    async def _ask(self, task: asyncio.Task[None], event: str) -> Message | None:
         """What the app answers; None if it ends without an answer."""
-        assert self._task is not None
         await self._to_app.put({"type": f"lifespan.{event}"})
         reply = asyncio.create_task(self._from_app.get())
-        await asyncio.wait({reply, self._task}, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.sleep(0)  # an answer that was the app's last act is being taken up
-        if reply.done():
-            return reply.result()
-        reply.cancel()
-        if self._knows:
-            await self._task  # it broke down since; else it just does not speak this protocol
-        return None
+        try:
+            await asyncio.wait({reply, task}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0)  # an answer that was the app's last act is being taken up
+            return reply.result() if reply.done() else None
+        finally:
+            reply.cancel()
 
     @staticmethod
     def _check(reply: Message | None) -> None:

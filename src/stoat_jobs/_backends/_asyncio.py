@@ -36,6 +36,10 @@ class AsyncioJobQueue(InProcessQueue):
     name: ClassVar[str] = "asyncio"
     _warned = False
 
+    def _open(self) -> None:
+        self._table.expire_on(self._loop)
+        super()._open()
+
     def _check_open(self) -> None:
         super()._check_open()
         if self._phase is Phase.NEW and not self._warned:

@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from enum import Enum
 from functools import partial
 from itertools import islice
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -22,6 +21,7 @@ from typing_extensions import Self
 from .._clock import Clock
 from .._errors import BackendError, QueueClosedError, QueueFullError
 from .._handlers import JobHandlers
+from .._ids import new_job_id
 from .._jobtypes import JobType
 from .._logging import log_event
 from .._observing import Observers
@@ -159,10 +159,10 @@ class InProcessQueue:
         if self._slots.pending.full():
             raise QueueFullError(self.settings.max_pending)
         if self._observers.wants("submitting"):
-            event = SubmittingEvent(handler.name, arguments, pairs)
+            event = SubmittingEvent(handler.name, MappingProxyType(arguments), pairs)
             pairs = self._observers.submitting(event)
         job = Job(
-            str(uuid.uuid4()),
+            new_job_id(),
             handler,
             arguments,
             timeout=limit,
@@ -221,7 +221,6 @@ class InProcessQueue:
             self._log("worker_stopped")
 
     def _open(self) -> None:
-        self._table.expire_on(self._loop)
         self._slots.open = True
         self._slots.fill()
 

@@ -19,6 +19,7 @@ from .._outcome import Outcome, StopReason, never_started
 from .._protocols import JobBackend
 from .._records import FinishedEvent, ProgressEvent, StartedEvent
 from .._settings import JobQueueSettings
+from .._status import JobStatus
 from ._table import Job, JobTable
 
 
@@ -186,7 +187,7 @@ class Slots:
 
     def tell_started(self, job: Job, previous: BaseException | None = None) -> None:
         """Tell observers that the handler of *job* is about to be called."""
-        if self._observers.wants("started"):
+        if previous is not None or self._observers.wants("started"):
             event = StartedEvent(job.job_id, job.job_type, job.attempt, job.metadata, previous)
             self._observers.tell("started", event)
 
@@ -222,8 +223,6 @@ class Slots:
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Settle *job* and tell; in the job's own context."""
         self._table.finish(job, outcome)
-        if self._observers.wants("finished"):
-            event = FinishedEvent(
-                job.record(), job.duration, outcome.exception, outcome.abandoned
-            )
+        if outcome.status is not JobStatus.COMPLETED or self._observers.wants("finished"):
+            event = FinishedEvent(job.record(), job.duration, outcome.exception, outcome.abandoned)
             self._observers.tell("finished", event)
