@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, cast
 
@@ -77,14 +76,14 @@ class Bench:
         self.handlers = JobHandlers()
         self.calls: list[Call] = []
         self.submissions: list[asyncio.Task[str]] = []
-        self._begun: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._arrived = asyncio.Event()
         self._open = False
         self.queue: JobBackend
-        self.handlers.register("hold", self._hold)
-        self.handlers.register("retrying", self._hold, retries=3)
-        self.handlers.register("polite", self._hold, cooperative=True)
-        self.handlers.register("deaf", self._deaf)
-        self.handlers.register("work", self._work)
+        self.handlers.register("hold", self.hold)
+        self.handlers.register("retrying", self.hold, retries=3)
+        self.handlers.register("polite", self.hold, cooperative=True)
+        self.handlers.register("deaf", self.deaf)
+        self.handlers.register("work", self.work)
 
     # Doing.
 
@@ -118,8 +117,23 @@ class Bench:
 
     async def call(self, job_id: str) -> Call:
         """The latest call of the job's handler, as soon as there is one."""
-        await self._begun[job_id].wait()
-        return next(call for call in reversed(self.calls) if call.job_id == job_id)
+        while not (calls := self.calls_of(job_id)):
+            await self._arrival()
+        return calls[-1]
+
+    async def call_number(self, number: int) -> Call:
+        """The call after *number* others, as soon as there is one."""
+        while len(self.calls) <= number:
+            await self._arrival()
+        return self.calls[number]
+
+    def calls_of(self, job_id: str) -> list[Call]:
+        """The calls of the job's handler so far, one for each attempt."""
+        return [call for call in self.calls if call.job_id == job_id]
+
+    async def _arrival(self) -> None:
+        self._arrived.clear()
+        await self._arrived.wait()
 
     async def finish(self, call: Call, value: Any = None) -> JobResult[Any]:
         """Let a call return *value*, and return the job's last record."""
@@ -139,7 +153,7 @@ class Bench:
         """A watcher that notes what it is shown, in a task of its own."""
         return Watching(self.queue.watch(job_id))
 
-    async def until(self, condition: Callable[[], Any]) -> None:
+    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         """Yield until *condition* holds, for what a thread brings about."""
         while not await condition():
             await asyncio.sleep(0)
@@ -159,6 +173,10 @@ class Bench:
         self._open = True
         for call in self.calls:
             call.finish()
+
+    def shut_gates(self) -> None:
+        """Let handlers that begin from now on wait again."""
+        self._open = False
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -185,7 +203,8 @@ class Bench:
 
     # The handlers.
 
-    async def _hold(self, ctx: JobContext, **payload: Any) -> Any:
+    async def hold(self, ctx: JobContext, **payload: Any) -> Any:
+        """Wait at a gate, and end when cancelled."""
         call = self._called(Call(ctx, payload, self.clock.create_future()))
         try:
             return await call.gate
@@ -195,7 +214,8 @@ class Bench:
         finally:
             call.ended = True
 
-    async def _deaf(self, ctx: JobContext, **payload: Any) -> Any:
+    async def deaf(self, ctx: JobContext, **payload: Any) -> Any:
+        """Wait at a gate, and swallow every cancel."""
         call = self._called(Call(ctx, payload, self.clock.create_future()))
         try:
             while not call.gate.done():
@@ -210,7 +230,8 @@ class Bench:
         except asyncio.CancelledError:
             call.cancels += 1
 
-    def _work(self, ctx: JobContext, **payload: Any) -> Any:
+    def work(self, ctx: JobContext, **payload: Any) -> Any:
+        """Wait at a gate in a thread, and look at no flag."""
         gate: concurrent.futures.Future[Any] = concurrent.futures.Future()
         call = Call(ctx, payload, gate)
         self.clock.call_soon_threadsafe(self._called, call)
@@ -221,7 +242,7 @@ class Bench:
 
     def _called(self, call: Call) -> Call:
         self.calls.append(call)
-        self._begun[call.job_id].set()
+        self._arrived.set()
         if self._open:
             call.finish()
         return call

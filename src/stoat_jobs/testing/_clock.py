@@ -113,7 +113,7 @@ class FakeClockLoop(asyncio.SelectorEventLoop):
         """Move time on by *seconds*, from timer to timer, settling at each."""
         target = self._now + seconds
         await self.settle()
-        while (when := self._next_timer()) <= target:
+        while (when := self.next_timer()) <= target:
             self._now = math.nextafter(when, math.inf)
             await self.settle()
         self._now = max(self._now, target)
@@ -127,7 +127,7 @@ class FakeClockLoop(asyncio.SelectorEventLoop):
         task = asyncio.ensure_future(awaitable)
         target = self._now + _DRIVE_LIMIT
         await self.settle()
-        while not task.done() and (when := self._next_timer()) <= target:
+        while not task.done() and (when := self.next_timer()) <= target:
             self._now = math.nextafter(when, math.inf)
             await self.settle()
         return await task
@@ -136,7 +136,7 @@ class FakeClockLoop(asyncio.SelectorEventLoop):
         """Move time on without running anything, as code that blocks the loop does."""
         self._now += seconds
 
-    def _next_timer(self) -> float:
+    def next_timer(self) -> float:
         """When the next timer is due; ``inf`` when there is none."""
         while self._timers and (self._timers[0][2].cancelled() or self._timers[0][0] < self._now):
             heapq.heappop(self._timers)

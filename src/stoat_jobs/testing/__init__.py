@@ -1,0 +1,37 @@
+"""A test kit for backends of stoat-jobs, and a clock for tests of handlers.
+
+It needs pytest, and Hypothesis for :class:`JobQueueMachine`.
+"""
+
+import pytest
+
+# Before they are imported: an assertion that fails in the kit then shows its values.
+pytest.register_assert_rewrite(
+    *(
+        f"{__name__}._{name}"
+        for name in (
+            "bench",
+            "contract_attempts",
+            "contract_input",
+            "contract_observers",
+            "contract_outcomes",
+            "contract_records",
+            "contract_shutdown",
+            "contract_stopping",
+            "machine",
+        )
+    )
+)
+
+from ._bench import Bench, Call  # noqa: E402
+from ._clock import DeadlockError, FakeClockLoop, run_with_fake_clock  # noqa: E402
+from ._contract import JobQueueContract  # noqa: E402
+
+__all__ = [
+    "Bench",
+    "Call",
+    "DeadlockError",
+    "FakeClockLoop",
+    "JobQueueContract",
+    "run_with_fake_clock",
+]

@@ -1,0 +1,33 @@
+"""The specification of a backend, as tests."""
+
+from __future__ import annotations
+
+from ._contract_attempts import AttemptPromises
+from ._contract_input import InputPromises
+from ._contract_observers import ObserverPromises
+from ._contract_outcomes import OutcomePromises
+from ._contract_records import RecordPromises
+from ._contract_shutdown import ShutdownPromises
+from ._contract_stopping import StoppingPromises
+
+
+class JobQueueContract(
+    InputPromises,
+    OutcomePromises,
+    AttemptPromises,
+    StoppingPromises,
+    ShutdownPromises,
+    RecordPromises,
+    ObserverPromises,
+):
+    """Every promise that a backend makes, one named test each.
+
+    A backend's own test file is a subclass with the one factory::
+
+        class TestMyQueue(JobQueueContract):
+            async def make_queue(self, handlers, settings, observers):
+                return MyQueue(handlers, settings, observers)
+
+    What a backend cannot do by its nature is said with a class attribute, such as
+    ``concurrent = False``; the tests that need it are then excused by that name.
+    """

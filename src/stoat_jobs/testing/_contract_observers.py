@@ -1,0 +1,245 @@
+"""Promises about observers and the log: they hear everything and hurt nothing."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from typing import Any
+
+import pytest
+
+from stoat_jobs import JobContext, JobObserver, JobStatus, current_job_id
+
+from ._contract_stopping import log_of
+from ._promises import Promises, needs
+
+TRACE: contextvars.ContextVar[str] = contextvars.ContextVar("TRACE", default="none")
+
+HOOKS = ["submitting", "submitted", "started", "progress", "finished"]
+
+
+class Recorder(JobObserver):
+    """Keeps every event, with the context that it came in."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Any]] = []
+        self.traces: list[tuple[str, str, str | None]] = []
+
+    def _note(self, hook: str, event: Any) -> None:
+        self.events.append((hook, event))
+        self.traces.append((hook, TRACE.get(), current_job_id.get()))
+
+    def submitting(self, event: Any) -> dict[str, str]:
+        self._note("submitting", event)
+        return {"trace": TRACE.get(), "user": "overruled"}
+
+    def submitted(self, event: Any) -> None:
+        self._note("submitted", event)
+
+    def started(self, event: Any) -> None:
+        self._note("started", event)
+
+    def progress(self, event: Any) -> None:
+        self._note("progress", event)
+
+    def finished(self, event: Any) -> None:
+        self._note("finished", event)
+
+    @property
+    def hooks(self) -> list[str]:
+        return [hook for hook, _ in self.events]
+
+    def last(self, hook: str) -> Any:
+        return [event for name, event in self.events if name == hook][-1]
+
+
+class Broken(JobObserver):
+    """Raises in one hook."""
+
+    def __init__(self, hook: str) -> None:
+        self.calls = 0
+        setattr(self, hook, self._raise)
+
+    def _raise(self, event: Any) -> None:
+        self.calls += 1
+        raise SystemExit("an observer's own fault")
+
+
+class BrokenLogHandler(logging.Handler):
+    """Raises with every record."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise RuntimeError("the disk is full")
+
+
+class ObserverPromises(Promises):
+    """Each step of a job is told once, in order, to who wants to know."""
+
+    async def test_each_step_is_told_once_and_in_order(self) -> None:
+        """An observer hears of a job's submission, start, progress and end."""
+        recorder = Recorder()
+        async with self.bench([recorder]) as bench:
+            call = await bench.begin("hold", {"n": 1}, metadata={"user": "ada"})
+            call.ctx.set_progress(0.5, "half")
+            await bench.clock.advance(3)
+            record = await bench.finish(call)
+        assert recorder.hooks == HOOKS
+        assert recorder.last("submitting").payload == {"n": 1}
+        assert recorder.last("submitted").job_id == call.job_id
+        assert recorder.last("started").attempt == 0
+        assert (recorder.last("progress").progress, recorder.last("progress").message) == (
+            0.5,
+            "half",
+        )
+        assert recorder.last("finished").record == record
+        assert round(recorder.last("finished").duration_s, 3) == 3
+
+    async def test_an_observer_adds_metadata_and_the_submitter_has_the_last_word(self) -> None:
+        """What ``submitting`` returns joins the metadata; the submitter's own pairs win."""
+        async with self.bench([Recorder()]) as bench:
+            call = await bench.begin(metadata={"user": "ada"})
+            assert dict(call.ctx.metadata) == {"trace": "none", "user": "ada"}
+
+    @needs("in_process")
+    async def test_hooks_run_in_the_submitters_and_the_jobs_own_context(self) -> None:
+        """Submission is told in the submitter's context, the rest in the job's, with its id."""
+        recorder = Recorder()
+        async with self.bench([recorder]) as bench:
+            token = TRACE.set("request 1")
+            call = await bench.begin()
+            TRACE.reset(token)
+            await bench.finish(call)
+        by_hook = {hook: (trace, job_id) for hook, trace, job_id in recorder.traces}
+        assert by_hook["submitting"] == ("request 1", None)
+        assert by_hook["submitted"] == ("request 1", None)
+        assert by_hook["started"] == ("request 1", call.job_id)
+        assert by_hook["finished"] == ("request 1", call.job_id)
+
+    async def test_started_is_told_for_each_attempt_with_what_went_before(self) -> None:
+        """A retry is a start too, and its observer is shown the error that led to it."""
+        recorder = Recorder()
+        error = ValueError("try again")
+        async with self.bench([recorder]) as bench:
+            call = await bench.begin("retrying")
+            call.fail(error)
+            await bench.clock.advance(1)
+            await bench.finish(await bench.call(call.job_id))
+        starts = [event for hook, event in recorder.events if hook == "started"]
+        assert [(start.attempt, start.previous) for start in starts] == [(0, None), (1, error)]
+        assert recorder.hooks.count("finished") == 1
+
+    async def test_a_job_that_never_started_is_told_as_finished_only(self) -> None:
+        """A job cancelled while it waited has an end, and neither start nor duration."""
+        recorder = Recorder()
+        async with self.bench([recorder]) as bench:
+            await bench.begin()
+            job_id = await bench.put()
+            await bench.queue.cancel(job_id)
+            finished = recorder.last("finished")
+            assert (finished.record.job_id, finished.duration_s) == (job_id, None)
+            assert [event.job_id for hook, event in recorder.events if hook == "started"] != [job_id]
+
+    async def test_the_exception_is_told_with_its_traceback(self) -> None:
+        """An observer is given the very exception that failed the job."""
+        recorder = Recorder()
+        error = ValueError("no")
+        async with self.bench([recorder]) as bench:
+            call = await bench.begin()
+            call.fail(error)
+            await bench.queue.wait(call.job_id)
+        assert recorder.last("finished").exception is error
+        assert error.__traceback__ is not None
+
+    async def test_a_refused_submission_is_told_to_nobody(self) -> None:
+        """What was not accepted has no ``submitted``, and no end."""
+        recorder = Recorder()
+        async with self.bench([recorder]) as bench:
+            with pytest.raises(LookupError):
+                await bench.queue.submit("nobody", {})
+            assert recorder.events == []
+
+    @pytest.mark.parametrize("hook", HOOKS)
+    async def test_an_observer_that_raises_is_logged_once_and_dropped(
+        self, hook: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A broken observer hurts no job, no other observer, and no log twice."""
+        broken, recorder = Broken(hook), Recorder()
+        async with self.bench([broken, recorder]) as bench:
+            for _ in range(2):
+                call = await bench.begin()
+                call.ctx.set_progress(0.5)
+                record = await bench.finish(call)
+                assert record.status is JobStatus.COMPLETED
+        assert broken.calls == 1
+        assert len(log_of(caplog, "observer_dropped")) == 1
+        assert recorder.hooks == HOOKS * 2
+
+    async def test_a_log_handler_that_raises_hurts_nothing(self) -> None:
+        """A broken log handler costs log lines, not jobs."""
+        logger, handler = logging.getLogger("stoat_jobs"), BrokenLogHandler()
+        logger.addHandler(handler)
+        try:
+            async with self.bench() as bench:
+                call = await bench.begin()
+                call.fail(ValueError())
+                assert (await bench.queue.wait(call.job_id)).status is JobStatus.FAILED
+                assert (await bench.finish(await bench.begin(), 1)).result == 1
+        finally:
+            logger.removeHandler(handler)
+
+    async def test_state_comes_before_notice__fault_39(self) -> None:
+        """When an observer hears of an end, the record it is given is terminal already."""
+        recorder = Recorder()
+        async with self.bench([recorder]) as bench:
+            ends = ["finish", "fail", "cancel"]
+            for end in ends:
+                call = await bench.begin()
+                if end == "cancel":
+                    await bench.queue.cancel(call.job_id)
+                else:
+                    call.fail(ValueError()) if end == "fail" else call.finish()
+                await bench.queue.wait(call.job_id)
+        told = [event.record.status for hook, event in recorder.events if hook == "finished"]
+        assert told == [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED]
+
+    async def test_the_log_tells_the_life_of_a_job(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Each end has its event name and level, with the job's particulars as extras."""
+        caplog.set_level(logging.INFO, "stoat_jobs")
+        async with self.bench() as bench:
+            await bench.finish(await bench.begin())
+            (failed := await bench.begin()).fail(ValueError("no"))
+            await bench.queue.wait(failed.job_id)
+            await bench.begin("deaf", timeout=5)
+            await bench.clock.advance(10)
+            cancelled = await bench.begin()
+            await bench.queue.cancel(cancelled.job_id)
+            await bench.clock.settle()
+
+            @bench.handlers.job("forged\nname")
+            async def forged(ctx: JobContext) -> None:
+                raise ValueError("forged\nerror")
+
+            await bench.run("forged\nname")
+        logged = [
+            (record.getMessage(), record.levelname)
+            for record in caplog.records
+            if record.getMessage().startswith("job_") and record.name == "stoat_jobs"
+        ]
+        ends = [each for each in logged if each[0] not in ("job_submitted", "job_started")]
+        assert ends == [
+            ("job_completed", "INFO"),
+            ("job_failed", "ERROR"),
+            ("job_timeout", "WARNING"),
+            ("job_abandoned", "WARNING"),
+            ("job_cancelled", "INFO"),
+            ("job_failed", "ERROR"),
+        ]
+        assert logged.count(("job_submitted", "INFO")) == 5
+        assert logged.count(("job_started", "INFO")) == 5
+        first, last = log_of(caplog, "job_failed")
+        assert first.exc_info is not None
+        assert first.error_type == "ValueError"  # type: ignore[attr-defined]
+        assert first.job_id == failed.job_id  # type: ignore[attr-defined]
+        assert (first.attempt, first.duration_s) == (0, 0)  # type: ignore[attr-defined]
+        assert last.job_type == "forged\\nname"  # type: ignore[attr-defined]
+        assert last.error == "forged\\nerror"  # type: ignore[attr-defined]

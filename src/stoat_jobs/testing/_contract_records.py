@@ -1,0 +1,456 @@
+"""Promises about records: reading, waiting, watching, listing, counting, keeping."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import weakref
+from datetime import timedelta, timezone
+from typing import Any
+
+import pytest
+
+from stoat_jobs import JobContext, JobNotFoundError, JobStatus
+
+from ._bench import Bench
+from ._promises import Promises, needs
+
+
+class RecordPromises(Promises):
+    """What is known of a job, who hears of it, and for how long."""
+
+    async def test_a_record_follows_the_job_through_its_life(self) -> None:
+        """Each status comes with its times, aware and in UTC, and reads never block."""
+        async with self.bench() as bench:
+            blocker = await bench.begin()
+            job_id = await bench.put()
+            pending = await bench.record(job_id)
+            assert (pending.status, pending.started_at, pending.finished_at) == (
+                JobStatus.PENDING,
+                None,
+                None,
+            )
+            await bench.clock.advance(5)
+            await bench.finish(blocker)
+            running = await bench.record(job_id)
+            assert (running.status, running.finished_at) == (JobStatus.RUNNING, None)
+            await bench.clock.advance(7)
+            done = await bench.finish(await bench.call(job_id))
+            assert done.started_at is not None
+            assert done.finished_at is not None
+            assert done.submitted_at == pending.submitted_at
+            assert done.started_at == running.started_at
+            assert self._seconds(done.started_at - done.submitted_at) == 5
+            assert self._seconds(done.finished_at - done.started_at) == 7
+            times = (done.submitted_at, done.started_at, done.finished_at)
+            assert {time.tzinfo for time in times} == {timezone.utc}
+
+    def _seconds(self, span: timedelta) -> float:
+        return round(span.total_seconds(), 3)
+
+    async def test_a_record_is_frozen(self) -> None:
+        """A record is the job at one moment: it cannot be changed, and does not change."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            running = await bench.record(call.job_id)
+            with pytest.raises(ValueError, match="frozen"):
+                running.status = JobStatus.FAILED  # type: ignore[misc]
+            await bench.finish(call)
+            assert running.status is JobStatus.RUNNING
+
+    async def test_the_payload_is_not_on_the_record(self) -> None:
+        """A payload may hold secrets, so no read shows it."""
+        async with self.bench() as bench:
+            call = await bench.begin("hold", {"password": "hunter2"})
+            record = await bench.finish(call)
+            assert "hunter2" not in repr(record) + record.model_dump_json()
+
+    async def test_a_terminal_record_never_changes__fault_31(self) -> None:
+        """Whatever comes late leaves the record as it was: progress, cancels, the deadline."""
+        async with self.bench() as bench:
+            call = await bench.begin(timeout=5)
+            call.ctx.set_progress(0.25)
+            done = await bench.finish(call, 1)
+            call.ctx.set_progress(1.0, "too late")
+            await bench.queue.cancel(call.job_id)
+            await bench.clock.advance(10)
+            assert await bench.record(call.job_id) == done
+
+    async def test_what_an_abandoned_handler_does_changes_nothing__fault_31(self) -> None:
+        """A thread that runs on after its job was settled cannot write to the record."""
+        async with self.bench(cancel_grace=1) as bench:
+            call = await bench.begin("work", timeout=5)
+            await bench.clock.advance(7)
+            settled = await bench.record(call.job_id)
+            assert settled.status is JobStatus.TIMEOUT
+            call.ctx.set_progress(1.0, "too late")
+            call.finish("too late")
+            call.join()
+            await bench.clock.settle()
+            assert await bench.record(call.job_id) == settled
+
+    # Progress.
+
+    async def test_progress_is_on_the_record_at_once(self) -> None:
+        """What a handler reports is what a client reads, and a watcher is shown."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            assert (await bench.record(call.job_id)).progress is None
+            watch = bench.watching(call.job_id)
+            await bench.clock.settle()
+            call.ctx.set_progress(0.5, "half")
+            record = await bench.record(call.job_id)
+            assert (record.progress, record.message) == (0.5, "half")
+            assert watch.seen[-1] == record
+
+    @pytest.mark.parametrize("fraction", [-3, 7, -0.001, 1.001, math.nan, math.inf])
+    async def test_progress_outside_0_to_1_is_a_value_error__fault_36(
+        self, fraction: float
+    ) -> None:
+        """Nonsense is refused where it is reported, and the record keeps what it had."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            call.ctx.set_progress(0.5)
+            with pytest.raises(ValueError, match="0 to 1"):
+                call.ctx.set_progress(fraction)
+            assert (await bench.record(call.job_id)).progress == 0.5
+
+    async def test_progress_after_the_end_is_ignored__fault_36(self) -> None:
+        """A late report is no error and changes nothing."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            done = await bench.finish(call)
+            call.ctx.set_progress(1.0)
+            assert await bench.record(call.job_id) == done
+
+    async def test_progress_from_a_thread_wakes_the_loop__fault_40(self) -> None:
+        """A sync handler's report reaches a watcher who waits, with nothing else going on."""
+        async with self.bench() as bench:
+
+            @bench.handlers.job
+            def report(ctx: JobContext) -> None:
+                ctx.set_progress(0.5, "from a thread")
+                work(ctx)
+
+            work = bench.work
+            job_id = await bench.put("report")
+            async for record in bench.queue.watch(job_id):
+                if record.message == "from a thread":
+                    (await bench.call(job_id)).finish()
+            assert (record.status, record.progress) == (JobStatus.COMPLETED, 0.5)
+
+    async def test_a_message_is_one_line_of_at_most_500_characters(self) -> None:
+        """However long a message is, the record holds one short line."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            call.ctx.set_progress(0.5, "two\nlines" + "x" * 900)
+            message = (await bench.record(call.job_id)).message
+            assert message is not None
+            assert (len(message), message.isprintable()) == (500, True)
+
+    # Waiting and watching.
+
+    async def test_wait_gives_the_terminal_record(self) -> None:
+        """Who waits is woken by the end, with the record of it; state first, then notice."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            waits = [asyncio.ensure_future(bench.queue.wait(call.job_id)) for _ in range(3)]
+            await bench.clock.settle()
+            assert not any(wait.done() for wait in waits)
+            call.finish(1)
+            await bench.clock.settle()
+            assert [wait.result().result for wait in waits] == [1, 1, 1]
+
+    async def test_wait_on_a_finished_job_returns_at_once__fault_39(self) -> None:
+        """Waiting for what is over takes no time."""
+        async with self.bench() as bench:
+            done = await bench.finish(await bench.begin())
+            again = asyncio.ensure_future(bench.queue.wait(done.job_id, timeout=5))
+            await bench.clock.settle()
+            assert again.result() == done
+
+    async def test_wait_raises_the_built_in_timeout_error(self) -> None:
+        """A wait may give up; the job does not notice, and can be waited for again."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            wait = asyncio.ensure_future(bench.queue.wait(call.job_id, timeout=5))
+            await bench.clock.advance(4.9)
+            assert not wait.done()
+            await bench.clock.advance(0.2)
+            with pytest.raises(TimeoutError):
+                await wait
+            assert (await bench.finish(call, 1)).result == 1
+
+    async def test_a_wait_that_is_cancelled_leaves_the_job_alone(self) -> None:
+        """A client that goes away stops waiting, not the job."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            wait = asyncio.ensure_future(bench.queue.wait(call.job_id))
+            await bench.clock.settle()
+            wait.cancel()
+            await bench.clock.settle()
+            assert wait.cancelled()
+            assert (await bench.finish(call, 1)).status is JobStatus.COMPLETED
+
+    async def test_a_finish_between_read_and_subscribe_is_never_missed__fault_39(self) -> None:
+        """However the end meets a wait that begins, the wait ends."""
+        async with self.bench() as bench:
+            for ticks in range(5):
+                call = await bench.begin()
+                call.finish()
+                for _ in range(ticks):
+                    await asyncio.sleep(0)
+                wait = asyncio.ensure_future(bench.queue.wait(call.job_id))
+                watch = bench.watching(call.job_id)
+                await bench.clock.settle()
+                assert wait.result().status is JobStatus.COMPLETED
+                assert (watch.over, watch.statuses[-1]) == (True, JobStatus.COMPLETED)
+
+    async def test_a_woken_waiter_reads_the_state_that_woke_it__fault_39(self) -> None:
+        """When "finished" is told, every read already says so."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            seen: list[Any] = []
+
+            async def reader() -> None:
+                record = await bench.queue.wait(call.job_id)
+                stats = await bench.queue.stats()
+                seen.extend([record, await bench.queue.get_result(call.job_id)])
+                seen.append(stats.by_status[JobStatus.RUNNING])
+
+            reading = asyncio.ensure_future(reader())
+            await bench.clock.settle()
+            call.finish(1)
+            await reading
+            assert seen[0] == seen[1]
+            assert (seen[0].status, seen[2]) == (JobStatus.COMPLETED, 0)
+
+    async def test_watch_shows_the_present_then_changes_up_to_the_end(self) -> None:
+        """A watcher sees the job as it is, each change, and the last record; then it is over."""
+        async with self.bench() as bench:
+            blocker = await bench.begin()
+            job_id = await bench.put()
+            watch = bench.watching(job_id)
+            await bench.clock.settle()
+            assert watch.statuses == [JobStatus.PENDING]
+            await bench.finish(blocker)
+            call = await bench.call(job_id)
+            await bench.clock.settle()
+            call.ctx.set_progress(0.5)
+            await bench.clock.settle()
+            call.finish()
+            records = await watch.all()
+            assert [(record.status, record.progress) for record in records] == [
+                (JobStatus.PENDING, None),
+                (JobStatus.RUNNING, None),
+                (JobStatus.RUNNING, 0.5),
+                (JobStatus.COMPLETED, 0.5),
+            ]
+
+    async def test_watch_on_a_finished_job_shows_its_last_record_once(self) -> None:
+        """Watching what is over gives one record, and the end."""
+        async with self.bench() as bench:
+            done = await bench.finish(await bench.begin())
+            assert [record async for record in bench.queue.watch(done.job_id)] == [done]
+
+    async def test_a_slow_watcher_skips_records_but_never_the_last(self) -> None:
+        """A reader who comes back late is shown the present, not a backlog."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            watch = bench.queue.watch(call.job_id)
+            assert (await watch.__anext__()).status is JobStatus.RUNNING
+            for step in range(1, 100):
+                call.ctx.set_progress(step / 100)
+            assert (await watch.__anext__()).progress == 0.99
+            call.ctx.set_progress(1.0)
+            await bench.finish(call, 1)
+            assert [record.result async for record in watch] == [1]
+
+    async def test_a_request_to_stop_is_shown_to_watchers(self) -> None:
+        """A watcher learns that a job was asked to stop while it still runs."""
+        async with self.bench() as bench:
+            call = await bench.begin("deaf")
+            watch = bench.watching(call.job_id)
+            await bench.clock.settle()
+            await bench.queue.cancel(call.job_id)
+            await bench.clock.settle()
+            last = watch.seen[-1]
+            assert (last.status, last.cancel_requested) == (JobStatus.RUNNING, True)
+
+    async def test_watchers_that_walked_away_leave_nothing__fault_32(self) -> None:
+        """10,000 clients that came, waited and went keep no memory."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            left = weakref.WeakSet[Any]()
+            for _ in range(10):
+                await self._walk_away(bench, call.job_id, left, 1000)
+            await bench.clock.settle()
+            gc.collect()
+            assert len(left) == 0
+            assert (await bench.finish(call)).status is JobStatus.COMPLETED
+
+    async def _walk_away(
+        self, bench: Bench, job_id: str, left: weakref.WeakSet[Any], number: int
+    ) -> None:
+        tasks = []
+        for _ in range(number):
+            watch = bench.queue.watch(job_id)
+            await watch.__anext__()
+            tasks.append(asyncio.ensure_future(watch.__anext__()))  # type: ignore[arg-type]
+        left.update(tasks)
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # Listing and counting.
+
+    async def test_list_jobs_is_newest_first_and_limited(self) -> None:
+        """The list begins with the latest submission, though all came in one instant."""
+        async with self.bench(concurrency=1) as bench:
+            ids = [await bench.put() for _ in range(5)]
+            listed = [record.job_id for record in await bench.queue.list_jobs()]
+            assert listed == ids[::-1]
+            assert [job.job_id for job in await bench.queue.list_jobs(limit=2)] == ids[:2:-1]
+
+    async def test_list_jobs_filters_by_status_and_job_type(self) -> None:
+        """The list can be of one status, of one job type, or of both."""
+        async with self.bench(concurrency=1) as bench:
+            await bench.finish(await bench.begin())
+            running = await bench.begin("polite")
+            pending = await bench.put("hold")
+
+            async def listed(**filters: Any) -> list[str]:
+                return [record.job_id for record in await bench.queue.list_jobs(**filters)]
+
+            assert await listed(status=JobStatus.RUNNING) == [running.job_id]
+            assert await listed(job_type="hold", status=JobStatus.PENDING) == [pending]
+            assert len(await listed(job_type="hold")) == 2
+            assert await listed(job_type="polite", status=JobStatus.PENDING) == []
+            assert await listed(job_type="nobody") == []
+
+    async def test_stats_are_what_the_records_say__fault_41(self) -> None:
+        """Counts are derived from the states, so they never drift."""
+        async with self.bench(concurrency=1) as bench:
+            await bench.finish(await bench.begin())
+            failed = await bench.begin()
+            failed.fail(ValueError())
+            await bench.begin("deaf", timeout=5)
+            await bench.queue.cancel(await bench.put())
+            await bench.put()
+            stats = await bench.queue.stats()
+            assert set(stats.by_status) == set(JobStatus)
+            assert {status: n for status, n in stats.by_status.items() if n} == {
+                JobStatus.COMPLETED: 1,
+                JobStatus.FAILED: 1,
+                JobStatus.RUNNING: 1,
+                JobStatus.CANCELLED: 1,
+                JobStatus.PENDING: 1,
+            }
+            assert (stats.slots_in_use, stats.concurrency, stats.abandoned) == (1, 1, 0)
+
+    # Keeping.
+
+    async def test_finished_records_go_after_result_ttl_counted_from_the_finish__fault_29(
+        self,
+    ) -> None:
+        """A record is kept for ``result_ttl`` seconds from its end, and then it is gone."""
+        async with self.bench(result_ttl=60) as bench:
+            call = await bench.begin(timeout=math.inf)
+            await bench.clock.advance(100)
+            done = await bench.finish(call)
+            await bench.clock.advance(59)
+            assert await bench.record(done.job_id) == done
+            await bench.clock.advance(2)
+            with pytest.raises(JobNotFoundError):
+                await bench.queue.get_result(done.job_id)
+            assert await bench.queue.list_jobs() == []
+            assert (await bench.queue.stats()).by_status[JobStatus.COMPLETED] == 0
+
+    async def test_an_infinite_result_ttl_keeps_records(self) -> None:
+        """``inf`` keeps a finished record for as long as there is room."""
+        async with self.bench(result_ttl=math.inf) as bench:
+            done = await bench.finish(await bench.begin())
+            await bench.clock.advance(500_000)
+            assert await bench.record(done.job_id) == done
+
+    async def test_at_most_max_results_are_kept_and_the_oldest_finish_goes__fault_29(self) -> None:
+        """Beyond ``max_results`` the record that finished first is dropped."""
+        async with self.bench(max_results=2) as bench:
+            first = await bench.begin()
+            cancelled = await bench.put()
+            await bench.queue.cancel(cancelled)
+            await bench.finish(first)
+            last = await bench.finish(await bench.begin())
+            kept = [record.job_id for record in await bench.queue.list_jobs()]
+            assert kept == [last.job_id, first.job_id]
+
+    async def test_live_jobs_are_never_dropped__fault_29(self) -> None:
+        """A job that is pending or running is kept, whatever its age and the number of others."""
+        async with self.bench(max_results=1, result_ttl=10, timeout=math.inf) as bench:
+            running = await bench.begin()
+            pending = [await bench.put() for _ in range(5)]
+            await bench.clock.advance(1000)
+            live = {record.job_id for record in await bench.queue.list_jobs()}
+            assert live == {running.job_id, *pending}
+            await bench.finish(running)
+            assert await bench.status(pending[-1]) is JobStatus.PENDING
+
+    async def test_who_waited_before_the_end_gets_it_even_if_it_is_dropped_at_once(self) -> None:
+        """Retention takes a record from those who ask later, never from those who wait."""
+        async with self.bench(max_results=1) as bench:
+            call = await bench.begin()
+            wait = asyncio.ensure_future(bench.queue.wait(call.job_id))
+            watch = bench.watching(call.job_id)
+            victims = [await bench.put() for _ in range(3)]
+            call.finish(1)
+            await asyncio.sleep(0)
+            for victim in victims:
+                await bench.queue.cancel(victim)
+            await bench.clock.settle()
+            assert wait.result().result == 1
+            assert (watch.over, watch.seen[-1].result) == (True, 1)
+            with pytest.raises(JobNotFoundError):
+                await bench.queue.get_result(call.job_id)
+
+    @needs("in_process")
+    async def test_memory_is_flat_under_endless_load__fault_29(self) -> None:
+        """What a dropped record held is freed: its result, and what its handler was given."""
+        async with self.bench(max_results=3, result_ttl=60) as bench:
+            contexts = weakref.WeakSet[Any]()
+
+            class Marker:
+                """Stands for what a context holds."""
+
+            @bench.handlers.job
+            async def leave(ctx: JobContext) -> None:
+                ctx.app = marker = Marker()
+                contexts.add(marker)
+
+            for _ in range(50):
+                await bench.run("leave")
+            assert (await bench.queue.stats()).by_status[JobStatus.COMPLETED] == 3
+            gc.collect()
+            assert len(contexts) <= 1
+            await bench.clock.advance(61)
+            assert await bench.queue.list_jobs() == []
+
+    @needs("in_process")
+    async def test_a_waiting_coroutine_is_not_collected__fault_7(self) -> None:
+        """A handler that nothing but its job refers to survives the garbage collector."""
+        async with self.bench() as bench:
+
+            @bench.handlers.job
+            async def lonely(ctx: JobContext) -> str:
+                gate = bench.clock.create_future()
+                bench.clock.call_later(5, gate.set_result, 1)
+                await gate
+                return "alive"
+
+            job_id = await bench.put("lonely")
+            gc.collect()
+            await bench.clock.advance(6)
+            assert (await bench.record(job_id)).result == "alive"
+
+

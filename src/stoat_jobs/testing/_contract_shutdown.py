@@ -1,0 +1,368 @@
+"""Promises about starting, draining, stopping, and starting again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from stoat_jobs import (
+    BackendError,
+    JobContext,
+
+
+    JobStatus,
+    QueueClosedError,
+)
+
+from ._bench import Bench
+from ._clock import FakeClockLoop, run_with_fake_clock, wind_down
+from ._contract_stopping import log_of
+from ._promises import Promises, needs
+
+
+class ShutdownPromises(Promises):
+    """Leaving a queue settles every job in a bounded time, and it may be entered again."""
+
+    async def test_started_is_true_from_the_start_to_the_beginning_of_the_stop(self) -> None:
+        """``started`` says whether a queue runs: not before, not while it drains, not after."""
+        bench = await self.new_bench()
+        assert bench.queue.started is False
+        async with bench:
+            assert bench.queue.started is True
+            call = await bench.begin()
+            closing = asyncio.ensure_future(bench.queue.__aexit__(None, None, None))
+            await bench.clock.settle()
+            assert (closing.done(), bench.queue.started) == (False, False)
+            await bench.finish(call)
+            await closing
+        assert bench.queue.started is False
+
+    async def test_entering_gives_the_queue_itself(self) -> None:
+        """``async with make() as queue`` gives that queue."""
+        bench = await self.new_bench()
+        async with bench.queue as queue:
+            assert queue is bench.queue
+
+    async def test_entering_a_started_queue_is_an_error_and_hurts_nothing__fault_27(self) -> None:
+        """A second start is refused clearly, and the first one stands."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            with pytest.raises(BackendError, match="start"):
+                await bench.queue.__aenter__()
+            assert bench.queue.started is True
+            assert (await bench.finish(call, 1)).result == 1
+
+    async def test_start_and_stop_may_be_in_different_tasks__fault_27(self) -> None:
+        """A framework may enter a queue in one task and leave it in another."""
+        bench = await self.new_bench()
+        await asyncio.ensure_future(bench.open())
+        call = await bench.begin()
+        closing = asyncio.ensure_future(bench.close())
+        assert (await bench.finish(call)).status is JobStatus.COMPLETED
+        await closing
+        assert bench.queue.started is False
+
+    async def test_pending_jobs_are_settled_as_the_stop_begins__fault_19(self) -> None:
+        """Work that has not begun is cancelled by the shutdown at once, and says so."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            waiting = [await bench.put() for _ in range(3)]
+            closing = asyncio.ensure_future(bench.close())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            for job_id in waiting:
+                record = await bench.queue.get_result(job_id)
+                assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Shutdown")
+                assert (record.started_at, record.cancel_requested) == (None, False)
+                assert record.error
+            await closing
+            assert {each.job_id for each in bench.calls} == {call.job_id}
+
+    async def test_running_jobs_may_finish_while_the_queue_drains(self) -> None:
+        """A job that ends within ``drain_timeout`` completes, and the stop waits no longer."""
+        async with self.bench(drain_timeout=10) as bench:
+            call = await bench.begin()
+            closing = asyncio.ensure_future(bench.queue.__aexit__(None, None, None))
+            await bench.clock.advance(9)
+            assert (call.ctx.cancelled, closing.done()) == (False, False)
+            record = await bench.finish(call, "just in time")
+            await bench.clock.settle()
+            assert (record.status, record.result) == (JobStatus.COMPLETED, "just in time")
+            assert closing.done()
+
+    async def test_what_still_runs_after_the_drain_is_stopped__fault_19(self) -> None:
+        """A job that outlasts the drain is told to stop, and its record says why."""
+        async with self.bench(drain_timeout=10) as bench:
+            call = await bench.begin()
+            await bench.close()
+            record = await bench.record(call.job_id)
+            assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Shutdown")
+            assert (call.ctx.cancelled, call.cancels) == (True, 1)
+            assert record.cancel_requested is False
+
+    async def test_a_value_returned_during_the_shutdown_is_kept(self) -> None:
+        """Partial work of a job that the shutdown stopped is not thrown away."""
+        async with self.bench(drain_timeout=1) as bench:
+
+            @bench.handlers.job
+            async def tidy(ctx: JobContext) -> str:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    return "partial"
+                return "whole"
+
+            job_id = await bench.put("tidy")
+            await bench.close()
+            record = await bench.record(job_id)
+            assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Shutdown")
+            assert record.result == "partial"
+
+    @pytest.mark.parametrize("job_type", ["hold", "polite", "deaf", "politely deaf", "work"])
+    async def test_the_stop_is_bounded_whatever_a_handler_does__fault_20(
+        self, job_type: str
+    ) -> None:
+        """A queue is left within ``drain_timeout + 2 * cancel_grace + 1`` seconds, all settled."""
+        async with self.bench(drain_timeout=10, cancel_grace=3) as bench:
+            bench.handlers.register("politely deaf", bench.deaf, cooperative=True)
+            call = await bench.begin(job_type)
+            begun = bench.clock.time()
+            await bench.close()
+            assert bench.clock.time() - begun <= 10 + 2 * 3 + 1
+            assert (await bench.queue.get_result(call.job_id)).error_type == "Shutdown"
+            assert (await bench.queue.stats()).slots_in_use == 0
+
+    async def test_an_idle_queue_is_left_at_once(self) -> None:
+        """Nothing to drain takes no time."""
+        async with self.bench(drain_timeout=10) as bench:
+            await bench.finish(await bench.begin())
+            begun = bench.clock.time()
+            await bench.close()
+            assert bench.clock.time() == begun
+
+    async def test_without_drain_and_grace_the_stop_takes_no_time(self) -> None:
+        """With both limits at 0 everything is cut off where it stands."""
+        async with self.bench(drain_timeout=0, cancel_grace=0) as bench:
+            call = await bench.begin("deaf")
+            begun = bench.clock.time()
+            await bench.close()
+            assert bench.clock.time() == begun
+            assert (await bench.record(call.job_id)).error_type == "Shutdown"
+
+    async def test_every_waiter_and_watcher_is_woken_by_the_stop__fault_19(self) -> None:
+        """Nobody who waits for a job is left waiting when the queue stops."""
+        async with self.bench() as bench:
+            ids = [(await bench.begin("deaf")).job_id, await bench.put()]
+            watches = [bench.watching(job_id) for job_id in ids]
+            waits = [asyncio.ensure_future(bench.queue.wait(job_id)) for job_id in ids]
+            await bench.clock.settle()
+            await bench.close()
+            await bench.clock.settle()
+            assert [wait.done() for wait in waits] == [True, True]
+            assert [wait.result().error_type for wait in waits] == ["Shutdown", "Shutdown"]
+            assert [(watch.over, watch.statuses[-1]) for watch in watches] == [
+                (True, JobStatus.CANCELLED)
+            ] * 2
+
+    async def test_a_closing_queue_takes_no_more_work__fault_21(self) -> None:
+        """While it drains a queue refuses submissions, those of its own handlers too."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            refused: list[Exception] = []
+
+            async def add_more() -> None:
+                try:
+                    await call.ctx.queue.submit("hold", {})
+                except QueueClosedError as error:
+                    refused.append(error)
+
+            closing = asyncio.ensure_future(bench.queue.__aexit__(None, None, None))
+            await bench.clock.settle()
+            with pytest.raises(QueueClosedError):
+                await bench.queue.submit("hold", {})
+            await add_more()
+            await bench.finish(call)
+            await closing
+            assert len(refused) == 1
+            assert len(await bench.queue.list_jobs()) == 1
+
+    async def test_a_job_may_be_cancelled_while_the_queue_drains(self) -> None:
+        """A caller's cancel during the drain ends the job as cancelled, and the drain with it."""
+        async with self.bench(drain_timeout=10) as bench:
+            call = await bench.begin()
+            closing = asyncio.ensure_future(bench.queue.__aexit__(None, None, None))
+            await bench.clock.settle()
+            assert await bench.queue.cancel(call.job_id) is True
+            await bench.clock.settle()
+            record = await bench.record(call.job_id)
+            assert (record.error_type, record.cancel_requested) == ("Cancelled", True)
+            assert closing.done()
+
+    async def test_a_cancel_after_the_shutdowns_own_is_false(self) -> None:
+        """A job that the shutdown is stopping already cannot be cancelled any more."""
+        async with self.bench(drain_timeout=1, cancel_grace=5) as bench:
+            call = await bench.begin("deaf")
+            closing = asyncio.ensure_future(bench.queue.__aexit__(None, None, None))
+            await bench.clock.advance(2)
+            assert await bench.queue.cancel(call.job_id) is False
+            await bench.clock.drive(closing)
+            assert (await bench.record(call.job_id)).cancel_requested is False
+
+    async def test_no_attempt_begins_once_closing(self) -> None:
+        """A job that fails while the queue drains is not tried again."""
+        async with self.bench(drain_timeout=300, timeout=1000) as bench:
+            call = await bench.begin("retrying")
+            closing = asyncio.ensure_future(bench.close())
+            await asyncio.sleep(0)
+            call.fail(ValueError("no"))
+            await closing
+            record = await bench.record(call.job_id)
+            assert (record.status, record.error) == (JobStatus.FAILED, "no")
+            assert len(bench.calls) == 1
+
+    @needs("waits_between_attempts")
+    async def test_a_job_between_two_attempts_fails_as_the_stop_begins(self) -> None:
+        """A job that waits for its next attempt ends with its last error, without a drain."""
+        async with self.bench(drain_timeout=300, timeout=1000) as bench:
+            call = await bench.begin("retrying")
+            call.fail(ValueError("no"))
+            await bench.clock.settle()
+            begun = bench.clock.time()
+            await bench.close()
+            record = await bench.record(call.job_id)
+            assert (record.status, record.error) == (JobStatus.FAILED, "no")
+            assert bench.clock.time() == begun
+
+    @pytest.mark.parametrize("seconds", [0, 2, 11, 14], ids=["at once", "drain", "stop", "grace"])
+    async def test_a_cancelled_shutdown_still_settles_every_job__fault_26(
+        self, seconds: float
+    ) -> None:
+        """Whenever the stop itself is cancelled, every job is terminal when it returns."""
+        async with self.bench(drain_timeout=10, cancel_grace=3) as bench:
+            bench.handlers.register("politely deaf", bench.deaf, cooperative=True)
+            ids = [await bench.put("politely deaf"), await bench.put("work")]
+            closing = asyncio.ensure_future(bench.queue.__aexit__(None, None, None))
+            if seconds:
+                await bench.clock.advance(seconds)
+            else:
+                await asyncio.sleep(0)
+            closing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+            records = [await bench.queue.get_result(job_id) for job_id in ids]
+            assert [record.error_type for record in records] == ["Shutdown", "Shutdown"]
+            assert bench.queue.started is False
+
+    async def test_an_error_in_the_body_is_not_swallowed(self) -> None:
+        """Leaving a queue because of an error stops it, and the error goes on its way."""
+        bench = await self.new_bench()
+        with pytest.raises(ZeroDivisionError):
+            async with bench.queue:
+                raise ZeroDivisionError
+        assert bench.queue.started is False
+
+    async def test_records_are_read_while_the_queue_is_closed(self) -> None:
+        """After the stop every read works; nothing is forgotten by it."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            await bench.finish(call, 1)
+            await bench.close()
+            queue, job_id = bench.queue, call.job_id
+            assert await queue.get_status(job_id) is JobStatus.COMPLETED
+            assert (await queue.get_result(job_id)).result == 1
+            assert (await queue.wait(job_id)).result == 1
+            assert [record.result async for record in queue.watch(job_id)] == [1]
+            assert [record.job_id for record in await queue.list_jobs()] == [job_id]
+            assert (await queue.stats()).by_status[JobStatus.COMPLETED] == 1
+            assert await queue.cancel(job_id) is False
+
+    async def test_a_queue_left_cleanly_may_be_entered_again__fault_27(self) -> None:
+        """A second life works like the first, and the first one's records are still there."""
+        async with self.bench() as bench:
+            first = await bench.begin()
+            await bench.finish(first, 1)
+            await bench.close()
+            await bench.open()
+            second = await bench.begin()
+            assert (await bench.finish(second, 2)).result == 2
+            assert (await bench.record(first.job_id)).result == 1
+
+    async def test_a_key_does_not_outlive_the_stop(self) -> None:
+        """What a shutdown cut off does not hold its key in the next life."""
+        async with self.bench() as bench:
+            ids = [await bench.put(key="a"), await bench.put(key="b")]
+            await bench.close()
+            await bench.open()
+            again = [await bench.put(key="a"), await bench.put(key="b")]
+            assert not set(ids) & set(again)
+
+    def test_a_queue_may_be_used_by_two_event_loops_in_turn__fault_27(self) -> None:
+        """One queue object serves one loop after another, and keeps its records."""
+        bench = run_with_fake_clock(self._first_life())
+        run_with_fake_clock(self._second_life(bench))
+
+    async def _first_life(self) -> Bench:
+        bench = await self.new_bench()
+        async with bench:
+            await bench.finish(await bench.begin(), 1)
+            await bench.put("deaf")
+        return bench
+
+    async def _second_life(self, old: Bench) -> None:
+        first = old.calls[0].job_id
+        old.clock = asyncio.get_running_loop()  # type: ignore[assignment]
+        assert (await old.queue.get_result(first)).result == 1
+        await old.open()
+        old.shut_gates()
+        call = await old.begin("work")
+        watch = old.watching(call.job_id)
+        assert (await old.finish(call, 2)).result == 2
+        assert (await watch.all())[-1].result == 2
+        assert (await old.queue.get_result(first)).finished_at is not None
+        await old.close()
+
+    def test_a_queue_that_runs_refuses_another_event_loop__fault_27(self) -> None:
+        """A second loop gets a clear error while the first one runs the queue."""
+        loop = FakeClockLoop()
+        bench = loop.run_until_complete(self.new_bench())
+        loop.run_until_complete(bench.open())
+        with pytest.raises(RuntimeError, match="event loop"):
+            run_with_fake_clock(bench.queue.submit("hold", {}))
+        with pytest.raises(BackendError):
+            run_with_fake_clock(bench.queue.__aenter__())
+        loop.run_until_complete(bench.close())
+        wind_down(loop)
+
+    async def test_nothing_is_left_in_the_loop_after_the_stop__fault_8(self) -> None:
+        """A queue that was left has no task and no timer in the event loop."""
+        async with self.bench() as bench:
+            await bench.clock.settle()
+            before = asyncio.all_tasks()
+            await bench.finish(await bench.begin())
+            await bench.put("deaf")
+            await bench.put()
+            await bench.close()
+            await bench.clock.settle()
+            assert asyncio.all_tasks() - before - set(bench.submissions) == set()
+            assert bench.clock.next_timer() == float("inf")
+
+    async def test_the_log_tells_the_life_of_a_queue(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A start, a drain and a stop are one log line each, and cut-off jobs are warned of."""
+        caplog.set_level(logging.INFO, "stoat_jobs")
+        async with self.bench(drain_timeout=1) as bench:
+            lost = [await bench.put("deaf"), await bench.put()]
+            await bench.close()
+        names = [record.getMessage() for record in caplog.records]
+        for name in ("worker_started", "queue_draining", "worker_stopped"):
+            assert names.count(name) == 1
+        assert names.index("worker_started") < names.index("queue_draining")
+        assert names[-1] == "worker_stopped"
+        cut_off = {record.job_id: record for record in log_of(caplog, "job_cancelled")}  # type: ignore[attr-defined]
+        assert [cut_off[job_id].levelname for job_id in lost] == ["WARNING", "WARNING"]
+        assert [cut_off[job_id].error_type for job_id in lost] == ["Shutdown", "Shutdown"]  # type: ignore[attr-defined]
+
+

@@ -1,0 +1,334 @@
+"""Promises about stopping a job: cancelling, grace, and handlers that resist."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+import pytest
+
+from stoat_jobs import JobContext, JobStatus
+
+from ._bench import Bench
+from ._promises import Promises
+
+if sys.version_info < (3, 11):  # pytest brings it along
+    from exceptiongroup import BaseExceptionGroup
+
+
+def log_of(caplog: pytest.LogCaptureFixture, event: str) -> list[logging.LogRecord]:
+    """The log records of one event of ours."""
+    return [record for record in caplog.records if record.getMessage() == event]
+
+
+class StoppingPromises(Promises):
+    """A job has one reason to stop, set once, and a bounded time to do so."""
+
+    async def test_a_cancelled_pending_job_never_starts__fault_9(self) -> None:
+        """A job cancelled while it waits ends at once, costs no slot, and is never called."""
+        async with self.bench() as bench:
+            blocker = await bench.begin()
+            job_id = await bench.put()
+            assert await bench.queue.cancel(job_id) is True
+            record = await bench.queue.get_result(job_id)
+            assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Cancelled")
+            assert (record.started_at, record.cancel_requested) == (None, True)
+            assert record.error
+            await bench.finish(blocker)
+            await bench.finish(await bench.begin())
+            assert bench.calls_of(job_id) == []
+
+    async def test_cancelling_an_async_handler_raises_in_it_at_once__fault_10(self) -> None:
+        """An async handler gets CancelledError with the flag, without a second going by."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            assert await bench.queue.cancel(call.job_id) is True
+            assert call.ctx.cancelled is True
+            record = await bench.record(call.job_id)
+            assert (call.cancels, call.ended) == (1, True)
+            assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Cancelled")
+            assert record.cancel_requested is True
+            assert record.error
+
+    async def test_a_sync_handler_has_the_flag_alone__fault_10(self) -> None:
+        """A thread is told by its flag; what it returns after that is kept as partial work."""
+        async with self.bench() as bench:
+            call = await bench.begin("work")
+            assert await bench.queue.cancel(call.job_id) is True
+            assert call.ctx.cancelled is True
+            assert await bench.status(call.job_id) is JobStatus.RUNNING
+            record = await bench.finish(call, {"done": "half"})
+            assert (record.status, record.result) == (JobStatus.CANCELLED, {"done": "half"})
+
+    async def test_a_cooperative_handler_has_the_flag_first__fault_10(self) -> None:
+        """A cooperative handler is cancelled only when ``cancel_grace`` has gone by."""
+        async with self.bench(cancel_grace=2) as bench:
+            call = await bench.begin("polite")
+            await bench.queue.cancel(call.job_id)
+            await bench.clock.advance(1.9)
+            assert (call.ctx.cancelled, call.cancels) == (True, 0)
+            await bench.clock.advance(0.2)
+            assert (call.cancels, call.ended) == (1, True)
+            assert await bench.status(call.job_id) is JobStatus.CANCELLED
+
+    async def test_a_cooperative_handler_may_end_by_itself(self) -> None:
+        """A cooperative handler that sees its flag ends without ever being cancelled."""
+        async with self.bench(cancel_grace=2) as bench:
+            call = await bench.begin("polite")
+            await bench.queue.cancel(call.job_id)
+            await bench.clock.advance(1)
+            record = await bench.finish(call, "at a safe point")
+            assert (record.status, record.result) == (JobStatus.CANCELLED, "at a safe point")
+            await bench.clock.advance(5)
+            assert call.cancels == 0
+
+    async def test_a_cooperative_handler_that_resists_is_settled_after_a_second_grace(self) -> None:
+        """Flag, one grace, CancelledError, a second grace: then the job is settled."""
+        async with self.bench(cancel_grace=2) as bench:
+            bench.handlers.register("politely deaf", bench.deaf, cooperative=True)
+            call = await bench.begin("politely deaf")
+            await bench.queue.cancel(call.job_id)
+            await bench.clock.advance(3.9)
+            assert (await bench.status(call.job_id), call.cancels) == (JobStatus.RUNNING, 1)
+            await bench.clock.advance(0.2)
+            assert (await bench.status(call.job_id), call.ended) == (JobStatus.CANCELLED, True)
+
+    async def test_a_value_returned_after_a_cancel_is_kept__fault_10(self) -> None:
+        """Partial work is kept on the cancelled job."""
+        async with self.bench() as bench:
+
+            @bench.handlers.job
+            async def tidy(ctx: JobContext) -> str:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    return "partial"
+                return "whole"
+
+            job_id = await bench.put("tidy")
+            await bench.queue.cancel(job_id)
+            record = await bench.record(job_id)
+            assert (record.status, record.result) == (JobStatus.CANCELLED, "partial")
+            assert record.error_type == "Cancelled"
+
+    @pytest.mark.parametrize("retries", [0, 2])
+    async def test_raising_after_a_cancel_is_cancelled_not_failed__fault_16(
+        self, retries: int
+    ) -> None:
+        """A cancel that was asked for in time stands, whatever the handler raises after it."""
+
+        async def clumsy(ctx: JobContext) -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                raise ValueError("while cleaning up")
+
+        async with self.bench() as bench:
+            bench.handlers.register("clumsy", clumsy, retries=retries)
+            job_id = await bench.put("clumsy")
+            await bench.queue.cancel(job_id)
+            record = await bench.record(job_id)
+            assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Cancelled")
+            assert (record.attempt, record.result) == (0, None)
+
+    async def test_a_group_of_cancelled_errors_is_a_cancel__fault_5(self) -> None:
+        """Cancelling a handler whose children are cancelled with it is an orderly end."""
+        async with self.bench() as bench:
+
+            @bench.handlers.job
+            async def group(ctx: JobContext) -> None:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError as error:
+                    inner = BaseExceptionGroup("inner", [asyncio.CancelledError()])
+                    raise BaseExceptionGroup("outer", [error, inner]) from None
+
+            job_id = await bench.put("group")
+            await bench.queue.cancel(job_id)
+            record = await bench.record(job_id)
+            assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Cancelled")
+
+    async def test_a_late_cancel_changes_nothing__fault_16(self) -> None:
+        """Cancelling what has ended, however it ended, is False and leaves the record alone."""
+        async with self.bench() as bench:
+            for end in ("finish", "fail", "cancel", "timeout"):
+                call = await bench.begin(timeout=5)
+                await self._end(bench, call.job_id, end)
+                before = await bench.record(call.job_id)
+                assert before.status.is_terminal
+                assert await bench.queue.cancel(call.job_id) is False
+                assert await bench.record(call.job_id) == before
+
+    async def _end(self, bench: Bench, job_id: str, end: str) -> None:
+        call = await bench.call(job_id)
+        if end == "finish":
+            call.finish("whole")
+        elif end == "fail":
+            call.fail(ValueError())
+        elif end == "cancel":
+            await bench.queue.cancel(job_id)
+        else:
+            await bench.clock.advance(6)
+
+    async def test_a_cancel_asked_again_is_true_again(self) -> None:
+        """While a cancelled job is still ending, cancelling it again is no news."""
+        async with self.bench() as bench:
+            call = await bench.begin("deaf")
+            assert await bench.queue.cancel(call.job_id) is True
+            await bench.clock.settle()
+            assert await bench.queue.cancel(call.job_id) is True
+            await bench.clock.settle()
+            assert await bench.status(call.job_id) is JobStatus.RUNNING
+            assert (await bench.record(call.job_id)).cancel_requested is True
+
+    async def test_a_cancel_during_a_timeout_is_false(self) -> None:
+        """A job that is being stopped by its deadline ends ``timeout``, whoever cancels it then."""
+        async with self.bench(cancel_grace=5) as bench:
+            call = await bench.begin("deaf", timeout=10)
+            await bench.clock.advance(11)
+            assert await bench.queue.cancel(call.job_id) is False
+            record = await bench.finish(call)
+            assert (record.status, record.cancel_requested) == (JobStatus.TIMEOUT, False)
+
+    async def test_a_deadline_during_a_cancel_changes_nothing(self) -> None:
+        """A job that was cancelled first ends ``cancelled``, though its deadline goes by."""
+        async with self.bench(cancel_grace=5) as bench:
+            call = await bench.begin("deaf", timeout=10)
+            await bench.clock.advance(9)
+            await bench.queue.cancel(call.job_id)
+            await bench.clock.advance(2)
+            record = await bench.finish(call, "partial")
+            assert (record.status, record.result) == (JobStatus.CANCELLED, "partial")
+
+    async def test_raise_if_cancelled_raises_cancelled_error_in_threads_too(self) -> None:
+        """A sync handler leaves by one call, which raises asyncio's own CancelledError."""
+        async with self.bench() as bench:
+            caught: list[BaseException] = []
+            work = bench.work
+
+            def polite(ctx: JobContext) -> None:
+                work(ctx)
+                try:
+                    ctx.raise_if_cancelled()
+                except BaseException as error:
+                    caught.append(error)
+                    raise
+
+            bench.handlers.register("polite thread", polite)
+            job_id = await bench.put("polite thread")
+            call = await bench.call(job_id)
+            await bench.queue.cancel(job_id)
+            record = await bench.finish(call)
+            assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Cancelled")
+            assert [type(error) for error in caught] == [asyncio.CancelledError]
+
+    async def test_no_cancel_is_lost_in_the_tick_of_the_return__fault_11(self) -> None:
+        """2,000 times a cancel meets the handler's return: its answer is always kept."""
+        async with self.bench() as bench:
+            for number in range(2000):
+                call = await bench.begin()
+                if number % 2:
+                    call.finish("finished")
+                    asked = await bench.queue.cancel(call.job_id)
+                else:
+                    asked = await bench.queue.cancel(call.job_id)
+                    call.finish("finished")
+                record = await bench.queue.wait(call.job_id)
+                assert (record.status is JobStatus.CANCELLED) == asked
+                assert record.cancel_requested == asked
+
+    @pytest.mark.parametrize("ticks", range(4))
+    async def test_a_cancel_at_any_tick_is_kept__fault_11(self, ticks: int) -> None:
+        """However few steps after its submission a job is cancelled, it ends as was answered."""
+        async with self.bench() as bench:
+            for job_type in ("hold", "work", "deaf"):
+                bench.shut_gates()
+                submission = bench.submit(job_type)
+                for _ in range(ticks + 1):
+                    await asyncio.sleep(0)
+                job_id = (await bench.queue.list_jobs(limit=1))[0].job_id
+                assert await bench.queue.cancel(job_id) is True
+                bench.open_gates()
+                record = await bench.queue.wait(job_id)
+                assert (record.status, await submission) == (JobStatus.CANCELLED, job_id)
+
+    # Handlers that resist.
+
+    @pytest.mark.parametrize("why", ["cancel", "deadline"])
+    async def test_a_handler_that_resists_is_settled_when_its_grace_is_over__fault_13(
+        self, why: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A handler that swallows cancellation holds its slot for ``cancel_grace``, no longer."""
+        async with self.bench(cancel_grace=3) as bench:
+            call = await bench.begin("deaf", timeout=10)
+            await bench.clock.advance(9 if why == "cancel" else 10)
+            if why == "cancel":
+                assert await bench.queue.cancel(call.job_id) is True
+            await bench.clock.advance(2.9)
+            assert (await bench.status(call.job_id), call.ended) == (JobStatus.RUNNING, False)
+            await bench.clock.advance(0.2)
+            expected = JobStatus.CANCELLED if why == "cancel" else JobStatus.TIMEOUT
+            assert await bench.status(call.job_id) is expected
+            assert (await bench.queue.stats()).slots_in_use == 0
+            assert [each.job_type for each in log_of(caplog, "job_abandoned")] == ["deaf"]  # type: ignore[attr-defined]
+            assert (await bench.finish(await bench.begin(), 1)).result == 1
+
+    async def test_the_coroutine_of_a_handler_that_resists_is_closed__fault_13(self) -> None:
+        """A coroutine left behind is closed, so that nothing of it runs on or is counted."""
+        async with self.bench(cancel_grace=3) as bench:
+            call = await bench.begin("deaf")
+            await bench.queue.cancel(call.job_id)
+            await bench.clock.advance(3.1)
+            assert call.ended is True
+            assert (await bench.queue.stats()).abandoned == 0
+
+    async def test_a_coroutine_that_resists_its_closing_too_is_closed_again__fault_13(self) -> None:
+        """A handler that awaits while it is being closed is ended all the same."""
+        async with self.bench(cancel_grace=1) as bench:
+            ended: list[bool] = []
+
+            @bench.handlers.job
+            async def twice(ctx: JobContext) -> None:
+                try:
+                    await deaf(ctx)
+                finally:
+                    try:
+                        await asyncio.sleep(60)
+                    finally:
+                        ended.append(True)
+
+            deaf = bench.deaf
+            job_id = await bench.put("twice")
+            await bench.queue.cancel(job_id)
+            await bench.clock.advance(1.1)
+            assert (await bench.status(job_id), ended) == (JobStatus.CANCELLED, [True])
+            assert (await bench.queue.stats()).abandoned == 0
+
+    async def test_grace_may_be_zero(self) -> None:
+        """Without any grace a job is settled as soon as it was told to stop."""
+        async with self.bench(cancel_grace=0) as bench:
+            call = await bench.begin("deaf")
+            await bench.queue.cancel(call.job_id)
+            await bench.clock.settle()
+            assert (await bench.status(call.job_id), call.ended) == (JobStatus.CANCELLED, True)
+
+    async def test_a_swallowed_cancel_does_not_hurt_the_next_job__fault_14(self) -> None:
+        """A time limit inside a handler works, whatever the job before did with its cancel."""
+        async with self.bench() as bench:
+
+            @bench.handlers.job
+            async def limited(ctx: JobContext) -> str:
+                try:
+                    await asyncio.wait_for(asyncio.get_running_loop().create_future(), 5)
+                except asyncio.TimeoutError:
+                    return "timed out"
+                return "never"
+
+            deaf = await bench.begin("deaf")
+            await bench.queue.cancel(deaf.job_id)
+            await bench.clock.settle()
+            await bench.finish(deaf)
+            job_id = await bench.put("limited")
+            await bench.clock.advance(5)
+            assert (await bench.record(job_id)).result == "timed out"

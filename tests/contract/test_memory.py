@@ -1,0 +1,20 @@
+"""The `memory` backend keeps every promise that does not need more than one slot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from stoat_jobs import InMemoryJobQueue, JobHandlers, JobQueueSettings
+from stoat_jobs.testing import JobQueueContract
+
+
+class TestInMemoryJobQueue(JobQueueContract):
+    concurrent = False
+    submit_returns_early = False
+    waits_between_attempts = False
+
+    async def make_queue(
+        self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+    ) -> InMemoryJobQueue:
+        return InMemoryJobQueue(handlers, settings, observers)
