@@ -82,8 +82,8 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     session.install(".[demo,testing]", "--group", "docs")
-    build = ("sphinx", "-W", "--keep-going", "-n", "-E", "-b", "html", "docs", "docs/_build/html")
-    session.run("python", "-m", *build)
+    strict = ("-q", "-W", "--keep-going", "-n", "-E")
+    session.run("python", "-m", "sphinx", *strict, "-b", "html", "docs", "docs/_build/html")
 
 
 @nox.session
