@@ -51,6 +51,11 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_err
         default=1.0,
         description="Seconds a handler gets to clean up once told to stop; then it is cut off.",
     )
+    loop_block_limit: Seconds = Field(
+        default=1.0,
+        description="Seconds an async handler may hold the event loop before the log names it;"
+        " 0 turns the watch off.",
+    )
     max_pending: Count = Field(
         default=10_000, description="Jobs that may wait; one more raises QueueFullError."
     )

@@ -6,14 +6,16 @@ import warnings
 from typing import ClassVar
 
 from ._inprocess import InProcessQueue, Phase
+from ._watchdog import Watchdog
 
 
 class AsyncioJobQueue(InProcessQueue):
     """Jobs in the running event loop, sync handlers in threads of their own.
 
     Jobs end with the process, and each process has its own: take it while one machine and
-    one server process are enough. A coroutine that never yields blocks the loop and no
-    in-process queue can stop it: register it as a plain function, which runs in a thread.
+    one server process are enough. A coroutine that never yields blocks the loop, and no
+    in-process queue can stop it: the log names it (``loop_blocked``), and it is better
+    registered as a plain function, which runs in a thread.
 
     Results are kept as they are, whatever they are. One that has no JSON, or is not of the
     declared type, becomes an error only where the app serves it as a response model.
@@ -35,10 +37,21 @@ class AsyncioJobQueue(InProcessQueue):
 
     name: ClassVar[str] = "asyncio"
     _warned = False
+    _watchdog: Watchdog | None = None
 
     def _open(self) -> None:
         self._table.expire_on(self._loop)
+        if self.settings.loop_block_limit and self._loop is not None:
+            self._watchdog = Watchdog(
+                self._loop, self._slots.running, self.settings.loop_block_limit
+            )
+            self._watchdog.start()
         super()._open()
+
+    def _shut(self) -> None:
+        self._table.expire_on(None)
+        if self._watchdog is not None:
+            self._watchdog.stop()
 
     def _check_open(self) -> None:
         super()._check_open()

