@@ -26,6 +26,7 @@ pytest.register_assert_rewrite(
 from ._bench import Bench, Call  # noqa: E402
 from ._clock import DeadlockError, FakeClockLoop, run_with_fake_clock  # noqa: E402
 from ._contract import JobQueueContract  # noqa: E402
+from ._machine import JobQueueMachine  # noqa: E402
 
 __all__ = [
     "Bench",
@@ -33,5 +34,6 @@ __all__ = [
     "DeadlockError",
     "FakeClockLoop",
     "JobQueueContract",
+    "JobQueueMachine",
     "run_with_fake_clock",
 ]

@@ -1,0 +1,254 @@
+"""A queue against its model, in whatever order Hypothesis thinks of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from stoat_jobs import (
+    JobBackend,
+    JobHandlers,
+    JobNotFoundError,
+    JobQueueSettings,
+    JobResult,
+    JobStatus,
+    QueueClosedError,
+    QueueFullError,
+)
+
+from ._bench import Bench, Watching
+from ._clock import FakeClockLoop, wind_down
+from ._model import ModelJob, QueueModel
+
+T = TypeVar("T")
+
+KEYS = ["a", "b"]
+
+# Nothing falls on the same instant: steps of time are whole seconds, ages end on halves,
+# and each job has a time limit of its own.
+STEPS_OF_TIME = [1.0, 3.0, 11.0, 40.0]
+LIMITS = {
+    "max_pending": 4,
+    "max_results": 5,
+    "result_ttl": 30.5,
+    "drain_timeout": 4.0,
+    "cancel_grace": 2.0,
+}
+
+
+class JobQueueMachine(RuleBasedStateMachine):
+    """Runs a queue and a plain model of it side by side; after each step they must agree.
+
+    A backend's own test file is a subclass with the factory of :class:`JobQueueContract`,
+    and its ``TestCase``::
+
+        class MyMachine(JobQueueMachine):
+            async def make_queue(self, handlers, settings, observers):
+                return MyQueue(handlers, settings, observers)
+
+        TestMyQueue = MyMachine.TestCase
+    """
+
+    concurrent = True
+    """It runs ``settings.concurrency`` jobs at a time; else one."""
+
+    make_queue: Callable[[JobHandlers, JobQueueSettings, Iterable[Any]], Awaitable[JobBackend]]
+
+    jobs = Bundle("jobs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = FakeClockLoop()
+        self.submitted = 0
+        self.waits: list[tuple[ModelJob, asyncio.Future[JobResult[Any]]]] = []
+        self.watches: list[tuple[ModelJob, Watching]] = []
+        self.bench: Bench
+        self.model: QueueModel
+
+    def do(self, step: Coroutine[Any, Any, T]) -> T:
+        """Run *step* in the queue's event loop, and then whatever it made ready."""
+        return self.loop.run_until_complete(self._do(step))
+
+    async def _do(self, step: Coroutine[Any, Any, T]) -> T:
+        value = await step
+        await self.loop.settle()
+        return value
+
+    # Steps.
+
+    @initialize(concurrency=st.integers(1, 3))
+    def start_queue(self, concurrency: int) -> None:
+        settings = JobQueueSettings.model_validate({**LIMITS, "concurrency": concurrency})
+        self.do(self._start_queue(settings))
+        slots = concurrency if self.concurrent else 1
+        self.model = QueueModel(settings, slots, self.loop.time())
+
+    async def _start_queue(self, settings: JobQueueSettings) -> None:
+        self.bench = Bench()
+        self.bench.queue = await self.make_queue(self.bench.handlers, settings, ())
+        await self.bench.open()
+
+    @rule(target=jobs, key=st.sampled_from([None, *KEYS]), deaf=st.booleans())
+    def submit(self, key: str | None, deaf: bool) -> Any:
+        # A key is one job type's own; here each key has one type, so that the model is simple.
+        deaf = key == "b" if key else deaf
+        holder = self.model.holder(key)
+        if self.model.open and holder is None and not self.model.full:
+            return self._accepted(key, deaf)
+        expected = QueueFullError if self.model.open else QueueClosedError
+        if self.model.open and holder is not None:
+            assert self._submit(key, deaf, 1.0) == holder.job_id
+        else:
+            with pytest.raises(expected):
+                self._submit(key, deaf, 1.0)
+        return multiple()
+
+    def _accepted(self, key: str | None, deaf: bool) -> str:
+        self.submitted += 1
+        timeout = 10 + self.submitted * 0.6180339887 % 1
+        job_id = self._submit(key, deaf, timeout)
+        self.model.submit(ModelJob(job_id, deaf, key, timeout))
+        return job_id
+
+    def _submit(self, key: str | None, deaf: bool, timeout: float) -> str:
+        return self.do(self.bench.put("deaf" if deaf else "hold", key=key, timeout=timeout))
+
+    def _running(self, job_id: str) -> ModelJob | None:
+        job = self.model.jobs.get(job_id)
+        return job if job and job.status is JobStatus.RUNNING else None
+
+    @rule(job_id=jobs, fraction=st.sampled_from([0.0, 0.25, 1.0]))
+    def report(self, job_id: str, fraction: float) -> None:
+        if calls := self.bench.calls_of(job_id):
+            self.do(self._report(calls[-1].ctx.set_progress, fraction))
+        if job := self._running(job_id):
+            job.progress = fraction
+
+    async def _report(self, set_progress: Callable[[float], None], fraction: float) -> None:
+        set_progress(fraction)
+
+    @rule(job_id=jobs, failing=st.booleans())
+    def end(self, job_id: str, failing: bool) -> None:
+        if job := self._running(job_id):
+            self.do(self._end(job_id, failing))
+            status = JobStatus.FAILED if failing else JobStatus.COMPLETED
+            self.model.end(job, status, "ValueError" if failing else None)
+
+    async def _end(self, job_id: str, failing: bool) -> None:
+        call = await self.bench.call(job_id)
+        call.fail(ValueError()) if failing else call.finish(1)
+
+    @rule(job_id=jobs)
+    def cancel(self, job_id: str) -> None:
+        if job := self.model.jobs.get(job_id):
+            assert self.do(self.bench.queue.cancel(job_id)) == self.model.cancel(job)
+        else:
+            with pytest.raises(JobNotFoundError):
+                self.do(self.bench.queue.cancel(job_id))
+
+    @rule(job_id=jobs)
+    def watch(self, job_id: str) -> None:
+        if job := self.model.jobs.get(job_id):
+            self.do(self._watch(job))
+
+    async def _watch(self, job: ModelJob) -> None:
+        self.waits.append((job, asyncio.ensure_future(self.bench.queue.wait(job.job_id))))
+        self.watches.append((job, self.bench.watching(job.job_id)))
+
+    @rule(seconds=st.sampled_from(STEPS_OF_TIME))
+    def pass_time(self, seconds: float) -> None:
+        self.do(self.loop.advance(seconds))
+        self.model.pass_time(self.loop.time())
+
+    @precondition(lambda self: self.model.open)
+    @rule()
+    def close(self) -> None:
+        limit = LIMITS["drain_timeout"] + 2 * LIMITS["cancel_grace"] + 1
+        begun = self.loop.time()
+        self.do(self.bench.close())
+        assert self.loop.time() - begun <= limit
+        self.model.close()
+        self._to_a_whole_second()
+
+    def _to_a_whole_second(self) -> None:
+        self.pass_time(1.0 - self.loop.time() % 1.0)
+
+    @precondition(lambda self: not self.model.open)
+    @rule()
+    def enter_again(self) -> None:
+        self.do(self.bench.open())
+        self.model.reopen()
+
+    # What must agree.
+
+    @invariant()
+    def records_agree(self) -> None:
+        records = self.do(self.bench.queue.list_jobs(limit=1_000_000))
+        seen = {
+            record.job_id: (
+                record.status,
+                record.error_type,
+                record.progress,
+                record.cancel_requested,
+            )
+            for record in records
+        }
+        assert seen == {job.job_id: job.seen() for job in self.model.jobs.values()}
+        assert list(seen) == list(reversed(self.model.jobs))
+
+    @invariant()
+    def starts_agree(self) -> None:
+        assert [call.job_id for call in self.bench.calls] == self.model.starts
+
+    @invariant()
+    def counts_agree(self) -> None:
+        stats = self.do(self.bench.queue.stats())
+        running = len(self.model.in_status(JobStatus.RUNNING))
+        assert stats.by_status == {
+            status: len(self.model.in_status(status)) for status in JobStatus
+        }
+        assert (stats.slots_in_use, stats.concurrency) == (running, self.model.slots)
+        assert stats.slots_in_use <= stats.concurrency
+        assert stats.abandoned == 0
+
+    @invariant()
+    def keys_agree(self) -> None:
+        for key in KEYS if self.model.open else ():
+            if holder := self.model.holder(key):
+                assert self._submit(key, key == "b", 1.0) == holder.job_id
+
+    @invariant()
+    def what_is_gone_is_gone(self) -> None:
+        for job_id in self.model.gone:
+            with pytest.raises(JobNotFoundError):
+                self.do(self.bench.queue.get_status(job_id))
+
+    @invariant()
+    def who_waits_is_woken_at_the_end(self) -> None:
+        for job, wait in self.waits:
+            assert wait.done() == job.status.is_terminal
+            assert not wait.done() or wait.result().status is job.status
+        for job, watch in self.watches:
+            assert watch.over == job.status.is_terminal
+            assert watch.seen[-1].status is job.status
+
+    def teardown(self) -> None:
+        if hasattr(self, "model"):
+            self.bench.open_gates()
+            if self.bench.queue.started:
+                self.do(self.bench.close())
+        wind_down(self.loop)
+        assert self.loop.errors == []

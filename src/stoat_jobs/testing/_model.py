@@ -1,0 +1,190 @@
+"""What a queue should be in after each step: a plain model, with its own copy of the table.
+
+Two kinds of handler: one ends as soon as it is cancelled, one is deaf and ends at its gate
+or when its grace is over.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from stoat_jobs import JobQueueSettings, JobStatus
+
+P, R, C, F, T, X = (
+    JobStatus.PENDING,
+    JobStatus.RUNNING,
+    JobStatus.COMPLETED,
+    JobStatus.FAILED,
+    JobStatus.TIMEOUT,
+    JobStatus.CANCELLED,
+)
+
+LEGAL = {P: {R, X}, R: {C, F, T, X}, C: set(), F: set(), T: set(), X: set()}
+
+STOPPED = {"Cancelled": X, "Timeout": T, "Shutdown": X}
+
+
+@dataclass
+class ModelJob:
+    """One job as it should be."""
+
+    job_id: str
+    deaf: bool
+    key: str | None
+    timeout: float
+    status: JobStatus = P
+    reason: str | None = None
+    error_type: str | None = None
+    progress: float | None = None
+    cancel_requested: bool = False
+    deadline: float = math.inf
+    grace_end: float = math.inf
+    finished_at: float = math.inf
+
+    def seen(self) -> tuple[Any, ...]:
+        """What a record should show."""
+        return (self.status, self.error_type, self.progress, self.cancel_requested)
+
+    def next_event(self) -> float:
+        """When something happens to it by itself."""
+        if self.status is not R:
+            return math.inf
+        return self.deadline if self.reason is None else self.grace_end
+
+
+class QueueModel:
+    """A queue as it should be.
+
+    Attributes:
+        jobs: those that are kept, by id, in the order of submission.
+        gone: ids of those that are not kept any more.
+        starts: ids in the order in which their handlers were called.
+        ended: everything that has ended, in that order.
+    """
+
+    def __init__(self, settings: JobQueueSettings, slots: int, now: float) -> None:
+        self.settings = settings
+        self.slots = slots
+        self.now = now
+        self.open = True
+        self.jobs: dict[str, ModelJob] = {}
+        self.gone: set[str] = set()
+        self.starts: list[str] = []
+        self.ended: list[ModelJob] = []
+
+    # What can be asked.
+
+    def in_status(self, status: JobStatus) -> list[ModelJob]:
+        """The kept jobs of this status, oldest first."""
+        return [job for job in self.jobs.values() if job.status is status]
+
+    def holder(self, key: str | None) -> ModelJob | None:
+        """The job that answers for *key*."""
+        live = (job for job in self.jobs.values() if job.status is P or job.status is R)
+        return next((job for job in live if key and job.key == key and not job.reason), None)
+
+    @property
+    def full(self) -> bool:
+        """Whether one more submission is refused."""
+        return len(self.in_status(P)) >= self.settings.max_pending
+
+    # What can happen.
+
+    def submit(self, job: ModelJob) -> None:
+        """*job* was accepted."""
+        self.jobs[job.job_id] = job
+        self._fill()
+
+    def end(self, job: ModelJob, status: JobStatus, error_type: str | None) -> None:
+        """The handler of *job* has let go, by itself unless it was told to stop."""
+        if job.reason is not None:
+            status, error_type = STOPPED[job.reason], job.reason
+        self._settle(job, status, error_type)
+        self._fill()
+
+    def cancel(self, job: ModelJob) -> bool:
+        """What ``cancel`` should answer."""
+        if job.status is P:
+            job.cancel_requested = True
+            self._settle(job, X, "Cancelled")
+        elif job.status is R and job.reason is None:
+            job.cancel_requested = True
+            self._tell(job, "Cancelled")
+        else:
+            return job.status is R and job.reason == "Cancelled"
+        return True
+
+    def pass_time(self, until: float) -> None:
+        """Time goes on, from one event to the next."""
+        while (job := self._next()) is not None and job.next_event() <= until:
+            self.now = job.next_event()
+            self._happen(job)
+        self.now = max(self.now, until)
+        self._expire()
+
+    def close(self) -> None:
+        """The queue drains and stops, as fast as its jobs let it."""
+        self.open = False
+        for job in self.in_status(P):
+            self._settle(job, X, "Shutdown")
+        drained = self.now + self.settings.drain_timeout
+        while (job := self._next()) is not None and job.next_event() <= drained:
+            self.now = job.next_event()
+            self._happen(job)
+        if self.in_status(R):
+            self.now = drained
+        for job in self.in_status(R):
+            if job.reason is None:
+                self._tell(job, "Shutdown")
+        while (job := self._next()) is not None:
+            self.now = job.next_event()
+            self._happen(job)
+
+    def reopen(self) -> None:
+        """The queue was entered again."""
+        self.open = True
+
+    # How it happens.
+
+    def _next(self) -> ModelJob | None:
+        running = sorted(self.in_status(R), key=ModelJob.next_event)
+        return running[0] if running and running[0].next_event() < math.inf else None
+
+    def _happen(self, job: ModelJob) -> None:
+        if job.reason is None:
+            self._tell(job, "Timeout")
+        else:
+            self.end(job, F, None)
+
+    def _tell(self, job: ModelJob, reason: str) -> None:
+        job.reason = reason
+        job.grace_end = self.now + self.settings.cancel_grace
+        if not job.deaf:
+            self.end(job, F, None)
+
+    def _fill(self) -> None:
+        while self.open and self.in_status(P) and len(self.in_status(R)) < self.slots:
+            job = self.in_status(P)[0]
+            self._change(job, R)
+            job.deadline = self.now + job.timeout
+            self.starts.append(job.job_id)
+
+    def _settle(self, job: ModelJob, status: JobStatus, error_type: str | None) -> None:
+        self._change(job, status)
+        job.error_type = error_type
+        job.finished_at = self.now
+        self.ended.append(job)
+        self._expire()
+
+    def _change(self, job: ModelJob, status: JobStatus) -> None:
+        assert status in LEGAL[job.status], f"the model itself is wrong: {job} to {status}"
+        job.status = status
+
+    def _expire(self) -> None:
+        young = [job for job in self.ended if job.finished_at + self.settings.result_ttl > self.now]
+        kept = {job.job_id for job in young[-self.settings.max_results :]}
+        for job in self.ended:
+            if job.job_id not in kept and self.jobs.pop(job.job_id, None):
+                self.gone.add(job.job_id)

@@ -1,0 +1,39 @@
+"""Both in-process backends agree with a plain model of a queue, whatever happens in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hypothesis import settings
+
+from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobHandlers, JobQueueSettings
+from stoat_jobs.testing import JobQueueMachine
+
+# The same examples in every run: a test that fails now and then is no use to anybody.
+STEADY = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, derandomize=True, database=None
+)
+
+
+class AsyncioMachine(JobQueueMachine):
+    async def make_queue(
+        self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+    ) -> AsyncioJobQueue:
+        return AsyncioJobQueue(handlers, settings, observers)
+
+
+class MemoryMachine(JobQueueMachine):
+    concurrent = False
+
+    async def make_queue(
+        self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+    ) -> InMemoryJobQueue:
+        return InMemoryJobQueue(handlers, settings, observers)
+
+
+TestAsyncioMachine = AsyncioMachine.TestCase
+TestAsyncioMachine.settings = STEADY
+
+TestMemoryMachine = MemoryMachine.TestCase
+TestMemoryMachine.settings = STEADY
