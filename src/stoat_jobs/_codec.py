@@ -10,12 +10,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import CoreConfig, SchemaSerializer, SchemaValidator
 
+from ._text import describe
+
 _BASE64 = CoreConfig(ser_json_bytes="base64", val_json_bytes="base64")
+# Errors without inputs: a payload may hold secrets, and errors are logged.
+_ROOT = CoreConfig(hide_input_in_errors=True, **_BASE64)
 
 # Schemas that carry a config of their own, which hides that of what is around them.
 _CONFIGURED = frozenset({"model", "model-fields", "dataclass", "dataclass-args", "typed-dict"})
@@ -41,21 +47,21 @@ class Codec:
 
     def encode(self, value: Any) -> bytes:
         """A validated value as JSON; raises what pydantic raises."""
-        return self._serializer.to_json(value, warnings=False)
+        return self._serializer.to_json(value, warnings=False, round_trip=True)
 
     def decode(self, text: bytes) -> Any:
         """A value from JSON, validated; raises what pydantic raises."""
-        return self._validator.validate_json(text)
+        return self._validator.validate_json(text, by_alias=True, by_name=True)
 
 
 def _build(kind: type[C], schema: Any) -> C:
     try:
         # Else a nested model's ready-made parts would be used, with their own idea of bytes.
-        return kind(schema, _BASE64, _use_prebuilt=False)
+        return kind(schema, _ROOT, _use_prebuilt=False)
     except TypeError:
         # Older pydantic has no such switch: 2.11 and 2.12 then refuse bytes that are not
         # UTF-8 in a nested model, unless the model's own config says base64.
-        return kind(schema, _BASE64)
+        return kind(schema, _ROOT)
 
 
 def _with_base64(schema: Any) -> Any:
@@ -65,7 +71,9 @@ def _with_base64(schema: Any) -> Any:
             name: part if name in _VALUES else _with_base64(part) for name, part in schema.items()
         }
         if schema.get("type") in _CONFIGURED:
-            copied["config"] = {**schema.get("config", {}), **_BASE64}
+            # Said here, since what says nothing would take after what is around it.
+            own = {"extra_fields_behavior": "ignore", **schema.get("config", {})}
+            copied["config"] = {**own, **_BASE64}
         return copied
     if isinstance(schema, (list, tuple)):
         return type(schema)(map(_with_base64, schema))
@@ -83,15 +91,29 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, BaseModel):
         return _same_model(left, right)
     if dataclasses.is_dataclass(left):
-        return all(
-            same(getattr(left, field.name), getattr(right, field.name))
-            for field in dataclasses.fields(left)
-        )
+        names = (field.name for field in dataclasses.fields(left))
+        return all(same(getattr(left, name), getattr(right, name)) for name in names)
+    return _same_plain(left, right)
+
+
+def _same_plain(left: Any, right: Any) -> bool:
+    """As :func:`same`, for containers and what is none."""
     if isinstance(left, dict):
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
-    if isinstance(left, (list, tuple)):
+        return _same_keys(left, right) and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, (set, frozenset)):
+        return _same_keys(left, right)
+    if isinstance(left, (list, tuple, deque)):
         return len(left) == len(right) and all(map(same, left, right))
     return bool(left == right)
+
+
+def _same_keys(left: Iterable[Any], right: Iterable[Any]) -> bool:
+    """Keys are found by equality alone, which takes an enum for its value."""
+    theirs = {key: key for key in right}
+    ours = list(left)
+    return len(ours) == len(theirs) and all(
+        key in theirs and same(key, theirs[key]) for key in ours
+    )
 
 
 def _same_model(left: BaseModel, right: BaseModel) -> bool:
@@ -100,3 +122,10 @@ def _same_model(left: BaseModel, right: BaseModel) -> bool:
         and same(left.__pydantic_extra__, right.__pydantic_extra__)
         and same(left.__pydantic_private__, right.__pydantic_private__)
     )
+
+
+def brief(error: Exception) -> str:
+    """*error* in one line; pydantic's texts have several, with addresses."""
+    if isinstance(error, ValidationError):
+        return "; ".join(detail["msg"] for detail in error.errors(include_input=False))
+    return describe(error).split("\\n", 1)[0]

@@ -88,12 +88,15 @@ class JobContext:
 
         Raises:
             ValueError: *fraction* is NaN or outside 0..1.
+            TypeError: *fraction* is no number.
         """
+        if isinstance(fraction, str):
+            raise TypeError("progress must be a number, not text")
         fraction = float(fraction)
         if not 0.0 <= fraction <= 1.0:
             raise ValueError(f"progress must be a fraction from 0 to 1, not {fraction!r}")
         if message is not None:
-            message = one_line(message, MESSAGE_LIMIT)
+            message = one_line(str(message), MESSAGE_LIMIT)
         self._link.report(fraction, message)
 
     @property
@@ -123,22 +126,23 @@ class JobContext:
                 ever; or the event loop has been closed.
         """
         loop = self._link.loop
-        if loop is None:
-            return asyncio.run(async_fn(*args))
         if is_running_here(loop):
             raise RuntimeError("from_thread() would block the event loop: use `await` here")
+        if loop is None:
+            return asyncio.run(async_fn(*args))
         return _run_threadsafe(loop, async_fn(*args))
 
     def __repr__(self) -> str:
         return f"JobContext({self.job_id!r}, {self.job_type!r}, attempt={self.attempt})"
 
 
-def is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether this code runs on that event loop."""
+def is_running_here(loop: asyncio.AbstractEventLoop | None) -> bool:
+    """Whether this code runs on that event loop; on any, where that is None."""
     try:
-        return asyncio.get_running_loop() is loop
+        running = asyncio.get_running_loop()
     except RuntimeError:
         return False
+    return loop is None or running is loop
 
 
 def _run_threadsafe(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> T:

@@ -86,7 +86,7 @@ class InvalidPayloadError(JobsError, ValueError):
 
 
 def _one_error(error: Mapping[str, Any]) -> str:
-    place = ".".join(map(str, error["loc"]))
+    place = ".".join(map(str, error.get("loc", ())))
     return f"{place}: {error['msg']}" if place else str(error["msg"])
 
 

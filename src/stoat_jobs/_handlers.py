@@ -11,7 +11,7 @@ from typing_extensions import ParamSpec, TypeVar
 from ._context import JobContext
 from ._errors import UnknownJobTypeError
 from ._jobtypes import AsyncJobType, JobType, SyncJobType
-from ._payload import is_async
+from ._signature import is_async
 
 P = ParamSpec("P")
 R = TypeVar("R", default=Any)
@@ -88,12 +88,15 @@ class JobHandlers:
             ValueError: the name is taken, or an option is out of its range.
         """
         if callable(name):
-            return self.register(name.__name__, name)
+            return self.register(_own_name(name), name)
 
         def decorate(function: Callable[..., Any]) -> JobType[..., Any]:
-            own_name = function.__name__ if name is None else name
             job_type: JobType[..., Any] = self.register(
-                own_name, function, timeout=timeout, retries=retries, cooperative=cooperative
+                _own_name(function) if name is None else name,
+                function,
+                timeout=timeout,
+                retries=retries,
+                cooperative=cooperative,
             )
             return job_type
 
@@ -181,3 +184,10 @@ class JobHandlers:
 
     def __repr__(self) -> str:
         return f"<JobHandlers: {', '.join(self._types) or 'empty'}>"
+
+
+def _own_name(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__name__", None)
+    if isinstance(name, str):
+        return name
+    raise TypeError(f"{function!r} has no name of its own: use register(name, ...)")

@@ -10,15 +10,15 @@ from typing import Any, Generic, cast
 
 from typing_extensions import ParamSpec, TypeVar
 
-from ._codec import Codec, same
+from ._codec import Codec, brief, same
 from ._context import JobContext
 from ._errors import JobFailedError
-from ._payload import PayloadForm, is_async, resolve
+from ._payload import PayloadForm
 from ._protocols import JobBackend
 from ._records import JobResult
 from ._settings import check_timeout
+from ._signature import is_async, resolve
 from ._status import JobStatus
-from ._text import describe
 
 P = ParamSpec("P")
 R = TypeVar("R", default=Any)
@@ -167,7 +167,7 @@ class JobType(Generic[P, R]):
             valid = codec.validate(value)
             decoded = codec.decode(codec.encode(valid))
         except Exception as error:
-            raise TypeError(self._not_kept(value, describe(error))) from error
+            raise TypeError(self._not_kept(value, brief(error))) from error
         if annotation is not Any and not same(valid, decoded):
             raise TypeError(self._not_kept(value, "it does not come back from JSON as it was"))
         return decoded

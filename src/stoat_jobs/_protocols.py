@@ -198,9 +198,10 @@ class JobObserver:
     """
 
     def enabled(self, hook: str) -> bool:
-        """Whether *hook* is wanted now; asked before its event is built.
+        """Whether *hook*'s event is worth building for this observer now.
 
-        A failed attempt, and a job that does not complete, are told in any case.
+        It may be told all the same: when another observer wants the event, and always of a
+        failed attempt and of a job that does not complete.
         """
         return True
 

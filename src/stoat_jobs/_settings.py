@@ -4,14 +4,43 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import (
+    BaseModel,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+from typing_extensions import Self
+
 
 Limit = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 
 
-class JobQueueSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
+def without_input(error: ValidationError, title: str, *place: str) -> ValidationError:
+    """*error* without the values that may be secrets; its places under *place*."""
+    return ValidationError.from_exception_data(
+        title,
+        [
+            InitErrorDetails(
+                type=PydanticCustomError(detail["type"], "{text}", {"text": detail["msg"]}),
+                loc=(*place, *detail["loc"]),
+                input=detail["input"] if _is_harmless(*place, *detail["loc"]) else "(hidden)",
+            )
+            for detail in error.errors(include_url=False)
+        ],
+    )
+
+
+def _is_harmless(field: Any = None, *_: Any) -> bool:
+    """Whether the error is about a known field that holds no secret."""
+    return field in JobQueueSettings.model_fields and field not in ("url", "options")
+
+
+class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
     """Settings of a queue, the same for every backend.
 
     A plain model, so that an app nests it in its own settings and sets
@@ -69,6 +98,15 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_err
     options: dict[str, Any] = Field(
         default={}, description="For one backend alone, which checks them itself."
     )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _hide_input(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        # Not hide_input_in_errors: an app's own settings, in which these nest, would show it.
+        try:
+            return validate(value)
+        except ValidationError as error:
+            raise without_input(error, cls.__name__) from None
 
 
 def check_timeout(timeout: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 ERROR_LIMIT = 1000
 
 
@@ -15,13 +17,13 @@ def one_line(text: str, limit: int) -> str:
     'two\\\\nlines'
     """
     if not text.isprintable():
-        # What is cut off below need not be escaped.
-        text = "".join(map(_escaped, text[:limit]))
+        # What is cut off below need not be escaped; one character more, to see that it is.
+        text = "".join(map(_escaped, text[: limit + 1]))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _escaped(char: str) -> str:
-    if char.isprintable() or char == "\u00a0":
+    if char.isprintable() or unicodedata.category(char) == "Zs":  # a space of some width
         return char
     return char.encode("unicode_escape").decode("ascii")
 

@@ -15,7 +15,7 @@ from itertools import islice
 from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from typing_extensions import Self
 
 from .._clock import Clock
@@ -27,7 +27,7 @@ from .._logging import log_event
 from .._observing import Observers
 from .._options import check_key, checked_metadata
 from .._records import JobResult, QueueStats, SubmittedEvent, SubmittingEvent
-from .._settings import JobQueueSettings, check_timeout
+from .._settings import JobQueueSettings, check_timeout, without_input
 from .._status import JobStatus
 from ._slots import Slots
 from ._table import Job, JobTable
@@ -68,7 +68,7 @@ class InProcessQueue:
         self.handlers = JobHandlers() if handlers is None else handlers
         self.settings = JobQueueSettings() if settings is None else settings
         self.app: Any = None
-        self._options: Any = self.options_type.model_validate(self.settings.options)
+        self._options: Any = self._checked_options()
         self._observers = Observers(observers)
         self._clock = Clock()
         self._table = JobTable(self._clock, self.settings.result_ttl, self.settings.max_results)
@@ -77,6 +77,12 @@ class InProcessQueue:
         )
         self._phase = Phase.NEW
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _checked_options(self) -> BaseModel:
+        try:
+            return self.options_type.model_validate(self.settings.options)
+        except ValidationError as error:
+            raise without_input(error, f"settings of backend {self.name!r}", "options") from None
 
     def _concurrency(self) -> int:
         return self.settings.concurrency

@@ -1,0 +1,185 @@
+"""What a handler's signature says about the payloads of its job type.
+
+- The first parameter is the context's; all others are the payload's, by name.
+- Annotations are resolved one by one. The context's and the return's are not needed at
+  run time and may stand under ``TYPE_CHECKING``; a payload's must be reachable from the
+  function's module or closure.
+- What cannot serve is refused, by the handler's and the parameter's name.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic.fields import FieldInfo
+from typing_extensions import get_type_hints
+
+from ._context import JobContext
+from ._text import describe
+
+# Where **payload goes among the fields; no parameter can have this name.
+OPEN = "**"
+
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_UNIONS = (typing.Union, types.UnionType)
+
+
+class PayloadSignature(NamedTuple):
+    """The payload's part of a signature.
+
+    ``positional`` names those that may be given by position, in their order, ``reserved``
+    those that ``**payload`` cannot bring because the function has them for itself.
+    """
+
+    annotations: dict[str, Any]
+    defaults: dict[str, Any]
+    positional: list[str]
+    reserved: frozenset[str]
+
+
+def read_signature(job_type: str, function: Callable[..., Any]) -> PayloadSignature:
+    """The payload's part of *function*'s signature.
+
+    Raises:
+        TypeError: it cannot serve as a handler; says why.
+    """
+    context, *payload = _all_parameters(job_type, function)
+    _check_context(job_type, function, context)
+    for parameter in payload:
+        _check_parameter(job_type, parameter)
+    names = [p.name for p in payload if p.kind in _BY_NAME]
+    return PayloadSignature(
+        annotations={_key(p): _annotation(job_type, function, p) for p in payload},
+        defaults={p.name: p.default for p in payload if p.default is not p.empty},
+        positional=[p.name for p in payload if p.kind is p.POSITIONAL_OR_KEYWORD],
+        reserved=_named_parameters(function) - frozenset(names),
+    )
+
+
+def _key(parameter: inspect.Parameter) -> str:
+    return OPEN if parameter.kind is parameter.VAR_KEYWORD else parameter.name
+
+
+def _named_parameters(function: Callable[..., Any]) -> frozenset[str]:
+    """All names that a call of the plain function behind *function* may give."""
+    parameters = inspect.signature(_underlying(function)).parameters.values()
+    return frozenset(p.name for p in parameters if p.kind in _BY_NAME)
+
+
+def _all_parameters(job_type: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
+    if not callable(function):
+        raise TypeError(f"handler {job_type!r} is not callable: {function!r}")
+    code = _underlying(function)
+    if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+        raise TypeError(f"handler {job_type!r} is a generator; a handler returns its result")
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except ValueError as error:
+        raise TypeError(f"handler {job_type!r} has no signature to read: {error}") from error
+    if not parameters or parameters[0].kind not in _POSITIONAL:
+        raise TypeError(f"handler {job_type!r} has no first parameter to take the JobContext")
+    return parameters
+
+
+def _check_parameter(job_type: str, parameter: inspect.Parameter) -> None:
+    if parameter.kind not in (*_BY_NAME, parameter.VAR_KEYWORD):
+        raise TypeError(
+            f"handler {job_type!r}: {str(parameter).split(':')[0]!r} cannot be given by name,"
+            " and a payload has names only"
+        )
+    if isinstance(parameter.default, FieldInfo):
+        raise TypeError(
+            f"handler {job_type!r}: the default of {parameter.name!r} is a Field(...), which a"
+            " plain call would pass on; write Annotated[..., Field(...)] = default"
+        )
+
+
+def _check_context(
+    job_type: str, function: Callable[..., Any], parameter: inspect.Parameter
+) -> None:
+    if parameter.name in ("self", "cls"):
+        raise TypeError(
+            f"handler {job_type!r} is a method that is not bound yet: register it late, as"
+            f" register({job_type!r}, instance.method)"
+        )
+    try:
+        annotation = _annotation(job_type, function, parameter)
+    except TypeError:
+        return  # under TYPE_CHECKING, which is fine for the context
+    if not _takes_context(annotation):
+        raise TypeError(
+            f"handler {job_type!r}: its first parameter, {parameter.name!r}, is annotated"
+            f" {inspect.formatannotation(annotation)}, but a handler is given its JobContext there"
+        )
+
+
+def _takes_context(annotation: Any) -> bool:
+    """Whether a parameter annotated so may be given a JobContext."""
+    if annotation in (Any, object) or isinstance(annotation, TypeVar):
+        return True
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated or origin in _UNIONS:
+        return any(map(_takes_context, typing.get_args(annotation)))
+    if not inspect.isclass(annotation):
+        return False
+    return issubclass(annotation, JobContext) or getattr(annotation, "_is_protocol", False)
+
+
+def _annotation(job_type: str, function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """The annotation of one parameter, resolved; Any where there is none."""
+    annotation: Any = Any
+    if parameter.annotation is not parameter.empty:
+        annotation = _resolved(job_type, function, parameter.name, parameter.annotation)
+    if parameter.kind is parameter.VAR_KEYWORD:
+        return dict[str, annotation]
+    return annotation
+
+
+def _resolved(job_type: str, function: Callable[..., Any], name: str, annotation: Any) -> Any:
+    try:
+        return resolve(function, annotation)
+    except Exception as error:
+        raise TypeError(
+            f"handler {job_type!r}: the annotation of {name!r}, {annotation!r}, cannot be resolved"
+            f" at run time ({describe(error)}): import it at the top of the module, not under"
+            " TYPE_CHECKING or inside a function"
+        ) from error
+
+
+def resolve(function: Callable[..., Any], annotation: Any) -> Any:
+    """*annotation*, where it or a part of it is text, as *function*'s module means it."""
+    code = _underlying(function)
+    names = getattr(getattr(code, "__code__", None), "co_freevars", ())
+    cells = getattr(code, "__closure__", None) or ()
+    local = {name: cell.cell_contents for name, cell in zip(names, cells)}
+    holder = type("holder", (), {"__annotations__": {"it": annotation}})
+    hints = get_type_hints(holder, getattr(code, "__globals__", {}), local, include_extras=True)
+    return hints["it"]
+
+
+def _underlying(function: Any) -> Any:
+    """The plain function behind partials, methods, wrappers and callable objects."""
+    function = inspect.unwrap(_without_partial(function))
+    if not inspect.isroutine(function) and not inspect.isclass(function):
+        function = type(function).__call__
+    return getattr(function, "__func__", function)
+
+
+def _without_partial(function: Any) -> Any:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling *function* gives a coroutine."""
+    plain = _without_partial(function)
+    return inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(
+        getattr(plain, "__call__", None)  # noqa: B004 - not a test for being callable
+    )
