@@ -46,6 +46,7 @@ LIMITS = {
     "result_ttl": 30.5,
     "drain_timeout": 4.0,
     "cancel_grace": 2.0,
+    "loop_block_limit": 0,
 }
 
 
@@ -126,26 +127,39 @@ class JobQueueMachine(RuleBasedStateMachine):
     def _submit(self, key: str | None, deaf: bool, timeout: float) -> str:
         return self.do(self.bench.put("deaf" if deaf else "hold", key=key, timeout=timeout))
 
-    def _running(self, job_id: str) -> ModelJob | None:
+    @rule(target=jobs, number=st.integers(2, 5))
+    def submit_several(self, number: int) -> Any:
+        room = self.model.settings.max_pending - len(self.model.in_status(JobStatus.PENDING))
+        accepted = min(number, room) if self.model.open else 0
+        return multiple(*[self._accepted(None, bool(each % 2)) for each in range(accepted)])
+
+    @precondition(lambda self: self.model.in_status(JobStatus.RUNNING))
+    @rule(which=st.integers(0, 2), fraction=st.sampled_from([0.0, 0.25, 1.0]))
+    def report(self, which: int, fraction: float) -> None:
+        job = self._running(which)
+        self.do(self._report(job.job_id, fraction))
+        job.progress = fraction
+
+    @rule(job_id=jobs)
+    def report_late(self, job_id: str) -> None:
         job = self.model.jobs.get(job_id)
-        return job if job and job.status is JobStatus.RUNNING else None
+        if self.bench.calls_of(job_id) and (job is None or job.status.is_terminal):
+            self.do(self._report(job_id, 0.5))
 
-    @rule(job_id=jobs, fraction=st.sampled_from([0.0, 0.25, 1.0]))
-    def report(self, job_id: str, fraction: float) -> None:
-        if calls := self.bench.calls_of(job_id):
-            self.do(self._report(calls[-1].ctx.set_progress, fraction))
-        if job := self._running(job_id):
-            job.progress = fraction
+    async def _report(self, job_id: str, fraction: float) -> None:
+        self.bench.calls_of(job_id)[-1].ctx.set_progress(fraction)
 
-    async def _report(self, set_progress: Callable[[float], None], fraction: float) -> None:
-        set_progress(fraction)
+    @precondition(lambda self: self.model.in_status(JobStatus.RUNNING))
+    @rule(which=st.integers(0, 2), failing=st.booleans())
+    def end(self, which: int, failing: bool) -> None:
+        job = self._running(which)
+        self.do(self._end(job.job_id, failing))
+        status = JobStatus.FAILED if failing else JobStatus.COMPLETED
+        self.model.end(job, status, "ValueError" if failing else None)
 
-    @rule(job_id=jobs, failing=st.booleans())
-    def end(self, job_id: str, failing: bool) -> None:
-        if job := self._running(job_id):
-            self.do(self._end(job_id, failing))
-            status = JobStatus.FAILED if failing else JobStatus.COMPLETED
-            self.model.end(job, status, "ValueError" if failing else None)
+    def _running(self, which: int) -> ModelJob:
+        running = self.model.in_status(JobStatus.RUNNING)
+        return running[which % len(running)]
 
     async def _end(self, job_id: str, failing: bool) -> None:
         call = await self.bench.call(job_id)

@@ -67,9 +67,9 @@ class Promises(ABC):
     async def new_bench(self, observers: Iterable[Any] = (), **settings: Any) -> Bench:
         """A bench whose queue is not started."""
         bench = Bench()
-        bench.queue = await self.make_queue(
-            bench.handlers, JobQueueSettings(**settings), observers
-        )
+        # A watch over the loop is a thread, and a thread could end any deadlock.
+        chosen = JobQueueSettings.model_validate({"loop_block_limit": 0, **settings})
+        bench.queue = await self.make_queue(bench.handlers, chosen, observers)
         return bench
 
     @asynccontextmanager

@@ -1,0 +1,270 @@
+"""What the `asyncio` backend does and no other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from stoat_jobs import AsyncioJobQueue, JobContext, JobQueueSettings, JobStatus
+from stoat_jobs.testing import Bench
+
+HANG = 60
+"""Real seconds after which a process that should have ended is killed."""
+
+
+@asynccontextmanager
+async def asyncio_bench(**settings: Any) -> AsyncIterator[Bench]:
+    bench = new_bench(**settings)
+    async with bench:
+        yield bench
+
+
+def new_bench(**settings: Any) -> Bench:
+    bench = Bench()
+    settings = {"loop_block_limit": 0, **settings}
+    bench.queue = AsyncioJobQueue(bench.handlers, JobQueueSettings.model_validate(settings))
+    return bench
+
+
+async def test_a_submit_before_the_start_is_kept_and_warns_once__fault_21() -> None:
+    """A job submitted too early waits for the start, and one warning says how to start."""
+    bench = new_bench()
+    with pytest.warns(RuntimeWarning, match="async with queue") as caught:
+        ids = [await bench.queue.submit("hold", {}) for _ in range(3)]
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert await bench.status(ids[0]) is JobStatus.PENDING
+    async with bench:
+        for job_id in ids:
+            record = await bench.finish(await bench.call(job_id), "done")
+            assert record.result == "done"
+    assert [call.job_id for call in bench.calls] == ids
+
+
+async def test_a_job_submitted_before_the_start_may_be_cancelled_before_it() -> None:
+    """What waits for the start can be taken back."""
+    bench = new_bench()
+    with pytest.warns(RuntimeWarning):
+        job_id = await bench.queue.submit("hold", {})
+    assert await bench.queue.cancel(job_id) is True
+    async with bench:
+        assert await bench.status(job_id) is JobStatus.CANCELLED
+        assert bench.calls == []
+
+
+async def test_who_waits_before_the_start_is_woken_at_the_end() -> None:
+    """A wait that began before the start is no different from any other."""
+    bench = new_bench()
+    with pytest.warns(RuntimeWarning):
+        job_id = await bench.queue.submit("hold", {})
+    wait = asyncio.ensure_future(bench.queue.wait(job_id))
+    watch = bench.watching(job_id)
+    await bench.clock.settle()
+    async with bench:
+        await bench.finish(await bench.call(job_id), 1)
+        assert (await wait).result == 1
+        assert [record.status for record in await watch.all()][0] is JobStatus.PENDING
+
+
+async def test_a_result_of_another_type_than_declared_is_kept_as_it_is() -> None:
+    """This backend gives back what the handler returned, whatever it had declared."""
+    async with asyncio_bench() as bench:
+
+        @bench.handlers.job
+        async def promised(ctx: JobContext) -> int:
+            return {1, 2}  # type: ignore[return-value]
+
+        assert (await bench.run("promised")).result == {1, 2}
+
+
+async def test_sync_handlers_run_side_by_side_in_daemon_threads_of_their_own() -> None:
+    """With several slots, sync handlers run at the same time, in threads that nobody joins."""
+    async with asyncio_bench(concurrency=2) as bench:
+        meeting = threading.Barrier(2)
+
+        @bench.handlers.job
+        def meet(ctx: JobContext) -> tuple[int, bool]:
+            meeting.wait(HANG)
+            return threading.get_ident(), threading.current_thread().daemon
+
+        ids = [await bench.put("meet"), await bench.put("meet")]
+        results = [(await bench.queue.wait(job_id)).result for job_id in ids]
+        assert len({thread for thread, _ in results if thread != threading.get_ident()}) == 2
+        assert all(daemon for _, daemon in results)
+
+
+async def test_a_long_row_of_short_jobs_does_not_recurse() -> None:
+    """A slot that is handed on thousands of times at once overflows no stack."""
+    async with asyncio_bench() as bench:
+        blocker = await bench.begin()
+        ids = [await bench.queue.submit("hold", {}) for _ in range(3000)]
+        bench.open_gates()
+        await bench.finish(blocker)
+        last = await bench.queue.wait(ids[-1])
+        assert last.status is JobStatus.COMPLETED
+        stats = await bench.queue.stats()
+        assert stats.by_status[JobStatus.COMPLETED] == 3001
+
+
+async def test_the_coroutine_that_blocks_the_loop_is_named_in_the_log__fault_37() -> None:
+    """An async handler that holds the event loop is found by its job type, while it does."""
+    named = threading.Event()
+    lines: list[logging.LogRecord] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == "loop_blocked":
+                lines.append(record)
+                named.set()
+
+    listener, logger = Listener(), logging.getLogger("stoat_jobs")
+    logger.addHandler(listener)
+    try:
+        async with asyncio_bench(loop_block_limit=0.01) as bench:
+
+            @bench.handlers.job
+            async def blocking(ctx: JobContext) -> bool:
+                return named.wait(HANG)
+
+            job_id = await bench.queue.submit("blocking")
+            assert (await bench.queue.wait(job_id)).result is True
+    finally:
+        logger.removeHandler(listener)
+    assert (lines[0].job_type, lines[0].job_id) == ("blocking", job_id)  # type: ignore[attr-defined]
+
+
+def run_script(body: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that has a queue, and see it end."""
+    head = """
+        import asyncio, threading
+        from stoat_jobs import AsyncioJobQueue, JobHandlers, JobQueueSettings
+        handlers = JobHandlers()
+        settings = JobQueueSettings(drain_timeout=0, cancel_grace=0.01)
+    """
+    script = textwrap.dedent(head) + textwrap.dedent(body)
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG, check=False
+    )
+
+
+def test_a_thread_that_never_returns_holds_up_no_exit__fault_15() -> None:
+    """A process whose sync handler hangs for ever ends all the same."""
+    ended = run_script("""
+        begun = threading.Event()
+
+        @handlers.job
+        def hang(ctx):
+            begun.set()
+            threading.Event().wait()
+
+        async def main():
+            async with AsyncioJobQueue(handlers, settings) as queue:
+                job_id = await queue.submit("hang")
+                while not begun.is_set():
+                    await asyncio.sleep(0)
+            print((await queue.get_result(job_id)).error_type, (await queue.stats()).abandoned)
+
+        asyncio.run(main())
+    """)
+    assert (ended.returncode, ended.stdout.split()) == (0, ["Shutdown", "1"]), ended.stderr
+
+
+def test_a_coroutine_that_swallows_every_cancel_holds_up_no_exit__fault_20() -> None:
+    """``asyncio.run`` returns although a handler swallowed every cancel, also while closing."""
+    ended = run_script("""
+        @handlers.job
+        async def deaf(ctx):
+            while True:
+                try:
+                    await asyncio.sleep(3600)
+                except asyncio.CancelledError:
+                    pass
+
+        async def main():
+            async with AsyncioJobQueue(handlers, settings) as queue:
+                job_id = await queue.submit("deaf")
+                await asyncio.sleep(0)
+            print((await queue.get_result(job_id)).error_type, (await queue.stats()).abandoned)
+
+        asyncio.run(main())
+    """)
+    assert (ended.returncode, ended.stdout.split()) == (0, ["Shutdown", "0"]), ended.stderr
+
+
+def test_a_handler_that_nothing_can_stop_is_named_in_the_log__fault_20() -> None:
+    """What swallows even GeneratorExit is settled, and the log names its job type."""
+    ended = run_script("""
+        import logging, os
+        logging.basicConfig(format="%(message)s %(job_type)s", level="ERROR", force=True)
+
+        @handlers.job
+        async def immortal(ctx):
+            while True:
+                try:
+                    await asyncio.sleep(3600)
+                except BaseException:
+                    pass
+
+        async def main():
+            async with AsyncioJobQueue(handlers, settings) as queue:
+                job_id = await queue.submit("immortal")
+                await asyncio.sleep(0)
+            print((await queue.get_result(job_id)).error_type, flush=True)
+            os._exit(0)
+
+        asyncio.run(main())
+    """)
+    assert (ended.returncode, ended.stdout.split()) == (0, ["Shutdown"]), ended.stderr
+    assert "handler_unstoppable immortal" in ended.stderr
+
+
+def test_a_late_thread_does_not_hurt_a_closed_loop() -> None:
+    """A thread that ends after its event loop is gone raises nowhere."""
+    gate, threads = threading.Event(), []
+
+    def late(ctx: JobContext) -> None:
+        threads.append(threading.current_thread())
+        gate.wait(HANG)
+        ctx.set_progress(1.0)
+
+    async def main() -> AsyncioJobQueue:
+        settings = JobQueueSettings(drain_timeout=0, cancel_grace=0)
+        queue = AsyncioJobQueue(settings=settings)
+        queue.handlers.register("late", late)
+        async with queue:
+            await queue.submit("late")
+            await asyncio.sleep(0)
+        return queue
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        queue = asyncio.run(main())
+        gate.set()
+        for thread in threads:
+            thread.join(HANG)
+    assert asyncio.run(queue.stats()).abandoned == 0
+
+
+if sys.version_info >= (3, 12):
+
+    async def test_an_eager_task_factory_changes_nothing() -> None:
+        """A loop that starts tasks at once does not run handlers inside ``submit``."""
+        async with asyncio_bench() as bench:
+            bench.clock.set_task_factory(asyncio.eager_task_factory)
+            job_id = await bench.queue.submit("hold", {})
+            assert bench.calls == []
+            assert (await bench.finish(await bench.call(job_id), 1)).result == 1
+            pending = [await bench.queue.submit("hold", {}) for _ in range(3)]
+            bench.open_gates()
+            records = [await bench.queue.wait(each) for each in pending]
+            assert {record.status for record in records} == {JobStatus.COMPLETED}

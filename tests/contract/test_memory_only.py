@@ -1,0 +1,384 @@
+"""What the `memory` backend does and no other: it is done when ``submit`` returns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from stoat_jobs import (
+    InMemoryJobQueue,
+    InvalidPayloadError,
+    JobBackend,
+    JobContext,
+    JobHandlers,
+    JobNotFoundError,
+    JobQueueSettings,
+    JobStatus,
+    UnknownJobTypeError,
+)
+from stoat_jobs.testing import Bench
+
+
+class Report(BaseModel):
+    files: int
+    tags: tuple[str, ...] = ()
+
+
+@asynccontextmanager
+async def memory(**settings: Any) -> AsyncIterator[tuple[Bench, InMemoryJobQueue]]:
+    """A bench whose queue is never entered, and so need not be left."""
+    bench = Bench()
+    queue = InMemoryJobQueue(bench.handlers, JobQueueSettings(**settings))
+    bench.queue = queue
+    yield bench, queue
+    bench.open_gates()
+    await asyncio.gather(*bench.submissions, return_exceptions=True)
+
+
+async def test_submit_returns_when_its_job_has_ended() -> None:
+    """The id comes back with the work done, without the queue being started."""
+    async with memory() as (bench, queue):
+        submission = bench.submit("hold")
+        call = await bench.call_number(0)
+        assert not submission.done()
+        assert await queue.get_status(call.job_id) is JobStatus.RUNNING
+        call.finish(1)
+        job_id = await submission
+        assert (await queue.get_result(job_id)).result == 1
+        assert queue.started is False
+
+
+async def test_a_sync_handler_has_ended_too_when_submit_returns() -> None:
+    """A handler in a thread is waited for like any other."""
+    async with memory() as (bench, queue):
+
+        @bench.handlers.job
+        def double(ctx: JobContext, n: int) -> int:
+            return 2 * n
+
+        ref = await double.submit(queue, 21)
+        assert (await ref.get_result()).result == 42
+
+
+async def test_a_second_submitter_waits_its_turn() -> None:
+    """One job runs at a time, in the order of submission, however many submit at once."""
+    async with memory(concurrency=5) as (bench, queue):
+        submissions = [bench.submit("hold", {"n": n}) for n in range(3)]
+        await bench.clock.settle()
+        for n in range(3):
+            assert [call.payload["n"] for call in bench.calls] == list(range(n + 1))
+            assert [submission.done() for submission in submissions] == [
+                each < n for each in range(3)
+            ]
+            bench.calls[n].finish()
+            await bench.clock.settle()
+
+
+async def test_a_submit_from_a_handler_returns_a_pending_id_and_runs_before_the_outer_returns() -> (
+    None
+):
+    """What a handler submits comes after it and before the outer submit is over."""
+    async with memory() as (bench, queue):
+        events: list[str] = []
+
+        @bench.handlers.job
+        async def inner(ctx: JobContext, depth: int) -> None:
+            if depth:
+                await ctx.queue.submit("inner", {"depth": depth - 1})
+            events.append(f"inner {depth}")
+
+        @bench.handlers.job
+        async def outer(ctx: JobContext) -> str:
+            job_id: str = await ctx.queue.submit("inner", {"depth": 2})
+            events.append(await ctx.queue.get_status(job_id))
+            return job_id
+
+        job_id = await queue.submit("outer")
+        events.append("returned")
+        assert events == ["pending", "inner 2", "inner 1", "inner 0", "returned"]
+        inner_id = (await queue.get_result(job_id)).result
+        assert await queue.get_status(inner_id) is JobStatus.COMPLETED
+
+
+@pytest.mark.parametrize("threaded", [False, True], ids=["async", "thread"])
+async def test_waiting_inside_a_handler_for_a_job_it_submitted_names_the_deadlock(
+    threaded: bool,
+) -> None:
+    """With one slot that wait would never end, so it is an error that says so."""
+    async with memory() as (bench, queue):
+
+        async def submit_and_wait(nested: JobBackend) -> None:
+            await nested.wait(await nested.submit("hold"))
+
+        async def waiting(ctx: JobContext) -> None:
+            await submit_and_wait(ctx.queue)
+
+        def waiting_in_thread(ctx: JobContext) -> None:
+            ctx.from_thread(submit_and_wait, ctx.queue)
+
+        bench.handlers.register("waiting", waiting_in_thread if threaded else waiting)
+        bench.open_gates()
+        record = await queue.get_result(await queue.submit("waiting"))
+        assert (record.status, record.error_type) == (JobStatus.FAILED, "RuntimeError")
+        assert "deadlock" in str(record.error)
+
+
+async def test_cancelling_the_submit_cancels_the_job_settles_it_and_re_raises() -> None:
+    """A caller who gives up ends the job, and is still told that it was cancelled."""
+    async with memory() as (bench, queue):
+        submission = bench.submit("hold")
+        call = await bench.call_number(0)
+        submission.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await submission
+        record = await queue.get_result(call.job_id)
+        assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Cancelled")
+
+
+async def test_cancelling_a_submit_that_waits_its_turn_takes_the_job_back() -> None:
+    """A job whose submitter gave up before its turn never starts."""
+    async with memory() as (bench, queue):
+        first = await bench.begin()
+        second = await bench.put()
+        bench.submissions[1].cancel()
+        await bench.clock.settle()
+        assert await queue.get_status(second) is JobStatus.CANCELLED
+        await bench.finish(first)
+        assert bench.calls_of(second) == []
+
+
+async def test_cancelling_a_submit_cancels_what_its_handler_submitted() -> None:
+    """Nothing that a given-up submission began is left to run."""
+    async with memory() as (bench, queue):
+
+        @bench.handlers.job
+        async def outer(ctx: JobContext) -> None:
+            await ctx.queue.submit("hold", {"n": 1})
+            await ctx.queue.submit("hold", {"n": 2})
+
+        submission = bench.submit("outer")
+        call = await bench.call_number(0)
+        submission.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await submission
+        statuses = [job.status for job in await queue.list_jobs()]
+        assert statuses == [JobStatus.CANCELLED, JobStatus.CANCELLED, JobStatus.COMPLETED]
+        assert (call.ended, len(bench.calls)) == (True, 1)
+
+
+async def test_a_submit_whose_cancelled_handler_resists_ends_after_the_grace() -> None:
+    """Giving up on a deaf handler takes ``cancel_grace``, not for ever."""
+    async with memory(cancel_grace=2) as (bench, queue):
+        submission = bench.submit("deaf")
+        call = await bench.call_number(0)
+        submission.cancel()
+        await bench.clock.advance(1.9)
+        assert not submission.done()
+        await bench.clock.advance(0.2)
+        assert submission.cancelled()
+        assert await queue.get_status(call.job_id) is JobStatus.CANCELLED
+
+
+async def test_retries_are_not_waited_for() -> None:
+    """A test of a retrying handler takes no time, not even on a clock that stands still."""
+    async with memory() as (bench, queue):
+        attempts: list[int] = []
+
+        async def flaky(ctx: JobContext) -> str:
+            attempts.append(ctx.attempt)
+            if ctx.attempt < 3:
+                raise ConnectionError
+            return "at last"
+
+        bench.handlers.register("flaky", flaky, retries=5)
+        begun = bench.clock.time()
+        record = await queue.get_result(await queue.submit("flaky"))
+        assert (record.result, record.attempt, attempts) == ("at last", 3, [0, 1, 2, 3])
+        assert bench.clock.time() == begun
+
+
+async def test_ages_are_checked_on_access() -> None:
+    """Old records go when the queue is asked; no timer is left in anybody's event loop."""
+    async with memory(result_ttl=60) as (bench, queue):
+        bench.open_gates()
+        job_id = await queue.submit("hold")
+        assert bench.clock.next_timer() == float("inf")
+        await bench.clock.advance(61)
+        with pytest.raises(JobNotFoundError):
+            await queue.get_result(job_id)
+
+
+async def test_results_go_through_json() -> None:
+    """A result comes back as a durable engine would give it, cut off from the handler's own."""
+    async with memory() as (bench, queue):
+        kept: list[Any] = []
+
+        @bench.handlers.job
+        async def plain(ctx: JobContext) -> Any:
+            kept.append({"pair": (1, 2)})
+            return kept[0]
+
+        @bench.handlers.job
+        async def report(ctx: JobContext) -> Report:
+            return Report(files=3, tags=("a", "b"))
+
+        record = await queue.get_result(await queue.submit("plain"))
+        kept[0]["pair"] = "changed"
+        assert record.result == {"pair": [1, 2]}
+        record = await queue.get_result(await queue.submit("report"))
+        assert record.result == Report(files=3, tags=("a", "b"))
+
+
+async def test_a_result_that_is_not_the_declared_type_fails() -> None:
+    """What a durable engine would refuse fails in the test already."""
+    async with memory() as (bench, queue):
+
+        @bench.handlers.job
+        async def report(ctx: JobContext) -> Report:
+            return 3  # type: ignore[return-value]
+
+        record = await queue.get_result(await queue.submit("report"))
+        assert (record.status, record.error_type) == (JobStatus.FAILED, "TypeError")
+        assert "int" in str(record.error)
+
+
+async def test_it_serves_two_event_loops_in_turn_without_being_entered() -> None:
+    """Two tests, each with a loop of its own, may share one queue."""
+    queue = InMemoryJobQueue(JobHandlers())
+    queue.set_outcome("scan", result=1)
+    ids = [await asyncio.to_thread(asyncio.run, queue.submit("scan")) for _ in range(2)]
+    assert [(await queue.get_result(job_id)).result for job_id in ids] == [1, 1]
+
+
+# Held back.
+
+
+async def test_without_autorun_jobs_are_held_until_run_next() -> None:
+    """A test may look at a pending job, and let each one run when it wants to."""
+    async with memory(options={"autorun": False}) as (bench, queue):
+        bench.open_gates()
+        first, second = await queue.submit("hold"), await queue.submit("hold")
+        assert await queue.get_status(first) is JobStatus.PENDING
+        record = await queue.run_next()
+        assert record is not None
+        assert (record.job_id, record.status) == (first, JobStatus.COMPLETED)
+        assert await queue.get_status(second) is JobStatus.PENDING
+        record = await queue.run_next()
+        assert record is not None
+        assert record.job_id == second
+        assert await queue.run_next() is None
+
+
+async def test_a_held_job_may_be_cancelled() -> None:
+    """``run_next`` passes over what was cancelled meanwhile."""
+    async with memory(options={"autorun": False}) as (bench, queue):
+        bench.open_gates()
+        first, second = await queue.submit("hold"), await queue.submit("hold")
+        assert await queue.cancel(first) is True
+        record = await queue.run_next()
+        assert record is not None
+        assert record.job_id == second
+        assert bench.calls_of(first) == []
+
+
+async def test_what_a_held_job_submits_is_held_too() -> None:
+    """``run_next`` runs one job, and leaves what that one submitted for the next call."""
+    async with memory(options={"autorun": False}) as (bench, queue):
+        bench.open_gates()
+
+        @bench.handlers.job
+        async def outer(ctx: JobContext) -> None:
+            await ctx.queue.submit("hold")
+
+        await queue.submit("outer")
+        assert (await queue.run_next() or pytest.fail("no job")).job_type == "outer"
+        assert bench.calls == []
+        assert (await queue.run_next() or pytest.fail("no job")).job_type == "hold"
+
+
+# Scripted.
+
+
+@pytest.mark.parametrize(
+    ("status", "error_type"),
+    [
+        (JobStatus.COMPLETED, None),
+        (JobStatus.FAILED, "Exception"),
+        (JobStatus.TIMEOUT, "Timeout"),
+        (JobStatus.CANCELLED, "Cancelled"),
+    ],
+)
+async def test_set_outcome_scripts_each_way_to_end(
+    status: JobStatus, error_type: str | None
+) -> None:
+    """A test of an endpoint chooses how a job ends, with a record as a real one would have."""
+    async with memory() as (bench, queue):
+        queue.set_outcome("hold", status=status)
+        record = await queue.get_result(await queue.submit("hold"))
+        assert (record.status, record.error_type) == (status, error_type)
+        assert bool(record.error) == (status is not JobStatus.COMPLETED)
+        assert record.started_at is not None
+        assert record.finished_at is not None
+        assert bench.calls == []
+
+
+async def test_set_outcome_gives_a_result_or_an_error() -> None:
+    """The scripted value or error is what a client then reads."""
+    async with memory() as (bench, queue):
+        queue.set_outcome("hold", result={"files": 3})
+        assert (await queue.get_result(await queue.submit("hold"))).result == {"files": 3}
+        queue.set_outcome("hold", status=JobStatus.FAILED, error=OSError("no disk"))
+        record = await queue.get_result(await queue.submit("hold"))
+        assert (record.error, record.error_type) == ("no disk", "OSError")
+        queue.set_outcome("hold", status=JobStatus.FAILED, error="no disk")
+        assert (await queue.get_result(await queue.submit("hold"))).error == "no disk"
+
+
+async def test_set_outcome_needs_no_handler() -> None:
+    """A type without a handler is accepted once it is scripted, and only then."""
+    queue = InMemoryJobQueue()
+    with pytest.raises(UnknownJobTypeError):
+        await queue.submit("scan", {"root": "."})
+    queue.set_outcome("scan", result=1)
+    assert (await queue.get_result(await queue.submit("scan", {"root": "."}))).result == 1
+
+
+async def test_a_scripted_type_still_checks_its_payload() -> None:
+    """A script replaces what the handler does, not what it accepts."""
+    async with memory() as (bench, queue):
+
+        @bench.handlers.job
+        async def scan(ctx: JobContext, root: str) -> Report:
+            raise AssertionError
+
+        queue.set_outcome("scan", result={"files": 1})
+        with pytest.raises(InvalidPayloadError):
+            await queue.submit("scan", {"rot": "."})
+        assert (await queue.get_result(await queue.submit("scan", {"root": "."}))).result == Report(
+            files=1
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"status": JobStatus.RUNNING}, ValueError),
+        ({"status": JobStatus.PENDING}, ValueError),
+        ({"error": "no"}, ValueError),
+        ({"status": JobStatus.FAILED, "result": 1}, ValueError),
+        ({"result": object()}, TypeError),
+    ],
+    ids=["running", "pending", "completed with error", "failed with result", "no JSON"],
+)
+async def test_an_outcome_that_cannot_be_is_refused(
+    options: dict[str, Any], error: type[Exception]
+) -> None:
+    """A script that no real job could follow is an error in the test that wrote it."""
+    async with memory() as (bench, queue):
+        with pytest.raises(error):
+            queue.set_outcome("hold", **options)
