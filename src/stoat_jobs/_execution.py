@@ -41,7 +41,6 @@ class JobRun:
 
     __slots__ = (
         "_call",
-        "_deadline",
         "_grace",
         "_host",
         "_last_attempt",
@@ -51,8 +50,8 @@ class JobRun:
         "_second_grace",
         "_settled",
         "_task",
-        "_timer",
         "attempt",
+        "deadline",
         "handler",
         "job",
         "reason",
@@ -64,7 +63,7 @@ class JobRun:
         self.attempt = 0
         self.reason: StopReason | None = None
         self._host = host
-        self._deadline = math.inf
+        self.deadline = math.inf
         self._settled = False
         self._last_attempt = False
         self._second_grace = False
@@ -72,7 +71,6 @@ class JobRun:
         self._latest: tuple[float, str | None] = (0.0, None)
         self._task: asyncio.Task[None] | None = None
         self._call: HandlerCall | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._grace: asyncio.TimerHandle | None = None
         self._pause: asyncio.Future[None] | None = None
 
@@ -81,8 +79,7 @@ class JobRun:
         job = self.job
         job.context.run(current_job_id.set, job.job_id)
         if job.timeout != math.inf:
-            self._deadline = self._host.now() + job.timeout
-            self._timer = self._call_at(self._deadline, partial(self.stop, StopReason.DEADLINE))
+            self._host.deadlines.add(self, job.timeout)
         main = self._main()
         main.send(None)  # to its first await, see _first_step
         self._task = _spawn(main, self._host.loop, job)
@@ -96,12 +93,16 @@ class JobRun:
             return False
         if self.reason is None:
             # The deadline's timer is late where something has blocked the loop.
-            late = self._host.now() > self._deadline
+            late = self._host.now() > self.deadline
             self.reason = StopReason.DEADLINE if late else reason
             self._start_grace()
             self._host.stopping(self)
             self._interrupt()
         return self.reason is reason
+
+    def deadline_passed(self) -> None:
+        """Called by the watch over deadlines."""
+        self.stop(StopReason.DEADLINE)
 
     def no_more_attempts(self) -> None:
         """Let the handler finish, but do not call it again."""
@@ -229,7 +230,7 @@ class JobRun:
         if not isinstance(ended.error, Exception):
             return None
         delay = _backoff(self.attempt + 1) if self._host.delays else 0.0
-        return delay if self._host.now() + delay < self._deadline else None
+        return delay if self._host.now() + delay < self.deadline else None
 
     async def _wait(self, delay: float) -> None:
         if delay <= 0:
@@ -284,10 +285,12 @@ class JobRun:
         if self._settled:
             return
         self._settled = True
-        for timer in (self._timer, self._grace):
-            if timer is not None:
-                timer.cancel()
-        if self.reason is None and ended.at > self._deadline:
+        self._host.deadlines.discard(self, self.job.timeout)
+        if not abandoned:
+            self._call = None  # it refers back to this run, and would wait for the collector
+        if self._grace is not None:
+            self._grace.cancel()
+        if self.reason is None and ended.at > self.deadline:
             self.reason = StopReason.DEADLINE
         outcome = classify(self.reason, ended, self.job.timeout, abandoned=abandoned)
         self._host.settled(self, self._kept(outcome))

@@ -7,6 +7,7 @@ import contextvars
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ._deadlines import Deadlines
 from ._jobtypes import JobType
 from ._outcome import Outcome
 
@@ -43,6 +44,9 @@ class RunHost(Protocol):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    @property
+    def deadlines(self) -> Deadlines: ...
 
     @property
     def cancel_grace(self) -> float: ...

@@ -15,6 +15,7 @@ from ._backends._asyncio import AsyncioJobQueue
 from ._backends._memory import InMemoryJobQueue
 from ._clock import Clock, as_datetime
 from ._codec import Codec
+from ._deadlines import Deadlines
 from ._execution import JobRun
 from ._hosting import RunHost, RunnableJob
 from ._logging import log_event
@@ -30,6 +31,7 @@ __all__ = [
     "AsyncioJobQueue",
     "Clock",
     "Codec",
+    "Deadlines",
     "Ended",
     "FrozenPayload",
     "InMemoryJobQueue",

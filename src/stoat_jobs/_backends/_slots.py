@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from .._calls import wake
 from .._clock import Clock
+from .._deadlines import Deadlines
 from .._execution import JobRun
 from .._jobtypes import JobType
 from .._observing import Observers
@@ -74,6 +75,7 @@ class Slots:
         self._observers = observers
         self._left_behind: list[JobRun] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._deadlines: Deadlines | None = None
         self._idle: asyncio.Future[None] | None = None
 
     # Scheduling.
@@ -82,6 +84,7 @@ class Slots:
         """Run on *loop* from now on; nothing may be running."""
         self._loop = loop
         self._clock.attach(loop)
+        self._deadlines = Deadlines(loop, self._clock.now)
 
     def put(self, job: Job) -> None:
         """Take *job* on; it starts now if a slot is free."""
@@ -138,6 +141,7 @@ class Slots:
         self.stop_all()
         for run in tuple(self.running.values()):
             run.abandon()
+        self.deadlines.close()
 
     async def idle(self, seconds: float) -> None:
         """Wait until nothing runs, at most so long."""
@@ -170,7 +174,11 @@ class Slots:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop or asyncio.get_running_loop()
+        return cast(asyncio.AbstractEventLoop, self._loop)
+
+    @property
+    def deadlines(self) -> Deadlines:
+        return cast(Deadlines, self._deadlines)
 
     def now(self) -> float:
         return self._clock.now()
