@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -33,6 +34,8 @@ the extra [demo] is missing, 130 Ctrl-C, 143 SIGTERM
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with *argv*, by default the process's own; returns its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be anything
     try:
         arguments = _parser().parse_args(argv)
         code: int = arguments.run(arguments)

@@ -25,10 +25,12 @@ class Interrupts:
 
     Attributes:
         signum: the first signal received, None until then.
+        repeated: there was another one since; nothing is worth waiting for.
     """
 
     def __init__(self) -> None:
         self.signum: int | None = None
+        self.repeated = False
         self._raising = False
         self._wake: Callable[[], object] | None = None
         self._previous: dict[signal.Signals, Any] = {}
@@ -69,10 +71,10 @@ class Interrupts:
         return self.signum is not None
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
-        first = self.signum is None
-        if first:
+        self.repeated = self.signum is not None
+        if self.signum is None:
             self.signum = signum
-        if self._raising or not first:
+        if self._raising or self.repeated:
             raise KeyboardInterrupt
         if self._wake is not None:
             self._wake()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.cells import cell_len
+
 from .scan import Copies, ScanReport
-from .text import counted, duration_text, shortened, size_text
+from .text import counted, duration_text, size_text
 
 _SIZE_WIDTH = 10
+_ELLIPSIS = "..."
 
 
 def report_lines(
@@ -16,8 +19,8 @@ def report_lines(
     """The lines; paths are shortened to *width* columns, None to leave them whole."""
     yield f"{counted(report.files, 'file')}, {size_text(report.bytes)} in {root}"
     yield f"  read in {duration_text(seconds)}{_speed(report.bytes, seconds)}"
-    if left_out := _left_out(report):
-        yield f"  left out: {left_out}"
+    if skipped := _skipped(report):
+        yield f"  skipped {skipped}"
     for section in (_by_suffix, _largest, _duplicates, _unreadable):
         yield from section(report, width)
 
@@ -26,11 +29,11 @@ def _speed(size: int, seconds: float) -> str:
     return f", {size_text(size / seconds)} per second" if size and seconds > 0 else ""
 
 
-def _left_out(report: ScanReport) -> str:
+def _skipped(report: ScanReport) -> str:
     parts = (
-        (report.symlinks, "symbolic link", None),
-        (report.special, "fifo, socket or device", "fifos, sockets and devices"),
-        (report.hard_links, "hard link to a file that was read", "hard links to files that were read"),
+        (report.symlinks, "symbolic link"),
+        (report.special, "special file"),
+        (report.hard_links, "repeated hard link"),
     )
     return ", ".join(counted(*part) for part in parts if part[0])
 
@@ -41,11 +44,15 @@ def _by_suffix(report: ScanReport, width: int | None) -> Iterator[str]:
     yield ""
     yield "By suffix"
     for total in report.by_suffix:
-        yield f"{_size(total.bytes)}  {total.suffix or '(none)':<13} {counted(total.files, 'file')}"
+        yield _suffix_row(total.bytes, total.suffix or "(none)", total.files)
     if others := report.suffixes - len(report.by_suffix):
         files = report.files - sum(total.files for total in report.by_suffix)
         size = report.bytes - sum(total.bytes for total in report.by_suffix)
-        yield f"{_size(size)}  {f'{others:,} others':<13} {counted(files, 'file')}"
+        yield _suffix_row(size, f"{others:,} more", files)
+
+
+def _suffix_row(size: int, name: str, files: int) -> str:
+    return f"{_size(size)}  {name:<12} {files:>9,} {'file' if files == 1 else 'files'}"
 
 
 def _largest(report: ScanReport, width: int | None) -> Iterator[str]:
@@ -81,7 +88,7 @@ def _unreadable(report: ScanReport, width: int | None) -> Iterator[str]:
     if not report.unreadable:
         return
     yield ""
-    yield f"Could not read {counted(report.unreadable, 'file or directory', 'files or directories')}"
+    yield f"Could not read {counted(report.unreadable, 'entry', 'entries')}"
     for each in report.unreadable_listed:
         reason = f": {each.reason}"
         yield _row("", each.path, None if width is None else width - len(reason)) + reason
@@ -94,4 +101,13 @@ def _size(size: int) -> str:
 
 
 def _row(start: str, path: str, width: int | None) -> str:
-    return f"{start}  {shortened(path, None if width is None else width - len(start) - 2)}"
+    return f"{start}  {_shortened(path, None if width is None else width - len(start) - 2)}"
+
+
+def _shortened(path: str, width: int | None) -> str:
+    """*path* without its beginning where it is wider than *width*: its end tells more."""
+    if width is None or cell_len(path) <= width:
+        return path
+    while path and cell_len(path) > width - len(_ELLIPSIS):
+        path = path[1:]
+    return _ELLIPSIS + path

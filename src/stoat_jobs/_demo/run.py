@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+
+from stoat_jobs import JobStatus
 
 from .app import create_app
 from .client import Client, Pings, ScanRecord
@@ -25,13 +28,18 @@ _POLL_S = 0.1
 
 def run(root: Path, *, serve: bool, interrupts: Interrupts) -> int:
     """Scan *root*, show it, and with *serve* stay until a signal; returns the exit code."""
-    with Server(create_app(root)) as server:
-        try:
-            return asyncio.run(_Demo(server.url, root, interrupts).run(serve=serve))
-        except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            print(f"stoat-jobs demo: the server does not answer: {reason}", file=sys.stderr)
-            return 1
+    _log_to_stderr()
+    server = Server(create_app(root))
+    server.start()
+    try:
+        return asyncio.run(_Demo(server.url, root, interrupts).run(serve=serve))
+    except httpx.HTTPError as error:
+        reason = str(error) or type(error).__name__
+        print(f"stoat-jobs demo: the server does not answer: {reason}", file=sys.stderr)
+        return 1
+    finally:
+        if not interrupts.repeated:
+            server.stop()
 
 
 class _Demo:
@@ -57,7 +65,7 @@ class _Demo:
 
     async def _scan_and_report(self, *, serve: bool) -> int:
         record = await self._scan()
-        if self._interrupts.signum is not None:
+        if self._interrupts.signum is not None and record.status is JobStatus.CANCELLED:
             return self._interrupts.exit_code
         if record.result is None:
             print(f"stoat-jobs demo: the job {record.status}: {record.error}", file=sys.stderr)
@@ -106,12 +114,17 @@ class _Demo:
         return report_lines(report, root, seconds, self._screen.width)
 
     async def _serve(self, job_id: str) -> int:
-        with self._interrupts.raising():
-            self._screen.lines(["", *_invitation(self._url, job_id)])
+        self._screen.lines(["", *_invitation(self._url, job_id)])
         await self._interrupts.wait(None)
         self._screen.lines(["", f"{self._interrupts.name}: the server stops."])
         # Here Ctrl-C is the way to end what went well.
         return 0 if self._interrupts.signum == signal.SIGINT else self._interrupts.exit_code
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("log: %(message)s: %(error)s", defaults={"error": ""}))
+    logging.basicConfig(handlers=[handler])
 
 
 def _told(pings: Pings) -> str:
@@ -125,7 +138,7 @@ def _told(pings: Pings) -> str:
 
 def _invitation(url: str, job_id: str) -> Iterator[str]:
     yield "The server stays until Ctrl-C. From another terminal:"
-    yield f"  curl -X POST {url}/scan"
+    yield f"  curl -XPOST {url}/scan"
     yield f"  curl {url}/jobs/{job_id}"
-    yield f"  curl -X DELETE {url}/jobs/{job_id}"
+    yield f"  curl -XDELETE {url}/jobs/{job_id}"
     yield f"  curl {url}/ping"

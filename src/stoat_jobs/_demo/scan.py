@@ -117,7 +117,7 @@ def _read(
 
 
 class _Progress:
-    """Reports at most a thousand times, however many files there are."""
+    """Reports each thousandth of the bytes and of the files, however many there are."""
 
     def __init__(self, ctx: JobContext, sizes: Counter[int]) -> None:
         self._ctx = ctx
@@ -125,7 +125,7 @@ class _Progress:
         self._bytes = sum(size * files for size, files in sizes.items())
         self._files_done = 0
         self._bytes_done = 0
-        self._step = 0
+        self._told = (0, 0)
         self._tell(0.0)
 
     def reading(self, size: int) -> None:
@@ -143,11 +143,11 @@ class _Progress:
         self._tell(1.0)
 
     def _reached(self, bytes_done: int) -> None:
-        # The tree may grow while it is read.
+        # The tree may have grown since it was counted.
         fraction = min(bytes_done / self._bytes, 1.0) if self._bytes else 0.0
-        step = int(fraction * _STEPS)
-        if step > self._step:
-            self._step = step
+        step = (int(fraction * _STEPS), self._files_done * _STEPS // max(self._files, 1))
+        if step != self._told:
+            self._told = step
             self._tell(fraction)
 
     def _tell(self, fraction: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -54,16 +55,30 @@ class Screen:
 
     def step(self, label: str, text: str) -> None:
         """One step of the story."""
-        self._print(f"{label:<{LABEL_WIDTH}} {text}")
+        self._print(self._wrapped(f"{label:<{LABEL_WIDTH}} {text}", " " * (LABEL_WIDTH + 1)))
 
     def lines(self, lines: Iterable[str]) -> None:
         """Text; what is not indented is a heading."""
         for line in lines:
-            self._print(line, style=None if line.startswith(" ") else "bold")
+            if line.startswith(" "):
+                self._print(line)
+            else:
+                self._print(self._wrapped(line), style="bold")
 
     def progress(self) -> PlainProgress | BarProgress:
         """How far the job is, to be shown while the block runs."""
         return PlainProgress(self) if self._plain else BarProgress(self._console)
+
+    def _wrapped(self, line: str, indent: str = "") -> str:
+        if self.width is None:
+            return line
+        return textwrap.fill(
+            line,
+            self.width,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
     def _print(self, line: str, style: str | None = None) -> None:
         self._console.print(line, style=style, soft_wrap=True)

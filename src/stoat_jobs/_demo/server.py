@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import socket
 import threading
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _BACKLOG = 128
 
 
 class Server:
-    """Serves *app* from entering to leaving; requests may be sent at once.
+    """Serves *app*; requests may be sent as soon as it is made.
 
     A thread, because uvicorn leaves signals alone there: they are the demo's to handle. A daemon,
-    because a second Ctrl-C must not wait for it.
+    because the process can end without it.
     """
 
     def __init__(self, app: Starlette) -> None:
-        # Bound here and handed over, so that nobody can take the port in between. It listens
-        # already, so that a client need not ask whether the server is up: it is let in when it is.
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+        self._socket = _listening()
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", ws="none")
@@ -37,16 +30,24 @@ class Server:
         with self._socket:  # closed even if the app cannot start, so that its clients are told
             self._uvicorn.run(sockets=[self._socket])
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Begin to serve."""
         self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> None:
+    def stop(self) -> None:
+        """Have the app end in good order, and wait for it."""
         self._uvicorn.should_exit = True
         self._thread.join()
+
+
+def _listening() -> socket.socket:
+    """A socket on a free port, bound here so that nobody can take the port in between.
+
+    It listens already, so that a client need not ask whether the server is up: it is let in when
+    it is.
+    """
+    # asyncio turns Nagle's delay (40 ms for each answer) off for sockets that say they are TCP.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(_BACKLOG)
+    return listening

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-_ELLIPSIS = "..."
-
 
 def printable(name: str) -> str:
     """*name* with escapes for what is no UTF-8 or would not be seen as it is.
@@ -19,17 +17,6 @@ def printable(name: str) -> str:
 
 def _seen(char: str) -> str:
     return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-
-
-def shortened(path: str, width: int | None) -> str:
-    """*path* without its beginning where it is longer than *width*; its end tells more.
-
-    >>> shortened("a/long/way/to/file.txt", 14)
-    '...to/file.txt'
-    """
-    if width is None or len(path) <= width:
-        return path
-    return _ELLIPSIS + path[len(path) - max(width - len(_ELLIPSIS), 0) :]
 
 
 def size_text(size: float) -> str:
