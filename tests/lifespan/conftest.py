@@ -17,9 +17,11 @@ async def tidy() -> AsyncIterator[None]:
     complaints: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     before = asyncio.all_tasks()
+    gc.freeze()  # so that the collection below has only this test's objects to look at
     yield
     await asyncio.sleep(0)
     gc.collect()  # what a task has not told by now, it tells when it is collected
+    gc.unfreeze()
     await asyncio.sleep(0)
     loop.set_exception_handler(None)
     assert complaints == []

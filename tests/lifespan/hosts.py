@@ -116,9 +116,7 @@ async def only_http(scope: MutableMapping[str, Any], receive: Receive, send: Sen
     await send({"type": "http.response.body", "body": body})
 
 
-async def run_lifespan(
-    app: ASGIApp, script: Script, state: dict[str, Any] | None = None
-) -> None:
+async def run_lifespan(app: ASGIApp, script: Script, state: dict[str, Any] | None = None) -> None:
     """Speak the lifespan protocol to *app* as a server does."""
     startup = [{"type": "lifespan.startup"}]
 

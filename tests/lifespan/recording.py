@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from types import TracebackType
 from typing import Any
+
+from typing_extensions import Self
 
 from stoat_jobs import (
     AsyncioJobQueue,
@@ -47,15 +50,20 @@ class RecordedQueue(AsyncioJobQueue):
         super().__init__(handlers, JobQueueSettings(**settings), [LogJobs(log)])
         self.log = log
 
-    async def __aenter__(self) -> RecordedQueue:
+    async def __aenter__(self) -> Self:
         self.log.append("start")
         await super().__aenter__()
         return self
 
-    async def __aexit__(self, *exc_info: Any) -> None:
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.log.append("stop")
         try:
-            await super().__aexit__(*exc_info)
+            await super().__aexit__(exc_type, exc, traceback)
         finally:
             self.log.append("stopped")
 
@@ -63,7 +71,7 @@ class RecordedQueue(AsyncioJobQueue):
 class UnreachableQueue(RecordedQueue):
     """Cannot start: its server does not answer."""
 
-    async def __aenter__(self) -> RecordedQueue:
+    async def __aenter__(self) -> Self:
         self.log.append("start")
         raise BackendError("recorded", "cannot start: no answer from localhost:5432")
 
@@ -71,7 +79,7 @@ class UnreachableQueue(RecordedQueue):
 class HangingQueue(RecordedQueue):
     """Waits for its server, for ever."""
 
-    async def __aenter__(self) -> RecordedQueue:
+    async def __aenter__(self) -> Self:
         self.log.append("start")
         try:
             await asyncio.Event().wait()
@@ -83,8 +91,13 @@ class HangingQueue(RecordedQueue):
 class TornQueue(RecordedQueue):
     """Stops, and then loses its connection."""
 
-    async def __aexit__(self, *exc_info: Any) -> None:
-        await super().__aexit__(*exc_info)
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await super().__aexit__(exc_type, exc, traceback)
         raise ConnectionResetError("lost localhost:5432")
 
 
