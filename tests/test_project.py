@@ -17,6 +17,7 @@ import stoat_jobs
 from stoat_jobs._status import TRANSITIONS
 
 ROOT = Path(__file__).parents[1]
+TEST_MODULES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/test_*.py"))
 EXTRAS = ["httpx", "hypothesis", "pytest", "rich", "starlette", "uvicorn"]
 
 
@@ -96,13 +97,13 @@ def test_import_needs_no_extra() -> None:
     assert run.stdout.split() == []
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("tests/**/test_*.py")), ids=lambda p: p.stem)
-def test_every_test_opens_with_its_promise(path: Path) -> None:
+@pytest.mark.parametrize("name", TEST_MODULES)
+def test_every_test_opens_with_its_promise(name: str) -> None:
     """Every test says in its first sentence what it holds us to."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     tests = [
         node
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(ast.parse(read(name)))
         if isinstance(node, functions) and node.name.startswith("test_")
     ]
     assert [test.name for test in tests if not ast.get_docstring(test)] == []
