@@ -36,8 +36,12 @@ class Codec:
 
     __slots__ = ("_serializer", "_validator")
 
-    def __init__(self, annotation: Any) -> None:
+    def __init__(self, annotation: Any, *, closed: bool = False) -> None:
+        """For *annotation*; with *closed*, a TypedDict that takes no keys but its own."""
         schema = _with_base64(TypeAdapter[Any](annotation).core_schema)
+        if closed:
+            # Not in the TypedDict's own config, which dataclasses inside it would inherit.
+            schema.get("schema", schema)["extra_behavior"] = "forbid"
         self._validator = _build(SchemaValidator, schema)
         self._serializer = _build(SchemaSerializer, schema)
 

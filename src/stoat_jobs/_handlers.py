@@ -155,15 +155,6 @@ class JobHandlers:
         except (KeyError, TypeError):
             raise UnknownJobTypeError(job_type, tuple(self._types)) from None
 
-    def over(self, other: JobHandlers) -> JobHandlers:
-        """A live view of both, in which the names here hide those of *other*.
-
-        What is registered on the view is registered here.
-        """
-        view = JobHandlers()
-        view._types = ChainMap(self._types, other._types)
-        return view
-
     def _add(self, job_types: list[JobType[..., Any]]) -> None:
         for job_type in job_types:
             if job_type.name in self._types:
@@ -184,6 +175,33 @@ class JobHandlers:
 
     def __repr__(self) -> str:
         return f"<JobHandlers: {', '.join(self._types) or 'empty'}>"
+
+
+class LentHandlers(JobHandlers):
+    """A queue's own handlers and, for the names these lack, those that apps lend it.
+
+    A live view: what is registered on either later is seen, and what is registered here
+    is the queue's own.
+    """
+
+    def __init__(self, own: JobHandlers) -> None:
+        self.own = own
+        self._lent: list[JobHandlers] = []
+        self._look_up()
+
+    def lend(self, handlers: JobHandlers) -> None:
+        """Serve *handlers* too."""
+        self._lent.append(handlers)
+        self._look_up()
+
+    def take_back(self, handlers: JobHandlers) -> bool:
+        """Serve *handlers* no more; True if nothing is lent now."""
+        self._lent.remove(handlers)
+        self._look_up()
+        return not self._lent
+
+    def _look_up(self) -> None:
+        self._types = ChainMap(self.own._types, *(lent._types for lent in self._lent))
 
 
 def _own_name(function: Callable[..., Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, cast
 
-from ._handlers import JobHandlers
+from ._handlers import JobHandlers, LentHandlers
 from ._loading import create_queue
 from ._protocols import AsyncJobQueue, JobBackend
 from ._settings import JobQueueSettings
@@ -55,7 +55,8 @@ async def lifespan(
         stack.enter_context(_on_app(app, chosen))
         if hasattr(chosen, "__aenter__"):
             backend = cast(JobBackend, chosen)
-            stack.enter_context(_lent(backend, app, handlers))
+            stack.enter_context(_with_app(backend, app))
+            stack.enter_context(_lent(backend, handlers))
             if not backend.started:
                 await stack.enter_async_context(backend)
         yield {"job_queue": chosen}
@@ -85,13 +86,30 @@ def _on_app(app: Any, queue: AsyncJobQueue) -> Iterator[None]:
 
 
 @contextmanager
-def _lent(queue: JobBackend, app: Any, handlers: JobHandlers | None) -> Iterator[None]:
-    """The queue with the app and its handlers, and afterwards as it was before."""
-    own_app, own_handlers = queue.app, queue.handlers
-    queue.app = app if own_app is None else own_app
-    if handlers is not None and handlers is not own_handlers:
-        queue.handlers = own_handlers.over(handlers)
+def _with_app(queue: JobBackend, app: Any) -> Iterator[None]:
+    """The queue with its app, unless it has one already."""
+    if queue.app is not None:
+        yield
+        return
+    queue.app = app
     try:
         yield
     finally:
-        queue.app, queue.handlers = own_app, own_handlers
+        queue.app = None
+
+
+@contextmanager
+def _lent(queue: JobBackend, handlers: JobHandlers | None) -> Iterator[None]:
+    """The queue with the app's handlers too; lifespans may end in any order."""
+    if handlers is None or handlers is queue.handlers:
+        yield
+        return
+    view = queue.handlers
+    if not isinstance(view, LentHandlers):
+        view = queue.handlers = LentHandlers(queue.handlers)
+    view.lend(handlers)
+    try:
+        yield
+    finally:
+        if view.take_back(handlers):
+            queue.handlers = view.own

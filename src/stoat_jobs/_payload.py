@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import GenericAlias
 from typing import Any, NamedTuple
 
-from pydantic import ConfigDict, ValidationError, with_config
+from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from ._codec import Codec, brief, same
@@ -45,7 +45,7 @@ class PayloadForm:
         self._reserved = signature.reserved
         self._check_fields()
         form: Any = TypedDict(job_type, self._fields)  # type: ignore[misc]
-        self._codec = Codec(with_config(ConfigDict(extra="forbid"))(form))
+        self._codec = Codec(form, closed=True)
 
     def freeze(self, payload: Mapping[str, Any]) -> FrozenPayload:
         """*payload* with defaults filled in, isolated from the caller.
@@ -107,8 +107,9 @@ class PayloadForm:
             try:
                 codec = Codec(annotation)
             except Exception as error:
+                shown = f"{name}payload" if name == OPEN else name
                 raise TypeError(
-                    f"handler {self._job_type!r}: {name!r} cannot travel as JSON: {brief(error)}"
+                    f"handler {self._job_type!r}: {shown!r} cannot travel as JSON: {brief(error)}"
                 ) from error
             if name in self._defaults:
                 self._check_default(name, codec, self._defaults[name])

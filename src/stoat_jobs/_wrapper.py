@@ -91,21 +91,22 @@ class _InnerLifespan:
             self._knows = reply is not None
             self._check(reply)
         except BaseException:
-            task.cancel()
+            await _end(task)
             raise
 
-    async def __aexit__(self, exc_type: object, *exc_info: object) -> None:
+    async def __aexit__(self, exc_type: type[BaseException] | None, *exc_info: object) -> None:
         task = self._task
         if task is None:
             return
+        in_order = exc_type is None or issubclass(exc_type, Exception)
         try:
-            if self._knows and exc_type is None:
+            if self._knows and in_order:
                 reply = await self._ask(task, "shutdown")
                 if reply is None and self._error is not None:
                     raise self._error  # it broke down since its start
                 self._check(reply)
         finally:
-            task.cancel()
+            await _end(task)
 
     async def _run(self) -> None:
         try:
@@ -130,3 +131,9 @@ class _InnerLifespan:
     def _check(reply: Message | None) -> None:
         if reply is not None and reply["type"].endswith(".failed"):
             raise RuntimeError(reply.get("message") or f"the app answered {reply['type']}")
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel *task* and see it out: its app stops before the queue does."""
+    task.cancel()
+    await asyncio.wait({task})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -52,6 +52,11 @@ class _MemorySlots(Slots):
 
     def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
         return handler.result_through_json(value)
+
+    def settled(self, run: JobRun, outcome: Outcome) -> None:
+        super().settled(run, outcome)
+        if not self.running:
+            self.deadlines.close()  # a test's loop is left as it was
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         self.released.discard(job.job_id)
@@ -172,23 +177,35 @@ class InMemoryJobQueue(InProcessQueue):
     async def _see_through(self, job: Job) -> None:
         """Wait for the end of *job* and of what its handler submitted."""
         try:
-            await until_terminal(job)
-            for nested in self._nested.pop(job.job_id, ()):
-                await self._see_through(nested)
+            for member in self._family(job):
+                await until_terminal(member)
         except asyncio.CancelledError:
             await self._withdraw(job)
             raise
+        finally:
+            for member in list(self._family(job)):
+                self._nested.pop(member.job_id, None)
 
     async def _withdraw(self, job: Job) -> None:
         """Cancel *job* and what its handler submitted, and see them settled, whatever comes."""
-        self._slots.cancel(job)
+        for member in reversed(list(self._family(job))):  # else one would start in between
+            self._slots.cancel(member)
+        for member in self._family(job):
+            self._slots.cancel(member)
+            await self._until_settled(member)
+
+    async def _until_settled(self, job: Job) -> None:
         while not job.status.is_terminal:
             try:
                 await job.change()
             except asyncio.CancelledError:
                 self._slots.abandon_all()  # cancelled again: no time for a grace period
-        for nested in self._nested.pop(job.job_id, ()):
-            await self._withdraw(nested)
+
+    def _family(self, job: Job) -> Iterator[Job]:
+        """*job*, what its handler submitted, what theirs did; reads on while they grow."""
+        yield job
+        for nested in self._nested.get(job.job_id, ()):
+            yield from self._family(nested)
 
     def _current(self) -> JobRun | None:
         """The run whose handler is calling, if one is."""

@@ -46,5 +46,5 @@ def stand_in(job_type: str) -> JobType[..., Any]:
     return JobType(job_type, _never_called)
 
 
-def _never_called(ctx: JobContext, **payload: Any) -> None:
+def _never_called(ctx: JobContext, **payload: Any) -> Any:
     """The script says how its jobs end."""
