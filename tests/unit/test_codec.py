@@ -1,0 +1,198 @@
+"""Values through JSON and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    computed_field,
+    model_validator,
+)
+
+from stoat_jobs._codec import Codec, same
+
+RAW = b"\xff\xfe"
+
+
+def through(annotation: Any, value: Any) -> Any:
+    codec = Codec(annotation)
+    return codec.decode(codec.encode(codec.validate(value)))
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"] = "cat"
+    claws: bytes = RAW
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"] = "dog"
+    bark: bytes = RAW
+
+
+class Owner(BaseModel):
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+    friends: list[Owner] = []
+
+
+class Computed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    side: int
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def area(self) -> int:
+        return self.side**2
+
+
+class BothWays(BaseModel):
+    small: int
+    large: int
+
+    @model_validator(mode="after")
+    def ordered(self) -> BothWays:
+        if self.small > self.large:
+            raise ValueError("small must not exceed large")
+        return self
+
+
+class DefaultBytes(BaseModel):
+    data: bytes = RAW
+    by_key: dict[str, bytes] = {"a": RAW}
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    data: bytes
+    parent: Frozen | None = None
+
+
+@dataclasses.dataclass
+class Slotted:
+    __slots__ = ("data",)
+    data: bytes
+
+
+def kind_of(value: Any) -> str:
+    return "raw" if isinstance(value, (bytes, str)) else "other"
+
+
+CHOSEN = Annotated[
+    Annotated[bytes, Tag("raw")] | Annotated[list[bytes], Tag("other")],
+    Discriminator(kind_of),
+]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (Owner, Owner(pet=Dog(), friends=[Owner(pet=Cat())])),
+        (Computed, Computed(side=3)),
+        (BothWays, BothWays(small=1, large=2)),
+        (DefaultBytes, DefaultBytes()),
+        (Frozen, Frozen(RAW, Frozen(b""))),
+        (Slotted, Slotted(RAW)),
+        (CHOSEN, RAW),
+        (CHOSEN, [RAW]),
+        (Frozen | None, None),
+        (deque[bytes], deque([RAW])),
+        (list[Any], [1, "a", None, {"b": 1.5}]),
+    ],
+    ids=map(str, range(11)),
+)
+def test_kinds_of_types_come_back(annotation: Any, value: Any) -> None:
+    """Discriminated unions, recursive models, dataclasses: all come back equal, bytes included."""
+    assert same(through(annotation, value), value)
+
+
+def test_the_users_own_types_are_left_alone() -> None:
+    """A model that is used in a payload encodes its bytes elsewhere as it always did."""
+    before = TypeAdapter(Cat).dump_json(Cat(claws=b"ab"))
+    through(Cat, Cat())
+    assert TypeAdapter(Cat).dump_json(Cat(claws=b"ab")) == before
+    assert Cat(claws=b"ab").model_dump_json() == '{"kind":"cat","claws":"ab"}'
+
+
+@pytest.mark.parametrize("annotation", [int, list[int], BothWays, SecretStr], ids=str)
+def test_errors_do_not_show_the_input(annotation: Any) -> None:
+    """A validation error says what is wrong and never with what, since it may be secret."""
+    with pytest.raises(ValidationError) as caught:
+        Codec(annotation).validate({"small": "hunter2", "large": b"hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+@dataclasses.dataclass
+class Left:
+    value: Any
+
+
+@dataclasses.dataclass
+class Right:
+    value: Any
+
+
+class Extra(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    _private: int = 0
+
+
+def extra(private: int = 0, **values: Any) -> Extra:
+    model = Extra(**values)
+    model._private = private
+    return model
+
+
+EQUAL: dict[str, Callable[[], Any]] = {
+    "list": lambda: [1, "a", None, 1.5, True],
+    "dict": lambda: {"a": {"b": [1]}},
+    "tuple": lambda: (1, (2,)),
+    "set": lambda: {1, "a"},
+    "path": lambda: Path("a"),
+    "datetime": lambda: datetime(2024, 1, 1),  # noqa: DTZ001
+    "dataclass": lambda: Left([1]),
+    "extra": lambda: extra(a=[1]),
+    "private": lambda: extra(private=3),
+}
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_same_holds_of_copies(case: str) -> None:
+    """Two values built alike are the same."""
+    assert same(EQUAL[case](), EQUAL[case]())
+
+
+DIFFERENT: dict[str, tuple[Any, Any]] = {
+    "dataclasses": (Left(1), Right(1)),
+    "inside a dataclass": (Left([1]), Left([True])),
+    "extra": (extra(a=1), extra(a=True)),
+    "missing extra": (extra(a=1), extra()),
+    "private": (extra(private=1), extra(private=2)),
+    "private type": (extra(private=1), extra(private=True)),
+    "keys": ({1: "a"}, {True: "a"}),
+    "members": ({1}, {True}),
+    "frozen members": (frozenset({1.0}), frozenset({1})),
+    "deque": (deque([1]), deque([1.0])),
+    "tuple": ((1,), (1.0,)),
+    "order": ([1, 2], [2, 1]),
+}
+
+
+@pytest.mark.parametrize("case", DIFFERENT)
+def test_same_sees_differences_at_depth(case: str) -> None:
+    """A difference in value or type is seen in models, dataclasses, keys and containers."""
+    left, right = DIFFERENT[case]
+    assert not same(left, right)
+    assert not same(right, left)

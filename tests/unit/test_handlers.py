@@ -1,0 +1,217 @@
+"""The registry of job types."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import pytest
+
+from stoat_jobs import JobContext, JobHandlers, UnknownJobTypeError
+
+
+def scan(ctx: JobContext, root: str) -> str:
+    """Walk a tree."""
+    return root
+
+
+async def fetch(ctx: JobContext, url: str) -> str:
+    return url
+
+
+def names(handlers: JobHandlers) -> list[str]:
+    return [job_type.name for job_type in handlers]
+
+
+def test_bare_decorator_takes_the_functions_name() -> None:
+    """`@handlers.job` registers a function under its own name, with the defaults."""
+    handlers = JobHandlers()
+    job_type = handlers.job(scan)
+    assert (job_type.name, job_type.timeout, job_type.retries, job_type.cooperative) == (
+        "scan",
+        None,
+        0,
+        False,
+    )
+    assert handlers.get("scan") is job_type
+
+
+def test_decorator_with_options() -> None:
+    """`@handlers.job(...)` takes a name and options; a job type knows whether it is async."""
+    handlers = JobHandlers()
+    timed = handlers.job(timeout=5, retries=2)(scan)
+    named = handlers.job("get", timeout=math.inf, cooperative=True)(fetch)
+    assert (timed.name, timed.timeout, timed.retries, timed.is_async) == ("scan", 5.0, 2, False)
+    assert (named.name, named.timeout, named.cooperative, named.is_async) == (
+        "get",
+        math.inf,
+        True,
+        True,
+    )
+    assert names(handlers) == ["scan", "get"]
+
+
+def test_register_late() -> None:
+    """`register` takes any callable under any name, and one function under two."""
+    handlers = JobHandlers()
+    handlers.register("scan/1", scan, timeout=1)
+    handlers.register("scan/2", functools.partial(scan, root="here"), retries=1)
+    assert (handlers.get("scan/1").timeout, handlers.get("scan/2").retries) == (1.0, 1)
+
+
+def test_a_job_type_can_be_registered_again() -> None:
+    """A job type is callable, so it may be registered again under another name."""
+    handlers = JobHandlers()
+    first = handlers.job(fetch)
+    second = handlers.register("second", first)
+    assert second.is_async
+    assert (second.name, first.name) == ("second", "fetch")
+    assert second.form.positional == ["url"]
+
+
+def test_a_job_type_looks_like_its_function() -> None:
+    """Name, module and docstring are the function's, for documentation tools."""
+    job_type = JobHandlers().job("other")(scan)
+    assert (job_type.__name__, job_type.__module__, job_type.__doc__) == (
+        "scan",
+        __name__,
+        "Walk a tree.",
+    )
+    assert repr(job_type) == "<JobType 'other'>"
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["job", "register"])
+def test_a_name_is_taken_once(late: bool) -> None:
+    """Two handlers of one name are refused, saying which name, and the first stays."""
+    handlers = JobHandlers()
+    first = handlers.job(scan)
+    with pytest.raises(ValueError, match="job type 'scan' is registered already"):
+        handlers.register("scan", fetch) if late else handlers.job("scan")(fetch)
+    assert handlers.get("scan") is first
+    assert len(handlers) == 1
+
+
+def test_the_decorator_refuses_what_has_no_name() -> None:
+    """A partial has no name of its own, which the refusal says with the remedy."""
+    with pytest.raises(TypeError, match="register"):
+        JobHandlers().job(functools.partial(scan, root="here"))
+    with pytest.raises(TypeError, match="text that is not empty"):
+        JobHandlers().job(3)(scan)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, -0.0, math.nan, -math.inf])
+def test_timeouts_that_are_none_are_refused(timeout: float) -> None:
+    """A timeout of 0, less, or NaN is refused by name, and inf is the way to have none."""
+    handlers = JobHandlers()
+    with pytest.raises(ValueError, match="timeout must be more than 0 seconds.*math.inf"):
+        handlers.job(timeout=timeout)(scan)
+    assert len(handlers) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"timeout": "5"}, TypeError, "timeout must be a number of seconds, not str"),
+        ({"timeout": True}, TypeError, "timeout must be a number of seconds, not bool"),
+        ({"retries": -1}, ValueError, "'it': retries must not be negative: -1"),
+        ({"retries": 1.5}, TypeError, "'it': retries must be an int, not 1.5"),
+        ({"retries": True}, TypeError, "'it': retries must be an int, not True"),
+        ({"retires": 1}, TypeError, "retires"),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, dict) else "",
+)
+def test_other_options_are_checked(options: Any, error: type[Exception], text: str) -> None:
+    """An option of a wrong type, out of its range or of unknown name is refused by name."""
+    handlers = JobHandlers()
+    with pytest.raises(error, match=text):
+        handlers.register("it", scan, **options)
+    assert "it" not in handlers
+
+
+def test_get_refuses_unknown_names_with_the_nearest() -> None:
+    """An unknown job type is refused with the known ones, the nearest first."""
+    handlers = JobHandlers()
+    for name in ("archive", "scan", "scans"):
+        handlers.register(name, scan)
+    with pytest.raises(UnknownJobTypeError) as caught:
+        handlers.get("scna")
+    assert caught.value.known == ("scan", "scans", "archive")
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("name", [None, 3, ["scan"], {}], ids=repr)
+def test_get_refuses_what_is_no_name(name: Any) -> None:
+    """What is no text, hashable or not, is an unknown job type and no raw error."""
+    handlers = JobHandlers()
+    handlers.job(scan)
+    with pytest.raises(UnknownJobTypeError):
+        handlers.get(name)
+    assert handlers.get("scan").name == "scan"
+
+
+def test_include_takes_everything() -> None:
+    """`include` registers all that the other registry has now, and keeps its order."""
+    handlers, other = JobHandlers(), JobHandlers()
+    handlers.job(scan)
+    fetched = other.job(fetch)
+    handlers.include(other)
+    other.register("later", scan)
+    assert names(handlers) == ["scan", "fetch"]
+    assert handlers.get("fetch") is fetched
+
+
+def test_include_with_a_clash_registers_nothing() -> None:
+    """When one name of the other registry is taken, none of its names is registered."""
+    handlers, other = JobHandlers(), JobHandlers()
+    mine = handlers.job(scan)
+    other.job(fetch)
+    other.register("scan", fetch)
+    with pytest.raises(ValueError, match="'scan' is registered already"):
+        handlers.include(other)
+    assert names(handlers) == ["scan"]
+    assert handlers.get("scan") is mine
+
+
+def test_over_is_a_live_view() -> None:
+    """A view shows what either registry has, now and later, its own names first."""
+    own, other = JobHandlers(), JobHandlers()
+    mine = own.job(scan)
+    other.register("scan", fetch)
+    view = own.over(other)
+    assert view.get("scan") is mine
+    assert "fetch" not in view
+    other.job(fetch)
+    own.register("late", scan)
+    assert set(names(view)) == {"scan", "fetch", "late"}
+    assert len(view) == 3
+    assert view.get("fetch").name == "fetch"
+
+
+def test_registering_on_a_view_leaves_the_other_alone() -> None:
+    """What is registered on a view is registered in its own registry, not in the other."""
+    own, other = JobHandlers(), JobHandlers()
+    view = own.over(other)
+    view.job(scan)
+    assert (names(own), names(other)) == (["scan"], [])
+
+
+def test_unknown_name_on_a_view_lists_both() -> None:
+    """The refusal of a view lists the names of both registries."""
+    own, other = JobHandlers(), JobHandlers()
+    own.job(scan)
+    other.job(fetch)
+    with pytest.raises(UnknownJobTypeError) as caught:
+        own.over(other).get("x")
+    assert caught.value.known == ("fetch", "scan")
+
+
+def test_container_protocol() -> None:
+    """A registry can be asked, counted, walked and printed."""
+    handlers = JobHandlers()
+    assert (len(handlers), list(handlers), repr(handlers)) == (0, [], "<JobHandlers: empty>")
+    job_type = handlers.job(scan)
+    assert (len(handlers), list(handlers)) == (1, [job_type])
+    assert "scan" in handlers
+    assert "fetch" not in handlers
+    assert repr(handlers) == "<JobHandlers: scan>"
