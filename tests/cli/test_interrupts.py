@@ -44,7 +44,7 @@ def test_an_interrupt_ends_a_report_that_nobody_reads(start, tmp_path):
         (folder / "file").write_text("the same")
     command = start("demo", tmp_path)
     fcntl.fcntl(command.process.stdout, fcntl.F_SETPIPE_SZ, 4096)
-    command.read_until("20 files")
+    command.read_until("20 files, ")
     command.interrupt()
     assert command.process.wait() == 130
     assert command.process.stderr.read() == "stoat-jobs demo: ended by Ctrl-C\n"
@@ -77,7 +77,8 @@ def test_serve_answers_on_every_endpoint_it_prints(serving):
 
 
 @pytest.mark.parametrize(
-    ("signum", "name", "exit_code"), [(signal.SIGINT, "Ctrl-C", 0), (signal.SIGTERM, "SIGTERM", 143)]
+    ("signum", "name", "exit_code"),
+    [(signal.SIGINT, "Ctrl-C", 0), (signal.SIGTERM, "SIGTERM", 143)],
 )
 def test_an_interrupt_ends_serving(serving, signum, name, exit_code):
     """Ctrl-C, the announced way to end `--serve`, exits with 0; SIGTERM with 143."""

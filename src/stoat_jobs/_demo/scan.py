@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from stoat_jobs import JobContext
 
+from .text import counted
 from .tree import CHUNK_BYTES, File, Tree, chunks
 
 ROWS = 5
@@ -99,7 +100,7 @@ def _sizes(ctx: JobContext, root: Path) -> Counter[int]:
     for number, file in enumerate(Tree(ctx, os.fspath(root)).files(), start=1):
         sizes[file.size] += 1
         if number % _COUNTED_STEP == 0:
-            ctx.set_progress(0.0, f"counting: {number:,} files")
+            ctx.set_progress(0.0, f"counted {number:,} files so far")
     return sizes
 
 
@@ -135,6 +136,7 @@ class _Progress:
     def file_done(self, size: int) -> None:
         """The current file, listed with this size, is read or was given up."""
         self._files_done += 1
+        self._files = max(self._files, self._files_done)
         self._bytes_done += size
         self._reached(self._bytes_done)
 
@@ -151,7 +153,7 @@ class _Progress:
             self._tell(fraction)
 
     def _tell(self, fraction: float) -> None:
-        self._ctx.set_progress(fraction, f"{self._files_done:,} of {self._files:,} files")
+        self._ctx.set_progress(fraction, f"{self._files_done:,} of {counted(self._files, 'file')}")
 
 
 class _Group:

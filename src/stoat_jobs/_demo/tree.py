@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from io import FileIO
 from typing import NamedTuple
 
 from stoat_jobs import JobContext
@@ -114,10 +115,15 @@ def chunks(path: str, buffer: memoryview) -> Iterator[memoryview]:
     with open(path, "rb", buffering=0, opener=_opened) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "no regular file any more")
-        while count := file.readinto(buffer):
-            yield buffer[:count]
-        if count is None:
-            raise OSError(errno.EAGAIN, "nothing to read for now")
+        yield from filled(file, buffer)
+
+
+def filled(file: FileIO, buffer: memoryview) -> Iterator[memoryview]:
+    """What is left in *file*, through *buffer*; ``OSError`` where it would have to be waited for."""
+    while count := file.readinto(buffer):
+        yield buffer[:count]
+    if count is None:
+        raise OSError(errno.EAGAIN, "nothing to read for now")
 
 
 def _opened(path: str, flags: int) -> int:
