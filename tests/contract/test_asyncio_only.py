@@ -18,7 +18,7 @@ import pytest
 from stoat_jobs import AsyncioJobQueue, JobContext, JobQueueSettings, JobStatus
 from stoat_jobs.testing import Bench
 
-HANG = 60
+HANG = 30
 """Real seconds after which a process that should have ended is killed."""
 
 

@@ -203,11 +203,10 @@ async def test_retries_are_not_waited_for() -> None:
 
 
 async def test_ages_are_checked_on_access() -> None:
-    """Old records go when the queue is asked; no timer is left in anybody's event loop."""
+    """Old records go when the queue is asked, though nobody entered it."""
     async with memory(result_ttl=60) as (bench, queue):
         bench.open_gates()
         job_id = await queue.submit("hold")
-        assert bench.clock.next_timer() == float("inf")
         await bench.clock.advance(61)
         with pytest.raises(JobNotFoundError):
             await queue.get_result(job_id)

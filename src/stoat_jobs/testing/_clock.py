@@ -26,7 +26,9 @@ REAL_LIMIT = 20.0
 """Real seconds that the loop waits for a thread or a file before it gives up."""
 
 _START = 1000.0
-_DRIVE_LIMIT = 1_000_000.0
+# Beyond it the loop's own idea of "due" is lost in the rounding of its numbers.
+_END = 5_000_000.0
+_ROUNDING = 1e-9
 
 
 class DeadlockError(RuntimeError):
@@ -110,11 +112,15 @@ class FakeClockLoop(asyncio.SelectorEventLoop):
         await settled
 
     async def advance(self, seconds: float) -> None:
-        """Move time on by *seconds*, from timer to timer, settling at each."""
-        target = self._now + seconds
+        """Move time on by *seconds*, from timer to timer, settling at each.
+
+        Raises:
+            ValueError: *seconds* is negative, or leads beyond 5,000,000 seconds.
+        """
+        target = self._target(seconds)
         await self.settle()
-        while (when := self.next_timer()) <= target:
-            self._now = math.nextafter(when, math.inf)
+        while (when := self.next_timer()) <= target + _ROUNDING:
+            self._now = when
             await self.settle()
         self._now = max(self._now, target)
         await self.settle()
@@ -125,20 +131,25 @@ class FakeClockLoop(asyncio.SelectorEventLoop):
         Not while a thread works that it depends on: time would run away.
         """
         task = asyncio.ensure_future(awaitable)
-        target = self._now + _DRIVE_LIMIT
         await self.settle()
-        while not task.done() and (when := self.next_timer()) <= target:
-            self._now = math.nextafter(when, math.inf)
+        while not task.done() and (when := self.next_timer()) <= _END:
+            self._now = when
             await self.settle()
         return await task
 
     def jump(self, seconds: float) -> None:
         """Move time on without running anything, as code that blocks the loop does."""
-        self._now += seconds
+        self._now = self._target(seconds)
+
+    def _target(self, seconds: float) -> float:
+        target = self._now + seconds
+        if not self._now <= target <= _END:
+            raise ValueError(f"time moves on, and at most to {_END:,.0f} s, not by {seconds}")
+        return target
 
     def next_timer(self) -> float:
         """When the next timer is due; ``inf`` when there is none."""
-        while self._timers and (self._timers[0][2].cancelled() or self._timers[0][0] < self._now):
+        while self._timers and (self._timers[0][2].cancelled() or self._timers[0][0] <= self._now):
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else math.inf
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 
 import pytest
 
@@ -113,7 +114,7 @@ class AttemptPromises(Promises):
         """A job that cannot try again in time fails at once, with its last error."""
         async with self.bench() as bench:
             job_id = await bench.put("retrying", timeout=10)
-            await bench.clock.advance(10 - 1e-9)
+            await bench.clock.advance(10 - 1e-6)
             (await bench.call(job_id)).fail(ValueError("the last"))
             record = await bench.record(job_id)
             assert (record.status, record.error) == (JobStatus.FAILED, "the last")
@@ -130,23 +131,29 @@ class AttemptPromises(Promises):
             assert await bench.status(call.job_id) is JobStatus.TIMEOUT
 
     @needs("waits_between_attempts")
-    async def test_a_cancel_between_attempts_ends_the_job_at_once(self) -> None:
+    @pytest.mark.parametrize("kind", ["async", "cooperative", "thread"])
+    async def test_a_cancel_between_attempts_ends_the_job_at_once(self, kind: str) -> None:
         """A job that waits for its next attempt is cancelled without waiting for it."""
         async with self.bench(timeout=math.inf) as bench:
-            bench.handlers.register("patient", bench.hold, retries=50)
+            handler = bench.work if kind == "thread" else bench.hold
+            bench.handlers.register(
+                "patient", handler, retries=50, cooperative=kind == "cooperative"
+            )
             call = await bench.begin("patient")
-            for _ in range(20):
-                call = await self._fail_and_wait(bench, call)
-            call.fail(ValueError())
-            await bench.clock.settle()
+            for attempt in range(1, 11):
+                await self._fail(bench, call)
+                await bench.clock.advance(60)
+                call = await bench.call_number(attempt)
+            await self._fail(bench, call)
             assert await bench.queue.cancel(call.job_id) is True
             assert await bench.status(call.job_id) is JobStatus.CANCELLED
-            assert len(bench.calls) == 21
+            assert len(bench.calls) == 11
 
-    async def _fail_and_wait(self, bench: Bench, call: Call) -> Call:
+    async def _fail(self, bench: Bench, call: Call) -> None:
         call.fail(ValueError())
-        await bench.clock.advance(60)
-        return await bench.call(call.job_id)
+        if call.thread is not threading.current_thread():
+            call.join()
+        await bench.clock.settle()
 
     # Deadlines.
 
@@ -206,6 +213,20 @@ class AttemptPromises(Promises):
             assert await bench.status(waiting) is JobStatus.RUNNING
             await bench.clock.advance(2)
             assert await bench.status(waiting) is JobStatus.TIMEOUT
+
+    @needs("concurrent")
+    async def test_each_job_has_a_deadline_of_its_own(self) -> None:
+        """Jobs with one and the same limit each have it from their own start."""
+        async with self.bench(concurrency=3, timeout=10) as bench:
+            calls = []
+            for _ in range(3):
+                calls.append(await bench.begin())
+                await bench.clock.advance(4)
+            ended = []
+            for _ in range(8):
+                ended.append([call.ended for call in calls])
+                await bench.clock.advance(1)
+            assert [sum(each) for each in ended] == [1, 1, 2, 2, 2, 2, 3, 3]
 
     async def test_a_value_returned_after_the_deadline_is_dropped__fault_12(self) -> None:
         """A handler that answers its cancellation with a value still timed out."""

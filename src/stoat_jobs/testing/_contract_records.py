@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
+import threading
 import weakref
 from datetime import timedelta, timezone
 from typing import Any
@@ -123,6 +124,20 @@ class RecordPromises(Promises):
             done = await bench.finish(call)
             call.ctx.set_progress(1.0)
             assert await bench.record(call.job_id) == done
+
+    async def test_progress_that_a_thread_hands_over_too_late_is_ignored__fault_36(self) -> None:
+        """A report made in time by another thread, but seen after the end, changes nothing."""
+        async with self.bench() as bench:
+
+            @bench.handlers.job
+            async def report(ctx: JobContext) -> None:
+                thread = threading.Thread(target=ctx.set_progress, args=[1.0])
+                thread.start()
+                thread.join()
+
+            done = await bench.run("report")
+            await bench.clock.settle()
+            assert (await bench.record(done.job_id), done.progress) == (done, None)
 
     async def test_progress_from_a_thread_wakes_the_loop__fault_40(self) -> None:
         """A sync handler's report reaches a watcher who waits, with nothing else going on."""

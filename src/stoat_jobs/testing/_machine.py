@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
@@ -19,8 +19,6 @@ from hypothesis.stateful import (
 )
 
 from stoat_jobs import (
-    JobBackend,
-    JobHandlers,
     JobNotFoundError,
     JobQueueSettings,
     JobResult,
@@ -32,13 +30,14 @@ from stoat_jobs import (
 from ._bench import Bench, Watching
 from ._clock import FakeClockLoop, wind_down
 from ._model import ModelJob, QueueModel
+from ._promises import QueueFactory
 
 T = TypeVar("T")
 
 KEYS = ["a", "b"]
 
-# Nothing falls on the same instant: steps of time are whole seconds, ages end on halves,
-# and each job has a time limit of its own.
+# Steps of time are whole seconds, ages end on halves and time limits on thirds: what falls
+# on the same instant is of the same kind, and happens in the order of submission.
 STEPS_OF_TIME = [1.0, 3.0, 11.0, 40.0]
 LIMITS = {
     "max_pending": 4,
@@ -66,7 +65,8 @@ class JobQueueMachine(RuleBasedStateMachine):
     concurrent = True
     """It runs ``settings.concurrency`` jobs at a time; else one."""
 
-    make_queue: Callable[[JobHandlers, JobQueueSettings, Iterable[Any]], Awaitable[JobBackend]]
+    make_queue: QueueFactory
+    """As :attr:`JobQueueContract.make_queue`."""
 
     jobs = Bundle("jobs")
 
@@ -119,7 +119,7 @@ class JobQueueMachine(RuleBasedStateMachine):
 
     def _accepted(self, key: str | None, deaf: bool) -> str:
         self.submitted += 1
-        timeout = 10 + self.submitted * 0.6180339887 % 1
+        timeout = 10 + self.submitted % 3 * 0.3
         job_id = self._submit(key, deaf, timeout)
         self.model.submit(ModelJob(job_id, deaf, key, timeout))
         return job_id
