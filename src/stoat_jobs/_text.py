@@ -52,7 +52,11 @@ def leaf_errors(error: BaseException) -> list[BaseException]:
 
     By the name of the class, since the groups of Python 3.10 come from a backport.
     """
-    if not any(base.__name__ == "BaseExceptionGroup" for base in type(error).__mro__):
-        return [error]
-    children: tuple[BaseException, ...] = getattr(error, "exceptions", ())
-    return [leaf for child in children for leaf in leaf_errors(child)]
+    found, left = [], [error]
+    while left:  # not by recursion: a group may be nested deeper than Python recurses
+        each = left.pop()
+        if any(base.__name__ == "BaseExceptionGroup" for base in type(each).__mro__):
+            left.extend(reversed(getattr(each, "exceptions", ())))
+        else:
+            found.append(each)
+    return found

@@ -7,6 +7,7 @@ between that could die unnoticed, and every change of a job goes through the tab
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import OrderedDict
 from typing import Any, cast
 
@@ -22,6 +23,9 @@ from .._records import FinishedEvent, ProgressEvent, StartedEvent
 from .._settings import JobQueueSettings
 from .._status import JobStatus
 from ._table import Job, JobTable
+
+# How a job ends whose task was cancelled by others: the second before Python 3.11.
+_NOT_ASKED_FOR = ("Shutdown", "CancelledError")
 
 
 class PendingJobs(asyncio.Queue[Job]):
@@ -223,10 +227,20 @@ class Slots:
         try:
             self.finish(job, outcome)
         finally:
-            if not self.loop.is_closed():
-                self.fill()
+            self._hand_on(outcome)
             if self._idle is not None and not self.running:
                 wake(self._idle)
+
+    def _hand_on(self, outcome: Outcome) -> None:
+        """Give the slot of a job that ended to the next one."""
+        if self.loop.is_closed():
+            return
+        if self.open and outcome.error_type in _NOT_ASKED_FOR:
+            # If that is the end of the loop, the queue is closed in this very round, and
+            # nothing should start in between.
+            self.loop.call_soon(self.fill, context=contextvars.Context())
+        else:
+            self.fill()
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Settle *job* and tell; in the job's own context."""
