@@ -178,11 +178,8 @@ class JobRun:
             raise  # it is the user's, not the job's
         except BaseException as error:
             # Cancelled from outside: before the first step, or while a thread works.
-            self._blame_the_loop(error)
             self._end(Ended(None, error, self._host.now()), abandoned=self.alive)
         else:
-            if sys.version_info >= (3, 11) and self._task is not None and self._task.cancelling():
-                self._blame_the_loop(ended.error)
             self._end(ended)
 
     async def _attempts(self) -> Ended:
@@ -283,11 +280,6 @@ class JobRun:
             )
 
     # The end.
-
-    def _blame_the_loop(self, error: BaseException | None) -> None:
-        """Somebody else has cancelled the task, as ``asyncio.run`` does at its end."""
-        if self.reason is None and isinstance(error, asyncio.CancelledError):
-            self.reason = StopReason.SHUTDOWN
 
     def _end(self, ended: Ended, *, abandoned: bool = False) -> None:
         if self._settled:

@@ -82,7 +82,7 @@ def failed(error: BaseException, abandoned: bool = False) -> Outcome:
     """The outcome of a job whose handler raised *error* by itself."""
     text = describe(error)
     if is_cancellation(error):
-        text += ": nobody asked the queue to cancel the job"
+        text += ": it was cancelled, but not through the queue"
     return Outcome(JobStatus.FAILED, None, text, type(error).__name__, error, abandoned)
 
 

@@ -24,9 +24,6 @@ from .._settings import JobQueueSettings
 from .._status import JobStatus
 from ._table import Job, JobTable
 
-# How a job ends whose task was cancelled by others: the second before Python 3.11.
-_NOT_ASKED_FOR = ("Shutdown", "CancelledError")
-
 
 class PendingJobs(asyncio.Queue[Job]):
     """The jobs that wait, oldest first; one that is cancelled leaves at once."""
@@ -235,9 +232,9 @@ class Slots:
         """Give the slot of a job that ended to the next one."""
         if self.loop.is_closed():
             return
-        if self.open and outcome.error_type in _NOT_ASKED_FOR:
-            # If that is the end of the loop, the queue is closed in this very round, and
-            # nothing should start in between.
+        if outcome.error_type == "CancelledError":
+            # Cancelled by others. If that is asyncio.run at its end, the queue is closed in
+            # this very round, and nothing should start in between.
             self.loop.call_soon(self.fill, context=contextvars.Context())
         else:
             self.fill()
