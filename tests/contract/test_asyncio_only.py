@@ -98,7 +98,7 @@ async def test_sync_handlers_run_side_by_side_in_daemon_threads_of_their_own() -
             return threading.get_ident(), threading.current_thread().daemon
 
         ids = [await bench.put("meet"), await bench.put("meet")]
-        results = [(await bench.queue.wait(job_id)).result for job_id in ids]
+        results: list[Any] = [(await bench.queue.wait(job_id)).result for job_id in ids]
         assert len({thread for thread, _ in results if thread != threading.get_ident()}) == 2
         assert all(daemon for _, daemon in results)
 

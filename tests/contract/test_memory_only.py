@@ -101,7 +101,7 @@ async def test_a_submit_from_a_handler_returns_a_pending_id_and_runs_before_the_
         job_id = await queue.submit("outer")
         events.append("returned")
         assert events == ["pending", "inner 2", "inner 1", "inner 0", "returned"]
-        inner_id = (await queue.get_result(job_id)).result
+        inner_id = str((await queue.get_result(job_id)).result)
         assert await queue.get_status(inner_id) is JobStatus.COMPLETED
 
 

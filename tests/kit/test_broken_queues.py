@@ -158,6 +158,7 @@ class ForgetsObservers(AsyncioJobQueue):
     ) -> None:
         super().__init__(handlers, settings)
 
+
 CAUGHT = (AssertionError, DeadlockError, pytest.fail.Exception)
 
 CATCHES = [

@@ -13,11 +13,15 @@ pytest.register_assert_rewrite(
             "bench",
             "contract_attempts",
             "contract_input",
+            "contract_lives",
             "contract_observers",
+            "contract_options",
             "contract_outcomes",
             "contract_records",
+            "contract_running",
             "contract_shutdown",
             "contract_stopping",
+            "contract_watching",
             "machine",
         )
     )

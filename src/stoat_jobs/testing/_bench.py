@@ -203,7 +203,7 @@ class Bench:
 
     # The handlers.
 
-    async def hold(self, ctx: JobContext, **payload: Any) -> Any:
+    async def hold(self, ctx: JobContext, /, **payload: Any) -> Any:
         """Wait at a gate, and end when cancelled."""
         call = self._called(Call(ctx, payload, self.clock.create_future()))
         try:
@@ -214,7 +214,7 @@ class Bench:
         finally:
             call.ended = True
 
-    async def deaf(self, ctx: JobContext, **payload: Any) -> Any:
+    async def deaf(self, ctx: JobContext, /, **payload: Any) -> Any:
         """Wait at a gate, and swallow every cancel."""
         call = self._called(Call(ctx, payload, self.clock.create_future()))
         try:
@@ -230,7 +230,7 @@ class Bench:
         except asyncio.CancelledError:
             call.cancels += 1
 
-    def work(self, ctx: JobContext, **payload: Any) -> Any:
+    def work(self, ctx: JobContext, /, **payload: Any) -> Any:
         """Wait at a gate in a thread, and look at no flag."""
         gate: concurrent.futures.Future[Any] = concurrent.futures.Future()
         call = Call(ctx, payload, gate)

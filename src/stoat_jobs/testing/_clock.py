@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import heapq
 import itertools
 import math
@@ -20,7 +21,10 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from typing_extensions import TypeVarTuple, Unpack
+
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 REAL_LIMIT = 20.0
 """Real seconds that the loop waits for a thread or a file before it gives up."""
@@ -96,7 +100,11 @@ class FakeClockLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
+        context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         handle = super().call_at(when, callback, *args, context=context)
         heapq.heappush(self._timers, (when, next(self._timer_numbers), handle))

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from ._contract_attempts import AttemptPromises
 from ._contract_input import InputPromises
+from ._contract_lives import LifePromises
 from ._contract_observers import ObserverPromises
+from ._contract_options import OptionPromises
 from ._contract_outcomes import OutcomePromises
 from ._contract_records import RecordPromises
+from ._contract_running import RunningPromises
 from ._contract_shutdown import ShutdownPromises
 from ._contract_stopping import StoppingPromises
+from ._contract_watching import WatchingPromises
 
 
 class JobQueueContract(
     InputPromises,
+    OptionPromises,
+    RunningPromises,
     OutcomePromises,
     AttemptPromises,
     StoppingPromises,
     ShutdownPromises,
+    LifePromises,
     RecordPromises,
+    WatchingPromises,
     ObserverPromises,
 ):
     """Every promise that a backend makes, one named test each.

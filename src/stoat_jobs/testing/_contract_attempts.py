@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import threading
+from typing import Any
 
 import pytest
 
@@ -135,7 +137,7 @@ class AttemptPromises(Promises):
     async def test_a_cancel_between_attempts_ends_the_job_at_once(self, kind: str) -> None:
         """A job that waits for its next attempt is cancelled without waiting for it."""
         async with self.bench(timeout=math.inf) as bench:
-            handler = bench.work if kind == "thread" else bench.hold
+            handler: Any = bench.work if kind == "thread" else bench.hold
             bench.handlers.register(
                 "patient", handler, retries=50, cooperative=kind == "cooperative"
             )
@@ -232,10 +234,8 @@ class AttemptPromises(Promises):
         """A handler that answers its cancellation with a value still timed out."""
 
         async def stubborn(ctx: JobContext) -> str:
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(3600)
-            except asyncio.CancelledError:
-                pass
             return "too late"
 
         async with self.bench() as bench:

@@ -8,61 +8,17 @@ import logging
 import pytest
 
 from stoat_jobs import (
-    BackendError,
     JobContext,
-
-
     JobStatus,
     QueueClosedError,
 )
 
-from ._bench import Bench
-from ._clock import FakeClockLoop, run_with_fake_clock, wind_down
 from ._contract_stopping import log_of
 from ._promises import Promises, needs
 
 
 class ShutdownPromises(Promises):
     """Leaving a queue settles every job in a bounded time, and it may be entered again."""
-
-    async def test_started_is_true_from_the_start_to_the_beginning_of_the_stop(self) -> None:
-        """``started`` says whether a queue runs: not before, not while it drains, not after."""
-        bench = await self.new_bench()
-        assert bench.queue.started is False
-        async with bench:
-            assert bench.queue.started is True
-            call = await bench.begin()
-            closing = asyncio.ensure_future(bench.queue.__aexit__(None, None, None))
-            await bench.clock.settle()
-            assert (closing.done(), bench.queue.started) == (False, False)
-            await bench.finish(call)
-            await closing
-        assert bench.queue.started is False
-
-    async def test_entering_gives_the_queue_itself(self) -> None:
-        """``async with make() as queue`` gives that queue."""
-        bench = await self.new_bench()
-        async with bench.queue as queue:
-            assert queue is bench.queue
-
-    async def test_entering_a_started_queue_is_an_error_and_hurts_nothing__fault_27(self) -> None:
-        """A second start is refused clearly, and the first one stands."""
-        async with self.bench() as bench:
-            call = await bench.begin()
-            with pytest.raises(BackendError, match="start"):
-                await bench.queue.__aenter__()
-            assert bench.queue.started is True
-            assert (await bench.finish(call, 1)).result == 1
-
-    async def test_start_and_stop_may_be_in_different_tasks__fault_27(self) -> None:
-        """A framework may enter a queue in one task and leave it in another."""
-        bench = await self.new_bench()
-        await asyncio.ensure_future(bench.open())
-        call = await bench.begin()
-        closing = asyncio.ensure_future(bench.close())
-        assert (await bench.finish(call)).status is JobStatus.COMPLETED
-        await closing
-        assert bench.queue.started is False
 
     async def test_pending_jobs_are_settled_as_the_stop_begins__fault_19(self) -> None:
         """Work that has not begun is cancelled by the shutdown at once, and says so."""
@@ -263,78 +219,6 @@ class ShutdownPromises(Promises):
                 raise ZeroDivisionError
         assert bench.queue.started is False
 
-    async def test_records_are_read_while_the_queue_is_closed(self) -> None:
-        """After the stop every read works; nothing is forgotten by it."""
-        async with self.bench() as bench:
-            call = await bench.begin()
-            await bench.finish(call, 1)
-            await bench.close()
-            queue, job_id = bench.queue, call.job_id
-            assert await queue.get_status(job_id) is JobStatus.COMPLETED
-            assert (await queue.get_result(job_id)).result == 1
-            assert (await queue.wait(job_id)).result == 1
-            assert [record.result async for record in queue.watch(job_id)] == [1]
-            assert [record.job_id for record in await queue.list_jobs()] == [job_id]
-            assert (await queue.stats()).by_status[JobStatus.COMPLETED] == 1
-            assert await queue.cancel(job_id) is False
-
-    async def test_a_queue_left_cleanly_may_be_entered_again__fault_27(self) -> None:
-        """A second life works like the first, and the first one's records are still there."""
-        async with self.bench() as bench:
-            first = await bench.begin()
-            await bench.finish(first, 1)
-            await bench.close()
-            await bench.open()
-            second = await bench.begin()
-            assert (await bench.finish(second, 2)).result == 2
-            assert (await bench.record(first.job_id)).result == 1
-
-    async def test_a_key_does_not_outlive_the_stop(self) -> None:
-        """What a shutdown cut off does not hold its key in the next life."""
-        async with self.bench() as bench:
-            ids = [await bench.put(key="a"), await bench.put(key="b")]
-            await bench.close()
-            await bench.open()
-            again = [await bench.put(key="a"), await bench.put(key="b")]
-            assert not set(ids) & set(again)
-
-    def test_a_queue_may_be_used_by_two_event_loops_in_turn__fault_27(self) -> None:
-        """One queue object serves one loop after another, and keeps its records."""
-        bench = run_with_fake_clock(self._first_life())
-        run_with_fake_clock(self._second_life(bench))
-
-    async def _first_life(self) -> Bench:
-        bench = await self.new_bench()
-        async with bench:
-            await bench.finish(await bench.begin(), 1)
-            await bench.put("deaf")
-        return bench
-
-    async def _second_life(self, old: Bench) -> None:
-        first = old.calls[0].job_id
-        old.clock = asyncio.get_running_loop()  # type: ignore[assignment]
-        assert (await old.queue.get_result(first)).result == 1
-        await old.open()
-        old.shut_gates()
-        call = await old.begin("work")
-        watch = old.watching(call.job_id)
-        assert (await old.finish(call, 2)).result == 2
-        assert (await watch.all())[-1].result == 2
-        assert (await old.queue.get_result(first)).finished_at is not None
-        await old.close()
-
-    def test_a_queue_that_runs_refuses_another_event_loop__fault_27(self) -> None:
-        """A second loop gets a clear error while the first one runs the queue."""
-        loop = FakeClockLoop()
-        bench = loop.run_until_complete(self.new_bench())
-        loop.run_until_complete(bench.open())
-        with pytest.raises(RuntimeError, match="event loop"):
-            run_with_fake_clock(bench.queue.submit("hold", {}))
-        with pytest.raises(BackendError):
-            run_with_fake_clock(bench.queue.__aenter__())
-        loop.run_until_complete(bench.close())
-        wind_down(loop)
-
     async def test_nothing_is_left_in_the_loop_after_the_stop__fault_8(self) -> None:
         """A queue that was left has no task and no timer in the event loop."""
         async with self.bench() as bench:
@@ -364,5 +248,3 @@ class ShutdownPromises(Promises):
         cut_off = {record.job_id: record for record in log_of(caplog, "job_cancelled")}  # type: ignore[attr-defined]
         assert [cut_off[job_id].levelname for job_id in lost] == ["WARNING", "WARNING"]
         assert [cut_off[job_id].error_type for job_id in lost] == ["Shutdown", "Shutdown"]  # type: ignore[attr-defined]
-
-

@@ -118,9 +118,7 @@ class QueueModel:
 
     def pass_time(self, until: float) -> None:
         """Time goes on, from one event to the next."""
-        while (job := self._next()) is not None and job.next_event() <= until:
-            self.now = job.next_event()
-            self._happen(job)
+        self._run_until(until)
         self.now = max(self.now, until)
         self._expire()
 
@@ -130,23 +128,24 @@ class QueueModel:
         for job in self.in_status(P):
             self._settle(job, X, "Shutdown")
         drained = self.now + self.settings.drain_timeout
-        while (job := self._next()) is not None and job.next_event() <= drained:
-            self.now = job.next_event()
-            self._happen(job)
+        self._run_until(drained)
         if self.in_status(R):
             self.now = drained
         for job in self.in_status(R):
             if job.reason is None:
                 self._tell(job, "Shutdown")
-        while (job := self._next()) is not None:
-            self.now = job.next_event()
-            self._happen(job)
+        self._run_until(math.inf)
 
     def reopen(self) -> None:
         """The queue was entered again."""
         self.open = True
 
     # How it happens.
+
+    def _run_until(self, until: float) -> None:
+        while (job := self._next()) is not None and job.next_event() <= until:
+            self.now = job.next_event()
+            self._happen(job)
 
     def _next(self) -> ModelJob | None:
         running = sorted(self.in_status(R), key=ModelJob.next_event)
@@ -186,5 +185,6 @@ class QueueModel:
         young = [job for job in self.ended if job.finished_at + self.settings.result_ttl > self.now]
         kept = {job.job_id for job in young[-self.settings.max_results :]}
         for job in self.ended:
-            if job.job_id not in kept and self.jobs.pop(job.job_id, None):
+            if job.job_id not in kept and job.job_id in self.jobs:
+                del self.jobs[job.job_id]
                 self.gone.add(job.job_id)

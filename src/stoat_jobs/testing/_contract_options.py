@@ -1,0 +1,233 @@
+"""Promises about the options of a submission, and about what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import uuid
+from typing import Any
+
+import pytest
+
+from stoat_jobs import (
+    InvalidPayloadError,
+    JobContext,
+    JobNotFoundError,
+    JobStatus,
+    QueueClosedError,
+    QueueFullError,
+    UnknownJobTypeError,
+)
+
+from ._contract_input import add_echo
+from ._promises import Promises
+
+
+class OptionPromises(Promises):
+    """Timeouts, metadata and keys; full and closed queues; unknown ids; foreign threads."""
+
+    @pytest.mark.parametrize("timeout", [0, -1, math.nan])
+    async def test_a_timeout_that_is_no_limit_is_refused__fault_18(self, timeout: float) -> None:
+        """A timeout of 0, less, or NaN is an error, and nothing is queued."""
+        async with self.bench() as bench:
+            with pytest.raises(ValueError, match=r"more than 0.*math\.inf"):
+                await bench.queue.submit("hold", {}, timeout=timeout)
+            assert await bench.queue.list_jobs() == []
+
+    @pytest.mark.parametrize(
+        ("metadata", "error"),
+        [
+            ({"a": 1}, TypeError),
+            ({1: "a"}, TypeError),
+            ({"a": "x" * 5000}, ValueError),
+            ({"a": "é" * 2100}, ValueError),
+        ],
+        ids=["number", "number as name", "too large", "too large in bytes"],
+    )
+    async def test_metadata_that_is_not_small_text_is_refused(
+        self, metadata: Any, error: type[Exception]
+    ) -> None:
+        """Metadata is text pairs of at most 4 KiB in all; other is refused, nothing queued."""
+        async with self.bench() as bench:
+            with pytest.raises(error, match="metadata"):
+                await bench.queue.submit("hold", {}, metadata=metadata)
+            assert await bench.queue.list_jobs() == []
+
+    async def test_metadata_is_kept_and_seen_by_the_handler(self) -> None:
+        """Who asked is on the record from the beginning, and in the handler's context."""
+        async with self.bench() as bench:
+            given = {"user": "ada"}
+            call = await bench.begin(metadata=given)
+            given["user"] = "changed"
+            assert dict(call.ctx.metadata) == {"user": "ada"}
+            assert (await bench.record(call.job_id)).metadata == {"user": "ada"}
+            assert (await bench.finish(call)).metadata == {"user": "ada"}
+
+    async def test_metadata_on_a_record_is_the_callers_own(self) -> None:
+        """Changing the metadata of a record changes no other record."""
+        async with self.bench() as bench:
+            call = await bench.begin(metadata={"user": "ada"})
+            (await bench.record(call.job_id)).metadata["user"] = "eve"
+            assert (await bench.record(call.job_id)).metadata == {"user": "ada"}
+
+    async def test_a_key_gives_the_job_that_is_pending_or_running(self) -> None:
+        """Pressing the button twice gives the first job's id, and its payload stands."""
+        async with self.bench() as bench:
+            call = await bench.begin("hold", {"n": 1}, key="/srv")
+            again = bench.submit("hold", {"n": 2}, key="/srv")
+            waiting = await bench.put("work", {"n": 3}, key="w")
+            waiting_again = bench.submit("work", {"n": 4}, key="w")
+            await bench.clock.settle()
+            assert len(await bench.queue.list_jobs()) == 2
+            await bench.finish(call)
+            (await bench.call(waiting)).finish()
+            assert (await again, await waiting_again) == (call.job_id, waiting)
+            assert [each.payload for each in bench.calls] == [{"n": 1}, {"n": 3}]
+
+    async def test_a_key_is_one_job_types_own(self) -> None:
+        """Two job types may use the same key at one time."""
+        async with self.bench() as bench:
+            first = await bench.begin("hold", key="same")
+            second = await bench.put("polite", key="same")
+            assert second != first.job_id
+
+    @pytest.mark.parametrize("end", ["finish", "fail"])
+    async def test_a_key_is_free_when_its_job_has_ended(self, end: str) -> None:
+        """A finished job does not stand in the way of the next one with its key."""
+        async with self.bench() as bench:
+            call = await bench.begin(key="k")
+            if end == "finish":
+                call.finish()
+            else:
+                call.fail(ValueError("no"))
+            await bench.queue.wait(call.job_id)
+            assert (await bench.begin(key="k")).job_id != call.job_id
+
+    async def test_a_key_is_free_as_soon_as_its_pending_job_is_cancelled(self) -> None:
+        """A cancelled job that never ran gives its key back at once."""
+        async with self.bench() as bench:
+            await bench.begin()
+            first = await bench.put(key="k")
+            await bench.queue.cancel(first)
+            assert await bench.put(key="k") != first
+
+    async def test_a_key_is_free_while_its_job_is_being_stopped(self) -> None:
+        """A job that was asked to stop no longer answers for its key; its end harms no other."""
+        async with self.bench() as bench:
+            stopping = await bench.begin("deaf", key="k")
+            await bench.queue.cancel(stopping.job_id)
+            fresh = await bench.put("deaf", key="k")
+            assert fresh != stopping.job_id
+            await bench.finish(stopping)
+            again = bench.submit("deaf", key="k")
+            await bench.clock.settle()
+            assert len(await bench.queue.list_jobs()) == 2
+            await bench.finish(await bench.call(fresh))
+            assert await again == fresh
+
+    async def test_an_empty_key_is_refused(self) -> None:
+        """An empty key, most likely a mistake, is an error."""
+        async with self.bench() as bench:
+            with pytest.raises(ValueError, match="key"):
+                await bench.queue.submit("hold", {}, key="")
+            assert await bench.queue.list_jobs() == []
+
+    # Refusals.
+
+    async def test_a_full_queue_refuses_at_once__fault_30(self) -> None:
+        """With ``max_pending`` jobs waiting, one more is refused, and one fewer lets it in."""
+        async with self.bench(max_pending=2) as bench:
+            await bench.begin()
+            first, _ = await bench.put(), await bench.put()
+            with pytest.raises(QueueFullError, match="2 jobs wait"):
+                await bench.queue.submit("hold", {})
+            assert (await bench.queue.stats()).by_status[JobStatus.PENDING] == 2
+            await bench.queue.cancel(first)
+            assert await bench.status(await bench.put()) is JobStatus.PENDING
+
+    async def test_a_handler_that_submits_to_a_full_queue_is_refused_not_blocked__fault_30(
+        self,
+    ) -> None:
+        """A bounded backlog never deadlocks the handler that adds to it."""
+        async with self.bench(max_pending=1) as bench:
+            refused: list[Exception] = []
+
+            @bench.handlers.job
+            async def parent(ctx: JobContext) -> None:
+                await ctx.queue.submit("hold", {})
+                try:
+                    await ctx.queue.submit("hold", {})
+                except QueueFullError as error:
+                    refused.append(error)
+
+            bench.submit("parent")
+            await bench.clock.settle()
+            parents = await bench.queue.list_jobs(job_type="parent")
+            assert [job.status for job in parents] == [JobStatus.COMPLETED]
+            assert len(refused) == 1
+
+    async def test_submit_checks_type_payload_key_and_room_in_this_order(self) -> None:
+        """The first thing wrong is what the error is about."""
+        async with self.bench(max_pending=1) as bench:
+            add_echo(bench)
+            call = await bench.begin(key="k")
+            await bench.put()
+            with pytest.raises(UnknownJobTypeError):
+                await bench.queue.submit("nobody", None)  # type: ignore[arg-type]
+            with pytest.raises(InvalidPayloadError):
+                await bench.queue.submit("echo", {}, key="k")
+            again = bench.submit(key="k")
+            await bench.clock.settle()
+            with pytest.raises(QueueFullError):
+                await bench.queue.submit("hold", {}, key="other")
+            await bench.finish(call)
+            assert await again == call.job_id
+
+    async def test_a_closed_queue_refuses_before_it_looks_at_anything_else__fault_21(self) -> None:
+        """A submission after the stop is an error that says so, never silence."""
+        bench = await self.new_bench()
+        async with bench:
+            pass
+        with pytest.raises(QueueClosedError, match="closed"):
+            await bench.queue.submit("nobody", {})
+        assert await bench.queue.list_jobs() == []
+
+    async def test_an_unknown_id_is_a_job_not_found_error_everywhere(self) -> None:
+        """Every method that takes an id says that it is unknown, and why that may be."""
+        async with self.bench() as bench:
+            queue, job_id = bench.queue, str(uuid.uuid4())
+            asks = (queue.get_status, queue.get_result, queue.cancel, queue.wait)
+            for ask in asks:
+                with pytest.raises(JobNotFoundError, match="--workers"):
+                    await ask(job_id)
+            watch = queue.watch(job_id)
+            with pytest.raises(KeyError):
+                await watch.__anext__()
+
+    async def test_submit_from_a_foreign_thread_names_the_way__fault_40(self) -> None:
+        """A submission that would never wake the loop is an error that names the remedy."""
+        async with self.bench(concurrency=1) as bench:
+
+            @bench.handlers.job
+            def misled(ctx: JobContext) -> str:
+                with pytest.raises(RuntimeError, match="from_thread") as caught:
+                    asyncio.run(ctx.queue.submit("hold", {}))
+                return type(caught.value).__name__
+
+            record = await bench.run("misled")
+            assert record.status is JobStatus.COMPLETED, record.error
+            assert [job.job_type for job in await bench.queue.list_jobs()] == ["misled"]
+
+    async def test_from_thread_submits_from_a_sync_handler__fault_40(self) -> None:
+        """A sync handler submits more work through its context."""
+        async with self.bench() as bench:
+
+            @bench.handlers.job
+            def parent(ctx: JobContext) -> str:
+                job_id: str = ctx.from_thread(ctx.queue.submit, "hold", {"n": 1})
+                return job_id
+
+            submission = bench.submit("parent")
+            (await bench.call_number(0)).finish()
+            record = await bench.queue.wait(await submission)
+            assert (record.result, bench.calls[0].payload) == (bench.calls[0].job_id, {"n": 1})

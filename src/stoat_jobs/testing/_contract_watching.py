@@ -1,0 +1,174 @@
+"""Promises about waiting for a job and watching it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from typing import Any
+
+import pytest
+
+from stoat_jobs import (
+    JobStatus,
+)
+
+from ._bench import Bench
+from ._promises import Promises
+
+
+class WatchingPromises(Promises):
+    """Everybody who waits or watches hears of the end, and whoever leaves costs nothing."""
+
+    async def test_wait_gives_the_terminal_record(self) -> None:
+        """Who waits is woken by the end, with the record of it; state first, then notice."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            waits = [asyncio.ensure_future(bench.queue.wait(call.job_id)) for _ in range(3)]
+            await bench.clock.settle()
+            assert not any(wait.done() for wait in waits)
+            call.finish(1)
+            await bench.clock.settle()
+            assert [wait.result().result for wait in waits] == [1, 1, 1]
+
+    async def test_wait_on_a_finished_job_returns_at_once__fault_39(self) -> None:
+        """Waiting for what is over takes no time."""
+        async with self.bench() as bench:
+            done = await bench.finish(await bench.begin())
+            again = asyncio.ensure_future(bench.queue.wait(done.job_id, timeout=5))
+            await bench.clock.settle()
+            assert again.result() == done
+
+    async def test_wait_raises_the_built_in_timeout_error(self) -> None:
+        """A wait may give up; the job does not notice, and can be waited for again."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            wait = asyncio.ensure_future(bench.queue.wait(call.job_id, timeout=5))
+            await bench.clock.advance(4.9)
+            assert not wait.done()
+            await bench.clock.advance(0.2)
+            with pytest.raises(TimeoutError):
+                await wait
+            assert (await bench.finish(call, 1)).result == 1
+
+    async def test_a_wait_that_is_cancelled_leaves_the_job_alone(self) -> None:
+        """A client that goes away stops waiting, not the job."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            wait = asyncio.ensure_future(bench.queue.wait(call.job_id))
+            await bench.clock.settle()
+            wait.cancel()
+            await bench.clock.settle()
+            assert wait.cancelled()
+            assert (await bench.finish(call, 1)).status is JobStatus.COMPLETED
+
+    async def test_a_finish_between_read_and_subscribe_is_never_missed__fault_39(self) -> None:
+        """However the end meets a wait that begins, the wait ends."""
+        async with self.bench() as bench:
+            for ticks in range(5):
+                call = await bench.begin()
+                call.finish()
+                for _ in range(ticks):
+                    await asyncio.sleep(0)
+                wait = asyncio.ensure_future(bench.queue.wait(call.job_id))
+                watch = bench.watching(call.job_id)
+                await bench.clock.settle()
+                assert wait.result().status is JobStatus.COMPLETED
+                assert (watch.over, watch.statuses[-1]) == (True, JobStatus.COMPLETED)
+
+    async def test_a_woken_waiter_reads_the_state_that_woke_it__fault_39(self) -> None:
+        """When "finished" is told, every read already says so."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            seen: list[Any] = []
+
+            async def reader() -> None:
+                record = await bench.queue.wait(call.job_id)
+                stats = await bench.queue.stats()
+                seen.extend([record, await bench.queue.get_result(call.job_id)])
+                seen.append(stats.by_status[JobStatus.RUNNING])
+
+            reading = asyncio.ensure_future(reader())
+            await bench.clock.settle()
+            call.finish(1)
+            await reading
+            assert seen[0] == seen[1]
+            assert (seen[0].status, seen[2]) == (JobStatus.COMPLETED, 0)
+
+    async def test_watch_shows_the_present_then_changes_up_to_the_end(self) -> None:
+        """A watcher sees the job as it is, each change, and the last record; then it is over."""
+        async with self.bench() as bench:
+            blocker = await bench.begin()
+            job_id = await bench.put()
+            watch = bench.watching(job_id)
+            await bench.clock.settle()
+            assert watch.statuses == [JobStatus.PENDING]
+            await bench.finish(blocker)
+            call = await bench.call(job_id)
+            await bench.clock.settle()
+            call.ctx.set_progress(0.5)
+            await bench.clock.settle()
+            call.finish()
+            records = await watch.all()
+            assert [(record.status, record.progress) for record in records] == [
+                (JobStatus.PENDING, None),
+                (JobStatus.RUNNING, None),
+                (JobStatus.RUNNING, 0.5),
+                (JobStatus.COMPLETED, 0.5),
+            ]
+
+    async def test_watch_on_a_finished_job_shows_its_last_record_once(self) -> None:
+        """Watching what is over gives one record, and the end."""
+        async with self.bench() as bench:
+            done = await bench.finish(await bench.begin())
+            assert [record async for record in bench.queue.watch(done.job_id)] == [done]
+
+    async def test_a_slow_watcher_skips_records_but_never_the_last(self) -> None:
+        """A reader who comes back late is shown the present, not a backlog."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            watch = bench.queue.watch(call.job_id)
+            assert (await watch.__anext__()).status is JobStatus.RUNNING
+            for step in range(1, 100):
+                call.ctx.set_progress(step / 100)
+            assert (await watch.__anext__()).progress == 0.99
+            call.ctx.set_progress(1.0)
+            await bench.finish(call, 1)
+            assert [record.result async for record in watch] == [1]
+
+    async def test_a_request_to_stop_is_shown_to_watchers(self) -> None:
+        """A watcher learns that a job was asked to stop while it still runs."""
+        async with self.bench() as bench:
+            call = await bench.begin("deaf")
+            watch = bench.watching(call.job_id)
+            await bench.clock.settle()
+            await bench.queue.cancel(call.job_id)
+            await bench.clock.settle()
+            last = watch.seen[-1]
+            assert (last.status, last.cancel_requested) == (JobStatus.RUNNING, True)
+
+    async def test_watchers_that_walked_away_leave_nothing__fault_32(self) -> None:
+        """10,000 clients that came, waited and went keep no memory."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            left = weakref.WeakSet[Any]()
+            for _ in range(10):
+                await self._walk_away(bench, call.job_id, left, 1000)
+            await bench.clock.settle()
+            gc.collect()
+            assert len(left) == 0
+            assert (await bench.finish(call)).status is JobStatus.COMPLETED
+
+    async def _walk_away(
+        self, bench: Bench, job_id: str, left: weakref.WeakSet[Any], number: int
+    ) -> None:
+        tasks = []
+        for _ in range(number):
+            watch = bench.queue.watch(job_id)
+            await watch.__anext__()
+            tasks.append(asyncio.ensure_future(watch.__anext__()))
+        left.update(tasks)
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
