@@ -57,7 +57,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def mypy(session: nox.Session) -> None:
     """Check the types of everything, as the oldest and the newest Python see them."""
-    session.install(".[demo,testing]", "--group", "typing")
+    session.install(".[demo,testing]", "--group", "tests")
     for python in (PYTHONS[0], PYTHONS[-1]):
         session.run("mypy", f"--python-version={python}", *_present(*CHECKED))
 
@@ -65,7 +65,7 @@ def mypy(session: nox.Session) -> None:
 @nox.session
 def pyright(session: nox.Session) -> None:
     """Check the public types with a second type checker."""
-    session.install(".[demo,testing]", "--group", "typing")
+    session.install(".[demo,testing]", "--group", "tests")
     session.run("pyright", *session.posargs)
 
 
