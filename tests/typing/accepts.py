@@ -1,0 +1,224 @@
+"""What type checkers must accept, and the types that they must see."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from typing_extensions import assert_type
+
+from stoat_jobs import (
+    AsyncioJobQueue,
+    AsyncJobQueue,
+    FinishedEvent,
+    InMemoryJobQueue,
+    JobBackend,
+    JobContext,
+    JobHandlers,
+    JobObserver,
+    JobQueueSettings,
+    JobRef,
+    JobResult,
+    JobStatus,
+    create_queue,
+    current_job_id,
+    lifespan,
+)
+
+handlers = JobHandlers()
+
+
+class Report:
+    files: int = 0
+
+
+# Handlers: decorated bare, with options, by name; sync and async; late.
+
+
+@handlers.job
+def scan(ctx: JobContext, root: str, recursive: bool = True) -> Report:
+    ctx.set_progress(0.5, "half")
+    return Report()
+
+
+@handlers.job
+async def fetch(ctx: JobContext, url: str, *, tries: int = 3) -> bytes:
+    return b""
+
+
+@handlers.job(timeout=5, retries=2)
+def timed(ctx: JobContext, n: int) -> list[int]:
+    return [n]
+
+
+@handlers.job("other-name", cooperative=True)
+async def named(ctx: JobContext, /, **payload: str) -> dict[str, str]:
+    return payload
+
+
+@handlers.job()
+async def nothing(ctx: JobContext) -> None: ...
+
+
+class Service:
+    def method(self, ctx: JobContext, n: int) -> str:
+        return str(n)
+
+    async def async_method(self, ctx: JobContext, n: int) -> str:
+        return str(n)
+
+
+bound = handlers.register("bound", Service().method)
+async_bound = handlers.register("async-bound", Service().async_method, timeout=1.0)
+late_sync = handlers.register("late-sync", scan.function)
+dynamic = handlers.get("scan")
+
+
+# A job type is the function that it was: in a unit test it is called, typed.
+
+
+async def calls() -> None:
+    ctx = JobContext()
+    assert_type(scan(ctx, "here"), Report)
+    assert_type(scan(ctx, root="here", recursive=False), Report)
+    assert_type(timed(ctx, 3), list[int])
+    assert_type(await fetch(ctx, "url", tries=1), bytes)
+    assert_type(await named(ctx, a="b"), dict[str, str])
+    assert_type(bound(ctx, 3), str)
+    assert_type(await async_bound(ctx, n=3), str)
+    coroutine: Coroutine[Any, Any, bytes] = fetch(ctx, "url")
+    coroutine.close()
+
+
+# Both backends, under both protocols.
+
+
+def takes_queue(queue: AsyncJobQueue) -> None: ...
+
+
+def takes_backend(queue: JobBackend) -> None: ...
+
+
+asyncio_queue = AsyncioJobQueue(handlers, JobQueueSettings(concurrency=4), [JobObserver()])
+memory_queue = InMemoryJobQueue(handlers, observers=())
+takes_queue(asyncio_queue)
+takes_queue(memory_queue)
+takes_backend(asyncio_queue)
+takes_backend(memory_queue)
+takes_backend(create_queue(handlers, JobQueueSettings(backend="memory")))
+
+
+class ThreeMethods:
+    """What an endpoint's test injects."""
+
+    async def submit(self, job_type: str, payload: Mapping[str, Any]) -> str:
+        return job_type
+
+    async def get_status(self, job_id: str) -> JobStatus:
+        return JobStatus.PENDING
+
+    async def get_result(self, job_id: str) -> JobResult[Any]:
+        raise KeyError(job_id)
+
+
+takes_queue(ThreeMethods())
+
+
+class Factory(Protocol):
+    """What an entry point loads."""
+
+    def __call__(
+        self, handlers: JobHandlers, settings: JobQueueSettings, observers: list[JobObserver], /
+    ) -> JobBackend: ...
+
+
+factories: list[Factory] = [AsyncioJobQueue, InMemoryJobQueue]
+
+
+# Submitting: the handler's own parameters, and the handler's own result.
+
+
+async def submits(queue: JobBackend) -> None:
+    ref = await scan.submit(queue, "here", recursive=False)
+    assert_type(ref, JobRef[Report])
+    assert_type(ref.job_id, str)
+    assert_type(await ref.value(), Report)
+    assert_type(await ref.value(timeout=3), Report)
+    assert_type((await ref.wait()).result, Report | None)
+    assert_type((await ref.get_result()).result, Report | None)
+    assert_type(await ref.wait(1.5), JobResult[Report])
+    assert_type(await ref.get_status(), JobStatus)
+    assert_type(await ref.cancel(), bool)
+    assert_type(ref.watch(), AsyncIterator[JobResult[Report]])
+    async for record in ref.watch():
+        assert_type(record.result, Report | None)
+
+
+async def submits_others(queue: JobBackend) -> None:
+    assert_type(await (await fetch.submit(queue, "url")).value(), bytes)
+    assert_type((await (await fetch.submit(queue, url="u")).wait()).result, bytes | None)
+    assert_type(await (await timed.submit(queue, n=1)).value(), list[int])
+    assert_type(await (await named.submit(queue, a="b", c="d")).value(), dict[str, str])
+    assert_type(await (await nothing.submit(queue)).value(), None)
+    assert_type(await (await bound.submit(queue, n=1)).value(), str)
+    assert_type(await (await async_bound.submit(queue, 1)).value(), str)
+    assert_type(await (await dynamic.submit(queue, anything=1)).value(), Any)
+
+
+async def submits_with_options(queue: JobBackend) -> None:
+    urgent = scan.options(timeout=20, key="/srv", metadata={"user": "me"})
+    assert_type(await (await urgent.submit(queue, root="here")).value(), Report)
+
+
+# Queues by hand.
+
+
+async def by_hand(queue: JobBackend, short: AsyncJobQueue) -> None:
+    async with queue as entered:
+        job_id = await entered.submit("scan", {"root": "."}, timeout=3, key="k")
+    assert_type(job_id, str)
+    assert_type(await short.submit("scan", {"root": "."}), str)
+    assert_type(await queue.list_jobs(status=JobStatus.FAILED, limit=3), list[JobResult[Any]])
+    assert_type((await queue.stats()).by_status, dict[JobStatus, int])
+    assert_type(await queue.cancel(job_id), bool)
+    assert_type(current_job_id.get(), str | None)
+    typed: JobRef[Report] = JobRef(queue, job_id)
+    assert_type(await typed.value(), Report)
+
+
+async def in_memory(queue: InMemoryJobQueue) -> None:
+    queue.set_outcome("scan", status=JobStatus.FAILED, error="no such directory")
+    assert_type(await queue.run_next(), JobResult[Any] | None)
+    async with queue as entered:
+        assert_type(entered, InMemoryJobQueue)
+
+
+# In a handler, and around an app.
+
+
+def handler_of_its_own(ctx: JobContext) -> str:
+    submitted = ctx.from_thread(scan.submit, ctx.queue, "here")
+    assert_type(submitted, JobRef[Report])
+    assert_type(ctx.cancelled, bool)
+    return submitted.job_id
+
+
+class Counter(JobObserver):
+    def finished(self, event: FinishedEvent) -> None:
+        assert_type(event.record.status, JobStatus)
+
+
+async def around_an_app() -> None:
+    async with lifespan(handlers=handlers, observers=[Counter()]) as state:
+        assert_type(state["job_queue"], AsyncJobQueue)
+    as_frameworks_take_it = partial(lifespan, handlers=handlers, settings=JobQueueSettings())
+    async with as_frameworks_take_it(object()):
+        pass
+
+
+def record_is_typed(record: JobResult[int], plain: JobResult) -> None:
+    assert_type(record.result, int | None)
+    assert_type(plain.result, Any | None)
+    assert_type(record.metadata, dict[str, str])
+    assert_type(record.status.is_terminal, bool)
