@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
-from stoat_jobs import AsyncJobQueue, JobBackend, (
+from stoat_jobs import (
+    AsyncJobQueue,
     BackendError,
+    JobBackend,
     JobStatus,
 )
 
@@ -34,7 +36,7 @@ class LifePromises(Promises):
         assert bench.queue.started is False
 
     async def test_it_is_a_job_backend_with_the_handlers_it_was_given(self) -> None:
-        """The queue has every method of both protocols, and serves the registry it was built with."""
+        """It has every method of both protocols, and serves the registry it was given."""
         async with self.bench() as bench:
             assert isinstance(bench.queue, JobBackend)
             assert isinstance(bench.queue, AsyncJobQueue)

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from stoat_jobs import JobFailedError, JobRef, (
+from stoat_jobs import (
     JobContext,
+    JobFailedError,
+    JobRef,
     JobStatus,
     current_job_id,
 )
