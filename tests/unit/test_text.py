@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import json
 import sys
+from importlib import import_module
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -12,9 +15,8 @@ from hypothesis import strategies as st
 
 from stoat_jobs._text import ERROR_LIMIT, describe, leaf_errors, one_line
 
-if sys.version_info < (3, 11):
-    from exceptiongroup import ExceptionGroup
-
+GROUPS: Any = builtins if sys.version_info >= (3, 11) else import_module("exceptiongroup")
+ExceptionGroup = GROUPS.ExceptionGroup
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 
