@@ -13,9 +13,7 @@ from typing_extensions import Self
 
 from stoat_jobs import JobBackend, JobContext, JobHandlers, JobResult, JobStatus
 
-from ._clock import FakeClockLoop
-
-_JOIN_LIMIT = 20.0
+from ._clock import REAL_LIMIT, FakeClockLoop
 
 
 class Call:
@@ -55,7 +53,7 @@ class Call:
 
     def join(self) -> None:
         """Wait for the thread of a sync handler, whose gate is open, to end."""
-        self.thread.join(_JOIN_LIMIT)
+        self.thread.join(REAL_LIMIT)
 
 
 class Bench:

@@ -15,6 +15,7 @@ import pytest
 
 from stoat_jobs import JobContext, JobNotFoundError, JobStatus
 
+from ._clock import REAL_LIMIT
 from ._promises import Promises, needs
 
 
@@ -166,18 +167,22 @@ class RecordPromises(Promises):
     async def test_progress_from_a_thread_wakes_the_loop__fault_40(self) -> None:
         """A sync handler's report reaches a watcher who waits, with nothing else going on."""
         async with self.bench() as bench:
+            seen = threading.Event()
 
             @bench.handlers.job
-            def report(ctx: JobContext) -> None:
+            def report(ctx: JobContext) -> bool:
                 ctx.set_progress(0.5, "from a thread")
-                work(ctx)
+                return seen.wait(REAL_LIMIT)
 
-            work = bench.work
             job_id = await bench.put("report")
             async for record in bench.queue.watch(job_id):
-                if record.message == "from a thread":
-                    (await bench.call(job_id)).finish()
-            assert (record.status, record.progress) == (JobStatus.COMPLETED, 0.5)
+                if record.message == "from a thread" and record.status is JobStatus.RUNNING:
+                    seen.set()
+            assert (record.status, record.result, record.progress) == (
+                JobStatus.COMPLETED,
+                True,
+                0.5,
+            )
 
     async def test_a_message_is_one_line_of_at_most_500_characters(self) -> None:
         """However long a message is, the record holds one short line."""
