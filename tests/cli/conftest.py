@@ -3,53 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-LONGEST_S = 120
-ENDLESS_BYTES = 10**12
-
-
-class Command:
-    """A running `stoat-jobs`; every read ends, if need be because it was killed."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.lines: list[str] = []
-        self._watchdog = threading.Timer(LONGEST_S, process.kill)
-        self._watchdog.start()
-
-    def read_until(self, text: str) -> str:
-        """The first line of its output, from here on, with *text* in it."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-            if text in line:
-                return self.lines[-1]
-        raise AssertionError(f"no {text!r} in {self.lines}; {self.process.communicate()[1]}")
-
-    def interrupt(self, signum: signal.Signals = signal.SIGINT) -> None:
-        self.process.send_signal(signum)
-
-    def finish(self) -> tuple[int, str, str]:
-        """Exit code, all output, all errors."""
-        out, err = self.process.communicate()
-        return self.process.returncode, "".join(f"{line}\n" for line in self.lines) + out, err
-
-    def close(self) -> None:
-        self._watchdog.cancel()
-        self.process.kill()
-        self.process.communicate()
-
-
-Start = Callable[..., Command]
+from .running import ENDLESS_BYTES, Command, Start
 
 
 @pytest.fixture

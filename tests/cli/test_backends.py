@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import os
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
-from stoat_jobs import InMemoryJobQueue, __name__ as package
 from stoat_jobs._cli import _distribution
 
-
-def install(folder, distribution, points, **modules):
-    """Put a distribution with these backends and modules into *folder*."""
-    info = folder / f"{distribution}-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text("[stoat_jobs.backends]\n" + points)
-    for name, source in modules.items():
-        (folder / f"{name}.py").write_text(source)
+from .running import Start, install
 
 
-def rows(out):
+def rows(out: str) -> list[list[str]]:
     """The table, its cells stripped."""
     return [line.split(maxsplit=3) for line in out.splitlines()]
 
 
-def test_the_shipped_backends_are_listed(start):
+def test_the_shipped_backends_are_listed(start: Start) -> None:
     """Both backends are there, with distribution and version, and can be imported."""
     code, out, err = start("backends").finish()
     assert (code, err) == (0, "")
@@ -39,9 +31,9 @@ def test_the_shipped_backends_are_listed(start):
     assert len({line.index(row[3]) for line, row in zip(out.splitlines(), rows(out))}) == 1
 
 
-def test_a_backend_of_another_distribution_is_listed(start, tmp_path):
+def test_a_backend_of_another_distribution_is_listed(start: Start, tmp_path: Path) -> None:
     """A plug-in is listed beside ours, with its own distribution."""
-    install(tmp_path, "good-plugin", f"good = {package}:InMemoryJobQueue\n")
+    install(tmp_path, "good-plugin", "good = stoat_jobs:InMemoryJobQueue\n")
     code, out, err = start("backends", PYTHONPATH=str(tmp_path)).finish()
     assert (code, err) == (0, "")
     assert ["good", "good-plugin", "1.2", "ok"] in rows(out)
@@ -56,7 +48,9 @@ def test_a_backend_of_another_distribution_is_listed(start, tmp_path):
         ("", "AttributeError: module 'broken' has no attribute 'Queue'"),
     ],
 )
-def test_a_backend_that_cannot_be_imported_is_shown_with_its_cause(start, tmp_path, source, reason):
+def test_a_backend_that_cannot_be_imported_is_shown_with_its_cause(
+    start: Start, tmp_path: Path, source: str, reason: str
+) -> None:
     """A broken plug-in takes one line with the cause; the others are listed; exit code 1."""
     install(tmp_path, "broken-plugin", "broken = broken:Queue\n", broken=source)
     code, out, err = start("backends", PYTHONPATH=str(tmp_path)).finish()
@@ -65,9 +59,9 @@ def test_a_backend_that_cannot_be_imported_is_shown_with_its_cause(start, tmp_pa
     assert len(rows(out)) == 4
 
 
-def test_two_distributions_that_claim_one_name_are_a_clash(start, tmp_path):
+def test_two_distributions_that_claim_one_name_are_a_clash(start: Start, tmp_path: Path) -> None:
     """A name claimed twice is shown for both, as a clash that names them; exit code 1."""
-    point = f"twice = {package}:InMemoryJobQueue\n"
+    point = "twice = stoat_jobs:InMemoryJobQueue\n"
     install(tmp_path, "first-plugin", point)
     install(tmp_path, "second-plugin", point)
     code, out, err = start("backends", PYTHONPATH=str(tmp_path)).finish()
@@ -77,24 +71,24 @@ def test_two_distributions_that_claim_one_name_are_a_clash(start, tmp_path):
     assert ["twice", "second-plugin", "1.2", clash] in rows(out)
 
 
-def test_a_distribution_that_is_found_twice_is_no_clash(start, tmp_path):
+def test_a_distribution_that_is_found_twice_is_no_clash(start: Start, tmp_path: Path) -> None:
     """The same distribution on the path twice is one."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        install(tmp_path / name, "good-plugin", f"good = {package}:InMemoryJobQueue\n")
+        install(tmp_path / name, "good-plugin", "good = stoat_jobs:InMemoryJobQueue\n")
     path = os.pathsep.join(str(tmp_path / name) for name in ("one", "two"))
     code, out, err = start("backends", PYTHONPATH=path).finish()
     assert (code, err) == (0, "")
     assert [row[0] for row in rows(out)] == ["BACKEND", "asyncio", "good", "memory"]
 
 
-def test_a_backend_without_a_distribution_is_said_to_be_unnamed():
+def test_a_backend_without_a_distribution_is_said_to_be_unnamed() -> None:
     """An entry point that no distribution owns has a row as well."""
-    point = EntryPoint("bare", f"{package}:{InMemoryJobQueue.__name__}", "stoat_jobs.backends")
+    point = EntryPoint("bare", "stoat_jobs:InMemoryJobQueue", "stoat_jobs.backends")
     assert _distribution(point) == ("unnamed", "")
 
 
-def test_an_import_that_hangs_can_be_interrupted(start, tmp_path):
+def test_an_import_that_hangs_can_be_interrupted(start: Start, tmp_path: Path) -> None:
     """Ctrl-C while a backend is imported ends the command without a traceback."""
     source = "import threading\nprint('importing', flush=True)\nthreading.Event().wait()\n"
     install(tmp_path, "hanging-plugin", "hanging = hanging:Queue\n", hanging=source)
@@ -105,17 +99,16 @@ def test_an_import_that_hangs_can_be_interrupted(start, tmp_path):
     assert (code, err) == (130, "")
 
 
-def test_a_reader_that_leaves_is_no_traceback(start, tmp_path):
+def test_a_reader_that_leaves_is_no_traceback(start: Start, tmp_path: Path) -> None:
     """Output that nobody reads ends the command quietly."""
     source = "import sys\nsys.stdin.read()\nQueue = None\n"
     install(tmp_path, "slow-plugin", "slow = slow:Queue\n", slow=source)
     command = start("backends", PYTHONPATH=str(tmp_path))
-    command.process.stdout.close()
-    assert command.process.wait() == 1
-    assert command.process.stderr.read() == ""
+    command.stdout.close()
+    assert command.finish_unread() == (1, "")
 
 
-def test_a_command_is_required(start):
+def test_a_command_is_required(start: Start) -> None:
     """Called without a command it says what is missing; exit code 2."""
     code, out, err = start().finish()
     assert (code, out) == (2, "")
@@ -123,7 +116,7 @@ def test_a_command_is_required(start):
     assert "COMMAND" in err
 
 
-def test_help_names_both_commands(start):
+def test_help_names_both_commands(start: Start) -> None:
     """--help lists the commands with what they do."""
     code, out, _ = start("--help").finish()
     assert code == 0

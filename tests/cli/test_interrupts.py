@@ -5,15 +5,22 @@ from __future__ import annotations
 import fcntl
 import re
 import signal
+from pathlib import Path
 
 import httpx
 import pytest
+
+from .running import ENDLESS_BYTES, Command, Start
+
+Serving = tuple[Command, str, str]
 
 EXIT_CODES = [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)]
 
 
 @pytest.mark.parametrize(("signum", "name", "exit_code"), EXIT_CODES)
-def test_an_interrupt_while_starting_ends_the_demo(start, endless, signum, name, exit_code):
+def test_an_interrupt_while_starting_ends_the_demo(
+    start: Start, endless: Path, signum: signal.Signals, name: str, exit_code: int
+) -> None:
     """A signal after the first line, before the server is up, ends the demo without a traceback."""
     command = start("demo", endless)
     command.read_until("A web app reads")
@@ -25,7 +32,9 @@ def test_an_interrupt_while_starting_ends_the_demo(start, endless, signum, name,
 
 
 @pytest.mark.parametrize(("signum", "name", "exit_code"), EXIT_CODES)
-def test_an_interrupt_cancels_the_job(start, endless, signum, name, exit_code):
+def test_an_interrupt_cancels_the_job(
+    start: Start, endless: Path, signum: signal.Signals, name: str, exit_code: int
+) -> None:
     """A signal in the middle of the scan cancels the job through the API and says so."""
     command = start("demo", endless)
     command.read_until("0%")
@@ -36,33 +45,32 @@ def test_an_interrupt_cancels_the_job(start, endless, signum, name, exit_code):
     assert "GET /ping       meanwhile answered" in out
 
 
-def test_an_interrupt_ends_a_report_that_nobody_reads(start, tmp_path):
+def test_an_interrupt_ends_a_report_that_nobody_reads(start: Start, tmp_path: Path) -> None:
     """A signal ends the demo also while its output waits for a reader that has stopped."""
     for number in range(20):
         folder = tmp_path / "/".join([f"{number:03}" + "x" * 200] * 10)
         folder.mkdir(parents=True)
         (folder / "file").write_text("the same")
     command = start("demo", tmp_path)
-    fcntl.fcntl(command.process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    fcntl.fcntl(command.stdout, fcntl.F_SETPIPE_SZ, 4096)
     command.read_until("20 files, ")
     command.interrupt()
-    assert command.process.wait() == 130
-    assert command.process.stderr.read() == "stoat-jobs demo: ended by Ctrl-C\n"
+    assert command.finish_unread() == (130, "stoat-jobs demo: ended by Ctrl-C\n")
 
 
 @pytest.fixture
-def serving(start, tree):
+def serving(start: Start, tree: Path) -> Serving:
     """A demo that has reported and serves on, its address, and its job's path."""
     command = start("demo", "--serve", tree)
     command.read_until("The server stays until Ctrl-C")
-    url, path = re.search(r"(http://[\d.:]+)(/jobs/\S+)", command.read_until("/jobs/")).groups()
+    url, _, job_id = command.read_until("/jobs/").split()[-1].partition("/jobs/")
     command.read_until("/ping")
-    return command, url, path
+    return command, url, f"/jobs/{job_id}"
 
 
-def test_serve_answers_on_every_endpoint_it_prints(serving):
+def test_serve_answers_on_every_endpoint_it_prints(serving: Serving) -> None:
     """`--serve` keeps the app: records can be read, scans started, unknown jobs are 404."""
-    _, url, path = serving
+    command, url, path = serving
     with httpx.Client(base_url=url, trust_env=False) as client:
         assert client.get("/ping").text == "pong"
         record = client.get(path).json()
@@ -74,13 +82,17 @@ def test_serve_answers_on_every_endpoint_it_prints(serving):
         unknown = client.get("/jobs/unknown")
         assert unknown.status_code == 404
         assert unknown.json()["detail"].startswith("no job 'unknown'")
+    command.interrupt()
+    assert command.finish()[0] == 0
 
 
 @pytest.mark.parametrize(
     ("signum", "name", "exit_code"),
     [(signal.SIGINT, "Ctrl-C", 0), (signal.SIGTERM, "SIGTERM", 143)],
 )
-def test_an_interrupt_ends_serving(serving, signum, name, exit_code):
+def test_an_interrupt_ends_serving(
+    serving: Serving, signum: signal.Signals, name: str, exit_code: int
+) -> None:
     """Ctrl-C, the announced way to end `--serve`, exits with 0; SIGTERM with 143."""
     command, _, _ = serving
     command.interrupt(signum)
@@ -89,11 +101,11 @@ def test_an_interrupt_ends_serving(serving, signum, name, exit_code):
     assert out.endswith(f"\n{name}: the server stops.\n")
 
 
-def test_a_second_interrupt_waits_for_nothing(serving, tree):
+def test_a_second_interrupt_waits_for_nothing(serving: Serving, tree: Path) -> None:
     """A second Ctrl-C ends the demo although a job still has its time to drain."""
     command, url, _ = serving
     with (tree / "endless").open("wb") as file:
-        file.truncate(10**12)
+        file.truncate(ENDLESS_BYTES)
     with httpx.Client(base_url=url, trust_env=False) as client:
         job = client.post("/scan").json()["job_id"]
         while client.get(f"/jobs/{job}").json()["status"] == "pending":

@@ -44,7 +44,7 @@ FULL = ScanReport(
 )
 
 
-def test_a_full_report():
+def test_a_full_report() -> None:
     """Every part of the report, as it is read where lines may be of any length."""
     assert "\n".join(report_lines(FULL, "/home/me", 2.0)) == (
         """\
@@ -71,7 +71,7 @@ Could not read 3 entries
     )
 
 
-def test_a_report_of_nothing():
+def test_a_report_of_nothing() -> None:
     """Empty tables are left out, and no speed is made up."""
     assert list(report_lines(NOTHING, "/srv", 0.0)) == [
         "0 files, 0 B in /srv",
@@ -82,14 +82,14 @@ def test_a_report_of_nothing():
 
 
 @pytest.mark.parametrize("width", [40, 48, 60])
-def test_paths_fit_the_terminal(width):
+def test_paths_fit_the_terminal(width: int) -> None:
     """Where a terminal is narrow, paths keep their end and no line of a table is too long."""
     lines = list(report_lines(FULL, "/home/me", 2.0, width))
     assert max(map(len, (line for line in lines[4:] if line.startswith(" ")))) <= width
     assert any(line.endswith("/to/secret: Permission denied") for line in lines)
 
 
-def test_a_wide_character_takes_two_columns():
+def test_a_wide_character_takes_two_columns() -> None:
     """Paths are measured as a terminal shows them."""
     wide = FULL.model_copy(update={"largest": [FileSize(path="\u732b" * 10, bytes=1)]})
     lines = list(report_lines(wide, "/home/me", 2.0, 27))
@@ -109,12 +109,12 @@ def test_a_wide_character_takes_two_columns():
         ("cache.0123456789abcdef", ""),
     ],
 )
-def test_suffixes(path, suffix):
+def test_suffixes(path: str, suffix: str) -> None:
     """A suffix is what tells a kind of file: no version, no hash, no hidden name."""
     assert suffix_of(path) == suffix
 
 
-def test_units_suit_the_numbers():
+def test_units_suit_the_numbers() -> None:
     """Sizes and times are rounded into the unit that suits them, nouns follow their number."""
     sizes = [0, 999, 1000, 999_949, 999_951, 3_800_000_000, 10**12, 10**16]
     assert [size_text(size) for size in sizes] == [
@@ -137,6 +137,6 @@ def test_units_suit_the_numbers():
         ("\u202egpj.exe", "\\u202egpj.exe"),
     ],
 )
-def test_names_are_shown_as_they_are(name, shown):
+def test_names_are_shown_as_they_are(name: str, shown: str) -> None:
     """What cannot be seen, or would change how others are seen, is escaped."""
     assert printable(name) == shown

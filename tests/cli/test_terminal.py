@@ -10,17 +10,21 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+Terminal = Callable[..., tuple[int, str]]
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @pytest.fixture
-def terminal(environment):
+def terminal(environment: dict[str, str]) -> Terminal:
     """Runs the demo on a directory in a terminal of *columns*; gives its exit code and output."""
 
-    def run(root, columns, **variables):
+    def run(root: Path, columns: int, **variables: str) -> tuple[int, str]:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         process = subprocess.Popen(
@@ -38,7 +42,7 @@ def terminal(environment):
     return run
 
 
-def read(terminal):
+def read(terminal: int) -> bytes:
     """What the terminal shows next; nothing at its end, which Linux reports as an error."""
     try:
         return os.read(terminal, 65536)
@@ -47,7 +51,7 @@ def read(terminal):
 
 
 @pytest.mark.parametrize(("columns", "label"), [(120, True), (80, True), (50, False), (30, False)])
-def test_a_terminal_gets_a_bar(terminal, tree, columns, label):
+def test_a_terminal_gets_a_bar(terminal: Terminal, tree: Path, columns: int, label: bool) -> None:
     """In a terminal a bar is drawn that fits its width, and the cursor comes back."""
     code, out = terminal(tree, columns)
     assert code == 0
@@ -59,7 +63,9 @@ def test_a_terminal_gets_a_bar(terminal, tree, columns, label):
 
 
 @pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_a_terminal_without_colours_gets_plain_lines(terminal, tree, variables):
+def test_a_terminal_without_colours_gets_plain_lines(
+    terminal: Terminal, tree: Path, variables: dict[str, str]
+) -> None:
     """With NO_COLOR, or in a dumb terminal, there are no control codes and no bar."""
     code, out = terminal(tree, 80, **variables)
     assert code == 0

@@ -68,7 +68,9 @@ class _Demo:
         if self._interrupts.signum is not None and record.status is JobStatus.CANCELLED:
             return self._interrupts.exit_code
         if record.result is None:
-            print(f"stoat-jobs demo: the job {record.status}: {record.error}", file=sys.stderr)
+            print(
+                f"stoat-jobs demo: the job ended {record.status}: {record.error}", file=sys.stderr
+            )
             return 1
         with self._interrupts.raising():
             self._screen.lines(["", *self._report(record, record.result)])
@@ -78,14 +80,10 @@ class _Demo:
         response, seconds = await self._client.start_scan()
         job_id: str = response.json()["job_id"]
         answer = f"{response.status_code} {response.reason_phrase} in {duration_text(seconds)}"
-        try:
-            self._screen.step("POST /scan", f"{answer}: job {job_id[:8]}")
-            async with self._client.pinging() as pings:
-                record = await self._follow(job_id)
-        except BaseException:
-            await self._client.cancel(job_id)  # nobody is left to wait for it
-            raise
-        self._screen.step("GET /ping", _told(pings))
+        self._screen.step("POST /scan", f"{answer}: job {job_id[:8]}")
+        async with self._client.pinging() as pings:
+            record = await self._follow(job_id)
+        self._screen.step("GET /ping", told(pings))
         return record
 
     async def _follow(self, job_id: str) -> ScanRecord:
@@ -127,8 +125,9 @@ def _log_to_stderr() -> None:
     logging.basicConfig(handlers=[handler])
 
 
-def _told(pings: Pings) -> str:
-    failed = f", {pings.failed:,} not" if pings.failed else ""
+def told(pings: Pings) -> str:
+    """How the requests fared, in one line."""
+    failed = f", {pings.failed:,} failed" if pings.failed else ""
     answered = f"meanwhile answered {counted(pings.answered, 'time')}{failed}"
     if not pings.answered:
         return answered

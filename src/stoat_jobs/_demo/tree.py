@@ -119,7 +119,11 @@ def chunks(path: str, buffer: memoryview) -> Iterator[memoryview]:
 
 
 def filled(file: FileIO, buffer: memoryview) -> Iterator[memoryview]:
-    """What is left in *file*, through *buffer*; ``OSError`` where it would have to be waited for."""
+    """What is left in *file*, through *buffer*.
+
+    Raises:
+        OSError: it cannot be read, or would have to be waited for.
+    """
     while count := file.readinto(buffer):
         yield buffer[:count]
     if count is None:

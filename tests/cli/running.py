@@ -1,0 +1,66 @@
+"""The real `stoat-jobs` in a process of its own, followed line by line."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+# A command that hangs is killed, so that its test fails; nothing else waits this long.
+SAFETY_NET_S = 120
+# More than can be read before somebody interrupts.
+ENDLESS_BYTES = 10**12
+
+
+class Command:
+    """A running `stoat-jobs`; every read ends, if need be because it was killed."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self.stdout = process.stdout
+        self._stderr = process.stderr
+        self._process = process
+        self.lines: list[str] = []
+        self._watchdog = threading.Timer(SAFETY_NET_S, process.kill)
+        self._watchdog.start()
+
+    def read_until(self, text: str) -> str:
+        """The first line of its output, from here on, with *text* in it."""
+        for line in self.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if text in line:
+                return self.lines[-1]
+        raise AssertionError(f"no {text!r} in {self.lines}; {self._process.communicate()[1]}")
+
+    def interrupt(self, signum: signal.Signals = signal.SIGINT) -> None:
+        self._process.send_signal(signum)
+
+    def finish(self) -> tuple[int, str, str]:
+        """Exit code, all output, all errors."""
+        out, err = self._process.communicate()
+        return self._process.returncode, "".join(f"{line}\n" for line in self.lines) + out, err
+
+    def finish_unread(self) -> tuple[int, str]:
+        """Exit code and all errors; of its output nothing more is read."""
+        return self._process.wait(), self._stderr.read()
+
+    def close(self) -> None:
+        self._watchdog.cancel()
+        self._process.kill()
+        self._process.communicate()
+
+
+Start = Callable[..., Command]
+
+
+def install(folder: Path, distribution: str, points: str, **modules: str) -> None:
+    """Put a distribution with these backends and modules into *folder*."""
+    info = folder / f"{distribution}-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[stoat_jobs.backends]\n" + points)
+    for name, source in modules.items():
+        (folder / f"{name}.py").write_text(source)
