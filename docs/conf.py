@@ -16,13 +16,11 @@ exclude_patterns = ["_build"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
-# The standard library and type variables are not documented here.
+# The standard library, private types and type variables are not documented here.
 nitpick_ignore_regex = [
     ("py:.*", r"(_?asyncio|collections|contextvars|datetime|importlib|pydantic|typing)\b.*"),
-    (
-        "py:class",
-        r"(stoat_jobs\._\w+\.)?(EntryPoint|P|R|T|C|ContextLink|HasStatus|AsyncJobType|SyncJobType|_Decorator)",
-    ),
+    ("py:class", r"stoat_jobs\._.*"),
+    ("py:class", r"EntryPoint|[CPRT]"),
     ("py:meth", r"JobType\.form"),  # an attribute
 ]
 
