@@ -244,7 +244,6 @@ async def test_observers_reach_a_built_queue() -> None:
     assert log == ["submitted greet", "started greet", "greet completed"]
 
 
-@pytest.mark.xfail(strict=True, reason="the first to leave takes all handlers away")
 async def test_two_apps_share_a_started_queue() -> None:
     """Two apps may share one queue and leave in any order, each with its handlers till then."""
     async with AsyncioJobQueue() as queue:

@@ -88,7 +88,7 @@ def test_exit_code_is_the_servers(start: Start, number: signal.Signals) -> None:
 
 
 def test_forced_stop(start: Start) -> None:
-    """A second Ctrl-C, which skips the app's shutdown, still leaves every job settled."""
+    """A second Ctrl-C, which skips the app's shutdown, settles every job and starts none."""
     with start() as server:
         running = begin(server, "patient", "busy", "deaf", "stuck")
         server.submit("quick")
@@ -98,6 +98,7 @@ def test_forced_stop(start: Start) -> None:
         server.send(signal.SIGINT)
         server.finish()
         assert server.unsettled() == set()
+        assert ("job_started", "quick", None) not in server.events("job_started")
         ended = [job_type for _, job_type, _ in server.events(*ENDED)]
         assert sorted(map(str, ended)) == ["busy", "deaf", "patient", "quick", "stuck"]
         assert max(n for n, line in enumerate(server.lines) if line["event"] in ENDED) < (
