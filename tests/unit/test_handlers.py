@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stoat_jobs import JobContext, JobHandlers, UnknownJobTypeError
+from stoat_jobs._handlers import LentHandlers
 
 
 def scan(ctx: JobContext, root: str) -> str:
@@ -72,7 +73,7 @@ def test_a_job_type_can_be_registered_again() -> None:
 
 def test_a_job_type_looks_like_its_function() -> None:
     """Name, module and docstring are the function's, for documentation tools."""
-    job_type = JobHandlers().job("other")(scan)
+    job_type: Any = JobHandlers().job("other")(scan)
     assert (job_type.__name__, job_type.__module__, job_type.__doc__) == (
         "scan",
         __name__,
@@ -173,12 +174,13 @@ def test_include_with_a_clash_registers_nothing() -> None:
     assert handlers.get("scan") is mine
 
 
-def test_over_is_a_live_view() -> None:
-    """A view shows what either registry has, now and later, its own names first."""
+def test_lent_handlers_are_a_live_view() -> None:
+    """A view shows what a queue's own registry and the lent ones have, now and later."""
     own, other = JobHandlers(), JobHandlers()
     mine = own.job(scan)
     other.register("scan", fetch)
-    view = own.over(other)
+    view = LentHandlers(own)
+    view.lend(other)
     assert view.get("scan") is mine
     assert "fetch" not in view
     other.job(fetch)
@@ -188,21 +190,51 @@ def test_over_is_a_live_view() -> None:
     assert view.get("fetch").name == "fetch"
 
 
-def test_registering_on_a_view_leaves_the_other_alone() -> None:
-    """What is registered on a view is registered in its own registry, not in the other."""
+def test_what_is_registered_on_a_view_is_the_queues_own() -> None:
+    """Registering on a view leaves the lent registry as it was."""
     own, other = JobHandlers(), JobHandlers()
-    view = own.over(other)
+    view = LentHandlers(own)
+    view.lend(other)
     view.job(scan)
     assert (names(own), names(other)) == (["scan"], [])
+    with pytest.raises(ValueError, match="'scan' is registered already"):
+        view.register("scan", fetch)
 
 
-def test_unknown_name_on_a_view_lists_both() -> None:
-    """The refusal of a view lists the names of both registries."""
+def test_handlers_are_taken_back_in_any_order() -> None:
+    """What one app lent goes when it takes it back, and what the others lent stays."""
+    own, first, second = JobHandlers(), JobHandlers(), JobHandlers()
+    first.job(scan)
+    second.job(fetch)
+    view = LentHandlers(own)
+    view.lend(first)
+    view.lend(second)
+    assert not view.take_back(first)
+    assert names(view) == ["fetch"]
+    assert view.take_back(second)
+    assert names(view) == []
+
+
+def test_handlers_lent_twice_are_taken_back_twice() -> None:
+    """Two apps may lend one registry; it is served until both have taken it back."""
+    view, other = LentHandlers(JobHandlers()), JobHandlers()
+    other.job(scan)
+    view.lend(other)
+    view.lend(other)
+    assert not view.take_back(other)
+    assert names(view) == ["scan"]
+    assert view.take_back(other)
+
+
+def test_an_unknown_name_on_a_view_lists_all() -> None:
+    """The refusal of a view lists the names of all its registries."""
     own, other = JobHandlers(), JobHandlers()
     own.job(scan)
     other.job(fetch)
+    view = LentHandlers(own)
+    view.lend(other)
     with pytest.raises(UnknownJobTypeError) as caught:
-        own.over(other).get("x")
+        view.get("x")
     assert caught.value.known == ("fetch", "scan")
 
 

@@ -260,7 +260,8 @@ def test_constraints_are_kept() -> None:
 
 
 def register(function: Callable[..., Any]) -> PayloadForm:
-    return JobHandlers().register("handler", function).form
+    form: PayloadForm = JobHandlers().register("handler", function).form
+    return form
 
 
 def test_defaults_are_frozen_at_submission() -> None:

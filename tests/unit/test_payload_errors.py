@@ -6,7 +6,6 @@ import enum
 import json
 import math
 import traceback
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -104,9 +103,10 @@ def test_names_that_are_no_text_are_refused(key: Any, open_: bool) -> None:
 
     def closed(ctx: JobContext, a: int = 1) -> None: ...
 
-    def opened(ctx: JobContext, **rest: Any) -> None: ...
+    def opened(ctx: JobContext, /, **rest: Any) -> None: ...
 
-    form = JobHandlers().register("handler", opened if open_ else closed).form
+    function: Any = opened if open_ else closed
+    form = JobHandlers().register("handler", function).form
     assert refusal(form, {key: 1}).errors
 
 
@@ -117,9 +117,10 @@ def test_a_refusal_of_a_hostile_name_can_be_shown(key: str, open_: bool) -> None
 
     def closed(ctx: JobContext, a: int = 1) -> None: ...
 
-    def opened(ctx: JobContext, **rest: Any) -> None: ...
+    def opened(ctx: JobContext, /, **rest: Any) -> None: ...
 
-    form = JobHandlers().register("handler", opened if open_ else closed).form
+    function: Any = opened if open_ else closed
+    form = JobHandlers().register("handler", function).form
     error = refusal(form, {key: (1,)})
     assert len(str(error).encode().splitlines()) == 1
     assert json.dumps(error.errors, ensure_ascii=False).encode()
@@ -195,7 +196,7 @@ def test_a_key_that_would_hit_the_context_is_refused_at_submission(owner: str) -
     class Scanner:
         def scan(self, ctx: JobContext, **payload: Any) -> None: ...
 
-    target: Callable[..., None] = handler if owner == "function" else Scanner().scan
+    target: Any = handler if owner == "function" else Scanner().scan
     form = JobHandlers().register("handler", target).form
     assert refusal(form, {"ctx": 1}).errors[0]["loc"] == ("ctx",)
     assert owner == "function" or refusal(form, {"self": 1}).errors[0]["loc"] == ("self",)

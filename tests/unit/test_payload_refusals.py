@@ -184,7 +184,7 @@ def test_what_json_would_lose_is_refused_by_name(case: str) -> None:
 def test_an_open_payload_names_the_key(case: str) -> None:
     """In `**payload` the key at fault is named, and not the innocent ones."""
 
-    def handler(ctx: JobContext, a: int = 1, **rest: Any) -> None: ...
+    def handler(ctx: JobContext, /, a: int = 1, **rest: Any) -> None: ...
 
     form = JobHandlers().register("handler", handler).form
     error = refusal(form, {"bad": LOST_IN_JSON[case][1], "good": 1})

@@ -139,7 +139,7 @@ class AsyncAdder:
         return a + b
 
 
-ADDERS = {
+ADDERS: dict[str, Any] = {
     "object": Adder(),
     "async object": AsyncAdder(),
     "partial of an object": functools.partial(Adder(), b=1),
@@ -286,7 +286,7 @@ NAMED = {
     constrained: "'depth'",
     no_schema: "'thing'",
     no_schema_inside: "'things'",
-    open_no_schema: "things",
+    open_no_schema: "'**",
     Service.method: "not bound",
 }
 
@@ -318,17 +318,19 @@ def test_a_builtin_without_signature_is_refused_by_name() -> None:
     """A builtin whose signature nobody knows is refused, naming the handler."""
     with pytest.raises(ValueError, match="signature"):
         inspect.signature(dict.pop)
+    without: Any = dict.pop
     with pytest.raises(TypeError, match="'it'"):
-        JobHandlers().register("it", dict.pop)
+        JobHandlers().register("it", without)
 
 
 def test_the_remedies_are_named() -> None:
     """A refusal says what to do: where to import, how to register a method."""
     handlers = JobHandlers()
+    unbound: Any = Service.method
     with pytest.raises(TypeError, match="TYPE_CHECKING"):
         handlers.register("it", hidden)
     with pytest.raises(TypeError, match=r"register\('it', instance.method\)"):
-        handlers.register("it", Service.method)
+        handlers.register("it", unbound)
 
 
 @pytest.mark.parametrize("name", ["", None, 3, b"scan", ("scan",)], ids=repr)
