@@ -19,7 +19,7 @@ myst_heading_anchors = 3
 # The standard library, private types and type variables are not documented here.
 nitpick_ignore_regex = [
     ("py:.*", r"(_?asyncio|collections|contextvars|datetime|importlib|pydantic|typing)\b.*"),
-    ("py:class", r"stoat_jobs\._.*"),
+    ("py:class", r"stoat_jobs\.(testing\.)?_.*"),
     ("py:class", r"EntryPoint|[CPRT]"),
     ("py:meth", r"JobType\.form"),  # an attribute
 ]
