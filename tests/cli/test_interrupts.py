@@ -41,7 +41,7 @@ def test_an_interrupt_cancels_the_job(
     command.interrupt(signum)
     code, out, err = command.finish()
     assert (code, err) == (exit_code, "")
-    assert re.search(f"DELETE /jobs/id {name}: job cancelled, [01] of 2 files were read\n", out)
+    assert re.search(rf"DELETE /jobs/id {name}: job cancelled \([01] of 2 files\)\n", out)
     assert "GET /ping       meanwhile answered" in out
 
 

@@ -56,8 +56,8 @@ class Interrupts:
         finally:
             self._raising = False
 
-    async def wait(self, seconds: float | None) -> bool:
-        """Whether one was received, if need be within the next *seconds*; None for no limit."""
+    async def wait(self, seconds: float) -> bool:
+        """Whether one was received, if need be within the next *seconds*."""
         loop = asyncio.get_running_loop()
         received = asyncio.Event()
         self._wake = lambda: loop.call_soon_threadsafe(received.set)

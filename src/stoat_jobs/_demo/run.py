@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,9 @@ def run(root: Path, *, serve: bool, interrupts: Interrupts) -> int:
     server = Server(create_app(root))
     server.start()
     try:
-        return asyncio.run(_Demo(server.url, root, interrupts).run(serve=serve))
+        demo = _Demo(server.url, root, interrupts)
+        code = demo.end(asyncio.run(demo.run()))
+        return demo.serve() if serve and code == 0 else code
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__
         print(f"stoat-jobs demo: the server does not answer: {reason}", file=sys.stderr)
@@ -51,34 +54,44 @@ class _Demo:
         self._interrupts = interrupts
         self._screen = Screen()
         self._client = Client(url)
+        self._job_id = ""
 
-    async def run(self, *, serve: bool) -> int:
-        """The whole story."""
+    async def run(self) -> ScanRecord:
+        """Everything that is asked of the server."""
         try:
             await self._client.ping()
             self._screen.step("server", f"{self._url} (uvicorn, Starlette)")
             if self._interrupts.signum is not None:
                 raise KeyboardInterrupt
-            return await self._scan_and_report(serve=serve)
+            return await self._scan()
         finally:
             await self._client.aclose()
 
-    async def _scan_and_report(self, *, serve: bool) -> int:
-        record = await self._scan()
+    def end(self, record: ScanRecord) -> int:
+        """Report, or say why there is no report; returns the exit code."""
         if self._interrupts.signum is not None and record.status is JobStatus.CANCELLED:
             return self._interrupts.exit_code
         if record.result is None:
-            print(
-                f"stoat-jobs demo: the job ended {record.status}: {record.error}", file=sys.stderr
-            )
+            reason = f"the job ended {record.status}: {record.error}"
+            print(f"stoat-jobs demo: {reason}", file=sys.stderr)
             return 1
         with self._interrupts.raising():
             self._screen.lines(["", *self._report(record, record.result)])
-        return await self._serve(record.job_id) if serve else 0
+        return 0
+
+    def serve(self) -> int:
+        """Leave the server to others until a signal; Ctrl-C is the way to end what went well."""
+        try:
+            with self._interrupts.raising():
+                self._screen.lines(["", *_invitation(self._url, self._job_id)])
+                threading.Event().wait()
+        except KeyboardInterrupt:
+            self._screen.lines(["", f"{self._interrupts.name}: the server stops."])
+        return 0 if self._interrupts.signum == signal.SIGINT else self._interrupts.exit_code
 
     async def _scan(self) -> ScanRecord:
         response, seconds = await self._client.start_scan()
-        job_id: str = response.json()["job_id"]
+        self._job_id = job_id = response.json()["job_id"]
         answer = f"{response.status_code} {response.reason_phrase} in {duration_text(seconds)}"
         self._screen.step("POST /scan", f"{answer}: job {job_id[:8]}")
         async with self._client.pinging() as pings:
@@ -101,8 +114,8 @@ class _Demo:
         await self._client.cancel(job_id)
         while not (record := await self._client.read(job_id)).status.is_terminal:
             await asyncio.sleep(_POLL_S)
-        read = f", {record.message} were read" if record.message else ""
-        self._screen.step("DELETE /jobs/id", f"{self._interrupts.name}: job {record.status}{read}")
+        place = f" ({record.message})" if record.message else ""
+        self._screen.step("DELETE /jobs/id", f"{self._interrupts.name}: job {record.status}{place}")
         return record
 
     def _report(self, record: ScanRecord, report: ScanReport) -> Iterator[str]:
@@ -110,13 +123,6 @@ class _Demo:
         seconds = ((record.finished_at or begin) - begin).total_seconds()
         root = printable(os.path.abspath(self._root))
         return report_lines(report, root, seconds, self._screen.width)
-
-    async def _serve(self, job_id: str) -> int:
-        self._screen.lines(["", *_invitation(self._url, job_id)])
-        await self._interrupts.wait(None)
-        self._screen.lines(["", f"{self._interrupts.name}: the server stops."])
-        # Here Ctrl-C is the way to end what went well.
-        return 0 if self._interrupts.signum == signal.SIGINT else self._interrupts.exit_code
 
 
 def _log_to_stderr() -> None:
