@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -11,9 +11,11 @@ from pydantic import BaseModel
 from .._context import current_job_id
 from .._errors import UnknownJobTypeError
 from .._execution import JobRun
+from .._handlers import JobHandlers
 from .._jobtypes import JobType
 from .._outcome import Outcome
 from .._records import JobResult
+from .._settings import JobQueueSettings
 from .._status import JobStatus
 from ._inprocess import NO_PAYLOAD, InProcessQueue
 from ._scripting import scripted, stand_in
@@ -102,8 +104,13 @@ class InMemoryJobQueue(InProcessQueue):
     options_type = MemoryOptions
     _options: MemoryOptions
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        handlers: JobHandlers | None = None,
+        settings: JobQueueSettings | None = None,
+        observers: Iterable[Any] = (),
+    ) -> None:
+        super().__init__(handlers, settings, observers)
         self._slots.open = True  # works without being entered
         self._slots.held = not self._options.autorun
         self._nested: dict[str, list[Job]] = {}
