@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
+nox.needs_version = ">=2025.10.14"
 nox.options.sessions = ["tests", "coverage", "mypy", "pyright", "lint", "docs"]
 nox.options.reuse_venv = "yes"
 # A Python that is not here is skipped, on a build server too; .ci/run says what was tested.
