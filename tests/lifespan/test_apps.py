@@ -209,10 +209,10 @@ async def test_failed_start_leaves_the_app_startable() -> None:
 
     app = on_fastapi(partial(lifespan, queue=FailsOnce()))
     with pytest.raises(BackendError, match="cannot start: no answer"):
-        async with LifespanManager(app):
+        async with LifespanManager(app, startup_timeout=None, shutdown_timeout=None):
             pytest.fail("the app came up without its queue")
     assert not hasattr(app.state, "job_queue")
-    async with LifespanManager(app):
+    async with LifespanManager(app, startup_timeout=None, shutdown_timeout=None):
         assert app.state.job_queue.started
 
 

@@ -257,3 +257,16 @@ async def test_two_apps_share_a_started_queue() -> None:
         await second.__aexit__(None, None, None)
         assert len(queue.handlers) == 0
         assert queue.app is None
+
+
+async def test_two_apps_lend_the_same_handlers() -> None:
+    """Two apps that lend one registry to one queue have it until the last of them leaves."""
+    handlers = handlers_for("lent")
+    async with AsyncioJobQueue() as queue:
+        first, second = (lifespan(make_app(), queue=queue, handlers=handlers) for _ in range(2))
+        await first.__aenter__()
+        await second.__aenter__()
+        await first.__aexit__(None, None, None)
+        assert await outcome(queue, "lent") == "lent"
+        await second.__aexit__(None, None, None)
+        assert len(queue.handlers) == 0

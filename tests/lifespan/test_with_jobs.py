@@ -200,7 +200,7 @@ async def get(app: ASGIApp, path: str = "/") -> str:
 async def test_requests_find_the_queue() -> None:
     """Each request has the started queue in its scope, also from a server without state."""
     app = with_jobs(only_http)
-    async with LifespanManager(app):
+    async with LifespanManager(app, startup_timeout=None, shutdown_timeout=None):
         assert await get(app) == "True"
 
 
@@ -215,7 +215,7 @@ async def test_requests_keep_the_state_of_the_inner_lifespan() -> None:
         return PlainTextResponse(f"{request.state.greeting} {request.state.job_queue.name}")
 
     app = with_jobs(Starlette(lifespan=own, routes=[Route("/", greet)]))
-    async with LifespanManager(app) as manager:
+    async with LifespanManager(app, startup_timeout=None, shutdown_timeout=None) as manager:
         assert await get(manager.app) == "hello asyncio"
 
 
@@ -223,6 +223,15 @@ async def test_requests_without_a_lifespan_have_no_queue() -> None:
     """A server that never speaks the protocol gets no queue, half started or leaked."""
     with pytest.raises(KeyError, match="state"):
         await get(with_jobs(only_http))
+
+
+async def test_requests_after_the_lifespan_have_no_queue() -> None:
+    """A stopped queue is not handed to requests that come too late."""
+    app = with_jobs(only_http)
+    async with LifespanManager(app, startup_timeout=None, shutdown_timeout=None):
+        pass
+    with pytest.raises(KeyError, match="state"):
+        await get(app)
 
 
 async def test_started_twice_in_a_row() -> None:
