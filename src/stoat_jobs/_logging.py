@@ -88,6 +88,7 @@ def log_event(level: int, name: str, **extra: Any) -> None:
     exc_info = extra.pop("exc_info", None)
     try:
         logger.log(level, name, exc_info=exc_info, extra=extra)
-    except Exception:
-        # Nowhere is left to say it: reporting a broken log handler is the application's.
-        return
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: S110 - nowhere is left to say it
+        pass
