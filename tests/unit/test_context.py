@@ -1,0 +1,251 @@
+"""What a handler is given about the job it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stoat_jobs import InMemoryJobQueue, JobContext, JobHandlers, JobResult, current_job_id
+
+
+class Link:
+    """Stands behind a context as a running job does, and notes what is reported."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.cancelled = False
+        self.loop = loop
+        self.reports: list[tuple[float, str | None]] = []
+
+    def report(self, fraction: float, message: str | None) -> None:
+        self.reports.append((fraction, message))
+
+
+# On its own.
+
+
+def test_a_context_alone_serves_a_unit_test() -> None:
+    """`JobContext()` needs no queue: nothing is asked of it that it cannot answer."""
+    ctx = JobContext()
+    ctx.set_progress(0.5, "half")
+    ctx.raise_if_cancelled()
+    assert ctx.cancelled is False
+    assert (ctx.job_id, ctx.job_type, ctx.attempt, dict(ctx.metadata)) == ("", "", 0, {})
+    assert (ctx.app, ctx.queue) == (None, None)
+
+
+def test_a_context_is_what_a_test_makes_it() -> None:
+    """A unit test may say which job it is."""
+    ctx = JobContext(job_id="id", job_type="scan", attempt=2, metadata={"a": "b"}, app=1, queue=2)
+    assert repr(ctx) == "JobContext('id', 'scan', attempt=2)"
+    assert (ctx.metadata, ctx.app, ctx.queue) == ({"a": "b"}, 1, 2)
+
+
+def test_an_unknown_attribute_is_a_mistake() -> None:
+    """A context takes no attributes of the handler's own, so a slip is seen at once."""
+    with pytest.raises(AttributeError):
+        JobContext().progress = 0.5  # type: ignore[attr-defined]
+
+
+def test_metadata_cannot_be_changed_through_a_context() -> None:
+    """The metadata of a bare context is shared by all, so it is read-only."""
+    with pytest.raises(TypeError):
+        JobContext().metadata["a"] = "b"  # type: ignore[index]
+
+
+# Progress.
+
+
+@given(st.floats(0, 1), st.none() | st.text())
+def test_progress_within_bounds_is_reported(fraction: float, message: str | None) -> None:
+    """Any fraction from 0 to 1 is reported as it is, with a message or without."""
+    link = Link()
+    JobContext(link=link).set_progress(fraction, message)
+    [(reported, text)] = link.reports
+    assert reported == fraction
+    assert (text is None) == (message is None)
+
+
+@given(st.floats().filter(lambda number: not 0 <= number <= 1))
+def test_progress_outside_is_refused(fraction: float) -> None:
+    """NaN and what is less than 0 or more than 1 are refused by value; nothing is reported."""
+    link = Link()
+    with pytest.raises(ValueError, match="progress must be a fraction from 0 to 1, not "):
+        JobContext(link=link).set_progress(fraction)
+    assert link.reports == []
+
+
+@pytest.mark.parametrize("fraction", [-3, 7, math.nan, math.inf, -1e-9, 1.0000001])
+def test_progress_outside_is_refused_in_a_unit_test_too(fraction: float) -> None:
+    """A bare context refuses what a queue's would refuse, or the unit test would prove nothing."""
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        JobContext().set_progress(fraction)
+
+
+@pytest.mark.parametrize("fraction", [None, "0.5", [], object()], ids=lambda v: type(v).__name__)
+def test_progress_that_is_no_number_is_refused(fraction: Any) -> None:
+    """What is no number is a TypeError."""
+    with pytest.raises(TypeError):
+        JobContext().set_progress(fraction)
+
+
+@pytest.mark.parametrize(
+    ("message", "kept"),
+    [
+        ("1200 of 3000 files", "1200 of 3000 files"),
+        ("", ""),
+        ("two\nlines\r\x1b[31m", "two\\nlines\\r\\x1b[31m"),
+        ("bad name \udcff", "bad name \\udcff"),
+        ("日本語\u3000語\u00a0é", "日本語\u3000語\u00a0é"),
+        ("x" * 500, "x" * 500),
+        ("x" * 501, "x" * 499 + "…"),
+        ("\n" * 400, "\\n" * 249 + "\\…"),
+        (5, "5"),
+    ],
+    ids=map(str, range(9)),
+)
+def test_messages_are_one_safe_line(message: Any, kept: str) -> None:
+    """A message is one line of at most 500 characters that a log and JSON can hold."""
+    link = Link()
+    JobContext(link=link).set_progress(0, message)
+    assert link.reports == [(0.0, kept)]
+    assert len(kept) <= 500
+
+
+# Being told to stop.
+
+
+def test_cancelled_is_live() -> None:
+    """The flag is asked of the running job each time."""
+    link = Link()
+    ctx = JobContext(link=link)
+    assert ctx.cancelled is False
+    link.cancelled = True
+    assert ctx.cancelled is True
+
+
+def test_raise_if_cancelled_raises_what_asyncio_raises() -> None:
+    """A handler that looks leaves by CancelledError, in a thread too."""
+    link = Link()
+    ctx = JobContext(link=link)
+    ctx.raise_if_cancelled()
+    link.cancelled = True
+    with pytest.raises(asyncio.CancelledError, match="told to stop"):
+        ctx.raise_if_cancelled()
+
+
+# From a thread.
+
+
+async def double(number: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * number
+
+
+async def fail(text: str) -> None:
+    raise LookupError(text)
+
+
+async def where(note: Callable[[Any], None]) -> str | None:
+    note((asyncio.get_running_loop(), threading.current_thread()))
+    return current_job_id.get()
+
+
+def test_from_thread_without_a_queue_runs_at_once() -> None:
+    """In a sync unit test the coroutine runs in a loop of its own, and raises what it raises."""
+    ctx = JobContext()
+    assert ctx.from_thread(double, 21) == 42
+    with pytest.raises(LookupError, match="gone"):
+        ctx.from_thread(fail, "gone")
+
+
+async def test_from_thread_in_an_async_unit_test_is_refused() -> None:
+    """On a running loop it would block, so it says `await` and begins no coroutine."""
+    with pytest.raises(RuntimeError, match="await"):
+        JobContext().from_thread(double, 21)
+
+
+async def test_from_thread_on_the_loops_own_thread_is_refused() -> None:
+    """An async handler would wait for itself for ever, so it is told to `await`."""
+    ctx = JobContext(link=Link(asyncio.get_running_loop()))
+    with pytest.raises(RuntimeError, match="would block the event loop: use `await`"):
+        ctx.from_thread(double, 21)
+
+
+async def test_from_thread_runs_on_the_queues_loop() -> None:
+    """A sync handler's coroutine runs on the loop's thread, in the job's own context."""
+    handlers = JobHandlers()
+    noted: list[Any] = []
+
+    @handlers.job
+    def ask(ctx: JobContext) -> list[Any]:
+        return [ctx.from_thread(double, 21), ctx.from_thread(where, noted.append) == ctx.job_id]
+
+    record = await run(handlers)
+    assert record.result == [42, True]
+    assert noted == [(asyncio.get_running_loop(), threading.current_thread())]
+
+
+async def test_from_thread_raises_what_the_coroutine_raises() -> None:
+    """An error on the loop comes back to the handler as it is."""
+    handlers = JobHandlers()
+
+    @handlers.job
+    def ask(ctx: JobContext) -> str:
+        try:
+            ctx.from_thread(fail, "gone")
+        except LookupError as error:
+            return f"caught {error}"
+        return "nothing"
+
+    assert (await run(handlers)).result == "caught gone"
+
+
+def test_from_thread_after_the_loop_is_closed() -> None:
+    """A thread that outlives the loop gets a RuntimeError, and leaves no coroutine behind."""
+    loop = asyncio.new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        JobContext(link=Link(loop)).from_thread(double, 1)
+
+
+async def test_a_handler_sees_who_it_is() -> None:
+    """A running handler's context names its job, its app and its queue."""
+    handlers = JobHandlers()
+
+    @handlers.job
+    async def look(ctx: JobContext) -> list[Any]:
+        same_queue = ctx.queue is queue
+        return [ctx.job_id, ctx.job_type, ctx.attempt, dict(ctx.metadata), ctx.app, same_queue]
+
+    queue = InMemoryJobQueue(handlers)
+    queue.app = "the app"
+    job_id = await queue.submit("look", {}, metadata={"user": "me"})
+    result = (await queue.get_result(job_id)).result
+    assert result == [job_id, "look", 0, {"user": "me"}, "the app", True]
+
+
+async def test_current_job_id_is_set_in_the_handler_alone() -> None:
+    """The id is there for the handler's own logs, and gone outside."""
+    handlers = JobHandlers()
+
+    @handlers.job
+    async def look(ctx: JobContext) -> bool:
+        return current_job_id.get() == ctx.job_id
+
+    assert current_job_id.get() is None
+    assert (await run(handlers)).result is True
+    assert current_job_id.get() is None
+
+
+async def run(handlers: JobHandlers) -> JobResult[Any]:
+    """The record of a job of the only job type."""
+    queue = InMemoryJobQueue(handlers)
+    [job_type] = handlers
+    return await queue.get_result(await queue.submit(job_type.name))

@@ -1,0 +1,200 @@
+"""Everything that stoat-jobs raises on purpose."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from stoat_jobs import (
+    BackendError,
+    BackendNotFoundError,
+    InvalidPayloadError,
+    InvalidTransitionError,
+    JobFailedError,
+    JobNotFoundError,
+    JobResult,
+    JobsError,
+    JobStatus,
+    QueueClosedError,
+    QueueFullError,
+    UnknownJobTypeError,
+    _errors,
+)
+
+RECORD: JobResult[Any] = JobResult(
+    job_id="the-id",
+    job_type="scan",
+    status=JobStatus.TIMEOUT,
+    error="ran longer than its limit of 3 s",
+    error_type="Timeout",
+    submitted_at=datetime(2024, 1, 1, tzinfo=timezone.utc),
+)
+DETAILS: list[dict[str, Any]] = [
+    {"type": "missing", "loc": ("root",), "msg": "Field required"},
+    {"type": "int_type", "loc": ("items", 0, "n"), "msg": "Input should be a valid integer"},
+]
+
+# Each error: how it is built, the built-in it is too, its attributes, and what its text must say.
+ERRORS: dict[str, tuple[JobsError, type[BaseException], dict[str, Any], list[str]]] = {
+    "JobNotFoundError": (
+        JobNotFoundError("the-id"),
+        KeyError,
+        {"job_id": "the-id"},
+        ["no job 'the-id'", "dropped", "result_ttl", "max_results", "--workers"],
+    ),
+    "UnknownJobTypeError": (
+        UnknownJobTypeError("scna", ("archive", "scan", "scans")),
+        LookupError,
+        {"job_type": "scna", "known": ("scan", "scans", "archive")},
+        ["unknown job type 'scna'", "nearest first: scan, scans, archive"],
+    ),
+    "UnknownJobTypeError, none known": (
+        UnknownJobTypeError("scan"),
+        LookupError,
+        {"job_type": "scan", "known": ()},
+        ["'scan'", "no handlers at all"],
+    ),
+    "InvalidPayloadError": (
+        InvalidPayloadError("scan", DETAILS),
+        ValueError,
+        {"job_type": "scan", "errors": DETAILS},
+        ["'scan'", "root: Field required; ", "items.0.n: Input should be"],
+    ),
+    "InvalidPayloadError, no place": (
+        InvalidPayloadError("scan", [{"type": "x", "loc": (), "msg": "not a mapping"}]),
+        ValueError,
+        {"job_type": "scan"},
+        ["job type 'scan': not a mapping"],
+    ),
+    "QueueFullError": (
+        QueueFullError(3),
+        JobsError,
+        {"max_pending": 3},
+        ["full", "3 jobs wait", "try again later", "max_pending", "concurrency"],
+    ),
+    "QueueClosedError": (QueueClosedError(), RuntimeError, {}, ["clos", "no more work"]),
+    "InvalidTransitionError": (
+        InvalidTransitionError("the-id", JobStatus.COMPLETED, JobStatus.RUNNING),
+        RuntimeError,
+        {"job_id": "the-id", "current": "completed", "wanted": "running"},
+        ["the-id", "from completed to running"],
+    ),
+    "BackendNotFoundError": (
+        BackendNotFoundError("postgres", ("asyncio", "memory"), "postgres"),
+        LookupError,
+        {"name": "postgres", "available": ("asyncio", "memory"), "extra": "postgres"},
+        ["'postgres'", "asyncio, memory", 'pip install "stoat-jobs[postgres]"'],
+    ),
+    "BackendNotFoundError, nothing known": (
+        BackendNotFoundError("nats"),
+        LookupError,
+        {"name": "nats", "available": (), "extra": None},
+        ["'nats'", "none"],
+    ),
+    "BackendError": (
+        BackendError("asyncio", "is started already"),
+        RuntimeError,
+        {"name": "asyncio", "reason": "is started already"},
+        ["backend 'asyncio' is started already"],
+    ),
+    "JobFailedError": (
+        JobFailedError(RECORD),
+        JobsError,
+        {"record": RECORD},
+        ["the-id", "scan", "timeout", "ran longer than its limit of 3 s"],
+    ),
+}
+CASES = pytest.mark.parametrize("case", ERRORS)
+
+
+@CASES
+def test_attributes(case: str) -> None:
+    """Each error keeps what it was built from as attributes, for a caller to act on."""
+    error, _, attributes, _ = ERRORS[case]
+    assert {name: getattr(error, name) for name in attributes} == attributes
+
+
+@CASES
+def test_texts_say_what_helps(case: str) -> None:
+    """Each text names what is concerned and what to do about it, on one line."""
+    error, _, _, says = ERRORS[case]
+    assert [part for part in says if part not in str(error)] == []
+    assert "\n" not in str(error)
+
+
+@CASES
+def test_texts_are_not_quoted(case: str) -> None:
+    """A text reads as it is: a KeyError of ours does not quote it, as a dict's does."""
+    error = ERRORS[case][0]
+    assert str(error)[0] not in "'\""
+    assert f"{error}" == str(error)
+    assert type(error).__name__ in repr(error)
+
+
+@CASES
+def test_bases(case: str) -> None:
+    """Each is a JobsError, and also the built-in that a caller would guess."""
+    error, base, _, _ = ERRORS[case]
+    assert isinstance(error, JobsError)
+    assert isinstance(error, base)
+
+
+@CASES
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))]
+)
+def test_errors_survive_copy_and_pickle(case: str, again: Any) -> None:
+    """An error comes out of copy, and of another process, with its attributes and its text."""
+    error, _, attributes, _ = ERRORS[case]
+    got = again(error)
+    assert type(got) is type(error)
+    assert str(got) == str(error)
+    assert {name: getattr(got, name) for name in attributes} == attributes
+
+
+def test_the_errors_of_a_payload_are_its_own() -> None:
+    """The list of errors is a copy, so that whoever changes it changes no other's."""
+    details = [dict(DETAILS[0])]
+    error = InvalidPayloadError("scan", details)
+    details[0]["msg"] = "changed"
+    assert error.errors == [DETAILS[0]]
+
+
+def test_a_text_that_no_subclass_wrote() -> None:
+    """An error of a backend author's own, without a text of its own, shows its arguments."""
+
+    class OwnError(JobsError):
+        pass
+
+    assert str(OwnError("lost", 3)) == "lost, 3"
+
+
+def test_every_error_is_tested_here() -> None:
+    """No error class is left out of the table above."""
+    tested = {type(error).__name__ for error, *_ in ERRORS.values()}
+    assert tested | {"JobsError"} == set(error_classes())
+
+
+def error_classes() -> dict[str, type[JobsError]]:
+    return {
+        name: value
+        for name, value in vars(_errors).items()
+        if inspect.isclass(value) and issubclass(value, JobsError)
+    }
+
+
+def test_the_tree_drawn_is_the_tree() -> None:
+    """The tree at the top of the module names every class, under its root, with its built-in."""
+    drawn = re.findall(r"^ \+- (\w+)(?: +also an? (\w+))?$", _errors.__doc__ or "", re.MULTILINE)
+    classes = error_classes()
+    assert (_errors.__doc__ or "").count("\nJobsError\n") == 1
+    assert [name for name, _ in drawn] == [name for name in classes if name != "JobsError"]
+    for name, builtin in drawn:
+        bases = [JobsError.__name__, builtin] if builtin else [JobsError.__name__]
+        assert [base.__name__ for base in classes[name].__bases__] == bases

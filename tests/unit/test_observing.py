@@ -1,0 +1,265 @@
+"""Observers are told, and cannot hurt."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from stoat_jobs import (
+    FinishedEvent,
+    InMemoryJobQueue,
+    JobContext,
+    JobHandlers,
+    JobObserver,
+    JobStatus,
+    ProgressEvent,
+    StartedEvent,
+    SubmittedEvent,
+    SubmittingEvent,
+    current_job_id,
+)
+from stoat_jobs._observing import HOOKS, Observers
+
+handlers = JobHandlers()
+
+
+@handlers.job
+async def work(ctx: JobContext, n: int = 0) -> dict[str, str]:
+    ctx.set_progress(0.5, "half")
+    return dict(ctx.metadata)
+
+
+class Recorder(JobObserver):
+    """Notes everything it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Any]] = []
+
+    def submitting(self, event: SubmittingEvent) -> Mapping[str, str] | None:
+        self.told.append(("submitting", event))
+        return None
+
+    def submitted(self, event: SubmittedEvent) -> None:
+        self.told.append(("submitted", event))
+
+    def started(self, event: StartedEvent) -> None:
+        self.told.append(("started", event))
+
+    def progress(self, event: ProgressEvent) -> None:
+        self.told.append(("progress", event))
+
+    def finished(self, event: FinishedEvent) -> None:
+        self.told.append(("finished", event))
+
+    @property
+    def hooks(self) -> list[str]:
+        return [hook for hook, _ in self.told]
+
+
+class Broken(Recorder):
+    """Raises in one hook, after noting that it was told."""
+
+    def __init__(self, hook: str, error: BaseException) -> None:
+        super().__init__()
+        original = getattr(self, hook)
+
+        def raising(event: Any) -> None:
+            original(event)
+            raise error
+
+        setattr(self, hook, raising)
+
+
+def dropped(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.message == "observer_dropped"]
+
+
+async def test_an_observer_is_told_each_step_once() -> None:
+    """Every hook is called in order, with one event that says which job it is."""
+    seen = Recorder()
+    queue = InMemoryJobQueue(handlers, observers=[seen])
+    job_id = await queue.submit("work", {"n": 1}, metadata={"user": "me"})
+    assert seen.hooks == list(HOOKS)
+    submitting, submitted, started, progress, finished = (event for _, event in seen.told)
+    assert (submitting.job_type, dict(submitting.payload)) == ("work", {"n": 1})
+    assert submitted == SubmittedEvent(job_id, "work", {"user": "me"})
+    assert started == StartedEvent(job_id, "work", 0, {"user": "me"})
+    assert progress == ProgressEvent(job_id, "work", 0, 0.5, "half")
+    assert finished.record == await queue.get_result(job_id)
+    assert finished.duration_s >= 0
+    assert (finished.exception, finished.abandoned) == (None, False)
+
+
+RAISED = [RuntimeError("broken"), SystemExit(3), GeneratorExit(), StopIteration()]
+
+
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("hook", HOOKS)
+async def test_an_observer_that_raises_is_dropped(
+    hook: str, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged once and told nothing more; the job and the other observers go on."""
+    broken, after = Broken(hook, error), Recorder()
+    queue = InMemoryJobQueue(handlers, observers=[broken, after])
+    for _ in range(2):
+        job_id = await queue.submit("work")
+        assert await queue.get_status(job_id) is JobStatus.COMPLETED
+    assert broken.hooks == list(HOOKS[: HOOKS.index(hook) + 1])
+    assert after.hooks == [*HOOKS, *HOOKS]
+    [record] = dropped(caplog)
+    assert (record.levelno, vars(record)["observer"], vars(record)["hook"]) == (
+        logging.ERROR,
+        "Broken",
+        hook,
+    )
+    assert record.exc_info is not None
+    assert record.exc_info[1] is error
+
+
+async def test_an_observer_whose_enabled_raises_is_dropped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Being asked counts as being told: one that raises there is dropped like any other."""
+
+    class Broken(Recorder):
+        def enabled(self, hook: str) -> bool:
+            raise RuntimeError("broken")
+
+    # The logger is off, so that nobody else wants the events and this one is asked.
+    caplog.set_level(logging.CRITICAL, logger="stoat_jobs")
+    broken = Broken()
+    queue = InMemoryJobQueue(handlers, observers=[broken])
+    assert await queue.get_status(await queue.submit("work")) is JobStatus.COMPLETED
+    assert broken.told == []
+
+
+async def test_the_users_interrupt_passes() -> None:
+    """Ctrl-C while an observer works is the user's, and is not swallowed."""
+    observers = Observers([Broken("submitted", KeyboardInterrupt())])
+    with pytest.raises(KeyboardInterrupt):
+        observers.tell("submitted", SubmittedEvent("id", "work", {}))
+
+
+def test_events_that_nobody_wants_are_not_built(caplog: pytest.LogCaptureFixture) -> None:
+    """Whether anybody listens can be asked before an event is built, and changes with time."""
+    caplog.set_level(logging.WARNING, logger="stoat_jobs")
+
+    class Sometimes(Recorder):
+        on = False
+
+        def enabled(self, hook: str) -> bool:
+            return self.on
+
+    observer = Sometimes()
+    observers = Observers([observer])
+    assert not observers.wants("started")
+    observer.on = True
+    assert observers.wants("started")
+    assert not Observers([]).wants("started")
+    caplog.set_level(logging.INFO, logger="stoat_jobs")
+    assert Observers([]).wants("started")
+
+
+def test_hooks_that_are_not_overridden_are_not_wanted(caplog: pytest.LogCaptureFixture) -> None:
+    """An observer that overrides one hook costs nothing in the others."""
+    caplog.set_level(logging.WARNING, logger="stoat_jobs")
+
+    class OnlyProgress(JobObserver):
+        def progress(self, event: ProgressEvent) -> None: ...
+
+    observers = Observers([OnlyProgress()])
+    assert [hook for hook in HOOKS if observers.wants(hook)] == ["progress"]
+    assert not any(Observers([JobObserver()]).wants(hook) for hook in HOOKS)
+
+
+async def test_any_object_with_some_hooks_serves() -> None:
+    """An observer needs no base class and no more than the hooks it has use for."""
+
+    class Duck:
+        def __init__(self) -> None:
+            self.finishes: list[FinishedEvent] = []
+
+        def finished(self, event: FinishedEvent) -> None:
+            self.finishes.append(event)
+
+    duck = Duck()
+    await InMemoryJobQueue(handlers, observers=[duck]).submit("work")
+    assert [event.record.status for event in duck.finishes] == [JobStatus.COMPLETED]
+
+
+def test_the_base_class_does_nothing() -> None:
+    """Every hook of the base can be called, and adds no metadata."""
+    base = JobObserver()
+    assert all(base.enabled(hook) for hook in HOOKS)
+    assert [getattr(base, hook)(None) for hook in HOOKS] == [None] * len(HOOKS)
+
+
+class Adds(JobObserver):
+    def __init__(self, pairs: Any) -> None:
+        self.pairs = pairs
+
+    def submitting(self, event: SubmittingEvent) -> Any:
+        return self.pairs
+
+
+async def test_metadata_of_observers_joins_the_submitters() -> None:
+    """What observers add is on the record and seen by the handler; the submitter's wins."""
+    first = Adds({"trace": "1", "user": "observer"})
+    second = Adds({"trace": "2", "span": "3"})
+    queue = InMemoryJobQueue(handlers, observers=[first, second, Adds(None)])
+    job_id = await queue.submit("work", {}, metadata={"user": "me"})
+    record = await queue.get_result(job_id)
+    assert record.metadata == record.result
+    assert record.metadata == {"user": "me", "trace": "1", "span": "3"}
+
+
+WRONG_PAIRS = [{"a": 1}, {1: "a"}, {"a": "x" * 5000}, {"a": "\ud800"}, "text", 3]
+
+
+@pytest.mark.parametrize("pairs", WRONG_PAIRS, ids=map(str, range(len(WRONG_PAIRS))))
+async def test_wrong_metadata_drops_the_observer(
+    pairs: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An observer whose pairs are none, or too many, is dropped; the job keeps the others'."""
+    queue = InMemoryJobQueue(handlers, observers=[Adds(pairs), Adds({"span": "3"})])
+    job_id = await queue.submit("work", {}, metadata={"user": "me"})
+    assert (await queue.get_result(job_id)).metadata == {"user": "me", "span": "3"}
+    assert len(dropped(caplog)) == 1
+
+
+async def test_an_observer_cannot_change_the_payload() -> None:
+    """What an observer is shown of a payload is no way to change it."""
+
+    class Meddler(JobObserver):
+        def submitting(self, event: SubmittingEvent) -> None:
+            event.payload["n"] = 7  # type: ignore[index]
+
+    local = JobHandlers()
+
+    @local.job
+    async def echo(ctx: JobContext, n: int) -> int:
+        return n
+
+    queue = InMemoryJobQueue(local, observers=[Meddler()])
+    assert await (await echo.submit(queue, n=1)).value() == 1
+
+
+async def test_started_and_finished_run_in_the_jobs_context() -> None:
+    """An observer's own log lines carry the job's id, as the handler's do."""
+
+    class Looks(JobObserver):
+        def __init__(self) -> None:
+            self.ids: list[str | None] = []
+
+        def started(self, event: StartedEvent) -> None:
+            self.ids.append(current_job_id.get())
+
+        def finished(self, event: FinishedEvent) -> None:
+            self.ids.append(current_job_id.get())
+
+    looks = Looks()
+    job_id = await InMemoryJobQueue(handlers, observers=[looks]).submit("work")
+    assert looks.ids == [job_id, job_id]

@@ -1,0 +1,159 @@
+"""What the end of a handler means, in one table: reason to stop x how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import sys
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from stoat_jobs import JobStatus
+from stoat_jobs._outcome import (
+    Ended,
+    Outcome,
+    StopReason,
+    classify,
+    is_cancellation,
+    never_started,
+)
+
+GROUPS: Any = builtins if sys.version_info >= (3, 11) else import_module("exceptiongroup")
+
+
+class OwnBaseError(BaseException):
+    pass
+
+
+def returned(value: Any = "value") -> Ended:
+    return Ended(value, None, 5.0)
+
+
+def raised(error: BaseException) -> Ended:
+    return Ended(None, error, 5.0)
+
+
+STOPPED = {
+    StopReason.DEADLINE: (JobStatus.TIMEOUT, "Timeout", "ran longer than its limit of 3 s"),
+    StopReason.CANCEL: (JobStatus.CANCELLED, "Cancelled", "cancelled on request"),
+    StopReason.SHUTDOWN: (JobStatus.CANCELLED, "Shutdown", "stopped by the queue's shutdown"),
+}
+REASONS = pytest.mark.parametrize("reason", StopReason)
+
+OWN_ENDS = [
+    ValueError("wrong"),
+    TimeoutError("the handler's own"),
+    asyncio.TimeoutError(),
+    StopIteration(3),
+    StopAsyncIteration(),
+    SystemExit(2),
+    GeneratorExit(),
+    KeyboardInterrupt(),
+    OwnBaseError("own"),
+]
+
+
+def test_a_value_completes() -> None:
+    """A handler that was not told to stop and returns has completed its job."""
+    assert classify(None, returned(), 3) == Outcome(JobStatus.COMPLETED, "value")
+    assert classify(None, returned(None), 3) == Outcome(JobStatus.COMPLETED, None)
+
+
+@pytest.mark.parametrize("error", OWN_ENDS, ids=map(str, range(len(OWN_ENDS))))
+def test_an_error_of_its_own_fails(error: BaseException) -> None:
+    """Whatever a handler raises by itself fails its job, its own TimeoutError too."""
+    outcome = classify(None, raised(error), 3)
+    assert outcome.status is JobStatus.FAILED
+    assert outcome.error_type == type(error).__name__
+    assert outcome.error
+    assert outcome.exception is error
+    assert outcome.result is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncio.CancelledError(),
+        asyncio.CancelledError("a child was cancelled"),
+        GROUPS.BaseExceptionGroup("group", [asyncio.CancelledError()]),
+    ],
+    ids=["plain", "text", "group"],
+)
+def test_a_cancel_that_nobody_asked_for_fails(error: BaseException) -> None:
+    """A CancelledError without a request is a failure, and its text says whose it was not."""
+    outcome = classify(None, raised(error), 3)
+    assert outcome.status is JobStatus.FAILED
+    assert outcome.error_type == type(error).__name__
+    assert "cancel" in str(outcome.error)
+    assert outcome.exception is error
+
+
+@REASONS
+def test_obeying_a_stop(reason: StopReason) -> None:
+    """A handler that lets the cancel pass ends as it was told, and leaves no error to log."""
+    status, error_type, text = STOPPED[reason]
+    outcome = classify(reason, raised(asyncio.CancelledError()), 3)
+    assert outcome == Outcome(status, None, text, error_type)
+
+
+@REASONS
+def test_obeying_a_stop_with_a_group(reason: StopReason) -> None:
+    """A task group that was cancelled raises a group of cancels, which is obeying too."""
+    cancel = asyncio.CancelledError()
+    group = GROUPS.BaseExceptionGroup("g", [cancel, GROUPS.BaseExceptionGroup("h", [cancel])])
+    assert classify(reason, raised(group), 3).exception is None
+
+
+@REASONS
+@pytest.mark.parametrize("error", OWN_ENDS[:3], ids=["ValueError", "TimeoutError", "asyncio"])
+def test_an_error_after_a_stop_changes_nothing(reason: StopReason, error: BaseException) -> None:
+    """What goes wrong while stopping is for the log: the job ends as it was told to."""
+    status, error_type, text = STOPPED[reason]
+    assert classify(reason, raised(error), 3) == Outcome(status, None, text, error_type, error)
+
+
+def test_a_value_after_a_stop() -> None:
+    """After a cancel or the shutdown a value is partial work; after the deadline it is dropped."""
+    kept = {reason: classify(reason, returned(), 3).result for reason in StopReason}
+    assert kept == {
+        StopReason.DEADLINE: None,
+        StopReason.CANCEL: "value",
+        StopReason.SHUTDOWN: "value",
+    }
+
+
+@REASONS
+def test_a_handler_left_behind(reason: StopReason) -> None:
+    """A job settled without its handler says so, and ends as it was told to."""
+    outcome = classify(reason, returned(None), 3, abandoned=True)
+    assert outcome.abandoned
+    assert outcome.status is STOPPED[reason][0]
+
+
+@REASONS
+def test_never_started(reason: StopReason) -> None:
+    """A job that waited when it was told to stop says that it never started."""
+    status, error_type, text = STOPPED[reason]
+    outcome = never_started(reason)
+    assert (outcome.status, outcome.error_type, outcome.result) == (status, error_type, None)
+    assert str(outcome.error).endswith("before it started")
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"), [(300.0, "300 s"), (0.5, "0.5 s"), (1800, "1800 s"), (1e6, "1e+06 s")]
+)
+def test_the_limit_is_readable(limit: float, text: str) -> None:
+    """A timeout says the limit that the job had, as one would write it."""
+    assert str(classify(StopReason.DEADLINE, returned(), limit).error).endswith(text)
+
+
+def test_what_a_cancellation_is() -> None:
+    """Only a CancelledError, or a group of nothing else, is a cancellation."""
+    cancel = asyncio.CancelledError()
+    mixed = GROUPS.BaseExceptionGroup("mixed", [cancel, ValueError()])
+    assert is_cancellation(cancel)
+    assert is_cancellation(GROUPS.BaseExceptionGroup("all", [cancel, cancel]))
+    assert not is_cancellation(mixed)
+    assert not is_cancellation(ValueError())

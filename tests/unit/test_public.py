@@ -1,0 +1,187 @@
+"""The public surface: complete, documented, and cheap to import."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import stoat_jobs
+import stoat_jobs.backends
+
+PUBLIC = [
+    "AsyncJobQueue",
+    "AsyncioJobQueue",
+    "BackendError",
+    "BackendNotFoundError",
+    "FinishedEvent",
+    "InMemoryJobQueue",
+    "InvalidPayloadError",
+    "InvalidTransitionError",
+    "JobBackend",
+    "JobContext",
+    "JobFailedError",
+    "JobHandlers",
+    "JobNotFoundError",
+    "JobObserver",
+    "JobQueueSettings",
+    "JobRef",
+    "JobResult",
+    "JobStatus",
+    "JobType",
+    "JobsError",
+    "ProgressEvent",
+    "QueueClosedError",
+    "QueueFullError",
+    "QueueStats",
+    "StartedEvent",
+    "SubmittedEvent",
+    "SubmittingEvent",
+    "UnknownJobTypeError",
+    "available_backends",
+    "create_queue",
+    "current_job_id",
+    "lifespan",
+    "with_jobs",
+]
+
+# What an app pays for only where it uses it.
+HEAVY = [
+    *("uvicorn", "starlette", "fastapi", "rich", "httpx", "pytest", "hypothesis", "anyio"),
+    *("concurrent.futures.thread", "multiprocessing", "sqlite3", "stoat_jobs.testing"),
+    *("stoat_jobs._demo", "stoat_jobs._cli"),
+]
+
+FACES = [stoat_jobs, stoat_jobs.backends]
+BY_FACE = pytest.mark.parametrize("face", FACES, ids=lambda face: face.__name__)
+
+
+def test_the_names_are_these() -> None:
+    """The public names are those of the design; to add or take one is a decision."""
+    assert stoat_jobs.__all__ == sorted(PUBLIC)
+
+
+@BY_FACE
+def test_all_is_complete(face: Any) -> None:
+    """Each name in `__all__` exists, once, and nothing else is public."""
+    assert len(set(face.__all__)) == len(face.__all__)
+    modules = {name for name, value in vars(face).items() if inspect.ismodule(value)}
+    given = {name for name in vars(face) if not name.startswith("_")} - modules
+    assert given - {"annotations"} == set(face.__all__)
+
+
+@BY_FACE
+def test_what_is_public_is_ours(face: Any) -> None:
+    """No name of another library is given out as ours."""
+    values = [getattr(face, name) for name in face.__all__]
+    named = [value for value in values if inspect.isclass(value) or inspect.isfunction(value)]
+    assert len(named) >= len(values) - 2
+    assert {value.__module__.split(".")[0] for value in named} == {"stoat_jobs"}
+
+
+@BY_FACE
+def test_what_is_public_is_documented(face: Any) -> None:
+    """Every public class and function has a docstring, and so has each of its public members."""
+    missing = [
+        name
+        for name in face.__all__
+        if not isinstance(value := getattr(face, name), (dict, ContextVar))
+        and (not value.__doc__ or value.__doc__.startswith(f"{name}("))
+    ]
+    missing += [
+        f"{name}.{member}"
+        for name in face.__all__
+        if inspect.isclass(value := getattr(face, name)) and not documents_elsewhere(value)
+        for member, function in vars(value).items()
+        if not member.startswith("_") and inspect.isroutine(function)
+        if not inspect.getdoc(getattr(value, member))
+    ]
+    assert missing == []
+
+
+def documents_elsewhere(value: type) -> bool:
+    """A class whose methods are those of a protocol, which documents them, or of a tuple."""
+    return issubclass(value, (stoat_jobs.AsyncioJobQueue, stoat_jobs.InMemoryJobQueue, tuple)) or (
+        value.__name__ in ("JobRun", "RunHost")
+    )
+
+
+def test_protocols_have_the_promised_methods() -> None:
+    """An endpoint's queue has three async methods; a backend has these more, and both classes serve."""
+    short = members(stoat_jobs.AsyncJobQueue)
+    assert short == {"submit", "get_status", "get_result"}
+    more = {"cancel", "watch", "wait", "list_jobs", "stats", "started", "handlers", "app"}
+    assert members(stoat_jobs.JobBackend) == short | more | {"__aenter__", "__aexit__"}
+    for backend in (stoat_jobs.AsyncioJobQueue(), stoat_jobs.InMemoryJobQueue()):
+        assert isinstance(backend, stoat_jobs.AsyncJobQueue)
+        assert isinstance(backend, stoat_jobs.JobBackend)
+
+
+def members(protocol: Any) -> set[str]:
+    names: set[str] = set()
+    for base in protocol.__mro__:
+        if getattr(base, "_is_protocol", False) and base.__name__ != "Protocol":
+            names |= {*vars(base), *vars(base).get("__annotations__", {})}
+    own = {"__aenter__", "__aexit__"}
+    return {name for name in names if not name.startswith("_")} | (own & names)
+
+
+def test_a_stub_of_three_methods_is_a_queue() -> None:
+    """A test may inject any object with the three methods; one that lacks one is none."""
+
+    class Two:
+        async def submit(self) -> None: ...
+
+        async def get_status(self) -> None: ...
+
+    class Three(Two):
+        async def get_result(self) -> None: ...
+
+    assert isinstance(Three(), stoat_jobs.AsyncJobQueue)
+    assert not isinstance(Two(), stoat_jobs.AsyncJobQueue)
+    assert not isinstance(Three(), stoat_jobs.JobBackend)
+
+
+def test_the_backends_have_the_constructor_of_an_entry_point() -> None:
+    """The shipped classes are called with handlers, settings and observers, and say so."""
+    for backend in (stoat_jobs.AsyncioJobQueue, stoat_jobs.InMemoryJobQueue):
+        parameters = inspect.signature(backend).parameters
+        assert {name: parameter.default for name, parameter in parameters.items()} == {
+            "handlers": None,
+            "settings": None,
+            "observers": (),
+        }
+
+
+def imported_by(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has after *statement*."""
+    code = f"import sys; {statement}; print(*sys.modules)"
+    folder = str(Path(stoat_jobs.__file__).parents[1])
+    code = f"import sys; sys.path.insert(0, {folder!r}); {code}"
+    # -S would hide site-packages, in which pydantic is; -I keeps the environment out.
+    run = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=True)
+    return set(run.stdout.decode().split())
+
+
+def test_importing_costs_no_more_than_it_must() -> None:
+    """Importing stoat_jobs imports no web framework, no test tool and no thread pool."""
+    modules = imported_by("import stoat_jobs")
+    assert "stoat_jobs" in modules
+    assert sorted(modules & set(HEAVY)) == []
+
+
+def test_entry_points_are_read_only_when_they_are_needed() -> None:
+    """The reader of installed distributions is imported by pydantic or by nobody."""
+    theirs = imported_by("import pydantic, asyncio; type('Model', (pydantic.BaseModel,), {})")
+    ours = imported_by("import stoat_jobs")
+    assert "importlib.metadata" not in ours - theirs
+
+
+def test_the_package_is_typed() -> None:
+    """Type checkers are told that the package has types."""
+    assert Path(stoat_jobs.__file__).with_name("py.typed").exists()

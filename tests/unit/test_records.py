@@ -1,0 +1,174 @@
+"""What callers and observers are given."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import pickle
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import BaseModel, ValidationError
+
+from stoat_jobs import (
+    FinishedEvent,
+    JobResult,
+    JobStatus,
+    ProgressEvent,
+    QueueStats,
+    StartedEvent,
+    SubmittedEvent,
+    SubmittingEvent,
+)
+
+MOMENT = datetime(2024, 2, 29, 12, 30, tzinfo=timezone.utc)
+
+
+class Report(BaseModel):
+    files: int
+
+
+def record(**changes: Any) -> JobResult[Any]:
+    given: dict[str, Any] = {
+        "job_id": "the-id",
+        "job_type": "scan",
+        "status": JobStatus.COMPLETED,
+        "result": {"files": 3},
+        "progress": 1.0,
+        "submitted_at": MOMENT,
+        "started_at": MOMENT + timedelta(seconds=1),
+        "finished_at": MOMENT + timedelta(seconds=2),
+        "metadata": {"user": "me"},
+    }
+    return JobResult(**{**given, **changes})
+
+
+FIELDS = {
+    "job_id": "the-id",
+    "job_type": "scan",
+    "status": "completed",
+    "result": {"files": 3},
+    "error": None,
+    "error_type": None,
+    "progress": 1.0,
+    "message": None,
+    "attempt": 0,
+    "submitted_at": "2024-02-29T12:30:00Z",
+    "started_at": "2024-02-29T12:30:01Z",
+    "finished_at": "2024-02-29T12:30:02Z",
+    "cancel_requested": False,
+    "metadata": {"user": "me"},
+}
+
+
+def test_a_record_has_the_designs_fields_and_no_payload() -> None:
+    """A record has what the design lists; the payload is not on it, since it may hold secrets."""
+    assert list(JobResult.model_fields) == list(FIELDS)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_record_is_frozen(field: str) -> None:
+    """No field of a record can be set or removed."""
+    frozen = record()
+    before = copy.deepcopy(frozen)
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(frozen, field, None)
+    with pytest.raises(ValidationError, match="frozen"):
+        delattr(frozen, field)
+    assert frozen == before
+
+
+def test_a_record_is_json() -> None:
+    """A record goes to JSON and back; times are ISO 8601 in UTC."""
+    text = record().model_dump_json()
+    assert json.loads(text) == FIELDS
+    assert JobResult[dict[str, int]].model_validate_json(text) == record()
+
+
+def test_a_record_is_typed_by_its_result() -> None:
+    """`JobResult[Report]` checks the result of a record that comes from JSON."""
+    typed = JobResult[Report].model_validate_json(record().model_dump_json())
+    assert typed.result == Report(files=3)
+    with pytest.raises(ValidationError, match="result.files"):
+        JobResult[Report].model_validate(record(result={"files": "many"}).model_dump())
+
+
+def test_a_record_survives_pickle() -> None:
+    """A record goes to another process, as part of an error too."""
+    assert pickle.loads(pickle.dumps(record())) == record()
+
+
+@pytest.mark.parametrize("kind", [JobResult, JobResult[Report]], ids=["any", "typed"])
+def test_every_field_of_the_schema_is_described(kind: Any) -> None:
+    """The schema, which an API publishes, says of every field what it means."""
+    properties = kind.model_json_schema(mode="serialization")["properties"]
+    assert list(properties) == list(FIELDS)
+    assert [name for name in properties if "description" not in properties[name]] == []
+
+
+async def test_a_record_is_a_response_model() -> None:
+    """FastAPI serves records, plain and typed, and publishes the type of the result."""
+    app = FastAPI()
+
+    @app.get("/plain")
+    async def plain() -> JobResult:
+        return record(result=Report(files=3))
+
+    @app.get("/typed")
+    async def typed() -> JobResult[Report]:
+        return record(result=Report(files=3))
+
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert (await client.get("/plain")).json() == FIELDS
+        assert (await client.get("/typed")).json() == FIELDS
+        schema = (await client.get("/openapi.json")).json()
+    assert "Report" in schema["components"]["schemas"]
+
+
+def test_default_metadata_is_shared_by_nobody() -> None:
+    """Records without metadata have a dict each."""
+    first, second = (
+        JobResult(job_id="", job_type="", status=JobStatus.PENDING, submitted_at=MOMENT)
+        for _ in range(2)
+    )
+    first.metadata["a"] = "b"
+    assert second.metadata == {}
+
+
+def test_stats_are_a_frozen_json_record() -> None:
+    """A queue's counts can be served, and not be changed."""
+    stats = QueueStats(
+        by_status=dict.fromkeys(JobStatus, 0), abandoned=1, slots_in_use=2, concurrency=3
+    )
+    assert json.loads(stats.model_dump_json()) == {
+        "by_status": {status.value: 0 for status in JobStatus},
+        "abandoned": 1,
+        "slots_in_use": 2,
+        "concurrency": 3,
+    }
+    with pytest.raises(ValidationError, match="frozen"):
+        stats.abandoned = 0  # type: ignore[misc]
+    fields = QueueStats.model_fields.values()
+    assert all(field.description for field in fields)
+
+
+EVENTS: list[Any] = [
+    SubmittingEvent("scan", {"root": "."}, {}),
+    SubmittedEvent("the-id", "scan", {}),
+    StartedEvent("the-id", "scan", 0, {}),
+    ProgressEvent("the-id", "scan", 0, 0.5, None),
+    FinishedEvent(record(), 1.0),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_events_are_frozen(event: Any) -> None:
+    """One observer cannot change what the next one is told."""
+    for field in dataclasses.fields(event):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(event, field.name, None)
