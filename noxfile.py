@@ -16,6 +16,7 @@ nox.options.error_on_missing_interpreters = False
 # Never download a Python.
 nox.options.download_python = "never"
 
+PARALLEL = ["--numprocesses=auto", "--maxprocesses=4"]
 CHECKED = ["src", "tests", "examples"]
 PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))
 
@@ -38,7 +39,7 @@ os.environ["PATH"] = os.pathsep.join([*_pyenv_folders(), os.environ.get("PATH", 
 def tests(session: nox.Session) -> None:
     """Run the tests, measure coverage; arguments go to pytest."""
     session.install(".[demo,testing]", "--group", "tests")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs)
     tested = session.cache_dir / "tested"
     tested.mkdir(exist_ok=True)
     (tested / str(session.python)).touch()
@@ -91,7 +92,7 @@ def flaky(session: nox.Session) -> None:
     """Run the tests three times in random order, to find those that depend on luck."""
     session.install(".[demo,testing]", "--group", "tests", "pytest-randomly")
     for _ in range(3):
-        session.run("pytest", *session.posargs)
+        session.run("pytest", *PARALLEL, *session.posargs)
 
 
 def _present(*folders: str) -> list[str]:
