@@ -168,6 +168,7 @@ class RecordPromises(Promises):
         """A sync handler's report reaches a watcher who waits, with nothing else going on."""
         async with self.bench() as bench:
             seen = threading.Event()
+            bench.clock.set_debug(True)  # the loop then refuses what would not wake it
 
             @bench.handlers.job
             def report(ctx: JobContext) -> bool:

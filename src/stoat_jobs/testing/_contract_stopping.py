@@ -191,6 +191,14 @@ class StoppingPromises(Promises):
             record = await bench.finish(call)
             assert (record.status, record.cancel_requested) == (JobStatus.TIMEOUT, False)
 
+    async def test_a_cancel_that_comes_late_to_a_deadline_is_false(self) -> None:
+        """A deadline that went by while something blocked the loop came first all the same."""
+        async with self.bench() as bench:
+            call = await bench.begin(timeout=10)
+            bench.clock.jump(11)
+            assert await bench.queue.cancel(call.job_id) is False
+            assert await bench.status(call.job_id) is JobStatus.TIMEOUT
+
     async def test_a_deadline_during_a_cancel_changes_nothing(self) -> None:
         """A job that was cancelled first ends ``cancelled``, though its deadline goes by."""
         async with self.bench(cancel_grace=5) as bench:
