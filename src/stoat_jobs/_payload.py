@@ -44,7 +44,7 @@ class PayloadForm:
         self._defaults = signature.defaults
         self._reserved = signature.reserved
         self._check_fields()
-        form: Any = TypedDict(job_type, self._fields)  # type: ignore[misc]
+        form: Any = TypedDict(one_line(job_type, _PLACE_LIMIT), self._fields)  # type: ignore[misc]
         self._codec = Codec(form, closed=True)
 
     def freeze(self, payload: Mapping[str, Any]) -> FrozenPayload:
