@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stoat_jobs import InMemoryJobQueue, JobContext, JobHandlers, JobResult, current_job_id
@@ -62,6 +62,7 @@ def test_metadata_cannot_be_changed_through_a_context() -> None:
 # Progress.
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.none() | st.text())
 def test_progress_within_bounds_is_reported(fraction: float, message: str | None) -> None:
     """Any fraction from 0 to 1 is reported as it is, with a message or without."""
@@ -72,6 +73,7 @@ def test_progress_within_bounds_is_reported(fraction: float, message: str | None
     assert (text is None) == (message is None)
 
 
+@settings(deadline=None)
 @given(st.floats().filter(lambda number: not 0 <= number <= 1))
 def test_progress_outside_is_refused(fraction: float) -> None:
     """NaN and what is less than 0 or more than 1 are refused by value; nothing is reported."""

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -36,6 +36,9 @@ def nested(ctx: JobContext, branch: Branch, rows: list[dict[str, list[int]]]) ->
 @handlers.job
 def loose(ctx: JobContext, value: dict[str, Any]) -> None: ...
 
+
+# However busy the machine is.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SCALARS = (
     st.none()
@@ -79,6 +82,7 @@ def shared_parts(left: Any, right: Any) -> bool:
     return False
 
 
+@patient
 @given(st.dictionaries(st.text(), JSON_VALUES))
 def test_json_arrives_equal_and_isolated(payload: dict[str, Any]) -> None:
     """Any JSON that is submitted arrives equal, shares nothing, and is the same when thawed."""
@@ -91,6 +95,7 @@ def test_json_arrives_equal_and_isolated(payload: dict[str, Any]) -> None:
     assert same(payload, before)
 
 
+@patient
 @given(st.dictionaries(st.text(), ODD_VALUES))
 def test_anything_else_arrives_equal_or_is_refused(value: dict[str, Any]) -> None:
     """Whatever is submitted in `Any` arrives equal and isolated, or is refused by name."""
@@ -104,6 +109,7 @@ def test_anything_else_arrives_equal_or_is_refused(value: dict[str, Any]) -> Non
         assert same(loose.form.thaw(frozen.text), frozen.arguments)
 
 
+@patient
 @given(st.dictionaries(st.text(), JSON_VALUES, min_size=1))
 def test_freezing_is_stable(payload: dict[str, Any]) -> None:
     """What was frozen and thawed freezes to the same text, so that redelivery changes nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -174,6 +175,21 @@ async def test_a_decorated_function_serves() -> None:
         return path.name
 
     assert await result_of(handler, {"path": "a/b"}) == "b!!"
+
+
+@contextlib.contextmanager
+def span() -> Iterator[None]:
+    yield
+
+
+async def test_a_function_decorated_elsewhere_serves() -> None:
+    """Annotations are resolved where the function stands, not where its decorator does."""
+
+    @span()
+    def handler(ctx: JobContext, path: Path) -> str:
+        return path.name
+
+    assert await result_of(handler, {"path": "a/b"}) == "b"
 
 
 async def test_a_positional_only_context_serves() -> None:

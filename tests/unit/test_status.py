@@ -8,7 +8,7 @@ import pickle
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stoat_jobs import InvalidTransitionError, JobResult, JobStatus
@@ -38,12 +38,14 @@ def test_table_is_the_designs() -> None:
     assert {a.value: {b.value for b in exits} for a, exits in TRANSITIONS.items()} == TABLE
 
 
+@settings(deadline=None)
 @given(STATUSES)
 def test_terminal_means_no_exits(status: JobStatus) -> None:
     """A status is terminal exactly if nothing can follow it."""
     assert status.is_terminal == (TABLE[status.value] == set())
 
 
+@settings(deadline=None)
 @given(STATUSES, STATUSES)
 def test_only_listed_changes_are_made(before: JobStatus, after: JobStatus) -> None:
     """A listed change is made; any other raises and leaves the record as it was."""
@@ -59,6 +61,7 @@ def test_only_listed_changes_are_made(before: JobStatus, after: JobStatus) -> No
     assert (error.job_id, error.current, error.wanted) == ("the-id", before, after)
 
 
+@settings(deadline=None)
 @given(STATUSES, st.lists(STATUSES))
 def test_no_walk_leaves_a_terminal_status(start: JobStatus, walk: list[JobStatus]) -> None:
     """Whatever is tried on a record, the first terminal status it reaches is its last."""
@@ -73,6 +76,7 @@ def test_no_walk_leaves_a_terminal_status(start: JobStatus, walk: list[JobStatus
     assert not any(status.is_terminal for status in seen[:-1])
 
 
+@settings(deadline=None)
 @given(STATUSES)
 def test_every_job_can_end(status: JobStatus) -> None:
     """From every status a terminal one can be reached, so no job is stuck by the table."""

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stoat_jobs._text import ERROR_LIMIT, describe, leaf_errors, one_line
@@ -21,6 +21,7 @@ ExceptionGroup = GROUPS.ExceptionGroup
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 
 
+@settings(deadline=None)
 @given(ANY_TEXT, st.integers(1, 50))
 @example("a\nb\r\nc\u2028d\u0085e\x0b\x0c\x1c", 50)
 @example("\ud800\udfff", 50)
@@ -35,6 +36,7 @@ def test_one_line_is_one_safe_line(text: str, limit: int) -> None:
     assert "\x1b" not in line
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=50))
 def test_one_line_leaves_plain_text_alone(text: str) -> None:
     """Letters of any script, digits, signs and spaces stay as they are."""
