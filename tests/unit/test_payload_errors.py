@@ -26,6 +26,10 @@ class Model(BaseModel):
     a: int = 1
 
 
+class Tree(BaseModel):
+    children: list[Tree] = []
+
+
 class LooksUp(BaseModel):
     word: str
 
@@ -69,6 +73,14 @@ def test_what_does_not_fit_is_refused_with_pydantics_details(case: str) -> None:
     assert {"type", "loc", "msg"} <= error.errors[0].keys()
     assert isinstance(error.__cause__, ValidationError)
     assert f"{place[0]}: {error.errors[0]['msg']}" in str(error)
+
+
+@pytest.mark.parametrize("annotation", [int, Tree, list[Tree], Any], ids=str)
+def test_an_unknown_name_is_refused_whatever_the_others_are(annotation: Any) -> None:
+    """A name that the handler does not have is refused, beside recursive models too."""
+    given: Any = 1 if annotation is int else [] if annotation != Tree else {}
+    error = refusal(form_of(annotation), {"it": given, "itt": 1})
+    assert [each["loc"] for each in error.errors] == [("itt",)]
 
 
 def test_a_deep_place_is_spelled_out() -> None:
