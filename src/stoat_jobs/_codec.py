@@ -75,9 +75,7 @@ def _with_base64(schema: Any) -> Any:
             name: part if name in _VALUES else _with_base64(part) for name, part in schema.items()
         }
         if schema.get("type") in _CONFIGURED:
-            # Said here, since what says nothing would take after what is around it.
-            own = {"extra_fields_behavior": "ignore", **schema.get("config", {})}
-            copied["config"] = {**own, **_BASE64}
+            copied["config"] = {**schema.get("config", {}), **_BASE64}
         return copied
     if isinstance(schema, (list, tuple)):
         return type(schema)(map(_with_base64, schema))
