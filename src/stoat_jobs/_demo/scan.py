@@ -161,10 +161,10 @@ class _Group:
 
     __slots__ = ("files", "paths", "size")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, first: str) -> None:
         self.size = size
-        self.files = 0
-        self.paths: list[str] = []
+        self.files = 1
+        self.paths = [first]
 
     @property
     def wasted(self) -> int:
@@ -189,7 +189,10 @@ class _Tally:
         self.bytes = 0
         self.suffixes: dict[str, _Sum] = {}
         self.largest: list[tuple[int, str]] = []
+        self.duplicate_files = 0
+        self.duplicate_bytes = 0
         self._shared_sizes = shared_sizes
+        self._first: dict[bytes, str] = {}
         self._groups: dict[bytes, _Group] = {}
 
     def add(self, name: str, size: int, digest: bytes) -> None:
@@ -199,16 +202,25 @@ class _Tally:
         files, total = self.suffixes.get(suffix, _Sum(0, 0))
         self.suffixes[suffix] = _Sum(files + 1, total + size)
         if size in self._shared_sizes and size:
-            self._groups.setdefault(digest, _Group(size)).add(name)
+            self._compare(name, size, digest)
         heapq.heappush(self.largest, (size, name))
         if len(self.largest) > ROWS:
             heapq.heappop(self.largest)
 
+    def _compare(self, name: str, size: int, digest: bytes) -> None:
+        first = self._first.setdefault(digest, name)
+        if first is not name:
+            self.duplicate_files += 1
+            self.duplicate_bytes += size
+            self._groups.setdefault(digest, _Group(size, first)).add(name)
+
     @property
-    def repeated(self) -> list[_Group]:
-        """Groups of several files, those that waste most first."""
-        groups = [group for group in self._groups.values() if group.files > 1]
-        return sorted(groups, key=lambda group: (-group.wasted, group.paths))
+    def groups(self) -> list[_Group]:
+        """Of files with the same content; those that waste most first."""
+        # Sorting all of them would hold up every other thread.
+        return heapq.nsmallest(
+            ROWS, self._groups.values(), key=lambda group: (-group.wasted, group.paths)
+        )
 
 
 def suffix_of(path: str) -> str:
@@ -224,18 +236,16 @@ def suffix_of(path: str) -> str:
 
 
 def _report(tree: Tree, tally: _Tally) -> ScanReport:
-    repeated = tally.repeated
     return ScanReport(
         files=tally.files,
         bytes=tally.bytes,
         suffixes=len(tally.suffixes),
         by_suffix=_by_suffix(tally.suffixes),
         largest=[FileSize(path=path, bytes=size) for size, path in _descending(tally.largest)],
-        duplicate_files=sum(group.files - 1 for group in repeated),
-        duplicate_bytes=sum(group.wasted for group in repeated),
+        duplicate_files=tally.duplicate_files,
+        duplicate_bytes=tally.duplicate_bytes,
         duplicates=[
-            Copies(bytes=group.size, files=group.files, paths=group.paths)
-            for group in repeated[:ROWS]
+            Copies(bytes=group.size, files=group.files, paths=group.paths) for group in tally.groups
         ],
         unreadable=tree.unreadable,
         unreadable_listed=[Unreadable(path=path, reason=reason) for path, reason in tree.listed],
