@@ -129,6 +129,20 @@ def test_a_deadlock_is_an_error_that_says_where(timer: bool) -> None:
         run_with_fake_clock(main())
 
 
+def test_a_loop_that_is_never_idle_is_an_error() -> None:
+    """A callback that schedules itself for ever ends the test instead of hanging it."""
+
+    async def main() -> None:
+        def again() -> None:
+            the_loop().call_soon(again)
+
+        again()
+        await the_loop().settle()
+
+    with pytest.raises(DeadlockError, match="still busy"):
+        run_with_fake_clock(main())
+
+
 def test_an_error_that_nobody_caught_fails_the_run() -> None:
     """What asyncio would only log fails the test."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, cast
 
@@ -150,11 +150,6 @@ class Bench:
     def watching(self, job_id: str) -> Watching:
         """A watcher that notes what it is shown, in a task of its own."""
         return Watching(self.queue.watch(job_id))
-
-    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
-        """Yield until *condition* holds, for what a thread brings about."""
-        while not await condition():
-            await asyncio.sleep(0)
 
     async def open(self) -> None:
         """Start the queue, as ``async with`` does."""

@@ -3,9 +3,9 @@
 - ``time()`` is a number that only :meth:`FakeClockLoop.advance`, ``drive`` and ``jump`` move.
 - The loop is idle when it would have to wait for a timer, a file or a thread. That is the
   moment at which ``settle`` returns, so a test never guesses how often to yield.
-- Idle with nobody settling and nothing that could ever wake it is a deadlock, and an error
-  at once instead of a test that hangs. A thread begun since the loop was made, or an open
-  connection, may still wake it: then the loop really waits.
+- Idle with nobody settling and nothing that could ever wake it is a deadlock, and so is a
+  loop that is never idle: an error at once instead of a test that hangs. A thread begun
+  since the loop was made, or an open connection, may still wake it: then it really waits.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import gc
 import heapq
 import itertools
 import math
@@ -29,6 +30,9 @@ Ts = TypeVarTuple("Ts")
 REAL_LIMIT = 20.0
 """Real seconds that the loop waits for a thread or a file before it gives up."""
 
+ROUNDS_LIMIT = 200_000
+"""Rounds that the loop may be busy without a pause before it is taken to be so for ever."""
+
 _START = 1000.0
 # Beyond it the loop's own idea of "due" is lost in the rounding of its numbers.
 _END = 5_000_000.0
@@ -44,9 +48,14 @@ class _Selector(selectors.DefaultSelector):
 
     on_idle: Callable[[], bool]
     may_wait: Callable[[], str | None]
+    _rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         events = super().select(0)
+        self._rounds = self._rounds + 1 if timeout == 0 else 0
+        if self._rounds > ROUNDS_LIMIT:
+            self._rounds = 0
+            raise DeadlockError(f"still busy after {ROUNDS_LIMIT:,} rounds, at one moment in time")
         if events or timeout == 0 or self.on_idle():
             return events
         if refusal := self.may_wait():
@@ -195,6 +204,7 @@ def run_with_fake_clock(main: Coroutine[Any, Any, T]) -> T:
         value = loop.run_until_complete(main)
     finally:
         wind_down(loop)
+    gc.collect(1)  # a task that nobody awaited reports its error when it goes
     if loop.errors:
         raise AssertionError(f"errors that nobody caught: {loop.errors}")
     return value

@@ -16,7 +16,7 @@ from ._clock import FakeClockLoop, wind_down
 from ._promises import Promises, needs
 
 if sys.version_info < (3, 11):  # pytest brings it along
-    from exceptiongroup import BaseExceptionGroup
+    from exceptiongroup import BaseExceptionGroup, ExceptionGroup
 
 
 class OwnBaseError(BaseException):
@@ -191,6 +191,16 @@ class OutcomePromises(Promises):
             assert record.status is JobStatus.FAILED
             assert "no disk" in str(record.error)
             assert "colour" in str(record.error)
+
+    async def test_a_deeply_nested_group_fails_its_job_and_no_more__fault_5(self) -> None:
+        """However deep a group of errors goes, the job fails and its slot is free."""
+        group: Exception = ValueError("at the bottom")
+        for _ in range(5000):
+            group = ExceptionGroup("level", [group])
+        async with self.bench() as bench:
+            record = await outcome_of(bench, awaiting(raising(lambda: group)))
+            assert record.status is JobStatus.FAILED
+            assert record.error
 
     async def test_an_error_is_one_line_of_at_most_1000_characters(self) -> None:
         """However long and broken an error's text is, the record holds one short line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import math
 import threading
@@ -17,6 +18,8 @@ from stoat_jobs import JobContext, JobNotFoundError, JobStatus
 
 from ._clock import REAL_LIMIT
 from ._promises import Promises, needs
+
+REQUEST: contextvars.ContextVar[object] = contextvars.ContextVar("REQUEST", default=None)
 
 
 class RecordPromises(Promises):
@@ -325,6 +328,28 @@ class RecordPromises(Promises):
             assert len(contexts) <= 1
             await bench.clock.advance(61)
             assert await bench.queue.list_jobs() == []
+
+    @needs("in_process")
+    async def test_a_finished_job_lets_go_of_its_submitters_context__fault_29(self) -> None:
+        """A record that is kept keeps nothing alive of the request that submitted the job."""
+        async with self.bench() as bench:
+
+            class Request:
+                """Stands for what a request holds."""
+
+            request = Request()
+            gone = weakref.ref(request)
+            token = REQUEST.set(request)
+            call = await bench.begin()
+            REQUEST.reset(token)
+            await bench.finish(call)
+            await bench.clock.settle()
+            bench.submissions.clear()
+            bench.calls.clear()
+            del request, token, call
+            gc.collect()
+            assert gone() is None
+            assert len(await bench.queue.list_jobs()) == 1
 
     @needs("in_process")
     async def test_a_waiting_coroutine_is_not_collected__fault_7(self) -> None:
