@@ -178,6 +178,16 @@ def test_a_validator_that_breaks_down_is_a_refusal() -> None:
     assert "KeyError" in str(error)
 
 
+def test_only_the_field_whose_validator_breaks_down_is_named() -> None:
+    """Where a validator breaks down, its own field is named, whatever is wrong with others."""
+
+    def handler(ctx: JobContext, number: int, it: LooksUp, fine: int = 0) -> None: ...
+
+    form = JobHandlers().register("handler", handler).form
+    error = refusal(form, {"number": "none", "it": {"word": "unknown"}})
+    assert [each["loc"] for each in error.errors] == [("it",)]
+
+
 def test_thawing_what_no_longer_fits_is_a_refusal() -> None:
     """A stored payload whose handler has changed since is refused by name."""
     with pytest.raises(InvalidPayloadError) as caught:
