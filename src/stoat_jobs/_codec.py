@@ -59,13 +59,8 @@ class Codec:
 
 
 def _build(kind: type[C], schema: Any) -> C:
-    try:
-        # Else a nested model's ready-made parts would be used, with their own idea of bytes.
-        return kind(schema, _ROOT, _use_prebuilt=False)
-    except TypeError:
-        # Older pydantic has no such switch: 2.11 and 2.12 then refuse bytes that are not
-        # UTF-8 in a nested model, unless the model's own config says base64.
-        return kind(schema, _ROOT)
+    # Else a nested model's ready-made parts would be used, with their own idea of bytes.
+    return kind(schema, _ROOT, _use_prebuilt=False)
 
 
 def _with_base64(schema: Any) -> Any:

@@ -83,6 +83,9 @@ class JobHandlers:
             cooperative: set the context's flag first and cancel ``cancel_grace`` seconds
                 later. Take it where an ``async`` handler has to reach a safe point.
 
+        A handler with ``**payload`` makes its first parameter positional-only, ``ctx, /``: it
+        then takes a ``ctx`` in the payload too, and mypy accepts it.
+
         Raises:
             TypeError: the signature cannot serve; says which parameter.
             ValueError: the name is taken, or an option is out of its range.

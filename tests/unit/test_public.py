@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 from contextvars import ContextVar
@@ -164,7 +165,11 @@ def imported_by(statement: str) -> set[str]:
     folder = str(Path(stoat_jobs.__file__).parents[1])
     code = f"import sys; sys.path.insert(0, {folder!r}); {code}"
     # -S would hide site-packages, in which pydantic is; -I keeps the environment out.
-    run = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=True)
+    # Nor is coverage to measure it, which imports much itself.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, check=True, env=env
+    )
     return set(run.stdout.decode().split())
 
 
