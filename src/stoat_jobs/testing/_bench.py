@@ -75,6 +75,7 @@ class Bench:
         self.calls: list[Call] = []
         self.submissions: list[asyncio.Task[str]] = []
         self._arrived = asyncio.Event()
+        self._loop_thread = threading.current_thread()
         self._open = False
         self.queue: JobBackend
         self.handlers.register("hold", self.hold)
@@ -227,6 +228,8 @@ class Bench:
         """Wait at a gate in a thread, and look at no flag."""
         gate: concurrent.futures.Future[Any] = concurrent.futures.Future()
         call = Call(ctx, payload, gate)
+        if call.thread is self._loop_thread:  # waiting here would hang the whole test
+            raise RuntimeError("a sync handler was called on the event loop's own thread")
         self.clock.call_soon_threadsafe(self._called, call)
         try:
             return gate.result()

@@ -65,10 +65,12 @@ class InputPromises(Promises):
     async def test_an_id_is_a_random_uuid4_in_its_usual_text_form__fault_47(self) -> None:
         """Job ids cannot be guessed: random UUID4s, each used once."""
         async with self.bench() as bench:
-            ids = [(await bench.finish(await bench.begin())).job_id for _ in range(3)]
-            assert len(set(ids)) == 3
+            ids = [(await bench.finish(await bench.begin())).job_id for _ in range(20)]
+            assert len(set(ids)) == 20
             assert [str(uuid.UUID(job_id)) for job_id in ids] == ids
             assert {uuid.UUID(job_id).version for job_id in ids} == {4}
+            constant = [place for place, digits in enumerate(zip(*ids)) if len(set(digits)) == 1]
+            assert constant == [8, 13, 14, 18, 23]  # the dashes and the version
 
     @needs("submit_returns_early")
     async def test_submit_never_waits_for_a_slot(self) -> None:
