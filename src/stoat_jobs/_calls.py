@@ -11,7 +11,8 @@ import asyncio
 import contextvars
 import inspect
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
@@ -33,8 +34,8 @@ class HandlerCall(Protocol):
         """Call the handler, and how that ended."""
         ...
 
-    def close(self, context: contextvars.Context) -> bool:
-        """End the handler without its help, where that can be done; True if it was."""
+    def close(self, context: contextvars.Context, task: asyncio.Task[None] | None) -> bool:
+        """End the handler without its help, in its own context and task; False if it resists."""
         ...
 
 
@@ -62,19 +63,18 @@ class CoroutineCall:
             return Ended(None, error, self._now())
         return Ended(value, None, self._now())
 
-    def close(self, context: contextvars.Context) -> bool:
-        if self._coro is None:
-            return True
+    def close(self, context: contextvars.Context, task: asyncio.Task[None] | None) -> bool:
         for _ in range(_CLOSE_TRIES):
-            try:
-                context.run(self._coro.close)
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # noqa: S110 - it yielded again, or raised while cleaning up
-                pass
-            if not self.alive:
+            if self._coro is None or not self.alive:
                 return True
-        return False
+            with _turn_of(task):
+                try:
+                    context.run(self._coro.close)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException:  # noqa: S110 - it yielded again, or raised in cleaning up
+                    pass
+        return not self.alive
 
 
 class ThreadCall:
@@ -111,8 +111,8 @@ class ThreadCall:
         self._thread.start()
         return await done
 
-    def close(self, context: contextvars.Context) -> bool:
-        return False
+    def close(self, context: contextvars.Context, task: asyncio.Task[None] | None) -> bool:
+        return True  # a thread cannot be ended; it counts as abandoned
 
     def _main(self, call: Callable[[], Any], done: asyncio.Future[Ended]) -> None:
         try:
@@ -120,6 +120,30 @@ class ThreadCall:
         except BaseException as error:
             ended = Ended(None, error, self._now())
         call_threadsafe(self._loop, wake, done, ended)
+        del ended  # its error has this frame in its traceback: a cycle, and the handler's locals
+
+
+@contextmanager
+def _turn_of(task: asyncio.Task[None] | None) -> Iterator[None]:
+    """As if it were the turn of *task*.
+
+    Without a current task ``asyncio.timeout`` and its like raise at once instead of waiting,
+    and a handler that swallows what it is closed with would loop for ever.
+    """
+    if task is None:
+        yield
+        return
+    loop = task.get_loop()
+    outer = asyncio.current_task(loop)
+    if outer is not None:
+        asyncio.tasks._leave_task(loop, outer)
+    asyncio.tasks._enter_task(loop, task)
+    try:
+        yield
+    finally:
+        asyncio.tasks._leave_task(loop, task)
+        if outer is not None:
+            asyncio.tasks._enter_task(loop, outer)
 
 
 def _plain(value: Any) -> Any:

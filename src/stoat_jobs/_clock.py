@@ -24,24 +24,12 @@ class Clock:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Go on with the time of *loop*."""
         last = self.stamp()
-        self.now = _reader(loop)
+        self.now = loop.time
         self._offset = max(time.time(), last) - self.now()
 
     def stamp(self) -> float:
         """Now, in seconds since the epoch."""
         return self._offset + self.now()
-
-
-def _reader(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """What reads the time of *loop*.
-
-    A loop that is not built on asyncio's own (uvloop) tells the time its round began: a
-    handler that blocks the loop over its limit would seem to have taken none. Such a loop
-    runs on the monotonic clock, so that is read itself.
-    """
-    if isinstance(loop, asyncio.BaseEventLoop) or abs(loop.time() - time.monotonic()) > 1.0:
-        return loop.time
-    return time.monotonic
 
 
 def as_datetime(stamp: float | None) -> datetime | None:

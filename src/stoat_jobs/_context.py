@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
@@ -151,4 +152,8 @@ def _run_threadsafe(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T
     except RuntimeError:
         coro.close()  # the loop is closed and never took it
         raise
-    return future.result()
+    try:
+        return future.result()
+    except concurrent.futures.CancelledError:
+        # Another class, and an Exception: a handler would retry what was cancelled.
+        raise asyncio.CancelledError("what from_thread() ran was cancelled") from None

@@ -26,11 +26,12 @@ from types import coroutine
 from typing import Any
 
 from ._calls import CoroutineCall, HandlerCall, ThreadCall, call_threadsafe, wake
-from ._context import JobContext, current_job_id, is_running_here
+from ._context import JobContext, is_running_here
 from ._hosting import RunHost, RunnableJob
 from ._jobtypes import JobType
 from ._logging import log_event
 from ._outcome import Ended, Outcome, StopReason, classify, failed
+from ._status import JobStatus
 from ._text import one_line
 
 _LONGEST_DELAY = 60.0
@@ -77,7 +78,6 @@ class JobRun:
     def start(self) -> None:
         """Begin; the handler is called in the loop's next round."""
         job = self.job
-        job.context.run(current_job_id.set, job.job_id)
         if job.timeout != math.inf:
             self._host.deadlines.add(self, job.timeout)
         main = self._main()
@@ -120,7 +120,7 @@ class JobRun:
             return
         context = self.job.context  # a settled job may have let go of it
         context.run(partial(self._end, ended, abandoned=True))
-        if self._call is not None and not self._call.close(context):
+        if self._call is not None and not self._call.close(context, self._task):
             self._complain()
         self._cancel_task()
 
@@ -143,7 +143,8 @@ class JobRun:
 
     @property
     def cancelled(self) -> bool:
-        return self.reason is not None
+        # One that was left behind because others cancelled its task is told, too.
+        return self.reason is not None or (self._settled and self._call is not None)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -211,7 +212,9 @@ class JobRun:
             queue=self._host.queue,
             link=self,
         )
-        self._call = self._handler_call(partial(self.handler.function, context, **job.arguments))
+        # A further attempt must not see what the one before made of its arguments.
+        arguments = self.handler.form.thaw(job.text) if self.attempt else job.arguments
+        self._call = self._handler_call(partial(self.handler.function, context, **arguments))
         return await self._call.ended()
 
     def _handler_call(self, call: Callable[[], Any]) -> HandlerCall:
@@ -269,15 +272,13 @@ class JobRun:
             self.abandon()
 
     def _complain(self) -> None:
-        """A coroutine that swallows even GeneratorExit; of a thread it is known."""
-        if self.handler.is_async:
-            log_event(
-                logging.ERROR,
-                "handler_unstoppable",
-                job_id=self.job.job_id,
-                job_type=one_line(self.job.job_type, 200),
-                error="it swallows GeneratorExit too, and can hold up the exit of the process",
-            )
+        log_event(
+            logging.ERROR,
+            "handler_unstoppable",
+            job_id=self.job.job_id,
+            job_type=one_line(self.job.job_type, 200),
+            error="it swallows GeneratorExit too, and can hold up the exit of the process",
+        )
 
     # The end.
 
@@ -302,13 +303,13 @@ class JobRun:
             return failed(error, abandoned)
 
     def _kept(self, outcome: Outcome) -> Outcome:
-        if outcome.result is None:
+        if outcome.result is None and outcome.status is not JobStatus.COMPLETED:
             return outcome
         try:
             return outcome._replace(result=self._host.keep_result(self.handler, outcome.result))
         except Exception as error:
             if outcome.error is None:
-                return failed(error)
+                return failed(error)._replace(refused=True)
             return outcome._replace(result=None)
 
     # The loop.

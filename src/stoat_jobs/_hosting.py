@@ -21,9 +21,12 @@ class RunnableJob(Protocol):
     job_id: str
     job_type: str
     arguments: dict[str, Any]
+    text: bytes
+    """The arguments as JSON, for further attempts."""
     timeout: float
     metadata: Mapping[str, str]
     context: contextvars.Context
+    """The submitter's, with ``current_job_id`` set in it."""
 
 
 class RunHost(Protocol):

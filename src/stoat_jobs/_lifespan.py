@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 from ._handlers import JobHandlers, LentHandlers
@@ -80,7 +80,8 @@ def _on_app(app: Any, queue: AsyncJobQueue) -> Iterator[None]:
         yield
     finally:
         if before is _MISSING:
-            del state.job_queue
+            with suppress(AttributeError, KeyError):  # the app may have taken it away itself
+                del state.job_queue
         else:
             state.job_queue = before
 

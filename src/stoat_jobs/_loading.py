@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ._errors import BackendError, BackendNotFoundError
 from ._handlers import JobHandlers
 from ._protocols import JobBackend
-from ._settings import JobQueueSettings
+from ._settings import JobQueueSettings, required
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -44,7 +44,7 @@ def create_queue(
         BackendError: it cannot be imported, or two distributions claim its name.
         ValueError: it refuses its ``options``.
     """
-    settings = JobQueueSettings() if settings is None else settings
+    settings = required(JobQueueSettings, settings, "settings")
     factory = _load(_find(settings.backend))
     return cast(JobBackend, factory(handlers, settings, observers))
 

@@ -80,14 +80,24 @@ def _log(
     **extra: Any,
 ) -> None:
     extra.update(job_id=job_id, job_type=one_line(job_type, _NAME_LIMIT))
-    logger.log(level, name, exc_info=exc_info, extra=extra)
+    _emit(level, name, exc_info, extra)
+
+
+def _emit(level: int, name: str, error: BaseException | None, extra: dict[str, Any]) -> None:
+    """Log; unlike ``extra=``, it does not refuse what an app's record factory has set before."""
+    if not logger.isEnabledFor(level):
+        return
+    exc_info = None if error is None else (type(error), error, error.__traceback__)
+    record = logger.makeRecord(logger.name, level, __file__, 0, name, (), exc_info)
+    vars(record).update(extra)
+    logger.handle(record)
 
 
 def log_event(level: int, name: str, **extra: Any) -> None:
     """Log an event in the life of a queue; a log handler that raises hurts nobody."""
     exc_info = extra.pop("exc_info", None)
     try:
-        logger.log(level, name, exc_info=exc_info, extra=extra)
+        _emit(level, name, exc_info, extra)
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: S110 - nowhere is left to say it

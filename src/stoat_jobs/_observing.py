@@ -56,9 +56,11 @@ class Observers:
         metadata = event.metadata
         for listener in self._listeners["submitting"]:
             try:
-                metadata = checked_metadata({**(listener.call(event) or {}), **metadata})
+                added = checked_metadata(listener.call(event))
             except BaseException as error:
                 self._drop(listener.observer, "submitting", error)
+            else:
+                metadata = _joined(added, metadata)
         return metadata
 
     def _drop(self, culprit: Any, hook: str, error: BaseException) -> None:
@@ -88,3 +90,12 @@ def _overrides(observer: Any, hook: str) -> bool:
 
 def _always(hook: str) -> bool:
     return True
+
+
+def _joined(added: Mapping[str, str], metadata: Mapping[str, str]) -> Mapping[str, str]:
+    """Both, or *metadata* alone where both are too much: that is not the observer's fault."""
+    try:
+        return checked_metadata({**added, **metadata})
+    except ValueError:
+        log_event(logging.WARNING, "metadata_left_out", names=", ".join(added))
+        return metadata

@@ -38,6 +38,7 @@ class Outcome(NamedTuple):
     """How a job ended, as a record keeps it.
 
     ``exception`` is for the log: what the handler raised, unless it only obeyed a cancel.
+    ``refused`` says that the handler did return, but its result cannot be kept.
     """
 
     status: JobStatus
@@ -46,6 +47,7 @@ class Outcome(NamedTuple):
     error_type: str | None = None
     exception: BaseException | None = None
     abandoned: bool = False
+    refused: bool = False
 
 
 _STOPPED = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -13,6 +13,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import Self
+
+T = TypeVar("T")
 
 Limit = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -106,6 +108,19 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
             return validate(value)
         except ValidationError as error:
             raise without_input(error, cls.__name__) from None
+
+
+def required(kind: type[T], value: T | None, name: str) -> T:
+    """*value*, or a new *kind* in the place of None.
+
+    Raises:
+        TypeError: it is of another type.
+    """
+    if value is None:
+        return kind()
+    if isinstance(value, kind):
+        return value
+    raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
 
 
 def check_timeout(timeout: float) -> float:

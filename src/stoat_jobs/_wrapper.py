@@ -60,8 +60,8 @@ class _WithJobs:
                 self._queue = state["job_queue"]
                 scope.setdefault("state", {}).update(state)
                 async with _InnerLifespan(self._app, scope):
-                    await send({"type": "lifespan.startup.complete"})
                     phase = "shutdown"
+                    await send({"type": "lifespan.startup.complete"})
                     await receive()
         except Exception as error:
             await send({"type": f"lifespan.{phase}.failed", "message": describe(error)})

@@ -51,25 +51,11 @@ def test_stamps_do_not_go_back_with_the_wall_clock(monkeypatch: pytest.MonkeyPat
         second.close()
 
 
-class CoarseLoop(asyncio.AbstractEventLoop):
-    """Tells the monotonic time at which its round began, as uvloop does."""
-
-    def time(self) -> float:
-        return time.monotonic() - 0.25
-
-
 class ForeignLoop(asyncio.AbstractEventLoop):
     """Has a time of its own."""
 
     def time(self) -> float:
         return 5.0
-
-
-def test_a_loop_that_tells_its_rounds_time_is_not_asked() -> None:
-    """A handler that blocks such a loop over its limit must not seem to have taken no time."""
-    clock = Clock()
-    clock.attach(CoarseLoop())  # type: ignore[abstract]
-    assert clock.now is time.monotonic
 
 
 def test_a_loop_with_a_time_of_its_own_is_asked() -> None:

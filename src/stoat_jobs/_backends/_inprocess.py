@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from typing_extensions import Self
 
 from .._clock import Clock
+from .._context import current_job_id
 from .._errors import BackendError, QueueClosedError, QueueFullError
 from .._handlers import JobHandlers
 from .._ids import new_job_id
@@ -27,8 +28,9 @@ from .._logging import log_event
 from .._observing import Observers
 from .._options import check_key, checked_metadata
 from .._records import JobResult, QueueStats, SubmittedEvent, SubmittingEvent
-from .._settings import JobQueueSettings, check_timeout, without_input
+from .._settings import JobQueueSettings, check_timeout, required, without_input
 from .._status import JobStatus
+from .._text import describe
 from ._slots import Slots
 from ._table import Job, JobTable
 from ._watching import Watch, until_terminal
@@ -65,8 +67,8 @@ class InProcessQueue:
         settings: JobQueueSettings | None = None,
         observers: Iterable[Any] = (),
     ) -> None:
-        self.handlers = JobHandlers() if handlers is None else handlers
-        self.settings = JobQueueSettings() if settings is None else settings
+        self.handlers = required(JobHandlers, handlers, "handlers")
+        self.settings = required(JobQueueSettings, settings, "settings")
         self.app: Any = None
         self._options: Any = self._checked_options()
         self._observers = Observers(observers)
@@ -127,6 +129,8 @@ class InProcessQueue:
     async def list_jobs(
         self, *, status: JobStatus | None = None, job_type: str | None = None, limit: int = 100
     ) -> list[JobResult[Any]]:
+        if limit < 0:
+            raise ValueError(f"limit must not be negative: {limit}")
         matching = (
             job.record()
             for job in self._table.newest_first()
@@ -155,7 +159,7 @@ class InProcessQueue:
         """The accepted job, and whether it is new."""
         self._check_open()
         handler = self._handler(job_type)
-        arguments = handler.form.freeze(payload).arguments
+        frozen = handler.form.freeze(payload)
         limit = self._limit(timeout, handler)
         check_key(key)
         pairs = checked_metadata(metadata)
@@ -165,27 +169,33 @@ class InProcessQueue:
         if self._slots.pending.full():
             raise QueueFullError(self.settings.max_pending)
         if self._observers.wants("submitting"):
-            event = SubmittingEvent(handler.name, MappingProxyType(arguments), pairs)
-            pairs = self._observers.submitting(event)
+            # A copy: what an observer does to it is not the handler's concern.
+            seen = MappingProxyType(handler.form.thaw(frozen.text))
+            pairs = self._observers.submitting(SubmittingEvent(handler.name, seen, pairs))
+        job_id = new_job_id()
+        context = contextvars.copy_context()
+        context.run(current_job_id.set, job_id)
         job = Job(
-            new_job_id(),
+            job_id,
             handler,
-            arguments,
+            frozen,
             timeout=limit,
             key=key,
             metadata=pairs,
             submitted=self._clock.stamp(),
-            context=contextvars.copy_context(),
+            context=context,
         )
         self._take_on(job)
         return job, True
 
     def _take_on(self, job: Job) -> None:
         self._table.add(job)
-        if self._observers.wants("submitted"):
-            event = SubmittedEvent(job.job_id, job.job_type, job.metadata)
-            self._observers.tell("submitted", event)
-        self._slots.put(job)
+        try:
+            if self._observers.wants("submitted"):
+                event = SubmittedEvent(job.job_id, job.job_type, job.metadata)
+                self._observers.tell("submitted", event)
+        finally:  # a Ctrl-C in there must not leave a job that nobody runs
+            self._slots.put(job)
 
     def _handler(self, job_type: str) -> JobType[..., Any]:
         return self.handlers.get(job_type)
@@ -202,9 +212,14 @@ class InProcessQueue:
         if self._phase in (Phase.STARTED, Phase.CLOSING):
             raise BackendError(self.name, "is started already; start a queue once, and share it")
         self._attach(self._asyncio_loop())
+        try:
+            self._open()
+        except Exception as error:
+            self._slots.open = False
+            self._shut()
+            raise BackendError(self.name, f"cannot start: {describe(error)}") from error
         self._phase = Phase.STARTED
         self._log("worker_started")
-        self._open()
         return self
 
     async def __aexit__(

@@ -144,6 +144,8 @@ class InMemoryJobQueue(InProcessQueue):
         self._check_loop("run_next")
         if self._slots.pending.empty():
             return None
+        if self._current() is not None:
+            raise RuntimeError("run_next() inside a handler would wait for the slot it is in")
         job = self._slots.pending.first()
         self._slots.released.add(job.job_id)
         self._slots.fill()
@@ -167,11 +169,13 @@ class InMemoryJobQueue(InProcessQueue):
             TypeError: *result* is not what the handler declares, or has no JSON.
         """
         outcome = scripted(JobStatus(status), result, error)
-        if job_type not in self.handlers:
-            self._stand_ins[job_type] = stand_in(job_type)
+        known = job_type in self.handlers
+        handler = self.handlers.get(job_type) if known else stand_in(job_type)
         if result is not None:
-            result = self._handler(job_type).result_through_json(result)
-        self._slots.scripts[job_type] = outcome._replace(result=result)
+            outcome = outcome._replace(result=handler.result_through_json(result))
+        if not known:
+            self._stand_ins[job_type] = handler
+        self._slots.scripts[job_type] = outcome
 
     def _handler(self, job_type: str) -> JobType[..., Any]:
         try:
@@ -206,7 +210,7 @@ class InMemoryJobQueue(InProcessQueue):
             try:
                 await job.change()
             except asyncio.CancelledError:
-                self._slots.abandon_all()  # cancelled again: no time for a grace period
+                self._slots.abandon(job)  # cancelled again: no time for a grace period
 
     def _family(self, job: Job) -> Iterator[Job]:
         """*job*, what its handler submitted, what theirs did; reads on while they grow."""

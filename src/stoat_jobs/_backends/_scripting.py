@@ -8,7 +8,7 @@ from .._context import JobContext
 from .._jobtypes import JobType
 from .._outcome import Ended, Outcome, StopReason, failed, stopped
 from .._status import JobStatus
-from .._text import ERROR_LIMIT, one_line
+from .._text import ERROR_LIMIT, describe, one_line
 
 
 def scripted(status: JobStatus, result: Any, error: str | Exception | None) -> Outcome:
@@ -16,11 +16,14 @@ def scripted(status: JobStatus, result: Any, error: str | Exception | None) -> O
 
     Raises:
         ValueError: *status* is not terminal, or does not go with *result* or *error*.
+        TypeError: *error* is neither text nor an exception.
     """
     if not status.is_terminal:
         raise ValueError(f"an outcome is completed, failed, timeout or cancelled, not {status}")
     if status is JobStatus.COMPLETED and error is not None:
         raise ValueError("a completed job has no error")
+    if not (error is None or isinstance(error, (str, Exception))):
+        raise TypeError(f"error must be text or an exception, not {error!r}")
     if status in (JobStatus.FAILED, JobStatus.TIMEOUT) and result is not None:
         raise ValueError(f"a job that ends {status} has no result")
     return _with_text(_outcome(status, result, error), error)
@@ -36,9 +39,10 @@ def _outcome(status: JobStatus, result: Any, error: str | Exception | None) -> O
 
 
 def _with_text(outcome: Outcome, error: str | Exception | None) -> Outcome:
-    if isinstance(error, str) and error:
-        return outcome._replace(error=one_line(error, ERROR_LIMIT))
-    return outcome
+    if outcome.status is JobStatus.COMPLETED:
+        return outcome
+    text = describe(error) if isinstance(error, Exception) else error
+    return outcome._replace(error=one_line(text or "as scripted", ERROR_LIMIT))
 
 
 def stand_in(job_type: str) -> JobType[..., Any]:

@@ -142,7 +142,13 @@ class Slots:
         self.stop_all()
         for run in tuple(self.running.values()):
             run.abandon()
-        self.deadlines.close()
+        if not self.running:
+            self.deadlines.close()
+
+    def abandon(self, job: Job) -> None:
+        """Settle *job* now if it runs, whatever its handler does."""
+        if job.job_id in self.running:
+            self.running[job.job_id].abandon()
 
     async def idle(self, seconds: float) -> None:
         """Wait until nothing runs, at most so long."""

@@ -19,6 +19,7 @@ from .._clock import Clock, as_datetime
 from .._errors import JobNotFoundError
 from .._jobtypes import JobType
 from .._outcome import Outcome
+from .._payload import FrozenPayload
 from .._records import JobResult
 from .._status import JobStatus, transition
 
@@ -27,7 +28,7 @@ _RESOLUTION = 1e-6
 
 # What finished jobs share in the place of their own.
 _NO_CONTEXT = contextvars.Context()
-_NO_ARGUMENTS: dict[str, Any] = {}
+_NO_PAYLOAD = FrozenPayload({}, b"")
 
 
 class Job:
@@ -53,6 +54,7 @@ class Job:
         "started",
         "status",
         "submitted",
+        "text",
         "timeout",
         "version",
         "waiters",
@@ -62,7 +64,7 @@ class Job:
         self,
         job_id: str,
         handler: JobType[..., Any],
-        arguments: dict[str, Any],
+        payload: FrozenPayload,
         *,
         timeout: float,
         key: str | None,
@@ -73,7 +75,7 @@ class Job:
         self.job_id = job_id
         self.job_type = handler.name
         self.handler: JobType[..., Any] | None = handler
-        self.arguments = arguments
+        self.arguments, self.text = payload
         self.timeout = timeout
         self.key = key
         self.metadata = metadata
@@ -149,11 +151,13 @@ class Job:
         """Finish, and let go of what only a live job needs."""
         transition(self, outcome.status)
         self.result = outcome.result
+        if outcome.refused and self.progress == 1.0:
+            self.progress = None  # a failed job is not done
         self.error = outcome.error
         self.error_type = outcome.error_type
         self.finished = stamp
         self.handler = None
-        self.arguments = _NO_ARGUMENTS
+        self.arguments, self.text = _NO_PAYLOAD
         self.context = _NO_CONTEXT
 
 

@@ -53,23 +53,22 @@ class Watchdog:
         call_threadsafe(self._loop, sign.set)
         if sign.wait(self._limit):
             return
-        run = self._culprit()
-        if run is not None:
-            self._name(run, time.monotonic() - asked)
-            while not (sign.wait(self._limit) or self._stopping.is_set()):
-                pass  # said once is enough
+        self._name(self._culprit(), time.monotonic() - asked)
+        while not (sign.wait(self._limit) or self._stopping.is_set()):
+            pass  # said once is enough
 
     def _culprit(self) -> JobRun | None:
+        """The job whose turn it is; None in a task of a handler's own, or of the app."""
         task = asyncio.current_task(self._loop)
         runs = (run for run in tuple(self._running.values()) if run.task is task)
         return next(runs, None)
 
-    def _name(self, run: JobRun, seconds: float) -> None:
+    def _name(self, run: JobRun | None, seconds: float) -> None:
         log_event(
             logging.WARNING,
             "loop_blocked",
-            job_id=run.job.job_id,
-            job_type=one_line(run.job.job_type, 200),
+            job_id=run and run.job.job_id,
+            job_type=run and one_line(run.job.job_type, 200),
             duration_s=seconds,
             where=_where(sys._current_frames().get(self._loop_thread)),
         )
