@@ -306,7 +306,8 @@ class JobRun:
         if outcome.result is None and outcome.status is not JobStatus.COMPLETED:
             return outcome
         try:
-            return outcome._replace(result=self._host.keep_result(self.handler, outcome.result))
+            kept = self._host.keep_result(self.handler, outcome.result)
+            return outcome if kept is outcome.result else outcome._replace(result=kept)
         except Exception as error:
             if outcome.error is None:
                 return failed(error)._replace(refused=True)
