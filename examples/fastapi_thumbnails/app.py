@@ -1,0 +1,74 @@
+"""FastAPI with a lifespan of its own: thumbnails of its pictures.
+
+Run it from the folder ``examples``: ``uvicorn --factory fastapi_thumbnails.app:create_app``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
+from fastapi.responses import FileResponse, JSONResponse
+
+from stoat_jobs import JobBackend, JobNotFoundError, JobResult, lifespan
+
+from .pictures import handlers, paint, thumbnails
+
+router = APIRouter()
+
+
+@asynccontextmanager
+async def own_lifespan(app: FastAPI, queue: JobBackend | None) -> AsyncIterator[dict[str, Any]]:
+    """A folder that outlives the queue, so that no job finds it gone."""
+    with TemporaryDirectory() as folder:
+        app.state.folder = Path(folder)
+        paint(app.state.folder)
+        async with lifespan(app, queue=queue, handlers=handlers) as state:
+            yield {**state}
+
+
+def get_queue(request: Request) -> JobBackend:
+    return cast(JobBackend, request.state.job_queue)
+
+
+Queue = Annotated[JobBackend, Depends(get_queue)]
+
+
+@router.post("/thumbnails", status_code=202)
+async def start(queue: Queue, width: Annotated[int, Query(ge=16, le=1600)] = 160) -> dict[str, str]:
+    ref = await thumbnails.submit(queue, width=width)
+    return {"job_id": ref.job_id}
+
+
+@router.get("/thumbnails/{number}")
+async def show(number: int, request: Request) -> FileResponse:
+    path = request.app.state.folder / f"small-{number}.png"
+    if not path.exists():
+        raise HTTPException(404, "no such thumbnail yet")
+    return FileResponse(path)
+
+
+@router.get("/jobs/{job_id}")
+async def read(job_id: str, queue: Queue) -> JobResult:
+    return await queue.get_result(job_id)
+
+
+@router.delete("/jobs/{job_id}")
+async def cancel(job_id: str, queue: Queue) -> dict[str, bool]:
+    return {"cancelled": await queue.cancel(job_id)}
+
+
+async def not_found(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": "no such job"}, status_code=404)
+
+
+def create_app(queue: JobBackend | None = None) -> FastAPI:
+    app = FastAPI(lifespan=partial(own_lifespan, queue=queue))
+    app.include_router(router)
+    app.add_exception_handler(JobNotFoundError, not_found)
+    return app

@@ -1,0 +1,76 @@
+"""Starlette: what the files below a folder weigh.
+
+Run it from the folder ``examples``: ``uvicorn --factory starlette_scan.app:create_app``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+from pydantic import BaseModel, DirectoryPath
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stoat_jobs import JobBackend, JobContext, JobHandlers, JobNotFoundError, lifespan
+
+handlers = JobHandlers()
+
+
+class Report(BaseModel):
+    files: int = 0
+    bytes_by_suffix: dict[str, int] = {}
+
+
+@handlers.job(timeout=1800)
+def scan(ctx: JobContext, root: DirectoryPath) -> Report:
+    """Count the bytes below *root*; a scan that is cancelled keeps what it has."""
+    entries = sorted(root.rglob("*"))
+    files, weights = 0, Counter[str]()
+    for done, path in enumerate(entries, start=1):
+        if ctx.cancelled:
+            break
+        if path.is_file():
+            files += 1
+            weights[path.suffix or "(none)"] += path.stat().st_size
+        ctx.set_progress(done / len(entries), f"{done} of {len(entries)}")
+    return Report(files=files, bytes_by_suffix=weights)
+
+
+async def start(request: Request) -> JSONResponse:
+    ref = await scan.submit(request.app.state.job_queue, root=request.app.state.root)
+    return JSONResponse({"job_id": ref.job_id}, status_code=202)
+
+
+async def read(request: Request) -> Response:
+    record = await request.app.state.job_queue.get_result(request.path_params["job_id"])
+    return Response(record.model_dump_json(), media_type="application/json")
+
+
+async def cancel(request: Request) -> JSONResponse:
+    cancelled = await request.app.state.job_queue.cancel(request.path_params["job_id"])
+    return JSONResponse({"cancelled": cancelled})
+
+
+async def not_found(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": "no such job"}, status_code=404)
+
+
+ROUTES = [
+    Route("/scans", start, methods=["POST"]),
+    Route("/jobs/{job_id}", read, methods=["GET"]),
+    Route("/jobs/{job_id}", cancel, methods=["DELETE"]),
+]
+
+
+def create_app(root: Path = Path(), queue: JobBackend | None = None) -> Starlette:
+    app = Starlette(
+        routes=ROUTES,
+        lifespan=partial(lifespan, queue=queue, handlers=handlers),
+        exception_handlers={JobNotFoundError: not_found},
+    )
+    app.state.root = root
+    return app
