@@ -20,9 +20,8 @@ import logging
 import math
 import random
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable
 from functools import partial
-from types import coroutine
 from typing import Any
 
 from ._calls import CoroutineCall, HandlerCall, ThreadCall, call_threadsafe, wake
@@ -32,6 +31,7 @@ from ._jobtypes import JobType
 from ._logging import log_event
 from ._outcome import Ended, Outcome, StopReason, classify, failed
 from ._status import JobStatus
+from ._tasks import first_step, spawn
 from ._text import one_line
 
 _LONGEST_DELAY = 60.0
@@ -81,8 +81,8 @@ class JobRun:
         if job.timeout != math.inf:
             self._host.deadlines.add(self, job.timeout)
         main = self._main()
-        main.send(None)  # to its first await, see _first_step
-        self._task = _spawn(main, self._host.loop, job)
+        main.send(None)  # to its first await, see first_step
+        self._task = spawn(main, self._host.loop, f"stoat-jobs {job.job_id}", job.context)
 
     def stop(self, reason: StopReason) -> bool:
         """Tell the job to stop, unless it has ended or was told before.
@@ -170,7 +170,7 @@ class JobRun:
 
     async def _main(self) -> None:
         try:
-            await _first_step()
+            await first_step()
             ended = await self._attempts()
         except KeyboardInterrupt as error:
             self._end(Ended(None, error, self._host.now()))
@@ -321,28 +321,6 @@ class JobRun:
 
     def _is_current(self) -> bool:
         return is_running_here(self._host.loop) and asyncio.current_task() is self._task
-
-
-@coroutine
-def _first_step() -> Generator[None, None, None]:
-    """Where a new coroutine is before its task's first step.
-
-    A task that is cancelled before its first step throws into a coroutine that has not
-    begun, and nothing of it ever runs: the job and its slot would be lost. This one has
-    begun, so that it catches the cancel.
-    """
-    yield
-
-
-def _spawn(
-    main: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, job: RunnableJob
-) -> asyncio.Task[None]:
-    # Not loop.create_task: an eager task factory would run the handler inside submit(), and
-    # jobs that hand on their slots would run inside each other.
-    name = f"stoat-jobs {job.job_id}"
-    if sys.version_info >= (3, 11):
-        return asyncio.Task(main, loop=loop, name=name, context=job.context)
-    return job.context.run(partial(asyncio.Task, main, loop=loop, name=name))
 
 
 def _backoff(attempt: int) -> float:

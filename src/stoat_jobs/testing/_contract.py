@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ._contract_attempts import AttemptPromises
 from ._contract_input import InputPromises
+from ._contract_keeping import KeepingPromises
 from ._contract_lives import LifePromises
 from ._contract_observers import ObserverPromises
 from ._contract_options import OptionPromises
 from ._contract_outcomes import OutcomePromises
 from ._contract_records import RecordPromises
+from ._contract_resisting import ResistingPromises
 from ._contract_running import RunningPromises
 from ._contract_shutdown import ShutdownPromises
 from ._contract_stopping import StoppingPromises
@@ -22,9 +24,11 @@ class JobQueueContract(
     OutcomePromises,
     AttemptPromises,
     StoppingPromises,
+    ResistingPromises,
     ShutdownPromises,
     LifePromises,
     RecordPromises,
+    KeepingPromises,
     WatchingPromises,
     ObserverPromises,
 ):
