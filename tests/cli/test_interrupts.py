@@ -114,7 +114,4 @@ def test_a_second_interrupt_waits_for_nothing(serving: Serving, tree: Path) -> N
     command.read_until("Ctrl-C: the server stops.")
     command.interrupt()
     code, _, err = command.finish()
-    # On a busy machine the job's time may be over by then, which the log tells first.
-    log, said = err[: err.rfind("stoat-jobs")], err[err.rfind("stoat-jobs") :]
-    assert (code, said) == (130, "stoat-jobs demo: ended by Ctrl-C\n")
-    assert log in ("", "log: job_cancelled: stopped by the queue's shutdown\n")
+    assert (code, err) == (130, "stoat-jobs demo: ended by Ctrl-C\n")

@@ -37,7 +37,8 @@ class Server:
     def stop(self) -> None:
         """Have the app end in good order, and wait for it."""
         self._uvicorn.should_exit = True
-        self._thread.join()
+        while self._thread.is_alive():
+            self._thread.join(0.1)  # for ever, it may miss a signal on Python 3.13
 
 
 def _listening() -> socket.socket:
