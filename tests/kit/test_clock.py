@@ -118,6 +118,31 @@ def test_the_loop_waits_for_a_thread() -> None:
     assert run_with_fake_clock(main()) == ("handed over", 0.0)
 
 
+def test_a_thread_that_ends_while_the_loop_looks_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a thread left behind counts, also when it ended after the loop saw nothing ready."""
+    threads_now = threading.enumerate
+    go = threading.Event()
+
+    async def main() -> str:
+        gate: asyncio.Future[str] = the_loop().create_future()
+
+        def speak() -> None:
+            go.wait()
+            gate.get_loop().call_soon_threadsafe(gate.set_result, "heard")
+
+        def threads_once_it_ended() -> list[threading.Thread]:
+            go.set()
+            speaker.join()
+            return threads_now()
+
+        speaker = threading.Thread(target=speak)
+        speaker.start()
+        monkeypatch.setattr(threading, "enumerate", threads_once_it_ended)
+        return await gate
+
+    assert run_with_fake_clock(main()) == "heard"
+
+
 @pytest.mark.parametrize("timer", [False, True])
 def test_a_deadlock_is_an_error_that_says_where(timer: bool) -> None:
     """A test that waits for what can never come fails at once, naming the place."""

@@ -58,9 +58,14 @@ class _Selector(selectors.DefaultSelector):
             raise DeadlockError(f"still busy after {ROUNDS_LIMIT:,} rounds, at one moment in time")
         if events or timeout == 0 or self.on_idle():
             return events
-        if refusal := self.may_wait():
-            raise DeadlockError(refusal)
-        return self._wait()
+        refusal = self.may_wait()
+        return self._last_look(refusal) if refusal else self._wait()
+
+    def _last_look(self, refusal: str) -> list[tuple[selectors.SelectorKey, int]]:
+        # A thread may have left its word and ended since the first look.
+        if events := super().select(0):
+            return events
+        raise DeadlockError(refusal)
 
     def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
         events = super().select(REAL_LIMIT)
