@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import DirectoryPath
 
-from stoat_jobs import JobBackend, JobContext, JobHandlers, JobNotFoundError, with_jobs
+from stoat_jobs import JobBackend, JobContext, JobHandlers, JobNotFoundError, get_queue, with_jobs
 
 handlers = JobHandlers()
 
@@ -39,7 +39,7 @@ class App:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             raise NotImplementedError(scope["type"])
-        queue = scope["state"]["job_queue"]
+        queue = get_queue(scope)
         try:
             status, body = await self.answer(queue, scope["method"], scope["path"])
         except JobNotFoundError:

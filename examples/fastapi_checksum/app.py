@@ -8,13 +8,21 @@ from __future__ import annotations
 import hashlib
 from functools import partial
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import DirectoryPath
 
-from stoat_jobs import JobBackend, JobContext, JobHandlers, JobNotFoundError, JobResult, lifespan
+from stoat_jobs import (
+    JobBackend,
+    JobContext,
+    JobHandlers,
+    JobNotFoundError,
+    JobResult,
+    get_queue,
+    lifespan,
+)
 
 handlers = JobHandlers()
 router = APIRouter()
@@ -38,11 +46,11 @@ def checksum(ctx: JobContext, root: DirectoryPath, suffix: str = "") -> dict[str
     return sums
 
 
-def get_queue(request: Request) -> JobBackend:
-    return cast(JobBackend, request.app.state.job_queue)
+def job_queue(request: Request) -> JobBackend:
+    return get_queue(request)
 
 
-Queue = Annotated[JobBackend, Depends(get_queue)]
+Queue = Annotated[JobBackend, Depends(job_queue)]
 
 
 @router.post("/checksums", status_code=202)

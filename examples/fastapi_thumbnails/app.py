@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, JSONResponse
 
-from stoat_jobs import JobBackend, JobNotFoundError, JobResult, lifespan
+from stoat_jobs import JobBackend, JobNotFoundError, JobResult, get_queue, lifespan
 
 from .pictures import handlers, paint, thumbnails
 
@@ -32,11 +32,11 @@ async def own_lifespan(app: FastAPI, queue: JobBackend | None) -> AsyncIterator[
             yield {**state}
 
 
-def get_queue(request: Request) -> JobBackend:
-    return cast(JobBackend, request.state.job_queue)
+def job_queue(request: Request) -> JobBackend:
+    return get_queue(request)
 
 
-Queue = Annotated[JobBackend, Depends(get_queue)]
+Queue = Annotated[JobBackend, Depends(job_queue)]
 
 
 @router.post("/thumbnails", status_code=202)

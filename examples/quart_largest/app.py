@@ -9,12 +9,18 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import cast
 
 from pydantic import DirectoryPath
 from quart import Blueprint, Quart, Response, current_app
 
-from stoat_jobs import JobBackend, JobContext, JobHandlers, JobNotFoundError, lifespan
+from stoat_jobs import (
+    JobBackend,
+    JobContext,
+    JobHandlers,
+    JobNotFoundError,
+    get_queue,
+    lifespan,
+)
 
 handlers = JobHandlers()
 pages = Blueprint("pages", __name__)
@@ -35,25 +41,21 @@ def _sizes(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_size for path in folder.iterdir() if path.is_file()}
 
 
-def get_queue() -> JobBackend:
-    return cast(JobBackend, current_app.extensions["job_queue"])
-
-
 @pages.post("/searches")
 async def start() -> tuple[dict[str, str], int]:
-    ref = await largest.submit(get_queue(), root=current_app.config["ROOT"])
+    ref = await largest.submit(get_queue(current_app), root=current_app.config["ROOT"])
     return {"job_id": ref.job_id}, 202
 
 
 @pages.get("/jobs/<job_id>")
 async def read(job_id: str) -> Response:
-    record = await get_queue().get_result(job_id)
+    record = await get_queue(current_app).get_result(job_id)
     return Response(record.model_dump_json(), mimetype="application/json")
 
 
 @pages.delete("/jobs/<job_id>")
 async def cancel(job_id: str) -> dict[str, bool]:
-    return {"cancelled": await get_queue().cancel(job_id)}
+    return {"cancelled": await get_queue(current_app).cancel(job_id)}
 
 
 @pages.errorhandler(JobNotFoundError)
@@ -68,8 +70,7 @@ def create_app(root: Path = Path(), queue: JobBackend | None = None) -> Quart:
 
     @app.while_serving
     async def jobs() -> AsyncGenerator[None, None]:
-        async with lifespan(app, queue=queue, handlers=handlers) as state:
-            app.extensions.update(state)  # a Quart app has no `state` of its own
+        async with lifespan(app, queue=queue, handlers=handlers):
             yield
 
     return app

@@ -15,7 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stoat_jobs import JobBackend, JobContext, JobHandlers, JobNotFoundError, lifespan
+from stoat_jobs import (
+    JobBackend,
+    JobContext,
+    JobHandlers,
+    JobNotFoundError,
+    get_queue,
+    lifespan,
+)
 
 handlers = JobHandlers()
 
@@ -41,17 +48,17 @@ def scan(ctx: JobContext, root: DirectoryPath) -> Report:
 
 
 async def start(request: Request) -> JSONResponse:
-    ref = await scan.submit(request.app.state.job_queue, root=request.app.state.root)
+    ref = await scan.submit(get_queue(request), root=request.app.state.root)
     return JSONResponse({"job_id": ref.job_id}, status_code=202)
 
 
 async def read(request: Request) -> Response:
-    record = await request.app.state.job_queue.get_result(request.path_params["job_id"])
+    record = await get_queue(request).get_result(request.path_params["job_id"])
     return Response(record.model_dump_json(), media_type="application/json")
 
 
 async def cancel(request: Request) -> JSONResponse:
-    cancelled = await request.app.state.job_queue.cancel(request.path_params["job_id"])
+    cancelled = await get_queue(request).cancel(request.path_params["job_id"])
     return JSONResponse({"cancelled": cancelled})
 
 

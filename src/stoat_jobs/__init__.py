@@ -15,6 +15,7 @@ from ._errors import (
     QueueFullError,
     UnknownJobTypeError,
 )
+from ._finding import get_queue
 from ._handlers import JobHandlers
 from ._jobtypes import JobRef, JobType
 from ._lifespan import lifespan
@@ -65,6 +66,7 @@ __all__ = [
     "available_backends",
     "create_queue",
     "current_job_id",
+    "get_queue",
     "lifespan",
     "with_jobs",
 ]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, cast
 
+from ._finding import put_on, queue_on
 from ._handlers import JobHandlers, LentHandlers
 from ._loading import create_queue
 from ._protocols import AsyncJobQueue, JobBackend
 from ._settings import JobQueueSettings
-
-_MISSING = object()
 
 
 @asynccontextmanager
@@ -33,8 +32,8 @@ async def lifespan(
             yield {**state}
 
     Args:
-        app: the app; its ``state``, where it has one, gets ``job_queue`` for as long, and
-            handlers see it as ``ctx.app``.
+        app: the app; its ``state`` (in Quart its ``extensions``) gets ``job_queue`` for as
+            long, and handlers see it as ``ctx.app``. :func:`get_queue` finds the queue there.
         queue: the queue to use, above all in tests. Without one, an ``app.state.job_queue``
             that was injected is used, else one is built. One that is started already is used,
             and neither started nor stopped; one with only the three methods of
@@ -48,11 +47,11 @@ async def lifespan(
         BackendNotFoundError: no backend has the name that *settings* say.
         BackendError: the queue cannot be loaded, or cannot start; says why.
     """
-    chosen = _injected(app) if queue is None else queue
+    chosen = queue_on(app) if queue is None else queue
     if chosen is None:
         chosen = create_queue(handlers, settings, observers)
     async with AsyncExitStack() as stack:
-        stack.enter_context(_on_app(app, chosen))
+        stack.enter_context(put_on(app, chosen))
         if hasattr(chosen, "__aenter__"):
             backend = cast(JobBackend, chosen)
             stack.enter_context(_with_app(backend, app))
@@ -60,30 +59,6 @@ async def lifespan(
             if not backend.started:
                 await stack.enter_async_context(backend)
         yield {"job_queue": chosen}
-
-
-def _injected(app: Any) -> AsyncJobQueue | None:
-    queue = getattr(getattr(app, "state", None), "job_queue", None)
-    return cast("AsyncJobQueue | None", queue)
-
-
-@contextmanager
-def _on_app(app: Any, queue: AsyncJobQueue) -> Iterator[None]:
-    """The queue at ``app.state.job_queue``, and afterwards what was there before."""
-    state = getattr(app, "state", None)
-    if state is None:
-        yield
-        return
-    before = getattr(state, "job_queue", _MISSING)
-    state.job_queue = queue
-    try:
-        yield
-    finally:
-        if before is _MISSING:
-            with suppress(AttributeError, KeyError):  # the app may have taken it away itself
-                del state.job_queue
-        else:
-            state.job_queue = before
 
 
 @contextmanager

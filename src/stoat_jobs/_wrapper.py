@@ -16,7 +16,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Scope = MutableMapping[str, Any]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+# Frameworks type the three arguments each in its own way.
+ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def with_jobs(
@@ -29,9 +30,11 @@ def with_jobs(
 ) -> ASGIApp:
     """*app*, with a queue that lives as long as its server runs it.
 
-    Every request finds the queue at ``scope["state"]["job_queue"]``. An app that speaks the
-    lifespan protocol itself is started after the queue and stopped before it. The arguments
-    are those of :func:`lifespan`, which to take in a framework that has lifespans.
+    Every request finds the queue at ``scope["state"]["job_queue"]``, or with
+    :func:`get_queue`. An app that speaks the lifespan protocol itself is started after the
+    queue and stopped before it. The arguments are those of :func:`lifespan`, which to take in
+    a framework that has lifespans. A *queue* given here is there for requests also where no
+    lifespan runs, as in a test client without one.
     """
     options = {"queue": queue, "handlers": handlers, "settings": settings, "observers": observers}
     return _WithJobs(app, options)
@@ -41,7 +44,7 @@ class _WithJobs:
     def __init__(self, app: ASGIApp, options: dict[str, Any]) -> None:
         self._app = app
         self._options = options
-        self._queue: AsyncJobQueue | None = None
+        self._queue: AsyncJobQueue | None = options["queue"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -67,7 +70,7 @@ class _WithJobs:
             await send({"type": f"lifespan.{phase}.failed", "message": describe(error)})
             raise
         finally:
-            self._queue = None
+            self._queue = self._options["queue"]
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pydantic import BaseModel
 
-from stoat_jobs import AsyncJobQueue, JobBackend, JobResult
+from stoat_jobs import AsyncJobQueue, JobBackend, JobResult, get_queue
 
 from .scan import scan
 from .settings import Settings
@@ -16,9 +16,9 @@ from .settings import Settings
 router = APIRouter()
 
 
-def get_queue(request: Request) -> AsyncJobQueue:
+def job_queue(request: Request) -> AsyncJobQueue:
     """The queue that ``lifespan`` put on the app."""
-    return cast(AsyncJobQueue, request.app.state.job_queue)
+    return get_queue(request)
 
 
 def get_settings(request: Request) -> Settings:
@@ -26,7 +26,7 @@ def get_settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
-Queue = Annotated[AsyncJobQueue, Depends(get_queue)]
+Queue = Annotated[AsyncJobQueue, Depends(job_queue)]
 AppSettings = Annotated[Settings, Depends(get_settings)]
 
 

@@ -300,7 +300,8 @@ class InProcessQueue:
         if loop is None or self.started or self._slots.running:
             raise RuntimeError(
                 f"{method}() was called outside the event loop that runs the queue; in a sync"
-                f" handler use ctx.from_thread(ctx.queue.{method}, ...)"
+                f" handler use ctx.from_thread(ctx.queue.{method}, ...), beside a TestClient"
+                f" client.portal.call(queue.{method}, ...)"
             )
         self._attach(loop)
 
