@@ -60,9 +60,19 @@ def _queue_in(place: Any, default: Any = None) -> Any:
     return getattr(place, NAME, default)
 
 
-def queue_on(app: Any) -> AsyncJobQueue | None:
-    """The queue that is on *app*, if one is."""
-    return cast("AsyncJobQueue | None", _queue_in(_shelf(app)))
+def injected(app: Any, queue: Any) -> AsyncJobQueue | None:
+    """The queue that was given: *queue*, or else what is on *app*.
+
+    Raises:
+        TypeError: it is no queue.
+    """
+    given = _queue_in(_shelf(app)) if queue is None else queue
+    if given is None:
+        return None
+    if isinstance(given, type) or not isinstance(given, AsyncJobQueue):
+        what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+        raise TypeError(f"the job queue given must be an AsyncJobQueue, not {what}")
+    return given
 
 
 @contextmanager

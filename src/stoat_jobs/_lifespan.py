@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, cast
 
-from ._finding import put_on, queue_on
+from ._finding import injected, put_on
 from ._handlers import JobHandlers, LentHandlers
 from ._loading import create_queue
 from ._protocols import AsyncJobQueue, JobBackend
@@ -46,8 +46,9 @@ async def lifespan(
     Raises:
         BackendNotFoundError: no backend has the name that *settings* say.
         BackendError: the queue cannot be loaded, or cannot start; says why.
+        TypeError: what was given or injected is no queue.
     """
-    chosen = queue_on(app) if queue is None else queue
+    chosen = injected(app, queue)
     if chosen is None:
         chosen = create_queue(handlers, settings, observers)
     async with AsyncExitStack() as stack:

@@ -30,7 +30,7 @@ class Observers:
     __slots__ = ("_listeners",)
 
     def __init__(self, observers: Iterable[Any] = ()) -> None:
-        everyone = (LoggingObserver(), *observers)
+        everyone = (LoggingObserver(), *_checked(observers))
         self._listeners = {hook: _listeners(everyone, hook) for hook in HOOKS}
 
     def wants(self, hook: str) -> bool:
@@ -71,6 +71,16 @@ class Observers:
             self._listeners[name] = [each for each in listeners if each.observer is not culprit]
         name = type(culprit).__name__
         log_event(logging.ERROR, "observer_dropped", exc_info=error, observer=name, hook=hook)
+
+
+def _checked(observers: Iterable[Any]) -> list[Any]:
+    if not isinstance(observers, Iterable):
+        raise TypeError(f"observers must be a list or the like, not {type(observers).__name__}")
+    found = list(observers)
+    for observer in found:
+        if isinstance(observer, type):
+            raise TypeError(f"observers must be objects, not the class {observer.__name__}")
+    return found
 
 
 def _listeners(observers: Iterable[Any], hook: str) -> list[_Listener]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+KEY_LIMIT = 1024
 METADATA_LIMIT = 4096
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
@@ -15,7 +16,7 @@ def check_key(key: str | None) -> None:
 
     Raises:
         TypeError: it is no text.
-        ValueError: it is empty.
+        ValueError: it is empty, is longer than 1 KiB in UTF-8, or is no valid Unicode.
     """
     if key is None:
         return
@@ -23,6 +24,8 @@ def check_key(key: str | None) -> None:
         raise TypeError(f"key must be text, not {type(key).__name__}")
     if not key:
         raise ValueError("key must not be empty; leave it out, or give None, for no key")
+    if (size := len(key.encode())) > KEY_LIMIT:
+        raise ValueError(f"key must not exceed {KEY_LIMIT} bytes, not {size}; hash a longer one")
 
 
 def checked_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:

@@ -110,7 +110,7 @@ class JobBackend(AsyncJobQueue, Protocol):
 
         Raises:
             ValueError: an option is out of its range (a *timeout* of 0, less, or NaN; an
-                empty *key*; *metadata* too large), besides what
+                empty *key* or one over 1 KiB; *metadata* too large), besides what
                 :meth:`AsyncJobQueue.submit` raises.
             TypeError: an option is of another type.
             RuntimeError: called from a foreign thread or event loop while the queue runs;

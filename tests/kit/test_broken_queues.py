@@ -130,6 +130,43 @@ class OldestFirst(AsyncioJobQueue):
         return (await super().list_jobs(**filters, limit=1_000_000))[::-1][:limit]
 
 
+class ListsNothing(AsyncioJobQueue):
+    """Asked for a status that there is not, it finds no job."""
+
+    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
+        known = filters.get("status") in (None, *JobStatus)
+        return await super().list_jobs(**filters) if known else []
+
+
+class TakesAnyKey(AsyncioJobQueue):
+    """Cuts a key to what it can hold, so that two may become one."""
+
+    async def submit(self, job_type: str, payload: Any = {}, **options: Any) -> str:
+        if key := options.get("key"):
+            options["key"] = key.encode(errors="replace")[:1024].decode()
+        return await super().submit(job_type, payload, **options)
+
+
+class DiesWithItsTask(AsyncioJobQueue):
+    """One task takes on all jobs, and nobody looks whether it is still there."""
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self._wanted: asyncio.Queue[Any] = asyncio.Queue()
+        self._taker = asyncio.create_task(self._take_on_jobs())
+        return self
+
+    async def _take_on_jobs(self) -> None:
+        while True:
+            answer, args, options = await self._wanted.get()
+            answer.set_result(await super().submit(*args, **options))
+
+    async def submit(self, *args: Any, **options: Any) -> str:
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._wanted.put_nowait((answer, args, options))
+        return await answer
+
+
 class StartsTwice(AsyncioJobQueue):
     """A second start is taken for a good one."""
 
@@ -161,7 +198,7 @@ class ForgetsObservers(AsyncioJobQueue):
 
 CAUGHT = (AssertionError, DeadlockError, pytest.fail.Exception)
 
-CATCHES = [
+CATCHES: list[tuple[Any, ...]] = [
     (DeafToCancels, "test_a_cancelled_pending_job_never_starts__fault_9"),
     (DeafToCancels, "test_cancelling_an_async_handler_raises_in_it_at_once__fault_10"),
     (AlwaysCancels, "test_a_late_cancel_changes_nothing__fault_16"),
@@ -187,6 +224,9 @@ CATCHES = [
     (WaitsForSlots, "test_submit_never_waits_for_a_slot"),
     (LeavesWaitersAtClose, "test_every_waiter_and_watcher_is_woken_by_the_stop__fault_19"),
     (OldestFirst, "test_list_jobs_is_newest_first_and_limited"),
+    (ListsNothing, "test_list_jobs_refuses_a_status_that_is_none"),
+    (TakesAnyKey, "test_a_bad_key_is_refused", "k" * 1025),
+    (DiesWithItsTask, "test_a_slot_outlives_its_tasks__fault_22", True),
     (StartsTwice, "test_entering_a_started_queue_is_an_error_and_hurts_nothing__fault_27"),
     (CallsTimeoutsFailures, "test_five_minutes_are_the_default"),
     (ForgetsObservers, "test_each_step_is_told_once_and_in_order"),
@@ -217,15 +257,19 @@ def contract_of(queue_class: type[AsyncioJobQueue]) -> JobQueueContract:
 
 
 @pytest.mark.parametrize(
-    ("queue_class", "test"), CATCHES, ids=[f"{each.__name__}-{test}" for each, test in CATCHES]
+    ("queue_class", "test", "arguments"),
+    [
+        pytest.param(queue_class, test, arguments, id=f"{queue_class.__name__}-{test}")
+        for queue_class, test, *arguments in CATCHES
+    ],
 )
 def test_a_broken_queue_fails_the_test_of_its_promise(
-    queue_class: type[AsyncioJobQueue], test: str
+    queue_class: type[AsyncioJobQueue], test: str, arguments: list[Any]
 ) -> None:
     """A promise that is broken fails the test that is named after it, which a sound queue passes."""
-    getattr(contract_of(AsyncioJobQueue), test)()
+    getattr(contract_of(AsyncioJobQueue), test)(*arguments)
     with pytest.raises(CAUGHT):
-        getattr(contract_of(queue_class), test)()
+        getattr(contract_of(queue_class), test)(*arguments)
 
 
 @pytest.mark.parametrize("queue_class", FOUND_BY_THE_MACHINE)

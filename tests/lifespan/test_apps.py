@@ -194,7 +194,7 @@ async def test_lifespans_within_each_other() -> None:
     assert not hasattr(app.state, "job_queue")
 
 
-async def test_failed_start_leaves_the_app_startable() -> None:
+async def test_failed_start_leaves_the_app_startable__fault_23() -> None:
     """After a start that failed, nothing is on the app, and the next start works."""
 
     class FailsOnce(AsyncioJobQueue):
@@ -220,7 +220,7 @@ def _signal_handlers() -> dict[Any, Any]:
     return {number: signal.getsignal(number) for number in signal.valid_signals()}
 
 
-async def test_signal_handlers_are_untouched() -> None:
+async def test_signal_handlers_are_untouched__fault_28() -> None:
     """Signal handlers are the server's: the same before, within and after, in every phase."""
     before = _signal_handlers()
     async with lifespan(FastAPI(), handlers=echo_handlers()) as state:

@@ -44,7 +44,7 @@ async def test_all_ok(kind: type[Host]) -> None:
     assert script.log == ["start", "startup.complete", "stop", "stopped", "shutdown.complete"]
 
 
-async def test_startup_fails(kind: type[Host]) -> None:
+async def test_startup_fails__fault_23(kind: type[Host]) -> None:
     """A backend that cannot start fails the app's startup with its reason."""
     script = Script()
     host = kind(UnreachableQueue(script.log))

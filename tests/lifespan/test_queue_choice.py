@@ -83,6 +83,16 @@ async def test_queue_is_built_last() -> None:
     assert not hasattr(app.state, "job_queue")
 
 
+@pytest.mark.parametrize("given", ["memory", AsyncioJobQueue, JobHandlers()])
+@pytest.mark.parametrize("place", ["queue", "app"])
+async def test_what_is_no_queue_is_refused(given: Any, place: str) -> None:
+    """A name, a class or a registry in the place of a queue is an error at startup."""
+    app = make_app(job_queue=given) if place == "app" else make_app()
+    with pytest.raises(TypeError, match=r"must be an AsyncJobQueue, not (str|JobH|the class A)"):
+        async with lifespan(app, queue=given if place == "queue" else None):
+            pytest.fail("started with that")
+
+
 async def test_none_on_the_app_is_no_queue() -> None:
     """An ``app.state.job_queue`` of None counts as none, and is None again afterwards."""
     app = make_app(job_queue=None)

@@ -263,3 +263,10 @@ async def test_started_and_finished_run_in_the_jobs_context() -> None:
     looks = Looks()
     job_id = await InMemoryJobQueue(handlers, observers=[looks]).submit("work")
     assert looks.ids == [job_id, job_id]
+
+
+@pytest.mark.parametrize("observers", [5, JobObserver(), [JobObserver], JobObserver])
+def test_what_are_no_observers_is_refused(observers: Any) -> None:
+    """One observer in the place of several, or a class in the place of an object, is an error."""
+    with pytest.raises(TypeError, match="observers must be"):
+        Observers(observers)

@@ -47,6 +47,7 @@ PUBLIC = [
     "available_backends",
     "create_queue",
     "current_job_id",
+    "get_queue",
     "lifespan",
     "with_jobs",
 ]

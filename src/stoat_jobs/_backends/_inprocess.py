@@ -131,6 +131,8 @@ class InProcessQueue:
     ) -> list[JobResult[Any]]:
         if limit < 0:
             raise ValueError(f"limit must not be negative: {limit}")
+        if status is not None:
+            status = JobStatus(status)  # a text that is none would find nothing, without a word
         matching = (
             job.record()
             for job in self._table.newest_first()

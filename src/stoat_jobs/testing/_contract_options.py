@@ -125,11 +125,12 @@ class OptionPromises(Promises):
             await bench.finish(await bench.call(fresh))
             assert await again == fresh
 
-    async def test_an_empty_key_is_refused(self) -> None:
-        """An empty key, most likely a mistake, is an error."""
+    @pytest.mark.parametrize("key", ["", "k" * 1025, "\ud800"], ids=["empty", "long", "surrogate"])
+    async def test_a_bad_key_is_refused(self, key: str) -> None:
+        """A key is some text of at most 1 KiB; an empty one is most likely a mistake."""
         async with self.bench() as bench:
-            with pytest.raises(ValueError, match="key"):
-                await bench.queue.submit("hold", {}, key="")
+            with pytest.raises(ValueError, match=r"key|surrogates"):
+                await bench.queue.submit("hold", {}, key=key)
             assert await bench.queue.list_jobs() == []
 
     # Refusals.
@@ -192,7 +193,7 @@ class OptionPromises(Promises):
             await bench.queue.submit("nobody", {})
         assert await bench.queue.list_jobs() == []
 
-    async def test_an_unknown_id_is_a_job_not_found_error_everywhere(self) -> None:
+    async def test_an_unknown_id_is_a_job_not_found_error_everywhere__fault_42(self) -> None:
         """Every method that takes an id says that it is unknown, and why that may be."""
         async with self.bench() as bench:
             queue, job_id = bench.queue, str(uuid.uuid4())

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from datetime import timedelta, timezone
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -203,6 +203,12 @@ class RecordPromises(Promises):
             listed = [record.job_id for record in await bench.queue.list_jobs()]
             assert listed == ids[::-1]
             assert [job.job_id for job in await bench.queue.list_jobs(limit=2)] == ids[:2:-1]
+
+    async def test_list_jobs_refuses_a_status_that_is_none(self) -> None:
+        """A status that does not exist is an error, and not an empty list."""
+        async with self.bench() as bench:
+            with pytest.raises(ValueError, match="finished"):
+                await bench.queue.list_jobs(status=cast(JobStatus, "finished"))
 
     async def test_list_jobs_filters_by_status_and_job_type(self) -> None:
         """The list can be of one status, of one job type, or of both."""

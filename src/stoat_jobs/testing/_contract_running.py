@@ -191,3 +191,20 @@ class RunningPromises(Promises):
                 await bench.finish(await bench.begin(job_type))
             await bench.clock.settle()
             assert asyncio.all_tasks() == before
+
+    @needs("in_process")
+    @pytest.mark.parametrize("settled", [False, True], ids=["at once", "running"])
+    async def test_a_slot_outlives_its_tasks__fault_22(self, settled: bool) -> None:
+        """Tasks of the queue that others cancel cost at most their job: the slot works on."""
+        async with self.bench() as bench:
+            for _ in range(3):
+                bench.submit("hold")
+                for _ in range(50 if settled else 1):
+                    await asyncio.sleep(0)
+                for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                    task.cancel()
+                await bench.clock.settle()
+            record = await bench.finish(await bench.begin(), "still here")
+            stats = await bench.queue.stats()
+            assert (record.result, stats.slots_in_use, stats.abandoned) == ("still here", 0, 0)
+            assert all(job.status.is_terminal for job in await bench.queue.list_jobs())
