@@ -14,7 +14,14 @@ import uvicorn
 from asgi_lifespan import LifespanManager
 from fastapi import APIRouter, FastAPI
 
-from stoat_jobs import AsyncioJobQueue, JobHandlers, JobResult, get_queue, lifespan
+from stoat_jobs import (
+    AsyncioJobQueue,
+    JobHandlers,
+    JobQueueSettings,
+    JobResult,
+    get_queue,
+    lifespan,
+)
 
 # A test that hangs fails; it never waits this long otherwise.
 SAFETY_NET = 30.0
@@ -22,7 +29,8 @@ SAFETY_NET = 30.0
 
 def app_of(router: APIRouter, handlers: JobHandlers) -> FastAPI:
     """An app with these endpoints, a queue of these handlers, and an event for tests to set."""
-    app = FastAPI(lifespan=partial(lifespan, queue=AsyncioJobQueue(handlers)))
+    patient = JobQueueSettings(cancel_grace=SAFETY_NET, drain_timeout=SAFETY_NET)
+    app = FastAPI(lifespan=partial(lifespan, queue=AsyncioJobQueue(handlers, patient)))
     app.include_router(router)
     app.state.go_on = asyncio.Event()
     return app

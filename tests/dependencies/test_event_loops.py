@@ -43,11 +43,12 @@ async def _let_go(app: FastAPI) -> None:
 @handlers.job
 def read(ctx: JobContext) -> list[str]:
     """Uses the app's engine in the app's event loop."""
-    return ctx.from_thread(_texts, ctx.app.state.sessions)
+    return ctx.from_thread(_texts, ctx.app)
 
 
-async def _texts(sessions: Sessions) -> list[str]:
-    async with sessions() as session:
+async def _texts(app: FastAPI) -> list[str]:
+    app.state.loops.append(asyncio.get_running_loop())
+    async with app.state.sessions() as session:
         return [await notes.read_async(session, 1)]
 
 
@@ -81,7 +82,8 @@ async def test_client_of_the_app_in_a_thread(app: FastAPI) -> None:
 
 async def test_engine_of_the_app_in_a_thread(app: FastAPI, sessions: Sessions) -> None:
     """A thread uses the app's asynchronous engine through from_thread, in the app's loop."""
-    app.state.sessions = sessions
-    assert await _texts(sessions) == ["milk"]
+    app.state.sessions, app.state.loops = sessions, []
+    assert await _texts(app) == ["milk"]
     async with serving(app):
         assert await (await read.submit(get_queue(app))).value(SAFETY_NET) == ["milk"]
+    assert app.state.loops == [asyncio.get_running_loop()] * 2
