@@ -186,11 +186,12 @@ def test_queue_called_from_the_loop_of_the_test(open_client: Any, injected: Any)
 
 @CLIENTS
 def test_queue_is_read_from_the_loop_of_the_test(open_client: Any, injected: Any) -> None:
-    """What only reads works in any loop, beside the client and after its block."""
+    """What only reads works in any loop, as does waiting for what is over."""
     with open_client(*on_the_app(lambda _: injected)) as client:
         job_id = client.post("/double").json()["job_id"]
         assert result(client) == 42  # so that the first is over too
         assert asyncio.run(injected.get_result(job_id)).result == 42
+        assert asyncio.run(injected.wait(job_id)).result == 42
     assert asyncio.run(injected.get_status(job_id)) == "completed"
     assert len(asyncio.run(injected.list_jobs())) == 2
 
