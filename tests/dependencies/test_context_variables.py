@@ -17,7 +17,7 @@ from starlette.responses import Response
 from stoat_jobs import JobContext, JobHandlers, JobStatus, get_queue
 
 from . import notes
-from .running import app_of, ended, serving
+from .running import SAFETY_NET, app_of, ended, serving
 
 router = APIRouter()
 handlers = JobHandlers()
@@ -164,7 +164,7 @@ async def test_home_made_worker_keeps_the_first_requests_id(app: FastAPI) -> Non
         for name in "abc":
             await client.post("/home-made", headers={"x-request-id": name})
         app.state.inbox.put_nowait("")
-        await app.state.worker
+        await asyncio.wait_for(app.state.worker, SAFETY_NET)
     assert app.state.seen == ["a", "a", "a"]
 
 
