@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import nox
@@ -33,6 +34,9 @@ def _release(folder: Path) -> list[int]:
 
 
 os.environ["PATH"] = os.pathsep.join([*_pyenv_folders(), os.environ.get("PATH", os.defpath)])
+
+# The newest Python that is here, or the one that runs nox.
+NEWEST = next((python for python in reversed(PYTHONS) if shutil.which(f"python{python}")), None)
 
 
 @nox.session(python=PYTHONS)
@@ -94,6 +98,13 @@ def flaky(session: nox.Session) -> None:
     session.install(".[demo,testing]", "--group", "tests", "pytest-randomly")
     for _ in range(3):
         session.run("pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def servers(session: nox.Session) -> None:
+    """Run the real servers one after another; write what was seen into the documentation."""
+    session.install(".[demo,testing]", "--group", "tests")
+    session.run("python", "-m", "tests.servers.measure")
 
 
 def _present(*folders: str) -> list[str]:

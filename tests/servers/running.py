@@ -1,55 +1,86 @@
-"""A real uvicorn in a process of its own, followed by what it logs."""
+"""A real server in processes of its own, followed by what it logs."""
 
 from __future__ import annotations
 
 import json
-import re
+import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import NoReturn
 
 import httpx
 from typing_extensions import Self
 
-HERE = Path(__file__).parent
+from .commands import HERE, SERVING, Address, Launch
+from .logs import Line, Log
 
 # A server that hangs is killed, so that its test fails; nothing else waits this long.
 SAFETY_NET = 60.0
 
-ENDED = {"job_completed", "job_failed", "job_timeout", "job_cancelled"}
 
-Line = dict[str, Any]
+class Worker:
+    """One process of a server, over a connection that leads to it."""
+
+    def __init__(self, client: httpx.Client, pid: int) -> None:
+        self.client = client
+        self.pid = pid
+
+    def submit(self, job_type: str) -> str:
+        """The id of a new job."""
+        answer = self._answer("POST", f"/submit/{job_type}")
+        assert answer.status_code == 202, answer.text
+        return answer.text
+
+    def status(self, job_id: str) -> tuple[int, str]:
+        """Status code and text of the answer."""
+        answer = self._answer("GET", f"/jobs/{job_id}")
+        return answer.status_code, answer.text
+
+    def _answer(self, method: str, path: str) -> httpx.Response:
+        answer = self.client.request(method, path)
+        assert answer.headers["x-process"] == str(self.pid), "another process answered"
+        return answer
 
 
-class UvicornProcess:
-    """``uvicorn`` on a free port of its own choice, started and read to the end."""
+class ServerProcess:
+    """A server at *address*, started and read to the end; its stderr goes to a file."""
 
-    def __init__(self, app: str, stderr: Path) -> None:
-        self.lines: list[Line] = []
-        self._stderr = stderr.open("w+", encoding="utf-8")
+    def __init__(self, launch: Launch, address: Address, folder: Path) -> None:
+        self.launch = launch
+        self.log = Log()
+        self.workers: list[Worker] = []
+        self._address = address
+        self._stack = ExitStack()
+        self._stderr = (folder / "stderr.txt").open("w+", encoding="utf-8")
+        self._stack.enter_context(self._stderr)
+        environment = {
+            "PYTHONPATH": os.pathsep.join([str(launch.app_dir), str(HERE)]),
+            "SERVED_SETTINGS": json.dumps(dict(launch.settings)),
+        }
         self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "uvicorn", app, "--app-dir", str(HERE)),
-                *("--port", "0", "--log-config", str(HERE / "log_config.json")),
-            ],
+            launch.command(address),
+            env={**os.environ, **environment},
+            pass_fds=[address.fd],
+            start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
         )
-        self._alarm = threading.Timer(SAFETY_NET, self._process.kill)
+        self.signalled: float | None = None
+        self.seconds: float | None = None
+        self._over = False
+        self._hangs = False
+        self._alarm = threading.Timer(SAFETY_NET, self._give_up)
         self._alarm.start()
 
     def __enter__(self) -> Self:
-        running = self.until("Uvicorn running on")
-        address = re.search(r"http://\S+", running["event"])
-        assert address is not None
-        self.client = httpx.Client(base_url=address.group(), timeout=SAFETY_NET)
         return self
 
     def __exit__(
@@ -58,14 +89,95 @@ class UvicornProcess:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what has not ended by itself."""
         self._alarm.cancel()
-        self._process.kill()
+        if not self._over:
+            self.kill()
         self._process.wait()
         self._process.stdout.close()  # type: ignore[union-attr]
-        self._stderr.close()
-        self.client.close()
+        self._stack.close()
 
-    def until(self, event: str, **extras: Any) -> Line:
+    # Workers.
+
+    def serve(self) -> None:
+        """Wait until all workers serve, and connect to each."""
+        for _ in range(self.launch.processes):
+            self.until(SERVING[self.launch.server])
+        self.connect()
+
+    def connect(self) -> None:
+        """Connect until each worker was met once."""
+        met: dict[int, Worker] = {}
+        while len(met) < self.launch.processes:
+            worker = self._connection()
+            met.setdefault(worker.pid, worker)
+        self.workers = list(met.values())
+
+    def _connection(self) -> Worker:
+        client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self._address.port}", timeout=SAFETY_NET, trust_env=False
+        )
+        self._stack.enter_context(client)
+        return Worker(client, int(self._greeting(client).headers["x-process"]))
+
+    def _greeting(self, client: httpx.Client) -> httpx.Response:
+        """The first answer; granian says that it has started a moment before it listens."""
+        while self._process.poll() is None:
+            with suppress(httpx.ConnectError):
+                return client.get("/")
+        return self._fail("it answered")
+
+    def ask_for(self, path: str) -> socket.socket:
+        """Make a request that the server holds, and do not wait for the answer."""
+        connection = socket.create_connection(("127.0.0.1", self._address.port))
+        self._stack.callback(connection.close)
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        self.until("request_held")
+        return connection
+
+    # Signals.
+
+    def terminate(self) -> None:
+        """As ``kill`` and ``docker stop`` do: SIGTERM for the first process alone."""
+        self._signal(os.kill, signal.SIGTERM)
+
+    def terminate_all(self) -> None:
+        """As systemd does: SIGTERM for all processes."""
+        self._signal(os.killpg, signal.SIGTERM)
+
+    def interrupt(self) -> None:
+        """As Ctrl-C does: SIGINT for all processes of the terminal.
+
+        For the first one alone with granian, whose worker may hang if it gets several signals.
+        """
+        alone = self.launch.server == "granian"
+        self._signal(os.kill if alone else os.killpg, signal.SIGINT)
+
+    def kill(self) -> None:
+        """SIGKILL for all processes, as for a container."""
+        with suppress(ProcessLookupError):
+            self._signal(os.killpg, signal.SIGKILL)
+
+    def kill_worker(self) -> None:
+        """SIGKILL for the last worker, as when memory runs out."""
+        self._signal(os.kill, signal.SIGKILL, self.workers[-1].pid)
+
+    def _signal(
+        self, send: Callable[[int, int], None], number: signal.Signals, pid: int | None = None
+    ) -> None:
+        self.signalled = self.signalled or time.time()
+        send(pid or self._process.pid, number)
+
+    def _give_up(self) -> None:
+        self._hangs = True
+        self.kill()
+
+    # The log.
+
+    def until(self, event: str, **extras: object) -> Line:
         """Read on to the next line that begins with *event* and has these *extras*."""
 
         def wanted(line: Line) -> bool:
@@ -73,26 +185,22 @@ class UvicornProcess:
 
         return self._read(wanted) or self._fail(event)
 
-    def submit(self, job_type: str) -> str:
-        """The id of a new job."""
-        answer = self.client.post(f"/submit/{job_type}")
-        assert answer.status_code == 202, answer.text
-        return answer.text
-
-    def walk_away_from(self, path: str) -> None:
-        """Make a request and leave it: the server goes on with it, and waits for it at the end."""
-        url = self.client.base_url
-        with socket.create_connection((url.host, url.port or 80)) as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {url.host}\r\n\r\n".encode())
-            self.until("request_held")
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
+    def begin(self, *job_types: str, worker: int = 0) -> list[str]:
+        """Submit one job of each type and see it start."""
+        job_ids = [self.workers[worker].submit(job_type) for job_type in job_types]
+        for job_id in job_ids:
+            if not self.log.has("job_started", job_id=job_id):
+                self.until("job_started", job_id=job_id)
+        return job_ids
 
     def finish(self) -> int:
-        """Read to the end of the log; the exit code."""
+        """Read until no process is left that could log; the exit code of the first."""
         self._read(lambda line: False)
-        return self._process.wait()
+        code = self._process.wait()
+        self.seconds = self.signalled and time.time() - self.signalled
+        self._over = True
+        assert not self._hangs, f"it did not end: {self.log.text()}"
+        return code
 
     @property
     def complaints(self) -> str:
@@ -100,34 +208,16 @@ class UvicornProcess:
         self._stderr.seek(0)
         return self._stderr.read()
 
-    def events(self, *names: str) -> list[tuple[str, str | None, str | None]]:
-        """The lines of these events: event, job type, error type."""
-        return [
-            (line["event"], line.get("job_type"), line.get("error_type"))
-            for line in self.lines
-            if line["event"] in names
-        ]
-
-    def position(self, event: str) -> int:
-        """Where *event* is in the log; it must be there once."""
-        (position,) = (n for n, line in enumerate(self.lines) if line["event"] == event)
-        return position
-
-    def unsettled(self) -> set[str]:
-        """Ids of jobs that were accepted and did not end exactly once."""
-        submitted = {line["job_id"] for line in self.lines if line["event"] == "job_submitted"}
-        ends = [line["job_id"] for line in self.lines if line["event"] in ENDED]
-        return {job_id for job_id in submitted if ends.count(job_id) != 1}
-
     def _read(self, wanted: Callable[[Line], bool]) -> Line | None:
+        return next((line for line in self._lines() if wanted(line)), None)
+
+    def _lines(self) -> Iterator[Line]:
         assert self._process.stdout is not None
         for text in self._process.stdout:
             line: Line = json.loads(text)
-            self.lines.append(line)
-            if wanted(line):
-                return line
-        return None
+            self.log.lines.append(line)
+            yield line
 
-    def _fail(self, event: str) -> Line:
-        log = "\n".join(map(str, self.lines))
-        raise AssertionError(f"the log ended before {event!r}:\n{log}\n{self.complaints}")
+    def _fail(self, event: str) -> NoReturn:
+        log = f"{self.log.text()}\n{self.complaints}"
+        raise AssertionError(f"the server ended before {event!r}:\n{log}")

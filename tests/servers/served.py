@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
-import threading
+import json
+import logging.config
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from typing_extensions import Self
 
-from stoat_jobs import JobContext, JobHandlers, JobQueueSettings, lifespan
+from stoat_jobs import (
+    AsyncioJobQueue,
+    BackendError,
+    JobContext,
+    JobHandlers,
+    JobNotFoundError,
+    JobQueueSettings,
+    lifespan,
+)
 
+# Some servers set up the log later than they start the app.
+logging.config.dictConfig(json.loads(Path(__file__).with_name("log_config.json").read_text()))
+
+logger = logging.getLogger("served")
 handlers = JobHandlers()
-settings = JobQueueSettings(concurrency=4, drain_timeout=0.2, cancel_grace=0.2)
+settings = JobQueueSettings.model_validate_json(os.environ.get("SERVED_SETTINGS", "{}"))
 
 
 @handlers.job
@@ -31,16 +50,6 @@ async def patient(ctx: JobContext) -> None:
 
 
 @handlers.job
-async def deaf(ctx: JobContext) -> None:
-    """Swallows every cancellation."""
-    while True:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            continue
-
-
-@handlers.job
 def busy(ctx: JobContext) -> None:
     """Works in a thread, and looks now and then whether it is to stop."""
     block = bytes(1 << 20)
@@ -51,27 +60,90 @@ def busy(ctx: JobContext) -> None:
 
 @handlers.job
 def stuck(ctx: JobContext) -> None:
-    """Blocks its thread for ever."""
-    threading.Event().wait()
+    """Hangs in a system call: it reads from a pipe to which nobody writes."""
+    reading, _ = os.pipe()
+    os.read(reading, 1)
+
+
+@handlers.job
+async def deaf(ctx: JobContext) -> None:
+    """Swallows every cancellation."""
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue
+
+
+@handlers.job
+async def obstinate(ctx: JobContext) -> None:
+    """Swallows everything, being closed too."""
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except BaseException:
+            continue
 
 
 async def submit(request: Request) -> Response:
-    job_id = await request.app.state.job_queue.submit(request.path_params["job_type"])
-    return PlainTextResponse(job_id, status_code=202)
+    job_id = await request.state.job_queue.submit(request.path_params["job_type"])
+    return _text(job_id, 202)
+
+
+async def status(request: Request) -> Response:
+    try:
+        return _text(await request.app.state.job_queue.get_status(request.path_params["job_id"]))
+    except JobNotFoundError as error:
+        return _text(str(error), 404)
 
 
 async def wait(request: Request) -> Response:
-    logging.getLogger("served").info("request_held")
+    logger.info("request_held")
     record = await request.app.state.job_queue.wait(request.path_params["job_id"])
-    return PlainTextResponse(record.status)
+    return _text(record.status)
 
 
-with_queue = Starlette(
-    lifespan=partial(lifespan, handlers=handlers, settings=settings),
-    routes=[
-        Route("/submit/{job_type}", submit, methods=["POST"]),
-        Route("/wait/{job_id}", wait),
-    ],
-)
+async def hello(request: Request) -> Response:
+    return _text("hello")
 
-without_queue = Starlette()
+
+def _text(text: str, status_code: int = 200) -> Response:
+    return PlainTextResponse(text, status_code, headers={"x-process": str(os.getpid())})
+
+
+@asynccontextmanager
+async def watching_signals(app: Any) -> AsyncIterator[dict[str, Any]]:
+    """The app's lifespan is ours; the log says whether it left the signals alone."""
+    before = _signals()
+    async with lifespan(app, handlers=handlers, settings=settings) as state:
+        inside = _signals()
+        yield {**state}
+    after = _signals()
+    logger.info("signals_untouched" if before == inside == after else "signals_touched")
+
+
+def _signals() -> list[Any]:
+    """Everything that decides what a signal does."""
+    wakeup = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(wakeup)
+    of_loop = dict(getattr(asyncio.get_running_loop(), "_signal_handlers", {}))
+    return [wakeup, of_loop, *map(signal.getsignal, sorted(signal.valid_signals()))]
+
+
+class UnreachableQueue(AsyncioJobQueue):
+    """As a backend is whose database is down."""
+
+    async def __aenter__(self) -> Self:
+        raise BackendError("durable", "cannot start: connection refused")
+
+
+routes = [
+    Route("/", hello),
+    Route("/submit/{job_type}", submit, methods=["POST"]),
+    Route("/jobs/{job_id}", status),
+    Route("/wait/{job_id}", wait),
+]
+with_queue = Starlette(lifespan=watching_signals, routes=routes)
+without_queue = Starlette(routes=routes)
+unknown_backend = Starlette(lifespan=partial(lifespan, settings=JobQueueSettings(backend="abacus")))
+unreachable_backend = Starlette(lifespan=partial(lifespan, queue=UnreachableQueue(handlers)))
