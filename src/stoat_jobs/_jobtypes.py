@@ -172,6 +172,14 @@ class JobType(Generic[P, R]):
             raise TypeError(self._not_kept(value, "it does not come back from JSON as it was"))
         return decoded
 
+    def encode_result(self, value: Any) -> bytes:
+        """A result that :meth:`result_through_json` gave, as JSON."""
+        return self._result_codec.encode(value)
+
+    def decode_result(self, text: bytes) -> Any:
+        """A result from JSON; raises what pydantic raises where it does not fit any more."""
+        return self._result_codec.decode(text)
+
     def _not_kept(self, value: Any, why: str) -> str:
         return f"a result of type {type(value).__name__} cannot be kept as JSON: {why}"
 

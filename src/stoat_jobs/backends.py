@@ -6,6 +6,8 @@ point in the group ``stoat_jobs.backends`` loads; a class with that constructor 
 - :class:`JobRun` runs a job and decides its outcome; the backend is its :class:`RunHost`.
 - :func:`transition` changes a status, and refuses what the table forbids.
 - :class:`Observers` tells observers what happens, and is logging too.
+- :class:`StoredJobQueue` is a whole backend that keeps its jobs in a :class:`JobStore`, of
+  which five short methods are yours.
 - :meth:`JobType.form`'s ``freeze`` and ``thaw`` take a payload through JSON and back.
 """
 
@@ -13,6 +15,8 @@ from __future__ import annotations
 
 from ._backends._asyncio import AsyncioJobQueue
 from ._backends._memory import InMemoryJobQueue
+from ._backends._store import JobStore, StoredJob
+from ._backends._stored import StoredJobQueue
 from ._clock import Clock, as_datetime
 from ._codec import Codec
 from ._deadlines import Deadlines
@@ -36,12 +40,15 @@ __all__ = [
     "FrozenPayload",
     "InMemoryJobQueue",
     "JobRun",
+    "JobStore",
     "Observers",
     "Outcome",
     "PayloadForm",
     "RunHost",
     "RunnableJob",
     "StopReason",
+    "StoredJob",
+    "StoredJobQueue",
     "as_datetime",
     "check_key",
     "check_timeout",

@@ -10,6 +10,8 @@ from hypothesis import settings
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueMachine
 
+from .stores import TextJobQueue, TextStore
+
 # The same examples in every run: a test that fails now and then is no use to anybody.
 STEADY = settings(
     max_examples=60, stateful_step_count=30, deadline=None, derandomize=True, database=None
@@ -32,8 +34,20 @@ class MemoryMachine(JobQueueMachine):
         return InMemoryJobQueue(handlers, settings, observers)
 
 
+class StoredMachine(JobQueueMachine):
+    durable = True
+
+    async def make_queue(
+        self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+    ) -> TextJobQueue:
+        return TextJobQueue(handlers, settings, observers, store=TextStore())
+
+
 TestAsyncioMachine = AsyncioMachine.TestCase
 TestAsyncioMachine.settings = STEADY
 
 TestMemoryMachine = MemoryMachine.TestCase
 TestMemoryMachine.settings = STEADY
+
+TestStoredMachine = StoredMachine.TestCase
+TestStoredMachine.settings = STEADY

@@ -59,6 +59,7 @@ class InProcessQueue:
 
     name: ClassVar[str]
     slots_type: ClassVar[type[Slots]] = Slots
+    table_type: ClassVar[type[JobTable]] = JobTable
     options_type: ClassVar[type[BaseModel]] = NoOptions
 
     def __init__(
@@ -73,7 +74,9 @@ class InProcessQueue:
         self._options: Any = self._checked_options()
         self._observers = Observers(observers)
         self._clock = Clock()
-        self._table = JobTable(self._clock, self.settings.result_ttl, self.settings.max_results)
+        self._table = self.table_type(
+            self._clock, self.settings.result_ttl, self.settings.max_results
+        )
         self._slots = self.slots_type(
             self, self.settings, self._concurrency(), self._table, self._clock, self._observers
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any, cast
 
 from .._calls import wake
@@ -42,6 +43,16 @@ class PendingJobs(asyncio.Queue[Job]):
     def remove(self, job: Job) -> None:
         """Take *job* out of the middle."""
         del self._queue[job.job_id]
+
+    def all(self) -> list[Job]:
+        """All that wait, oldest first; they stay."""
+        return list(self._queue.values())
+
+    def put_back(self, jobs: Iterable[Job]) -> None:
+        """Wait for these alone; there may be more than ``maxsize``."""
+        self._init(self.maxsize)
+        for job in jobs:
+            self._put(job)
 
     def first(self) -> Job:
         """The oldest, which stays; one must be there."""
@@ -127,10 +138,13 @@ class Slots:
     def close(self) -> None:
         """Start nothing more: settle what waits, begin no further attempt."""
         self.open = False
-        while not self.pending.empty():
-            self.drop(self.pending.first(), StopReason.SHUTDOWN)
+        self._end_pending()
         for run in self.running.values():
             run.no_more_attempts()
+
+    def _end_pending(self) -> None:
+        while not self.pending.empty():
+            self.drop(self.pending.first(), StopReason.SHUTDOWN)
 
     def stop_all(self) -> None:
         """Tell everything that runs to stop."""

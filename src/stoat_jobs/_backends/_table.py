@@ -16,7 +16,7 @@ from typing import Any
 
 from .._calls import wake
 from .._clock import Clock, as_datetime
-from .._errors import JobNotFoundError
+from .._errors import JobNotFoundError, QueueClosedError
 from .._jobtypes import JobType
 from .._outcome import Outcome
 from .._payload import FrozenPayload
@@ -43,6 +43,7 @@ class Job:
         "error",
         "error_type",
         "finished",
+        "forsaken",
         "handler",
         "job_id",
         "job_type",
@@ -91,6 +92,7 @@ class Job:
         self.started: float | None = None
         self.finished: float | None = None
         self.cancel_requested = False
+        self.forsaken = False
         self.version = 0
         self.waiters: dict[asyncio.Future[None], None] | None = None
 
@@ -127,12 +129,23 @@ class Job:
         for waiter in waiters or ():
             wake(waiter)
 
+    def forsake(self) -> None:
+        """Tell those who wait for a change that it will not come here: the queue is closed."""
+        self.forsaken = True
+        waiters, self.waiters = self.waiters, None
+        for waiter in waiters or ():
+            wake(waiter)
+
     async def change(self, deadline: float = math.inf) -> None:
         """Wait for the next change, at most until *deadline* on the loop's clock.
 
         Not by ``asyncio.wait_for``: before Python 3.12 it can lose a cancel that comes in
         the same round as the change.
+
+        Raises:
+            QueueClosedError: the job goes on, but not on this queue.
         """
+        self._check_here()
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         alarm = None if deadline == math.inf else loop.call_at(deadline, wake, waiter)
@@ -146,6 +159,11 @@ class Job:
                 alarm.cancel()
             if self.waiters is not None:
                 self.waiters.pop(waiter, None)
+        self._check_here()
+
+    def _check_here(self) -> None:
+        if self.forsaken:
+            raise QueueClosedError
 
     def settle(self, outcome: Outcome, stamp: float) -> None:
         """Finish, and let go of what only a live job needs."""
@@ -209,13 +227,19 @@ class JobTable:
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """*job* ended; the oldest finished records go if there are too many."""
-        job.settle(outcome, self._clock.stamp())
+        self._settle(job, outcome)
         self.release_key(job)
         self._finished.append(job)
-        while len(self._finished) > self._max_results:
-            self._drop_oldest()
+        self._trim()
         job.changed()
         self._expire_later()
+
+    def _trim(self) -> None:
+        while len(self._finished) > self._max_results:
+            self._drop_oldest()
+
+    def _settle(self, job: Job, outcome: Outcome) -> None:
+        job.settle(outcome, self._clock.stamp())
 
     def expire(self) -> None:
         """Drop the finished records that are too old."""
@@ -248,8 +272,10 @@ class JobTable:
         """Seconds that the oldest finished record may stay."""
         return (self._finished[0].finished or 0.0) + self._result_ttl - self._clock.stamp()
 
-    def _drop_oldest(self) -> None:
-        del self._jobs[self._finished.popleft().job_id]
+    def _drop_oldest(self) -> str:
+        job_id = self._finished.popleft().job_id
+        del self._jobs[job_id]
+        return job_id
 
     def newest_first(self) -> Iterator[Job]:
         """All kept jobs."""

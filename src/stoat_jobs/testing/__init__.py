@@ -12,6 +12,7 @@ pytest.register_assert_rewrite(
         for name in (
             "bench",
             "contract_attempts",
+            "contract_durable",
             "contract_input",
             "contract_lives",
             "contract_observers",

@@ -249,7 +249,7 @@ class Watching:
 
     def __init__(self, records: AsyncIterator[JobResult[Any]]) -> None:
         self.seen: list[JobResult[Any]] = []
-        self._task = asyncio.ensure_future(self._read(records))
+        self.task = asyncio.ensure_future(self._read(records))
 
     async def _read(self, records: AsyncIterator[JobResult[Any]]) -> None:
         async for record in records:
@@ -258,7 +258,7 @@ class Watching:
     @property
     def over(self) -> bool:
         """The watch came to its end."""
-        return self._task.done()
+        return self.task.done()
 
     @property
     def statuses(self) -> list[JobStatus]:
@@ -267,5 +267,5 @@ class Watching:
 
     async def all(self) -> list[JobResult[Any]]:
         """Every record shown, once the watch has ended."""
-        await self._task
+        await self.task
         return self.seen

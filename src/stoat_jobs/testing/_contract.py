@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._contract_attempts import AttemptPromises
+from ._contract_durable import DurablePromises
 from ._contract_input import InputPromises
 from ._contract_keeping import KeepingPromises
 from ._contract_lives import LifePromises
@@ -27,6 +28,7 @@ class JobQueueContract(
     ResistingPromises,
     ShutdownPromises,
     LifePromises,
+    DurablePromises,
     RecordPromises,
     KeepingPromises,
     WatchingPromises,

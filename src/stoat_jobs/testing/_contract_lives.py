@@ -15,7 +15,7 @@ from stoat_jobs import (
 
 from ._bench import Bench
 from ._clock import FakeClockLoop, run_with_fake_clock, wind_down
-from ._promises import Promises
+from ._promises import Promises, unless
 
 
 class LifePromises(Promises):
@@ -94,6 +94,7 @@ class LifePromises(Promises):
             assert (await bench.finish(second, 2)).result == 2
             assert (await bench.record(first.job_id)).result == 1
 
+    @unless("durable")
     async def test_a_key_does_not_outlive_the_stop(self) -> None:
         """What a shutdown cut off does not hold its key in the next life."""
         async with self.bench() as bench:

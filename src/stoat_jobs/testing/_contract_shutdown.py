@@ -14,12 +14,13 @@ from stoat_jobs import (
 )
 
 from ._contract_stopping import log_of
-from ._promises import Promises, needs
+from ._promises import Promises, needs, unless
 
 
 class ShutdownPromises(Promises):
     """Leaving a queue settles every job in a bounded time, and it may be entered again."""
 
+    @unless("durable")
     async def test_pending_jobs_are_settled_as_the_stop_begins__fault_19(self) -> None:
         """Work that has not begun is cancelled by the shutdown at once, and says so."""
         async with self.bench() as bench:
@@ -110,17 +111,19 @@ class ShutdownPromises(Promises):
     async def test_every_waiter_and_watcher_is_woken_by_the_stop__fault_19(self) -> None:
         """Nobody who waits for a job is left waiting when the queue stops."""
         async with self.bench() as bench:
-            ids = [(await bench.begin("deaf")).job_id, await bench.put()]
+            ids = [(await bench.begin("deaf")).job_id]
+            if not self.durable:
+                ids.append(await bench.put())
             watches = [bench.watching(job_id) for job_id in ids]
             waits = [asyncio.ensure_future(bench.queue.wait(job_id)) for job_id in ids]
             await bench.clock.settle()
             await bench.close()
             await bench.clock.settle()
-            assert [wait.done() for wait in waits] == [True, True]
-            assert [wait.result().error_type for wait in waits] == ["Shutdown", "Shutdown"]
-            assert [(watch.over, watch.statuses[-1]) for watch in watches] == [
+            assert {wait.done() for wait in waits} == {True}
+            assert {wait.result().error_type for wait in waits} == {"Shutdown"}
+            assert {(watch.over, watch.statuses[-1]) for watch in watches} == {
                 (True, JobStatus.CANCELLED)
-            ] * 2
+            }
 
     async def test_a_closing_queue_takes_no_more_work__fault_21(self) -> None:
         """While it drains a queue refuses submissions, those of its own handlers too."""
@@ -208,7 +211,8 @@ class ShutdownPromises(Promises):
             with pytest.raises(asyncio.CancelledError):
                 await closing
             records = [await bench.queue.get_result(job_id) for job_id in ids]
-            assert [record.error_type for record in records] == ["Shutdown", "Shutdown"]
+            waiting = None if self.durable else "Shutdown"
+            assert [record.error_type for record in records] == ["Shutdown", waiting]
             assert bench.queue.started is False
 
     async def test_an_error_in_the_body_is_not_swallowed(self) -> None:
@@ -238,7 +242,9 @@ class ShutdownPromises(Promises):
         """A start, a drain and a stop are one log line each, and cut-off jobs are warned of."""
         caplog.set_level(logging.INFO, "stoat_jobs")
         async with self.bench(drain_timeout=1) as bench:
-            lost = [await bench.put("deaf"), await bench.put()]
+            lost = [await bench.put("deaf")]
+            if not self.durable:
+                lost.append(await bench.put())
             await bench.close()
         names = [record.getMessage() for record in caplog.records]
         for name in ("worker_started", "queue_draining", "worker_stopped"):
@@ -246,5 +252,5 @@ class ShutdownPromises(Promises):
         assert names.index("worker_started") < names.index("queue_draining")
         assert names[-1] == "worker_stopped"
         cut_off = {record.job_id: record for record in log_of(caplog, "job_cancelled")}  # type: ignore[attr-defined]
-        assert [cut_off[job_id].levelname for job_id in lost] == ["WARNING", "WARNING"]
-        assert [cut_off[job_id].error_type for job_id in lost] == ["Shutdown", "Shutdown"]  # type: ignore[attr-defined]
+        assert {cut_off[job_id].levelname for job_id in lost} == {"WARNING"}
+        assert {cut_off[job_id].error_type for job_id in lost} == {"Shutdown"}  # type: ignore[attr-defined]

@@ -65,6 +65,9 @@ class JobQueueMachine(RuleBasedStateMachine):
     concurrent = True
     """It runs ``settings.concurrency`` jobs at a time; else one."""
 
+    durable = False
+    """As :attr:`JobQueueContract.durable`."""
+
     make_queue: QueueFactory
     """As :attr:`JobQueueContract.make_queue`."""
 
@@ -95,7 +98,7 @@ class JobQueueMachine(RuleBasedStateMachine):
         settings = JobQueueSettings.model_validate({**LIMITS, "concurrency": concurrency})
         self.do(self._start_queue(settings))
         slots = concurrency if self.concurrent else 1
-        self.model = QueueModel(settings, slots, self.loop.time())
+        self.model = QueueModel(settings, slots, self.loop.time(), durable=self.durable)
 
     async def _start_queue(self, settings: JobQueueSettings) -> None:
         self.bench = Bench()
@@ -167,15 +170,18 @@ class JobQueueMachine(RuleBasedStateMachine):
 
     @rule(job_id=jobs)
     def cancel(self, job_id: str) -> None:
-        if job := self.model.jobs.get(job_id):
-            assert self.do(self.bench.queue.cancel(job_id)) == self.model.cancel(job)
-        else:
-            with pytest.raises(JobNotFoundError):
+        job = self.model.jobs.get(job_id)
+        out_of_reach = job is not None and job.status is JobStatus.PENDING and not self.model.open
+        if job is None or out_of_reach:
+            with pytest.raises(QueueClosedError if out_of_reach else JobNotFoundError):
                 self.do(self.bench.queue.cancel(job_id))
+        else:
+            assert self.do(self.bench.queue.cancel(job_id)) == self.model.cancel(job)
 
     @rule(job_id=jobs)
     def watch(self, job_id: str) -> None:
-        if job := self.model.jobs.get(job_id):
+        job = self.model.jobs.get(job_id)
+        if job is not None and (self.model.open or job.status.is_terminal):
             self.do(self._watch(job))
 
     async def _watch(self, job: ModelJob) -> None:
@@ -195,7 +201,17 @@ class JobQueueMachine(RuleBasedStateMachine):
         self.do(self.bench.close())
         assert self.loop.time() - begun <= limit
         self.model.close()
+        self._forsaken_are_told()
         self._to_a_whole_second()
+
+    def _forsaken_are_told(self) -> None:
+        """Who waits for a job that outlives a durable queue is told that it is closed."""
+        for ended in (self.waits, [(job, watch.task) for job, watch in self.watches]):
+            for job, task in ended:
+                if not job.status.is_terminal:
+                    assert isinstance(task.exception(), QueueClosedError)
+        self.waits = [(job, wait) for job, wait in self.waits if job.status.is_terminal]
+        self.watches = [(job, watch) for job, watch in self.watches if job.status.is_terminal]
 
     def _to_a_whole_second(self) -> None:
         self.pass_time(1.0 - self.loop.time() % 1.0)

@@ -64,7 +64,10 @@ class QueueModel:
         ended: everything that has ended, in that order.
     """
 
-    def __init__(self, settings: JobQueueSettings, slots: int, now: float) -> None:
+    def __init__(
+        self, settings: JobQueueSettings, slots: int, now: float, *, durable: bool = False
+    ) -> None:
+        self.durable = durable
         self.settings = settings
         self.slots = slots
         self.now = now
@@ -125,7 +128,7 @@ class QueueModel:
     def close(self) -> None:
         """The queue drains and stops, as fast as its jobs let it."""
         self.open = False
-        for job in self.in_status(P):
+        for job in () if self.durable else self.in_status(P):
             self._settle(job, X, "Shutdown")
         drained = self.now + self.settings.drain_timeout
         self._run_until(drained)
@@ -139,6 +142,7 @@ class QueueModel:
     def reopen(self) -> None:
         """The queue was entered again."""
         self.open = True
+        self._fill()
 
     # How it happens.
 

@@ -30,6 +30,16 @@ def needs(*capabilities: str) -> Callable[[Test], Test]:
     return mark
 
 
+def unless(capability: str) -> Callable[[Test], Test]:
+    """Excuse a backend from a test where this attribute of the class is True."""
+
+    def mark(test: Test) -> Test:
+        test.unless = capability  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
 class Promises:
     """Base of the promise tests: the factory, the capabilities, and how a test is run.
 
@@ -47,8 +57,11 @@ class Promises:
     """A result need not have JSON."""
 
     in_process = True
-    """Jobs run in the submitter's process: its context variables are seen, and what is
-    pending ends with the queue."""
+    """Jobs run in the submitter's process: its context variables are seen."""
+
+    durable = False
+    """What waits outlives the queue: it runs when a queue on the same store starts. Then
+    ``make_queue``, called again in one test, gives a queue on the store of the first."""
 
     waits_between_attempts = True
     """A retry comes after its delay; else at once."""
@@ -85,6 +98,8 @@ def _plain(test: Callable[..., Any]) -> Callable[..., None]:
         for capability in getattr(test, "needs", ()):
             if not getattr(self, capability):
                 pytest.skip(f"this backend is not `{capability}`")
+        if getattr(self, getattr(test, "unless", ""), False):
+            pytest.skip(f"this backend is `{test.unless}`")  # type: ignore[attr-defined]
         outcome = test(self, *args, **kwargs)
         if inspect.iscoroutine(outcome):
             run_with_fake_clock(outcome)

@@ -1,0 +1,136 @@
+"""Promises of backends whose jobs outlive the queue."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from stoat_jobs import JobContext, JobStatus, QueueClosedError
+
+from ._promises import Promises, needs
+
+
+@dataclass
+class Point:
+    x: int
+    y: bytes
+
+
+def locate(ctx: JobContext, x: int) -> Point:
+    return Point(x, b"\xff")
+
+
+class DurablePromises(Promises):
+    """What waits outlives the queue, and whoever starts the next one finds it."""
+
+    @needs("durable")
+    async def test_what_waits_runs_in_the_next_life__fault_19(self) -> None:
+        """The stop leaves jobs pending, and the next start runs them in their order."""
+        async with self.bench() as bench:
+            await bench.begin()
+            waiting = [await bench.put() for _ in range(3)]
+            await bench.close()
+            statuses = [await bench.queue.get_status(job_id) for job_id in waiting]
+            assert statuses == [JobStatus.PENDING] * 3
+            await bench.open()
+            for job_id in waiting:
+                assert (await bench.finish(await bench.call(job_id), "late")).result == "late"
+            assert [call.job_id for call in bench.calls[1:]] == waiting
+
+    @needs("durable")
+    async def test_who_waits_for_a_job_that_goes_on_is_told__fault_19(self) -> None:
+        """``wait`` and ``watch`` never end silently: the queue is closed, the job is not over."""
+        async with self.bench() as bench:
+            await bench.begin()
+            job_id = await bench.put()
+            watch = bench.queue.watch(job_id)
+            assert (await watch.__anext__()).status is JobStatus.PENDING
+            asks = [bench.queue.wait(job_id), watch.__anext__()]
+            asked = [asyncio.ensure_future(ask) for ask in asks]
+            await bench.clock.settle()
+            await bench.close()
+            asked.append(asyncio.ensure_future(bench.queue.wait(job_id)))
+            errors = await asyncio.gather(*asked, return_exceptions=True)
+            assert [type(error) for error in errors] == [QueueClosedError] * 3
+
+    @needs("durable")
+    async def test_a_submit_before_the_start_says_how_to_start__fault_21(self) -> None:
+        """A queue that is not started keeps nothing, and names the remedy."""
+        bench = await self.new_bench()
+        with pytest.raises(RuntimeError, match="async with"):
+            await bench.queue.submit("hold", {})
+        assert await bench.queue.list_jobs() == []
+
+    @needs("durable")
+    async def test_the_next_queue_has_all_of_a_job(self) -> None:
+        """Payload, metadata, key and time limit outlive the queue that accepted them."""
+        async with self.bench() as old:
+            await old.begin()
+            job_id = await old.put("hold", {"n": 5}, key="k", metadata={"by": "Ada"}, timeout=7)
+            await old.close()
+        async with self.bench() as bench:
+            call = await bench.call(job_id)
+            assert (call.payload, call.ctx.metadata) == ({"n": 5}, {"by": "Ada"})
+            assert await bench.queue.submit("hold", {}, key="k") == job_id
+            await bench.clock.advance(8)
+            assert await bench.status(job_id) is JobStatus.TIMEOUT
+
+    @needs("durable")
+    async def test_the_next_queue_has_the_records_of_the_last(self) -> None:
+        """A finished record is the same in the next queue, its result of the declared type."""
+        async with self.bench() as old:
+            old.handlers.register("locate", locate)
+            await old.run("locate", {"x": 3}, metadata={"by": "Ada"})
+            await old.run("locate", {"x": 4})
+            before = await old.queue.list_jobs()
+            await old.close()
+        bench = await self.new_bench()
+        bench.handlers.register("locate", locate)
+        async with bench:
+            assert await bench.queue.list_jobs() == before
+            assert before[0].result == Point(4, b"\xff")
+
+    @needs("durable")
+    async def test_a_waiting_job_that_was_cancelled_stays_so__fault_9(self) -> None:
+        """The next queue does not run what was cancelled before."""
+        async with self.bench() as old:
+            await old.begin()
+            job_id = await old.put()
+            assert await old.queue.cancel(job_id) is True
+            await old.close()
+        async with self.bench() as bench:
+            assert await bench.status(job_id) is JobStatus.CANCELLED
+            assert bench.calls == []
+
+    @needs("durable")
+    async def test_a_job_whose_handler_is_gone_fails(self) -> None:
+        """A job type that the next queue does not know is a failure, in words, and no crash."""
+        async with self.bench() as old:
+            await old.begin()
+            old.handlers.register("old", locate)
+            job_id = await old.put("old", {"x": 1})
+            await old.close()
+        async with self.bench() as bench:
+            record = await bench.queue.wait(job_id)
+            assert (record.status, record.error_type) == (JobStatus.FAILED, "UnknownJobTypeError")
+            assert (await bench.finish(await bench.begin(), 1)).result == 1
+
+    @needs("durable")
+    async def test_a_payload_that_fits_no_more_fails(self) -> None:
+        """A payload that the next queue's handler does not take fails its job alone."""
+        async with self.bench() as old:
+            await old.begin()
+            old.handlers.register("changed", locate)
+            job_id = await old.put("changed", {"x": 1})
+            await old.close()
+        bench = await self.new_bench()
+
+        @bench.handlers.job
+        async def changed(ctx: JobContext, name: str) -> None:
+            """Took a number once."""
+
+        async with bench:
+            record = await bench.queue.wait(job_id)
+            assert (record.status, record.error_type) == (JobStatus.FAILED, "InvalidPayloadError")

@@ -1,0 +1,23 @@
+"""A queue with a store behind it keeps every promise, and its jobs outlive it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from stoat_jobs import JobHandlers, JobQueueSettings
+from stoat_jobs.testing import JobQueueContract
+
+from .stores import TextJobQueue, TextStore
+
+
+class TestStoredJobQueue(JobQueueContract):
+    durable = True
+
+    def setup_method(self) -> None:
+        self.store = TextStore()
+
+    async def make_queue(
+        self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+    ) -> TextJobQueue:
+        return TextJobQueue(handlers, settings, observers, store=self.store)

@@ -1,0 +1,171 @@
+"""What a queue with a store does when its process dies, its store fails, or its code changes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stoat_jobs import BackendError, JobContext, JobQueueSettings, JobStatus, QueueClosedError
+from stoat_jobs.testing import Bench
+
+from .stores import TextJobQueue, TextStore
+
+
+def new_bench(store: TextStore, **settings: Any) -> Bench:
+    """A bench whose queue has *store* behind it; not started."""
+    bench = Bench()
+    chosen = JobQueueSettings.model_validate({"loop_block_limit": 0, **settings})
+    bench.queue = TextJobQueue(bench.handlers, chosen, store=store)
+    return bench
+
+
+async def begin_and_die(store: TextStore) -> str:
+    """Let a queue begin a job, and its process die; the job's id."""
+    bench = new_bench(store)
+    await bench.open()
+    call = await bench.begin()
+    store.lose_owner()
+    return call.job_id
+
+
+async def test_a_job_of_a_process_that_died_runs_again__fault_43(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The next start runs it from its beginning, before what was submitted later, and says so."""
+    store = TextStore()
+    first = await begin_and_die(store)
+    caplog.clear()
+    async with new_bench(store) as bench:
+        call = await bench.call(first)
+        assert (await bench.finish(call, "at last")).result == "at last"
+    (line,) = (each for each in caplog.records if each.getMessage() == "job_redelivered")
+    assert line.job_id == first  # type: ignore[attr-defined]
+
+
+async def test_a_job_that_takes_its_process_with_it_is_given_up__fault_43() -> None:
+    """After three processes that died with it a job is ``WorkerLost``, and the queue lives."""
+    store = TextStore()
+    job_id = await begin_and_die(store)
+    for _ in range(2):
+        bench = new_bench(store)
+        await bench.open()
+        await bench.call(job_id)
+        store.lose_owner()
+    async with new_bench(store) as bench:
+        record = await bench.queue.wait(job_id)
+        assert (record.status, record.error_type) == (JobStatus.FAILED, "WorkerLost")
+        assert "3 times" in str(record.error)
+        assert (await bench.finish(await bench.begin(), 1)).result == 1
+
+
+async def test_a_cancel_outlives_the_process() -> None:
+    """A job that was being stopped when its process died does not run again."""
+    store = TextStore()
+    bench = new_bench(store, cancel_grace=100)
+    await bench.open()
+    call = await bench.begin("polite")
+    assert await bench.queue.cancel(call.job_id) is True
+    store.lose_owner()
+    async with new_bench(store) as bench:
+        record = await bench.queue.get_result(call.job_id)
+        assert (record.status, record.cancel_requested) == (JobStatus.CANCELLED, True)
+        assert bench.calls == []
+
+
+async def test_a_store_that_another_process_has_fails_the_start() -> None:
+    """Two processes would both run every job: the second does not start, and says why."""
+    store = TextStore()
+    async with new_bench(store):
+        second = new_bench(store)
+        store.is_open = True
+        with pytest.raises(BackendError, match="cannot start: .*another queue has it open"):
+            await second.open()
+
+
+async def test_a_store_that_cannot_save_refuses_new_jobs() -> None:
+    """A submission that cannot be kept is an error for its caller, and nothing is queued."""
+    store = TextStore()
+    async with new_bench(store) as bench:
+        store.fails = True
+        with pytest.raises(BackendError, match="cannot keep a job: disk full"):
+            await bench.queue.submit("hold", {})
+        assert await bench.queue.list_jobs() == []
+        store.fails = False
+        assert (await bench.finish(await bench.begin(), 1)).result == 1
+
+
+async def test_a_store_that_fails_later_stops_no_job(caplog: pytest.LogCaptureFixture) -> None:
+    """A job that was accepted goes on without its store; the log says what was not kept."""
+    store = TextStore()
+    async with new_bench(store) as bench:
+        call = await bench.begin()
+        store.fails = True
+        assert (await bench.finish(call, "kept here")).result == "kept here"
+        (line,) = (each for each in caplog.records if each.getMessage() == "store_failed")
+        assert (line.levelno, line.job_id) == (logging.ERROR, call.job_id)  # type: ignore[attr-defined]
+        assert line.error == "disk full"  # type: ignore[attr-defined]
+        store.fails = False
+
+
+async def test_what_is_kept_no_more_leaves_the_store__fault_29() -> None:
+    """A store holds no more finished records than the queue, also of the life before."""
+    store = TextStore()
+    for _ in range(2):
+        async with new_bench(store, max_results=3) as bench:
+            ids = [(await bench.finish(await bench.begin())).job_id for _ in range(5)]
+        assert list(store.jobs) == ids[2:]
+    async with new_bench(store, max_results=2) as bench:
+        assert [job.job_id for job in await bench.queue.list_jobs()] == [ids[4], ids[3]]
+        assert list(store.jobs) == ids[3:]
+
+
+async def test_more_may_wait_in_the_store_than_may_be_submitted() -> None:
+    """A lower ``max_pending`` drops nothing that was accepted before."""
+    store = TextStore()
+    bench = new_bench(store)
+    await bench.open()
+    ids = [await bench.put() for _ in range(5)]
+    await bench.close()
+    async with new_bench(store, max_pending=2) as again:
+        for job_id in ids[1:]:
+            await again.finish(await again.call(job_id))
+
+
+async def test_a_closed_queue_cannot_cancel_what_waits() -> None:
+    """What is in the store alone is out of reach, and no answer would be true."""
+    bench = new_bench(TextStore())
+    await bench.open()
+    await bench.begin()
+    job_id = await bench.put()
+    await bench.close()
+    with pytest.raises(QueueClosedError):
+        await bench.queue.cancel(job_id)
+
+
+def count(ctx: JobContext) -> int:
+    return 5
+
+
+def count_in_words(ctx: JobContext) -> list[str]:
+    return ["five"]
+
+
+@pytest.mark.parametrize("later", [count_in_words, None])
+async def test_a_result_that_fits_no_more_is_read_as_it_is(
+    later: Callable[..., Any] | None,
+) -> None:
+    """A record is readable when its handler returns another type now, or is gone."""
+    store = TextStore()
+    async with new_bench(store) as bench:
+        bench.handlers.register("count", count)
+        job_id = (await bench.run("count")).job_id
+    async with new_bench(store) as again:
+        assert (await again.queue.get_result(job_id)).result == 5
+    bench = new_bench(store)
+    if later is not None:
+        bench.handlers.register("count", later)
+    async with bench:
+        assert (await bench.queue.get_result(job_id)).result == 5
