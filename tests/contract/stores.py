@@ -37,6 +37,8 @@ class TextStore:
         del self.jobs[job_id]
 
     def _write(self) -> None:
+        if not self.is_open:
+            raise OSError("not open")
         if self.fails:
             raise OSError("disk full")
 

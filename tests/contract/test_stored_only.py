@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stoat_jobs import BackendError, JobContext, JobQueueSettings, JobStatus, QueueClosedError
-from stoat_jobs.testing import Bench
+from stoat_jobs.testing import Bench, run_with_fake_clock
 
 from .stores import TextJobQueue, TextStore
 
@@ -120,6 +120,26 @@ async def test_what_is_kept_no_more_leaves_the_store__fault_29() -> None:
     async with new_bench(store, max_results=2) as bench:
         assert [job.job_id for job in await bench.queue.list_jobs()] == [ids[4], ids[3]]
         assert list(store.jobs) == ids[3:]
+
+
+def test_a_store_that_is_closed_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """A record that grows too old while the queue is closed leaves the store after its start."""
+    run_with_fake_clock(_grow_old_while_closed())
+    assert "store_failed" not in caplog.messages
+
+
+async def _grow_old_while_closed() -> None:
+    store = TextStore()
+    bench = new_bench(store, result_ttl=10)
+    await bench.open()
+    job_id = (await bench.finish(await bench.begin())).job_id
+    await bench.close()
+    await bench.clock.advance(11)
+    assert await bench.queue.list_jobs() == []
+    assert list(store.jobs) == [job_id]
+    async with bench:
+        await bench.clock.settle()
+        assert store.jobs == {}
 
 
 async def test_more_may_wait_in_the_store_than_may_be_submitted() -> None:

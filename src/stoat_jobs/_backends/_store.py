@@ -39,7 +39,8 @@ class JobStore(Protocol):
     """Where a :class:`StoredJobQueue` keeps its jobs, by their ids.
 
     It is called on the event loop's thread, so each call should be short. When ``save`` or
-    ``forget`` returns, the change must outlive the process.
+    ``forget`` returns, the change must outlive the process. Between ``close`` and the next
+    ``open`` nothing is called.
     """
 
     def open(self) -> None:

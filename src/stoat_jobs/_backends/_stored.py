@@ -16,7 +16,9 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, cast
+
+from pydantic import BaseModel
 
 from .._clock import as_datetime
 from .._context import current_job_id
@@ -32,13 +34,11 @@ from .._settings import JobQueueSettings
 from .._status import JobStatus
 from .._text import describe, one_line
 from ._asyncio import AsyncioJobQueue
-from ._inprocess import Phase
+from ._inprocess import NoOptions, Phase
 from ._scripting import stand_in
 from ._slots import Slots
 from ._store import JobStore, StoredJob
 from ._table import Job, JobTable
-
-T = TypeVar("T")
 
 _NO_PAYLOAD = FrozenPayload({}, b"{}")
 
@@ -46,7 +46,8 @@ _NO_PAYLOAD = FrozenPayload({}, b"{}")
 class StoredTable(JobTable):
     """The table, which writes down what changes."""
 
-    store: JobStore
+    store: JobStore | None = None
+    """None while it is not open."""
     _stored: dict[str, StoredJob]
     _number = 0
 
@@ -62,7 +63,7 @@ class StoredTable(JobTable):
             metadata=dict(job.metadata),
             submitted_at=cast(datetime, as_datetime(job.submitted)),
         )
-        self.store.save(stored)
+        cast(JobStore, self.store).save(stored)
         self._stored[job.job_id] = stored
 
     def start(self, job: Job) -> None:
@@ -73,7 +74,7 @@ class StoredTable(JobTable):
         """Save what changed of *job*."""
         stored = self._stored[job.job_id].model_copy(update=changes)
         self._stored[job.job_id] = stored
-        self._keep(job.job_id, self.store.save, stored)
+        self._keep(job.job_id, lambda store: store.save(stored))
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
         handler = job.handler
@@ -87,13 +88,14 @@ class StoredTable(JobTable):
 
     def _drop_oldest(self) -> str:
         job_id = super()._drop_oldest()
-        self._keep(job_id, self.store.forget, job_id)
+        self._keep(job_id, lambda store: store.forget(job_id))
         return job_id
 
-    @staticmethod
-    def _keep(job_id: str, keep: Callable[[T], None], what: T) -> None:
+    def _keep(self, job_id: str, keep: Callable[[JobStore], None]) -> None:
+        if self.store is None:
+            return  # a record that grew too old meanwhile; the next start forgets it
         try:
-            keep(what)
+            keep(self.store)
         except Exception as error:
             log_event(logging.ERROR, "store_failed", job_id=job_id, error=describe(error))
 
@@ -141,16 +143,21 @@ class StoredSlots(Slots):
 class StoredJobQueue(AsyncioJobQueue, ABC):
     """Base of backends that keep their jobs outside the process, in a :class:`JobStore`.
 
-    A subclass says where, with :meth:`make_store`; everything else is here. Jobs run in
-    this process, and one process at a time has a store. When the queue stops, jobs that
-    wait stay in the store. When it starts, also after a ``kill -9``, they run, and so do
-    those that were running: a handler must bear to be called again. Results are JSON.
+    A subclass has a ``name``, which its errors and log lines say, and a store, which it makes
+    in :meth:`make_store`; everything else is here. Jobs run in this process, and one process
+    at a time has a store. When the queue stops, jobs that wait stay in the store. When it
+    starts, also after a ``kill -9``, they run, and so do those that were running: a handler
+    must bear to be called again. Results are JSON.
     """
 
     table_type = StoredTable
     slots_type = StoredSlots
     _table: StoredTable
     _slots: StoredSlots
+
+    options_type: ClassVar[type[BaseModel]] = NoOptions
+    """The pydantic model of ``settings.options``; the default refuses any. Forbid extra
+    fields in it, or a misspelt option is ignored."""
 
     max_deliveries: ClassVar[int] = 3
     """A job that had a slot so often and never ended takes its process with it, it seems, and
@@ -163,12 +170,20 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         observers: Iterable[Any] = (),
     ) -> None:
         super().__init__(handlers, settings, observers)
-        self._table.store = self.make_store()
+        self._store = self.make_store()
         self._table.restore(())
+
+    @property
+    def options(self) -> Any:
+        """``settings.options``, checked: an :attr:`options_type`."""
+        return self._options
 
     @abstractmethod
     def make_store(self) -> JobStore:
-        """The store, as ``self.settings`` say, not yet open; called once."""
+        """The store, as ``self.settings`` and ``self.options`` say, not yet open; called once.
+
+        Raise ``BackendError`` for settings that cannot be right.
+        """
 
     async def cancel(self, job_id: str) -> bool:
         if self._phase is Phase.CLOSED and self._table.get(job_id).status is JobStatus.PENDING:
@@ -194,16 +209,18 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     # The queue's own life.
 
     def _open(self) -> None:
-        self._table.store.open()
+        self._store.open()
+        self._table.store = self._store
         self._restore_all()
         super()._open()
 
     def _shut(self) -> None:
         super()._shut()
-        self._table.store.close()
+        self._table.store = None
+        self._store.close()
 
     def _restore_all(self) -> None:
-        kept = [(stored, self._restored(stored)) for stored in self._table.store.load()]
+        kept = [(stored, self._restored(stored)) for stored in self._store.load()]
         self._table.restore(kept)
         waiting = sorted((pair for pair in kept if not pair[0].record), key=_number)
         self._slots.pending.put_back(job for stored, job in waiting if self._can_run(job, stored))
