@@ -9,6 +9,8 @@ scheduling: a backend never decides what an exception means, and nothing is stor
   flag, and ``CancelledError`` one grace period later.
 - A handler that has not ended when its grace is over is left behind: the job is settled
   first, then the coroutine is closed. A thread runs on, and nobody waits for it.
+- A job whose task others cancelled failed. It ends one round later: if the queue begins to
+  close in that round, as when ``asyncio.run`` cancels everything, the shutdown stopped it.
 - The host is told in the job's own context, and settled at most once.
 """
 
@@ -22,7 +24,7 @@ import random
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from ._calls import CoroutineCall, HandlerCall, ThreadCall, call_threadsafe, wake
 from ._context import JobContext, is_running_here
@@ -42,9 +44,10 @@ class JobRun:
 
     __slots__ = (
         "_call",
+        "_closing",
+        "_cut_off",
         "_grace",
         "_host",
-        "_last_attempt",
         "_latest",
         "_pause",
         "_reporting",
@@ -66,7 +69,8 @@ class JobRun:
         self._host = host
         self.deadline = math.inf
         self._settled = False
-        self._last_attempt = False
+        self._closing = False
+        self._cut_off: Ended | None = None
         self._second_grace = False
         self._reporting = False
         self._latest: tuple[float, str | None] = (0.0, None)
@@ -104,15 +108,18 @@ class JobRun:
         """Called by the watch over deadlines."""
         self.stop(StopReason.DEADLINE)
 
-    def no_more_attempts(self) -> None:
+    def queue_closes(self) -> None:
         """Let the handler finish, but do not call it again."""
-        self._last_attempt = True
+        self._closing = True
         if self._pause is not None:
             wake(self._pause)
 
     def abandon(self) -> None:
         """Settle the job now, whatever its handler does, and end what can be ended."""
         if self._settled:
+            return
+        if self._cut_off is not None:
+            self.job.context.run(self._end_cut_off)
             return
         ended = Ended(None, None, self._host.now())
         if self._is_current():
@@ -191,7 +198,7 @@ class JobRun:
             if delay is None:
                 return ended
             await self._wait(delay)
-            if self.reason is not None or self._last_attempt:
+            if self.reason is not None or self._closing:
                 return ended
             previous = ended.error
             self.attempt += 1
@@ -228,7 +235,7 @@ class JobRun:
 
     def _delay_before_next(self, ended: Ended) -> float | None:
         """Seconds to the next attempt; None if there is none."""
-        if self.reason is not None or self._last_attempt or self.attempt >= self.handler.retries:
+        if self.reason is not None or self._closing or self.attempt >= self.handler.retries:
             return None
         if not isinstance(ended.error, Exception):
             return None
@@ -283,9 +290,11 @@ class JobRun:
     # The end.
 
     def _end(self, ended: Ended, *, abandoned: bool = False) -> None:
-        if self._settled:
+        if self._settled or self._is_cut_off(ended):
             return
         self._settled = True
+        if self._host.loop.is_closed():  # under a queue that nobody left, and nobody can use
+            return
         self._host.deadlines.discard(self, self.job.timeout)
         if not abandoned:
             self._call = None  # it refers back to this run, and would wait for the collector
@@ -293,7 +302,20 @@ class JobRun:
             self._grace.cancel()
         if self.reason is None and ended.at > self.deadline:
             self.reason = StopReason.DEADLINE
+        elif self.reason is None and self._closing and ended.cancelled:
+            self.reason = StopReason.SHUTDOWN
         self._host.settled(self, self._outcome(ended, abandoned))
+
+    def _is_cut_off(self, ended: Ended) -> bool:
+        """Whether others cancelled the job, and it is to be seen whether they stop the queue."""
+        if self.reason is not None or self._closing or self._cut_off or not ended.cancelled:
+            return False
+        self._cut_off = ended
+        self._host.loop.call_soon(self._end_cut_off, context=self.job.context)
+        return True
+
+    def _end_cut_off(self) -> None:
+        self._end(cast(Ended, self._cut_off), abandoned=self.alive)
 
     def _outcome(self, ended: Ended, abandoned: bool) -> Outcome:
         try:

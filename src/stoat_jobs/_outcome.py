@@ -33,6 +33,11 @@ class Ended(NamedTuple):
     error: BaseException | None
     at: float
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether a cancellation ended it."""
+        return self.error is not None and is_cancellation(self.error)
+
 
 class Outcome(NamedTuple):
     """How a job ended, as a record keeps it.

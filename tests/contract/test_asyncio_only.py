@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from stoat_jobs import AsyncioJobQueue, JobContext, JobQueueSettings, JobStatus
-from stoat_jobs.testing import Bench
+from stoat_jobs.testing import Bench, FakeClockLoop
 
 HANG = 30
 """Real seconds after which a process that should have ended is killed."""
@@ -253,6 +254,62 @@ def test_a_late_thread_does_not_hurt_a_closed_loop() -> None:
         for thread in threads:
             thread.join(HANG)
     assert asyncio.run(queue.stats()).abandoned == 0
+
+
+@pytest.mark.parametrize("job_type", ["hold", "work"])
+@pytest.mark.parametrize("first", ["jobs", "queue", "queue, long before"])
+async def test_everything_cancelled_at_once_is_a_shutdown__fault_26(
+    job_type: str, first: str
+) -> None:
+    """Jobs that ``asyncio.run`` cancels at its end, with the queue, were stopped by the shutdown."""
+    bench = new_bench(concurrency=3, drain_timeout=60)
+    await bench.open()
+    others = asyncio.all_tasks()
+    ids = [await bench.put(job_type) for _ in range(4)]
+    jobs = asyncio.all_tasks() - others
+    held = asyncio.Event()
+    queue = asyncio.create_task(leave_after(bench, held))
+    await asyncio.sleep(0)
+    if first == "queue, long before":
+        held.set()
+        await bench.clock.settle()
+    for task in [*jobs, queue] if first == "jobs" else [queue, *jobs]:
+        task.cancel()
+    await bench.clock.drive(asyncio.gather(queue, return_exceptions=True))
+    records = [await bench.queue.get_result(job_id) for job_id in ids]
+    assert {(each.status, each.error_type) for each in records} == {
+        (JobStatus.CANCELLED, "Shutdown")
+    }
+    assert len(bench.calls) == 3
+    bench.open_gates()
+
+
+async def leave_after(bench: Bench, held: asyncio.Event) -> None:
+    """What a server's task does with a queue: hold it, and leave it, whatever comes."""
+    try:
+        await held.wait()
+    finally:
+        await bench.queue.__aexit__(None, None, None)
+
+
+def test_a_loop_that_is_closed_under_the_queue_raises_nowhere() -> None:
+    """The jobs of a queue that nobody left, in a loop that was closed, go without a word of ours."""
+    loop = FakeClockLoop()
+    loop.run_until_complete(begin_two())
+    loop.close()
+    del loop
+    problems: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "unraisablehook", problems.append)
+        assert gc.collect() > 0  # closes the coroutine of the job that ran
+    assert problems == []
+
+
+async def begin_two() -> None:
+    bench = new_bench()
+    await bench.open()
+    await bench.begin()
+    await bench.put()
 
 
 if sys.version_info >= (3, 12):

@@ -32,7 +32,7 @@ class Run:
         found = self.log.outcomes()
         found.pop("completed", None)
         if "cut off" in self.scenario.jobs:
-            job_types = [found.pop(end) for end in list(found) if end.startswith(CUT_OFF)]
+            job_types = [found.pop(end) for end in list(found) if end in CUT_OFF]
             found["cut off"] = sorted(sum(job_types, []))
         return {end: " ".join(job_types) for end, job_types in found.items()}
 

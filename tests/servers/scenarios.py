@@ -29,8 +29,8 @@ SETTLED_TWICE = {
 LOST = {"no end": "busy deaf patient stuck"}
 
 
-# With a shutdown that is cancelled, jobs end by the cancel of the queue or by that of their task.
-CUT_OFF = ("cancelled (Shutdown)", "failed (CancelledError)")
+# With a shutdown that is cancelled, a thread may or may not see in time that it is to stop.
+CUT_OFF = ("cancelled (Shutdown)", "cancelled (Shutdown), abandoned")
 
 
 @dataclass(frozen=True)

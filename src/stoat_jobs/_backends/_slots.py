@@ -7,7 +7,6 @@ between that could die unnoticed, and every change of a job goes through the tab
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any, cast
@@ -140,7 +139,7 @@ class Slots:
         self.open = False
         self._end_pending()
         for run in self.running.values():
-            run.no_more_attempts()
+            run.queue_closes()
 
     def _end_pending(self) -> None:
         while not self.pending.empty():
@@ -244,20 +243,9 @@ class Slots:
         try:
             self.finish(job, outcome)
         finally:
-            self._hand_on(outcome)
+            self.fill()
             if self._idle is not None and not self.running:
                 wake(self._idle)
-
-    def _hand_on(self, outcome: Outcome) -> None:
-        """Give the slot of a job that ended to the next one."""
-        if self.loop.is_closed():
-            return
-        if outcome.error_type == "CancelledError":
-            # Cancelled by others. If that is asyncio.run at its end, the queue is closed in
-            # this very round, and nothing should start in between.
-            self.loop.call_soon(self.fill, context=contextvars.Context())
-        else:
-            self.fill()
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Settle *job* and tell; in the job's own context."""
