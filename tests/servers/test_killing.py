@@ -13,7 +13,7 @@ from .selecting import each
 
 
 @each(scenarios.KILLED)
-def test_restart_after_a_kill(scenario: Scenario, tmp_path: Path) -> None:
+def test_restart_after_a_kill__fault_24(scenario: Scenario, tmp_path: Path) -> None:
     """What starts after SIGKILL starts clean: the old ids are unknown, and new jobs run."""
     with Address() as address:
         killed = carry_out(scenario, tmp_path, address)
@@ -47,7 +47,7 @@ def test_kill_of_one_worker(scenario: Scenario, tmp_path: Path) -> None:
 
 
 @each(scenarios.RELOADED)
-def test_reload(scenario: Scenario, tmp_path: Path) -> None:
+def test_reload__fault_24(scenario: Scenario, tmp_path: Path) -> None:
     """The old worker's jobs are settled before the new worker starts, and that one serves."""
     run = carry_out(scenario, tmp_path)
     check(run)

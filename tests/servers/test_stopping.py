@@ -11,7 +11,7 @@ from .selecting import each
 
 
 @each(scenarios.TERMINATED)
-def test_sigterm(scenario: Scenario, tmp_path: Path) -> None:
+def test_sigterm__fault_20(scenario: Scenario, tmp_path: Path) -> None:
     """Every job ends, and the log says how: those that listen, sync ones, and those that do not."""
     check(carry_out(scenario, tmp_path))
 
@@ -49,7 +49,7 @@ def test_open_request(scenario: Scenario, tmp_path: Path) -> None:
 
 
 @each(scenarios.LESS_TIME)
-def test_less_time_than_the_drain(scenario: Scenario, tmp_path: Path) -> None:
+def test_less_time_than_the_drain__fault_26(scenario: Scenario, tmp_path: Path) -> None:
     """Every job is settled though the server cancels the shutdown; only a kill loses them."""
     check(carry_out(scenario, tmp_path))
 

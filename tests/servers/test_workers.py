@@ -12,7 +12,7 @@ from .scenarios import SETTINGS
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_id_of_another_worker(server: str, tmp_path: Path) -> None:
+def test_id_of_another_worker__fault_42(server: str, tmp_path: Path) -> None:
     """Asked for a job of the other one, a worker says that several processes may be the cause."""
     launch = Launch(server, workers=2, settings=SETTINGS)
     with Address() as address, ServerProcess(launch, address, tmp_path) as process:
