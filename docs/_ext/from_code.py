@@ -8,6 +8,7 @@ from typing import Any
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
+from specification import capability_rows, promise_list
 from status_diagram import svg
 
 import stoat_jobs
@@ -30,6 +31,21 @@ class ModelTable(Directive):
         model = getattr(stoat_jobs, self.arguments[0])
         rows = [_field_row(name, field) for name, field in model.model_fields.items()]
         return _parsed(self, _table(["name", "type", "default", "meaning"], rows))
+
+
+class CapabilityTable(Directive):
+    """What a backend may declare of itself to the test kit."""
+
+    def run(self) -> list[nodes.Node]:
+        columns = ["capability", "meaning", "default", "promises excused"]
+        return _parsed(self, _table(columns, capability_rows()))
+
+
+class PromiseList(Directive):
+    """Every promise of a backend, with the test that holds it to it."""
+
+    def run(self) -> list[nodes.Node]:
+        return _parsed(self, promise_list())
 
 
 def _field_row(name: str, field: Any) -> list[str]:
@@ -79,6 +95,8 @@ def _public_name(app: Any, env: Any, node: Any, contnode: nodes.Node) -> nodes.N
 def setup(app: Any) -> dict[str, bool]:
     app.add_directive("status-diagram", StatusDiagram)
     app.add_directive("model-table", ModelTable)
+    app.add_directive("capability-table", CapabilityTable)
+    app.add_directive("promise-list", PromiseList)
     app.connect("autodoc-process-docstring", _keep_colons, priority=400)  # before napoleon
     app.connect("missing-reference", _public_name)
     return {"parallel_read_safe": True}

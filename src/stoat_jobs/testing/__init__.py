@@ -3,30 +3,12 @@
 It needs pytest, and Hypothesis for :class:`JobQueueMachine`.
 """
 
+from pkgutil import iter_modules
+
 import pytest
 
 # Before they are imported: an assertion that fails in the kit then shows its values.
-pytest.register_assert_rewrite(
-    *(
-        f"{__name__}._{name}"
-        for name in (
-            "bench",
-            "contract_attempts",
-            "contract_durable",
-            "contract_input",
-            "contract_lives",
-            "contract_observers",
-            "contract_options",
-            "contract_outcomes",
-            "contract_records",
-            "contract_running",
-            "contract_shutdown",
-            "contract_stopping",
-            "contract_watching",
-            "machine",
-        )
-    )
-)
+pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
 from ._bench import Bench, Call  # noqa: E402
 from ._clock import DeadlockError, FakeClockLoop, run_with_fake_clock  # noqa: E402

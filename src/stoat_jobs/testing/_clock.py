@@ -19,7 +19,7 @@ import itertools
 import math
 import selectors
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from typing_extensions import TypeVarTuple, Unpack
@@ -204,15 +204,22 @@ def run_with_fake_clock(main: Coroutine[Any, Any, T]) -> T:
         DeadlockError: *main* waits for what can never come.
         AssertionError: a task or callback ended in an error that nobody caught.
     """
-    loop = FakeClockLoop()
-    try:
+    with fake_clock_loop() as loop:
         value = loop.run_until_complete(main)
-    finally:
-        wind_down(loop)
     gc.collect(1)  # a task that nobody awaited reports its error when it goes
     if loop.errors:
         raise AssertionError(f"errors that nobody caught: {loop.errors}")
     return value
+
+
+@contextlib.contextmanager
+def fake_clock_loop() -> Iterator[FakeClockLoop]:
+    """A loop for tests that enter it more than once; closed at the end, whatever happens."""
+    loop = FakeClockLoop()
+    try:
+        yield loop
+    finally:
+        wind_down(loop)
 
 
 def wind_down(loop: FakeClockLoop) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from stoat_jobs import JobContext, JobNotFoundError, JobStatus
 
-from ._promises import Promises, needs
+from ._promises import Promises
 
 REQUEST: contextvars.ContextVar[object] = contextvars.ContextVar("REQUEST", default=None)
 
@@ -83,7 +83,6 @@ class KeepingPromises(Promises):
             with pytest.raises(JobNotFoundError):
                 await bench.queue.get_result(call.job_id)
 
-    @needs("in_process")
     async def test_memory_is_flat_under_endless_load__fault_29(self) -> None:
         """What a dropped record held is freed: its result, and what its handler was given."""
         async with self.bench(max_results=3, result_ttl=60) as bench:
@@ -105,7 +104,6 @@ class KeepingPromises(Promises):
             await bench.clock.advance(61)
             assert await bench.queue.list_jobs() == []
 
-    @needs("in_process")
     async def test_a_finished_job_lets_go_of_its_submitters_context__fault_29(self) -> None:
         """A record that is kept keeps nothing alive of the request that submitted the job."""
         async with self.bench() as bench:
@@ -127,7 +125,6 @@ class KeepingPromises(Promises):
             assert gone() is None
             assert len(await bench.queue.list_jobs()) == 1
 
-    @needs("in_process")
     async def test_a_waiting_coroutine_is_not_collected__fault_7(self) -> None:
         """A handler that nothing but its job refers to survives the garbage collector."""
         async with self.bench() as bench:

@@ -14,7 +14,7 @@ from stoat_jobs import (
 )
 
 from ._bench import Bench
-from ._clock import FakeClockLoop, run_with_fake_clock, wind_down
+from ._clock import fake_clock_loop, run_with_fake_clock
 from ._promises import Promises, unless
 
 
@@ -131,12 +131,11 @@ class LifePromises(Promises):
 
     def test_a_queue_that_runs_refuses_another_event_loop__fault_27(self) -> None:
         """A second loop gets a clear error while the first one runs the queue."""
-        loop = FakeClockLoop()
-        bench = loop.run_until_complete(self.new_bench())
-        loop.run_until_complete(bench.open())
-        with pytest.raises(RuntimeError, match="event loop"):
-            run_with_fake_clock(bench.queue.submit("hold", {}))
-        with pytest.raises(BackendError):
-            run_with_fake_clock(bench.queue.__aenter__())
-        loop.run_until_complete(bench.close())
-        wind_down(loop)
+        with fake_clock_loop() as loop:
+            bench = loop.run_until_complete(self.new_bench())
+            loop.run_until_complete(bench.open())
+            with pytest.raises(RuntimeError, match="event loop"):
+                run_with_fake_clock(bench.queue.submit("hold", {}))
+            with pytest.raises(BackendError):
+                run_with_fake_clock(bench.queue.__aenter__())
+            loop.run_until_complete(bench.close())

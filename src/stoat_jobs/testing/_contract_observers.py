@@ -100,20 +100,33 @@ class ObserverPromises(Promises):
             call = await bench.begin(metadata={"user": "ada"})
             assert dict(call.ctx.metadata) == {"trace": "none", "user": "ada"}
 
-    @needs("in_process")
     async def test_hooks_run_in_the_submitters_and_the_jobs_own_context(self) -> None:
         """Submission is told in the submitter's context, the rest in the job's, with its id."""
+        job_id, traces, ids = await self._traced()
+        assert (traces["submitting"], traces["submitted"]) == ("request 1", "request 1")
+        assert ids == {
+            "submitting": None,
+            "submitted": None,
+            "started": job_id,
+            "finished": job_id,
+        }
+
+    @needs("submitter_context")
+    async def test_hooks_of_a_job_see_the_submitters_context_variables(self) -> None:
+        """What traces a request finds its own context variables at the job's start and end."""
+        _, traces, _ = await self._traced()
+        assert (traces["started"], traces["finished"]) == ("request 1", "request 1")
+
+    async def _traced(self) -> tuple[str, dict[str, str], dict[str, str | None]]:
+        """A job's id; and by hook, the trace and the current job that the hook saw."""
         recorder = Recorder()
         async with self.bench([recorder]) as bench:
             token = TRACE.set("request 1")
             call = await bench.begin()
             TRACE.reset(token)
             await bench.finish(call)
-        by_hook = {hook: (trace, job_id) for hook, trace, job_id in recorder.traces}
-        assert by_hook["submitting"] == ("request 1", None)
-        assert by_hook["submitted"] == ("request 1", None)
-        assert by_hook["started"] == ("request 1", call.job_id)
-        assert by_hook["finished"] == ("request 1", call.job_id)
+        traces = {hook: trace for hook, trace, _ in recorder.traces}
+        return call.job_id, traces, {hook: job_id for hook, _, job_id in recorder.traces}
 
     async def test_started_is_told_for_each_attempt_with_what_went_before(self) -> None:
         """A retry is a start too, and its observer is shown the error that led to it."""

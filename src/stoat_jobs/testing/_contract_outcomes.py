@@ -12,7 +12,7 @@ import pytest
 from stoat_jobs import JobContext, JobResult, JobStatus
 
 from ._bench import Bench
-from ._clock import FakeClockLoop, wind_down
+from ._clock import fake_clock_loop
 from ._promises import Promises, needs
 
 if sys.version_info < (3, 11):  # pytest brings it along
@@ -112,14 +112,13 @@ class OutcomePromises(Promises):
         self,
     ) -> None:
         """A real Ctrl-C stops the app, and leaves no job running."""
-        loop = FakeClockLoop()
-        bench = loop.run_until_complete(self._interrupted())
-        with pytest.raises(KeyboardInterrupt):
-            loop.run_until_complete(bench.put("interrupted"))
-        loop.run_until_complete(loop.settle())
-        jobs = loop.run_until_complete(bench.queue.list_jobs())
-        loop.run_until_complete(bench.close())
-        wind_down(loop)
+        with fake_clock_loop() as loop:
+            bench = loop.run_until_complete(self._interrupted())
+            with pytest.raises(KeyboardInterrupt):
+                loop.run_until_complete(bench.put("interrupted"))
+            loop.run_until_complete(loop.settle())
+            jobs = loop.run_until_complete(bench.queue.list_jobs())
+            loop.run_until_complete(bench.close())
         assert [(job.status, job.error_type) for job in jobs] == [
             (JobStatus.FAILED, "KeyboardInterrupt")
         ]

@@ -69,7 +69,7 @@ class RunningPromises(Promises):
             assert results == ["unset", "unset"]
             assert SETTING.get() == "unset"
 
-    @needs("in_process")
+    @needs("submitter_context")
     @pytest.mark.parametrize("threaded", [False, True], ids=["async", "thread"])
     async def test_the_submitters_context_variables_are_seen__fault_38(
         self, threaded: bool
@@ -192,7 +192,7 @@ class RunningPromises(Promises):
             await bench.clock.settle()
             assert asyncio.all_tasks() == before
 
-    @needs("in_process")
+    @needs("survives_cancelled_tasks")
     @pytest.mark.parametrize("settled", [False, True], ids=["at once", "running"])
     async def test_a_slot_outlives_its_tasks__fault_22(self, settled: bool) -> None:
         """Tasks of the queue that others cancel cost at most their job: the slot works on."""

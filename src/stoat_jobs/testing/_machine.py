@@ -28,6 +28,7 @@ from stoat_jobs import (
 )
 
 from ._bench import Bench, Watching
+from ._capabilities import Capabilities
 from ._clock import FakeClockLoop, wind_down
 from ._model import ModelJob, QueueModel
 from ._promises import QueueFactory
@@ -49,7 +50,7 @@ LIMITS = {
 }
 
 
-class JobQueueMachine(RuleBasedStateMachine):
+class JobQueueMachine(Capabilities, RuleBasedStateMachine):
     """Runs a queue and a plain model of it side by side; after each step they must agree.
 
     A backend's own test file is a subclass with the factory of :class:`JobQueueContract`,
@@ -61,12 +62,6 @@ class JobQueueMachine(RuleBasedStateMachine):
 
         TestMyQueue = MyMachine.TestCase
     """
-
-    concurrent = True
-    """It runs ``settings.concurrency`` jobs at a time; else one."""
-
-    durable = False
-    """As :attr:`JobQueueContract.durable`."""
 
     make_queue: QueueFactory
     """As :attr:`JobQueueContract.make_queue`."""
@@ -276,9 +271,11 @@ class JobQueueMachine(RuleBasedStateMachine):
             assert watch.seen[-1].status is job.status
 
     def teardown(self) -> None:
-        if hasattr(self, "model"):
-            self.bench.open_gates()
-            if self.bench.queue.started:
-                self.do(self.bench.close())
-        wind_down(self.loop)
+        try:
+            if hasattr(self, "model"):
+                self.bench.open_gates()
+                if self.bench.queue.started:
+                    self.do(self.bench.close())
+        finally:
+            wind_down(self.loop)
         assert self.loop.errors == []

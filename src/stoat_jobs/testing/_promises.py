@@ -13,6 +13,7 @@ import pytest
 from stoat_jobs import JobBackend, JobHandlers, JobQueueSettings
 
 from ._bench import Bench
+from ._capabilities import Capabilities
 from ._clock import run_with_fake_clock
 
 QueueFactory = Callable[[JobHandlers, JobQueueSettings, Iterable[Any]], Awaitable[JobBackend]]
@@ -40,31 +41,12 @@ def unless(capability: str) -> Callable[[Test], Test]:
     return mark
 
 
-class Promises:
+class Promises(Capabilities):
     """Base of the promise tests: the factory, the capabilities, and how a test is run.
 
     Its ``async`` tests become plain ones that run on a fake clock of their own, in a
     subclass too; they need no plug-in and no mark.
     """
-
-    concurrent = True
-    """It runs ``settings.concurrency`` jobs at a time; else one."""
-
-    submit_returns_early = True
-    """``submit`` returns once the job is accepted; else when it has ended."""
-
-    keeps_any_result = False
-    """A result need not have JSON."""
-
-    in_process = True
-    """Jobs run in the submitter's process: its context variables are seen."""
-
-    durable = False
-    """What waits outlives the queue: it runs when a queue on the same store starts. Then
-    ``make_queue``, called again in one test, gives a queue on the store of the first."""
-
-    waits_between_attempts = True
-    """A retry comes after its delay; else at once."""
 
     # Not an abstract method: pytest would pass over a class that lacks it, without a word.
     make_queue: QueueFactory
@@ -97,9 +79,9 @@ def _plain(test: Callable[..., Any]) -> Callable[..., None]:
     def run(self: Promises, *args: Any, **kwargs: Any) -> None:
         for capability in getattr(test, "needs", ()):
             if not getattr(self, capability):
-                pytest.skip(f"this backend is not `{capability}`")
+                pytest.skip(f"excused by `{capability} = False`")
         if getattr(self, getattr(test, "unless", ""), False):
-            pytest.skip(f"this backend is `{test.unless}`")  # type: ignore[attr-defined]
+            pytest.skip(f"excused by `{test.unless} = True`")  # type: ignore[attr-defined]
         outcome = test(self, *args, **kwargs)
         if inspect.iscoroutine(outcome):
             run_with_fake_clock(outcome)
