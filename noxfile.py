@@ -10,7 +10,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.10.14"
-nox.options.sessions = ["tests", "coverage", "mypy", "pyright", "lint", "docs"]
+nox.options.sessions = ["tests", "third_party", "coverage", "mypy", "pyright", "lint", "docs"]
 nox.options.reuse_venv = "yes"
 # A Python that is not here is skipped, on a build server too; .ci/run says what was tested.
 nox.options.error_on_missing_interpreters = False
@@ -19,6 +19,7 @@ nox.options.download_python = "never"
 
 PARALLEL = ["--numprocesses=auto", "--maxprocesses=4"]
 CHECKED = ["src", "tests", "examples"]
+THIRD_PARTY = "./examples/stoat-jobs-sqlite"
 PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -50,6 +51,13 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs)
 
 
+@nox.session(python=PYTHONS)
+def third_party(session: nox.Session) -> None:
+    """Run the tests of the backend in the examples, installed as any other distribution is."""
+    session.install(".", f"{THIRD_PARTY}[testing]")
+    session.run("pytest", f"{THIRD_PARTY}/tests")
+
+
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Put the measurements of all tested Pythons together and judge them."""
@@ -63,7 +71,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def mypy(session: nox.Session) -> None:
     """Check the types of everything, as the oldest and the newest Python see them."""
-    session.install(".[demo,testing]", "--group", "tests")
+    session.install(".[demo,testing]", THIRD_PARTY, "--group", "tests")
     for python in (PYTHONS[0], PYTHONS[-1]):
         session.run("mypy", f"--python-version={python}", *_present(*CHECKED))
 

@@ -1,0 +1,65 @@
+"""The store: huey's key-value table in an SQLite file, a row for each job."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from huey.storage import SqliteStorage  # type: ignore[import-untyped]
+
+from stoat_jobs.backends import StoredJob
+
+
+class SqliteStore:
+    """Keeps jobs in *path*, which no other process can open meanwhile."""
+
+    def __init__(self, path: Path, *, fsync: bool) -> None:
+        self._path = path.absolute()
+        self._fsync = fsync
+        # With no cache or journal of its own choice, huey runs no statement while it connects:
+        # one that fails there would leave the connection open.
+        self._storage = SqliteStorage(
+            "stoat-jobs",
+            str(self._path),
+            cache_mb=0,
+            journal_mode=None,
+            timeout=0,
+            create_tables=False,
+        )
+
+    def open(self) -> None:
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            raise OSError(f"{self._path}: {self._reason(error)}") from error
+
+    def _open(self) -> None:
+        self._storage.initialize_schema()
+        self._set("locking_mode", "exclusive")
+        self._set("journal_mode", "wal")
+        self._set("synchronous", "full" if self._fsync else "normal")
+        # The first transaction takes the lock. The system frees it, however the process ends.
+        self._storage.sql("select 1", commit=True)
+
+    def _set(self, pragma: str, value: str) -> None:
+        self._storage.conn.execute(f"pragma {pragma}={value}")
+
+    def _reason(self, error: sqlite3.Error) -> str:
+        if "locked" in str(error):
+            return "another queue has it open; run one server process (no `--workers 2`)"
+        if not self._path.parent.is_dir():
+            return "there is no such folder"
+        return str(error)
+
+    def load(self) -> Iterator[StoredJob]:
+        return map(StoredJob.model_validate_json, self._storage.result_items().values())
+
+    def save(self, job: StoredJob) -> None:
+        self._storage.put_data(job.job_id, job.model_dump_json().encode())
+
+    def forget(self, job_id: str) -> None:
+        self._storage.pop_data(job_id)
+
+    def close(self) -> None:
+        self._storage.close()
