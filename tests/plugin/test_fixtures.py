@@ -1,0 +1,112 @@
+"""The plug-in of pytest: three fixtures, in every kind of test, at no cost to other projects.
+
+Each file of ``suites`` runs in a pytest of its own where every warning is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+FILES = Path(__file__).parent / "suites"
+PLAIN = ["-Werror", "-pno:cacheprovider", "-pno:xdist", "-pno:randomly", f"--confcutdir={FILES}"]
+NAMES = ["job_handlers", "job_queue", "stepped_job_queue"]
+UNWANTED = {"stoat_jobs", "hypothesis", "pytest_asyncio", "pydantic", "anyio"}
+AUTO = {"asyncio_mode": "auto", "asyncio_default_fixture_loop_scope": "function"}
+STRICT = {**AUTO, "asyncio_mode": "strict"}
+
+LOOKS = """
+    import sys
+
+    def test_nothing_was_imported():
+        print(*sys.modules)
+"""
+
+
+def run(
+    pytester: pytest.Pytester, name: str, *options: str, config: dict[str, str]
+) -> pytest.RunResult:
+    """Run the tests of one file with *config*, and with nothing of this project's."""
+    lines = [f"{option} = {value}" for option, value in config.items()]
+    ini = pytester.makeini("\n".join(["[pytest]", "addopts = --import-mode=importlib", *lines]))
+    return pytester.runpytest_subprocess(*PLAIN, f"-c{ini}", *options, FILES / name)
+
+
+@pytest.mark.parametrize("config", [AUTO, STRICT, None], ids=["auto", "strict", "no plug-in"])
+def test_sync_tests(pytester: pytest.Pytester, config: dict[str, str] | None) -> None:
+    """Plain tests have the fixtures, whatever plug-in for async tests is there."""
+    options = ["-pno:asyncio", "-pno:anyio"] if config is None else []
+    run(pytester, "sync.py", *options, config=config or {}).assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize("config", [AUTO, STRICT], ids=["auto", "strict"])
+def test_pytest_asyncio(pytester: pytest.Pytester, config: dict[str, str]) -> None:
+    """Tests of pytest-asyncio have them, in both of its modes, and may start the queue."""
+    name = f"asyncio_{config['asyncio_mode']}.py"
+    run(pytester, name, config=config).assert_outcomes(passed=3)
+
+
+def test_anyio(pytester: pytest.Pytester) -> None:
+    """Tests of anyio's plug-in have them, on asyncio."""
+    run(pytester, "anyio_asyncio.py", "-pno:asyncio", config={}).assert_outcomes(passed=3)
+
+
+def test_the_registry_is_new_for_each_test(pytester: pytest.Pytester) -> None:
+    """What one test registers no other test has."""
+    run(pytester, "fresh.py", config=STRICT).assert_outcomes(passed=2)
+
+
+def test_the_plugin_can_be_left_out(pytester: pytest.Pytester) -> None:
+    """Without the plug-in there are no such fixtures, and with it there are."""
+    pytester.makepyfile("\n".join(f"def test_{name}({name}): pass" for name in NAMES))
+    options = ["-Werror", "-o", "asyncio_default_fixture_loop_scope=function"]
+    without = pytester.runpytest_subprocess(*options, "-pno:stoat_jobs")
+    without.assert_outcomes(errors=len(NAMES))
+    without.stdout.fnmatch_lines([f"*fixture '{name}' not found*" for name in NAMES])
+    pytester.runpytest_subprocess(*options).assert_outcomes(passed=len(NAMES))
+
+
+def test_pytest_explains_the_fixtures(pytester: pytest.Pytester) -> None:
+    """`pytest --fixtures` says what each of them is for."""
+    explained = pytester.runpytest_subprocess("--fixtures").stdout
+    for name in NAMES:
+        explained.fnmatch_lines([f"{name} -- *_stoat_jobs_pytest.py:*", "    ?*."], consecutive=True)
+
+
+def test_loading_it_imports_nothing_else() -> None:
+    """A run of tests of any project pays for three functions: no queue, no test library."""
+    code = "import sys, pytest; before = {*sys.modules}; import _stoat_jobs_pytest;"
+    code += "print(*{*sys.modules} - before)"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
+    )
+    assert done.stdout.split() == ["_stoat_jobs_pytest"]
+
+
+def test_a_run_with_the_plugin_imports_no_queue(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pytest itself loads it and nothing that it might need: neither backend nor Hypothesis."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE")]:
+        monkeypatch.delenv(name)
+    pytester.makepyfile(LOOKS)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    done = pytester.runpytest_subprocess("-s", "-pstoat_jobs")
+    done.assert_outcomes(passed=1)
+    modules = set(done.stdout.str().split())
+    assert "_stoat_jobs_pytest" in modules
+    assert {module.split(".")[0] for module in modules} & UNWANTED == set()
+
+
+def test_it_is_registered_once_under_its_name() -> None:
+    """The distribution has one plug-in, by the name that switches it off."""
+    (ours,) = (point for point in entry_points(group="pytest11") if "stoat" in point.value)
+    assert (ours.name, ours.value) == ("stoat_jobs", "_stoat_jobs_pytest")
