@@ -1,4 +1,4 @@
-"""What a queue needs to start, and what it says where that is missing."""
+"""What a queue needs to start, what it says where that is missing, and what it leaves."""
 
 from __future__ import annotations
 
@@ -41,10 +41,14 @@ def test_options_are_checked(url: str, options: dict[str, object]) -> None:
         create_queue(settings=settings)
 
 
-@pytest.mark.parametrize(("fsync", "synchronous"), [(True, 2), (False, 1)])
-def test_fsync_decides_what_a_power_cut_takes(url: str, fsync: bool, synchronous: int) -> None:
+@pytest.mark.parametrize(("options", "synchronous"), [({}, 2), ({"fsync": False}, 1)])
+def test_fsync_decides_what_a_power_cut_takes(
+    url: str, options: dict[str, object], synchronous: int
+) -> None:
     """SQLite waits for the disk at each change, or is left to do so now and then."""
-    store = SqliteStore(Path(url), fsync=fsync)
+    settings = JobQueueSettings(backend="sqlite", url=url, options=options)
+    store = SqliteJobQueue(None, settings).make_store()
+    assert isinstance(store, SqliteStore)
     store.open()
     assert store._storage.conn.execute("pragma synchronous").fetchone() == (synchronous,)
     store.close()
@@ -114,3 +118,20 @@ async def test_a_start_that_failed_leaves_the_file_alone(url: str) -> None:
             await second.__aenter__()
     async with second:
         assert second.started
+
+
+async def test_what_is_kept_no_more_leaves_the_file(url: str) -> None:
+    """The file holds no more finished records than the queue, so that it does not grow."""
+    handlers = JobHandlers()
+    handlers.register("nothing", lambda ctx: None)
+    settings = JobQueueSettings(backend="sqlite", url=url, max_results=2)
+    async with SqliteJobQueue(handlers, settings) as queue:
+        for _ in range(5):
+            job_id = await queue.submit("nothing")
+            await queue.wait(job_id)
+        kept = {record.job_id for record in await queue.list_jobs()}
+    store = SqliteStore(Path(url), fsync=True)
+    store.open()
+    assert {job.job_id for job in store.load()} == kept
+    assert len(kept) == 2
+    store.close()

@@ -36,11 +36,10 @@ class SqliteStore:
 
     def _open(self) -> None:
         self._storage.initialize_schema()
+        # In this order the lock is taken at once. The system frees it, however the process ends.
         self._set("locking_mode", "exclusive")
         self._set("journal_mode", "wal")
         self._set("synchronous", "full" if self._fsync else "normal")
-        # The first transaction takes the lock. The system frees it, however the process ends.
-        self._storage.sql("select 1", commit=True)
 
     def _set(self, pragma: str, value: str) -> None:
         self._storage.conn.execute(f"pragma {pragma}={value}")
