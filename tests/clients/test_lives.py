@@ -19,7 +19,7 @@ from asgi_lifespan import LifespanManager
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobQueueSettings, get_queue, lifespan
 
 from .apps import Life, double, handlers, on_fastapi, on_litestar, on_quart, on_starlette, released
-from .ways import FOREIGN, Given, as_argument, at_once, by_lifespan, on_the_app, result
+from .ways import FOREIGN, MISSING, Given, as_argument, at_once, by_lifespan, on_the_app, result
 
 
 def starlette_client(*given: Any) -> Any:
@@ -99,6 +99,17 @@ def test_used_twice(open_client: Any, given: Given) -> None:
             assert result(client) == 42
     with open_client(*given) as other:
         assert result(other) == 42
+
+
+@CLIENTS
+def test_built_queue_goes_with_the_block(open_client: Any) -> None:
+    """The queue that the lifespan built is found on the app in the block, and not after it."""
+    given = by_lifespan()
+    with open_client(*given) as client:
+        app = client.app
+        assert get_queue(app).started
+    with pytest.raises(RuntimeError, match=f"{MISSING}, or it has ended"):
+        get_queue(app)
 
 
 @CLIENTS
