@@ -14,7 +14,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, cast
 
@@ -158,6 +158,9 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     options_type: ClassVar[type[BaseModel]] = NoOptions
     """The pydantic model of ``settings.options``; the default refuses any. Forbid extra
     fields in it, or a misspelt option is ignored."""
+
+    capabilities: ClassVar[Mapping[str, bool]] = {"durable": True}
+    """What ``stoat-jobs check`` may expect: the attributes of ``JobQueueContract``."""
 
     max_deliveries: ClassVar[int] = 3
     """A job that had a slot so often and never ended takes its process with it, it seems, and
