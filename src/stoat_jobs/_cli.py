@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stoat_jobs import available_backends
 
+from ._check import command as check
 from ._demo.interrupts import Interrupts
 from ._demo.text import printable
 
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     backends = commands.add_parser("backends", help=_BACKENDS_HELP, description=_BACKENDS_HELP)
     backends.set_defaults(run=_backends)
+    check.add_to(commands)
     demo = commands.add_parser(
         "demo",
         help=_DEMO_HELP,

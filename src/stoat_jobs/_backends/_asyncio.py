@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import ClassVar
 
 from ._inprocess import InProcessQueue, Phase
@@ -36,6 +37,7 @@ class AsyncioJobQueue(InProcessQueue):
     """
 
     name: ClassVar[str] = "asyncio"
+    capabilities: ClassVar[Mapping[str, bool]] = {"keeps_any_result": True}
     _warned = False
     _watchdog: Watchdog | None = None
 

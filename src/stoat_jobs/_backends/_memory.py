@@ -99,6 +99,11 @@ class InMemoryJobQueue(InProcessQueue):
     """
 
     name: ClassVar[str] = "memory"
+    capabilities: ClassVar[Mapping[str, bool]] = {
+        "concurrent": False,
+        "submit_returns_early": False,
+        "waits_between_attempts": False,
+    }
     slots_type = _MemorySlots
     _slots: _MemorySlots
     options_type = MemoryOptions

@@ -1,0 +1,63 @@
+"""The kit as one class of tests, for a backend by name."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from stoat_jobs import JobBackend, JobHandlers, JobQueueSettings
+from stoat_jobs.testing import JobQueueContract, JobQueueMachine
+from stoat_jobs.testing._promises import Promises
+
+from .subject import Subject
+
+# The same steps each time, and as many as a slow engine needs.
+STEADY = hypothesis_settings(
+    max_examples=60,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class Subjected:
+    """The factory of the contract and of the machine."""
+
+    subject: Subject
+    _folder: str | None = None
+
+    async def make_queue(
+        self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+    ) -> JobBackend:
+        """A queue of the backend; all of one test have one store."""
+        if self._folder is None:
+            self._folder = tempfile.mkdtemp()
+        settings = self.subject.settings(settings, self._folder)
+        return self.subject.make_queue(handlers, settings, observers)
+
+
+class TogetherPromises(Promises):
+    """All promises hold together."""
+
+    machine: type[JobQueueMachine]
+
+    def test_a_queue_agrees_with_a_plain_model_of_it(self) -> None:
+        """Whatever happens in whatever order, a queue is as a plain model of it."""
+        run_state_machine_as_test(self.machine, settings=STEADY)
+
+
+def suite_of(
+    name: str, url: str | None, options: Mapping[str, Any], capabilities: Mapping[str, bool]
+) -> type[Promises]:
+    """The tests of all promises for the backend *name*."""
+    given = {"subject": Subject(name, url, options), **capabilities}
+    machine = type("Machine", (Subjected, JobQueueMachine), given)
+    bases = (Subjected, JobQueueContract, TogetherPromises)
+    return type("TestPromises", bases, {**given, "machine": machine})
