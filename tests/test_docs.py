@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,29 @@ def test_examples_of_a_page_run(page: Path) -> None:
     for example in document.examples():
         example.evaluate()
     assert ("```python" in page.read_text()) == bool(list(document.examples()))
+
+
+def test_included_files_are_there() -> None:
+    """What a page takes from a file is in that file."""
+    shown = [
+        (page.parent / file, name)
+        for page in PAGES
+        for file, name in re.findall(
+            r"^```\{literalinclude\} (\S+)(?:\n:(?!pyobject)\S+: .*)*(?:\n:pyobject: (\S+))?",
+            page.read_text(),
+            re.MULTILINE,
+        )
+    ]
+    assert any(name for _, name in shown)
+    assert [str(file) for file, name in shown if name not in file.read_text()] == []
+
+
+def test_the_backend_of_the_guide_is_shown_whole() -> None:
+    """Whoever follows the page on backends has each file of the example's package."""
+    page = (ROOT / "docs/how-to/write-a-backend.md").read_text()
+    example = ROOT / "examples/stoat-jobs-sqlite"
+    for file in [example / "pyproject.toml", *example.glob("src/**/*.py")]:
+        assert f"{{literalinclude}} ../../{file.relative_to(ROOT)}\n" in page
 
 
 @pytest.mark.parametrize("name", MODULES)
