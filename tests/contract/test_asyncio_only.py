@@ -120,12 +120,14 @@ async def test_a_long_row_of_short_jobs_does_not_recurse() -> None:
 async def test_the_coroutine_that_blocks_the_loop_is_named_in_the_log__fault_37() -> None:
     """An async handler that holds the event loop is found by its job type, while it does."""
     named = threading.Event()
-    lines: list[logging.LogRecord] = []
+    lines: list[Any] = []
+    threads: list[threading.Thread] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.getMessage() == "loop_blocked":
                 lines.append(record)
+                threads.append(threading.current_thread())
                 named.set()
 
     listener, logger = Listener(), logging.getLogger("stoat_jobs")
@@ -141,7 +143,11 @@ async def test_the_coroutine_that_blocks_the_loop_is_named_in_the_log__fault_37(
             assert (await bench.queue.wait(job_id)).result is True
     finally:
         logger.removeHandler(listener)
-    assert (lines[0].job_type, lines[0].job_id) == ("blocking", job_id)  # type: ignore[attr-defined]
+    (line,) = lines
+    assert (line.levelname, line.job_type, line.job_id) == ("WARNING", "blocking", job_id)
+    assert line.where.rpartition(":")[0] in (__file__, threading.__file__)
+    assert 0 < line.duration_s < HANG
+    assert [(thread.name, thread.daemon) for thread in threads] == [("stoat-jobs watchdog", True)]
 
 
 def run_script(body: str) -> subprocess.CompletedProcess[str]:

@@ -12,14 +12,12 @@ from pydantic import BaseModel
 
 from stoat_jobs import (
     InMemoryJobQueue,
-    InvalidPayloadError,
     JobBackend,
     JobContext,
     JobHandlers,
     JobNotFoundError,
     JobQueueSettings,
     JobStatus,
-    UnknownJobTypeError,
 )
 from stoat_jobs.testing import Bench
 
@@ -273,6 +271,28 @@ async def test_without_autorun_jobs_are_held_until_run_next() -> None:
         assert await queue.run_next() is None
 
 
+async def test_run_next_from_elsewhere_is_refused_in_words() -> None:
+    """Inside a handler, and outside the queue's event loop, the error says what is wrong."""
+    async with memory(options={"autorun": False}) as (bench, queue):
+
+        @bench.handlers.job
+        async def greedy(ctx: JobContext) -> None:
+            await ctx.queue.submit("greedy")
+            await ctx.queue.run_next()
+
+        @bench.handlers.job
+        def elsewhere(ctx: JobContext) -> None:
+            queue.run_next().send(None)
+
+        for job_type, words in {
+            "elsewhere": "run_next() was called outside the event loop",
+            "greedy": "run_next() inside a handler would wait for the slot it is in",
+        }.items():
+            job_id = await queue.submit(job_type)
+            await queue.run_next()
+            assert str((await queue.get_result(job_id)).error).startswith(words)
+
+
 async def test_a_held_job_may_be_cancelled() -> None:
     """``run_next`` passes over what was cancelled meanwhile."""
     async with memory(options={"autorun": False}) as (bench, queue):
@@ -298,86 +318,3 @@ async def test_what_a_held_job_submits_is_held_too() -> None:
         assert (await queue.run_next() or pytest.fail("no job")).job_type == "outer"
         assert bench.calls == []
         assert (await queue.run_next() or pytest.fail("no job")).job_type == "hold"
-
-
-# Scripted.
-
-
-@pytest.mark.parametrize(
-    ("status", "error_type"),
-    [
-        (JobStatus.COMPLETED, None),
-        (JobStatus.FAILED, "Exception"),
-        (JobStatus.TIMEOUT, "Timeout"),
-        (JobStatus.CANCELLED, "Cancelled"),
-    ],
-)
-async def test_set_outcome_scripts_each_way_to_end(
-    status: JobStatus, error_type: str | None
-) -> None:
-    """A test of an endpoint chooses how a job ends, with a record as a real one would have."""
-    async with memory() as (bench, queue):
-        queue.set_outcome("hold", status=status)
-        record = await queue.get_result(await queue.submit("hold"))
-        assert (record.status, record.error_type) == (status, error_type)
-        assert bool(record.error) == (status is not JobStatus.COMPLETED)
-        assert record.started_at is not None
-        assert record.finished_at is not None
-        assert bench.calls == []
-
-
-async def test_set_outcome_gives_a_result_or_an_error() -> None:
-    """The scripted value or error is what a client then reads."""
-    async with memory() as (bench, queue):
-        queue.set_outcome("hold", result={"files": 3})
-        assert (await queue.get_result(await queue.submit("hold"))).result == {"files": 3}
-        queue.set_outcome("hold", status=JobStatus.FAILED, error=OSError("no disk"))
-        record = await queue.get_result(await queue.submit("hold"))
-        assert (record.error, record.error_type) == ("no disk", "OSError")
-        queue.set_outcome("hold", status=JobStatus.FAILED, error="no disk")
-        assert (await queue.get_result(await queue.submit("hold"))).error == "no disk"
-
-
-async def test_set_outcome_needs_no_handler() -> None:
-    """A type without a handler is accepted once it is scripted, and only then."""
-    queue = InMemoryJobQueue()
-    with pytest.raises(UnknownJobTypeError):
-        await queue.submit("scan", {"root": "."})
-    queue.set_outcome("scan", result=1)
-    assert (await queue.get_result(await queue.submit("scan", {"root": "."}))).result == 1
-
-
-async def test_a_scripted_type_still_checks_its_payload() -> None:
-    """A script replaces what the handler does, not what it accepts."""
-    async with memory() as (bench, queue):
-
-        @bench.handlers.job
-        async def scan(ctx: JobContext, root: str) -> Report:
-            raise AssertionError
-
-        queue.set_outcome("scan", result={"files": 1})
-        with pytest.raises(InvalidPayloadError):
-            await queue.submit("scan", {"rot": "."})
-        assert (await queue.get_result(await queue.submit("scan", {"root": "."}))).result == Report(
-            files=1
-        )
-
-
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        ({"status": JobStatus.RUNNING}, ValueError),
-        ({"status": JobStatus.PENDING}, ValueError),
-        ({"error": "no"}, ValueError),
-        ({"status": JobStatus.FAILED, "result": 1}, ValueError),
-        ({"result": object()}, TypeError),
-    ],
-    ids=["running", "pending", "completed with error", "failed with result", "no JSON"],
-)
-async def test_an_outcome_that_cannot_be_is_refused(
-    options: dict[str, Any], error: type[Exception]
-) -> None:
-    """A script that no real job could follow is an error in the test that wrote it."""
-    async with memory() as (bench, queue):
-        with pytest.raises(error):
-            queue.set_outcome("hold", **options)

@@ -6,13 +6,13 @@ from typing import Any
 
 from .._context import JobContext
 from .._jobtypes import JobType
-from .._outcome import Ended, Outcome, StopReason, failed, stopped
+from .._outcome import Outcome, StopReason, failed, never_started
 from .._status import JobStatus
-from .._text import ERROR_LIMIT, describe, one_line
+from .._text import describe
 
 
 def scripted(status: JobStatus, result: Any, error: str | Exception | None) -> Outcome:
-    """The outcome that a test asks for.
+    """The outcome that a test asks for, but for its result.
 
     Raises:
         ValueError: *status* is not terminal, or does not go with *result* or *error*.
@@ -26,23 +26,17 @@ def scripted(status: JobStatus, result: Any, error: str | Exception | None) -> O
         raise TypeError(f"error must be text or an exception, not {error!r}")
     if status in (JobStatus.FAILED, JobStatus.TIMEOUT) and result is not None:
         raise ValueError(f"a job that ends {status} has no result")
-    return _with_text(_outcome(status, result, error), error)
+    return _outcome(status, error or "as scripted")
 
 
-def _outcome(status: JobStatus, result: Any, error: str | Exception | None) -> Outcome:
+def _outcome(status: JobStatus, error: str | Exception) -> Outcome:
     if status is JobStatus.COMPLETED:
-        return Outcome(status, result)
+        return Outcome(status)
+    exception = error if isinstance(error, Exception) else Exception(error)
     if status is JobStatus.FAILED:
-        return failed(error if isinstance(error, Exception) else Exception("failed as scripted"))
+        return failed(exception)
     reason = StopReason.DEADLINE if status is JobStatus.TIMEOUT else StopReason.CANCEL
-    return stopped(reason, Ended(result, None, 0.0), 0.0, abandoned=False)
-
-
-def _with_text(outcome: Outcome, error: str | Exception | None) -> Outcome:
-    if outcome.status is JobStatus.COMPLETED:
-        return outcome
-    text = describe(error) if isinstance(error, Exception) else error
-    return outcome._replace(error=one_line(text or "as scripted", ERROR_LIMIT))
+    return never_started(reason)._replace(error=describe(exception))
 
 
 def stand_in(job_type: str) -> JobType[..., Any]:
