@@ -108,7 +108,10 @@ class QueueClosedError(JobsError, RuntimeError):
     """The queue takes no more work, because it is closing or closed."""
 
     def _message(self) -> str:
-        return "the queue is closing or closed and takes no more work; enter it again to use it"
+        return (
+            "the queue is closing or closed and takes no more work; enter it again to use it (in a"
+            " test: inside the `with` block of its client)"
+        )
 
 
 class InvalidTransitionError(JobsError, RuntimeError):

@@ -118,9 +118,6 @@ class JobRun:
         """Settle the job now, whatever its handler does, and end what can be ended."""
         if self._settled:
             return
-        if self._cut_off is not None:
-            self.job.context.run(self._end_cut_off)
-            return
         ended = Ended(None, None, self._host.now())
         if self._is_current():
             self._end(ended, abandoned=True)

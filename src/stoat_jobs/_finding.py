@@ -16,12 +16,15 @@ _NOT_FOUND = (
     "no job queue here: the app's lifespan has not run, or it has ended. Hang `lifespan` on the "
     "app that the server runs; in a test run the app's lifespan too (`with TestClient(app) as "
     "client:`, LifespanManager around an httpx client, `async with app.test_app():`), or put a "
-    "queue at app.state.job_queue"
+    "queue at app.state.job_queue. In Quart ask with `get_queue(current_app)`: a request of Quart "
+    "does not know its app"
 )
 
 
 def get_queue(source: Any) -> JobBackend:
     """The queue that serves *source*: a request, a websocket, an ASGI scope, or an app.
+
+    (In Quart an app, which is ``current_app``: its requests do not know theirs.)
 
     It looks in the lifespan state of the request, where a mounted app too finds what the
     server's app started, and then on the app itself. With FastAPI it makes a dependency::
@@ -32,6 +35,8 @@ def get_queue(source: Any) -> JobBackend:
     Raises:
         RuntimeError: there is none, as when the app's lifespan has not run; says what to do.
     """
+    # A context-local proxy, as Quart's: its error page shows variables when it is gone.
+    source = getattr(source, "_get_current_object", lambda: source)()
     for place in _places(source):
         queue = _queue_in(place)
         if queue is not None:

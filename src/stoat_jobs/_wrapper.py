@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any
 
 from ._handlers import JobHandlers
@@ -27,7 +27,7 @@ def with_jobs(
     handlers: JobHandlers | None = None,
     settings: JobQueueSettings | None = None,
     observers: Iterable[Any] = (),
-) -> ASGIApp:
+) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
     """*app*, with a queue that lives as long as its server runs it.
 
     Every request finds the queue at ``scope["state"]["job_queue"]``, or with

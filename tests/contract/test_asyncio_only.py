@@ -52,6 +52,17 @@ async def test_a_submit_before_the_start_is_kept_and_warns_once__fault_21() -> N
     assert [call.job_id for call in bench.calls] == ids
 
 
+async def test_the_warning_shows_the_line_that_submitted__fault_21() -> None:
+    """Through a job type too, the warning points at the caller's code and not at ours."""
+    bench = new_bench()
+    job_type = bench.handlers.get("hold")
+    with pytest.warns(RuntimeWarning) as caught:
+        ref = await job_type.submit(bench.queue)
+    assert caught[0].filename == __file__
+    async with bench:
+        await bench.finish(await bench.call(ref.job_id))
+
+
 async def test_a_job_submitted_before_the_start_may_be_cancelled_before_it() -> None:
     """What waits for the start can be taken back."""
     bench = new_bench()

@@ -182,6 +182,18 @@ async def test_a_submit_whose_cancelled_handler_resists_ends_after_the_grace() -
         assert await queue.get_status(call.job_id) is JobStatus.CANCELLED
 
 
+async def test_a_submit_cancelled_twice_waits_for_no_grace() -> None:
+    """Who gives up on giving up gets away at once, and the job is settled all the same."""
+    async with memory(cancel_grace=100) as (bench, queue):
+        submission = bench.submit("deaf")
+        call = await bench.call_number(0)
+        for _ in range(2):
+            submission.cancel()
+            await bench.clock.settle()
+        assert submission.cancelled()
+        assert await queue.get_status(call.job_id) is JobStatus.CANCELLED
+
+
 async def test_retries_are_not_waited_for() -> None:
     """A test of a retrying handler takes no time, not even on a clock that stands still."""
     async with memory() as (bench, queue):

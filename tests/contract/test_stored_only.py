@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from stoat_jobs import BackendError, JobContext, JobQueueSettings, JobStatus, QueueClosedError
+from stoat_jobs import (
+    BackendError,
+    JobContext,
+    JobQueueSettings,
+    JobStatus,
+    QueueClosedError,
+    current_job_id,
+)
 from stoat_jobs.testing import Bench, run_with_fake_clock
 
 from .stores import TextJobQueue, TextStore
@@ -42,7 +50,7 @@ async def test_a_job_of_a_process_that_died_runs_again__fault_43(
         call = await bench.call(first)
         assert (await bench.finish(call, "at last")).result == "at last"
     (line,) = (each for each in caplog.records if each.getMessage() == "job_redelivered")
-    assert line.job_id == first  # type: ignore[attr-defined]
+    assert (line.job_id, line.job_type) == (first, "hold")  # type: ignore[attr-defined]
 
 
 async def test_a_job_that_takes_its_process_with_it_is_given_up__fault_43() -> None:
@@ -90,7 +98,7 @@ async def test_a_store_that_cannot_save_refuses_new_jobs() -> None:
     store = TextStore()
     async with new_bench(store) as bench:
         store.fails = True
-        with pytest.raises(BackendError, match="cannot keep a job: disk full"):
+        with pytest.raises(BackendError, match="^backend 'text' cannot keep a job: disk full"):
             await bench.queue.submit("hold", {})
         assert await bench.queue.list_jobs() == []
         store.fails = False
@@ -189,3 +197,58 @@ async def test_a_result_that_fits_no_more_is_read_as_it_is(
         bench.handlers.register("count", later)
     async with bench:
         assert (await bench.queue.get_result(job_id)).result == 5
+
+
+async def test_the_order_of_the_ends_outlives_the_queue__fault_29() -> None:
+    """After a restart too, the record that goes first is that of the job that ended first."""
+    store = TextStore()
+    async with new_bench(store, concurrency=2) as bench:
+        calls = [await bench.begin(), await bench.begin()]
+        for call in reversed(calls):
+            await bench.finish(call)
+        assert [json.loads(text)["payload"] for text in store.jobs.values()] == ["", ""]
+    async with new_bench(store, max_results=1) as bench:
+        assert [job.job_id for job in await bench.queue.list_jobs()] == [calls[0].job_id]
+
+
+async def test_a_record_that_the_store_does_not_drop_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What a store fails to forget is gone from the queue all the same; the log has its id."""
+    store = TextStore()
+    async with new_bench(store, max_results=1) as bench:
+        first = (await bench.finish(await bench.begin())).job_id
+        call = await bench.begin()
+        store.fails = True
+        await bench.finish(call)
+        failures = [each for each in caplog.records if each.getMessage() == "store_failed"]
+        assert first in [each.job_id for each in failures]  # type: ignore[attr-defined]
+        assert first not in [job.job_id for job in await bench.queue.list_jobs()]
+        store.fails = False
+
+
+async def test_a_job_that_runs_again_has_its_id_in_its_context() -> None:
+    """The handler's own log lines find the job's id, in another process too."""
+    store = TextStore()
+    bench = new_bench(store)
+    bench.handlers.register("look", look)
+    await bench.open()
+    await bench.begin()
+    job_id = await bench.put("look")
+    await bench.close()
+    bench = new_bench(store)
+    bench.handlers.register("look", look)
+    async with bench:
+        assert (await bench.queue.wait(job_id)).result == job_id
+
+
+async def look(ctx: JobContext) -> str | None:
+    return current_job_id.get()
+
+
+async def test_a_submit_before_the_start_names_the_backend__fault_21() -> None:
+    """Who forgot the lifespan reads which queue is meant, and what to do."""
+    bench = new_bench(TextStore())
+    words = "backend 'text' takes no jobs before its start: run the app's lifespan, or enter"
+    with pytest.raises(BackendError, match=words):
+        await bench.queue.submit("hold", {})

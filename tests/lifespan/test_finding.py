@@ -14,6 +14,7 @@ from litestar import get as litestar_get
 from litestar.datastructures import State
 from litestar.testing import TestClient as LitestarClient
 from quart import Quart, current_app
+from quart import request as quart_request
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
@@ -125,6 +126,29 @@ async def test_app_of_quart(found: Found, queue: InMemoryJobQueue) -> None:
         found.look(app)
     assert found.queues == [queue, queue]
     assert "job_queue" not in app.extensions
+
+
+def ask_the_app() -> str:
+    return str(get_queue(current_app))
+
+
+def ask_the_request() -> str:
+    return str(get_queue(quart_request))
+
+
+@pytest.mark.parametrize("view", [ask_the_app, ask_the_request])
+async def test_quart_tells_the_error_in_its_own_words(view: Any) -> None:
+    """The error arrives, also through a page that shows variables; it names `current_app`."""
+    app = Quart(__name__)
+    app.testing = True
+    app.add_url_rule("/", view_func=view)
+    try:
+        answer = await app.test_client().get("/")
+        told = await answer.get_data(as_text=True)
+    except RuntimeError as error:  # as older versions of Quart have it
+        told = str(error)
+    assert "async with app.test_app():" in told
+    assert "get_queue(current_app)" in told
 
 
 def test_queue_injected_into_quart() -> None:

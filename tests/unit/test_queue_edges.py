@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import random
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -28,6 +30,7 @@ from stoat_jobs import (
 )
 from stoat_jobs._backends._watchdog import Watchdog
 from stoat_jobs._deadlines import Deadlines
+from stoat_jobs._execution import _backoff
 from stoat_jobs.testing._clock import FakeClockLoop, run_with_fake_clock
 
 UNWATCHED: dict[str, Any] = {"loop_block_limit": 0}
@@ -42,7 +45,9 @@ async def wait_in_time() -> None:
         await asyncio.wait_for(asyncio.sleep(10), 1)
 
 
-def test_a_poller_that_swallows_everything_is_left_behind_and_the_loop_goes_on() -> None:
+def test_a_poller_that_swallows_everything_is_left_behind_and_the_loop_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Closing a coroutine that resists must not make it spin: it is named, and the app goes on."""
     handlers = JobHandlers()
     over = False
@@ -69,8 +74,70 @@ def test_a_poller_that_swallows_everything_is_left_behind_and_the_loop_goes_on()
             over = True
             await loop.advance(20.0)
             assert (await queue.stats()).abandoned == 0
+            lines.extend(each for each in caplog.records if "unstoppable" in each.getMessage())
+            assert lines[0].job_id == job_id
 
+    lines: list[Any] = []
     run_with_fake_clock(main())
+    (line,) = lines
+    assert (line.levelname, line.getMessage()) == ("ERROR", "handler_unstoppable")
+    assert line.job_type == "poller"
+    assert line.error == "it swallows GeneratorExit too, and can hold up the exit of the process"
+
+
+async def test_a_handler_that_can_be_closed_is_not_called_unstoppable(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A coroutine that swallows cancels, but not its closing, was stopped after all."""
+    handlers = JobHandlers()
+
+    @handlers.job
+    async def deaf(ctx: JobContext) -> None:
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                continue
+
+    settings = JobQueueSettings(drain_timeout=0, cancel_grace=0, **UNWATCHED)
+    async with AsyncioJobQueue(handlers, settings) as queue:
+        await queue.submit("deaf")
+        await asyncio.sleep(0)
+    assert "job_abandoned" in caplog.messages
+    assert "handler_unstoppable" not in caplog.messages
+
+
+async def test_a_handler_that_leaves_its_own_queue_is_settled_by_it() -> None:
+    """A queue that is stopped from inside a job does not wait for that job for ever."""
+    handlers = JobHandlers()
+    seen: list[Any] = []
+
+    @handlers.job
+    async def suicidal(ctx: JobContext) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await ctx.queue.__aexit__(None, None, None)
+        record = await ctx.queue.get_result(ctx.job_id)
+        seen.append((record.status, record.error_type, (await ctx.queue.stats()).abandoned))
+
+    settings = JobQueueSettings(drain_timeout=0, cancel_grace=0, **UNWATCHED)
+    queue = AsyncioJobQueue(handlers, settings)
+    await queue.__aenter__()
+    job_id = await queue.submit("suicidal")
+    await queue.wait(job_id)
+    while not seen:
+        await asyncio.sleep(0)
+    assert seen == [(JobStatus.CANCELLED, "Shutdown", 1)]
+    await asyncio.sleep(0)
+    assert (await queue.stats()).abandoned == 0
+
+
+def test_the_delay_before_a_retry_is_drawn_between_nothing_and_its_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Full jitter: from 0 to 1, 2, 4 ... and at most 60 seconds."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: (low, high))
+    limits: list[Any] = [_backoff(attempt) for attempt in (1, 2, 3, 6, 7, 8, 5000)]
+    assert limits == [(0, 1), (0, 2), (0, 4), (0, 32), (0, 60), (0, 60), (0, 60)]
 
 
 async def test_each_attempt_gets_the_payload_as_it_was_submitted() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping
+from types import FrameType
 from typing import ClassVar
 
 from ._inprocess import InProcessQueue, Phase
@@ -64,5 +66,17 @@ class AsyncioJobQueue(InProcessQueue):
                 " run the app's lifespan (with a TestClient: `with TestClient(app) as client:`)"
                 " or enter the queue with `async with queue:`",
                 RuntimeWarning,
-                stacklevel=4,
+                stacklevel=_callers_level(),
             )
+
+
+def _callers_level() -> int:
+    """How many frames up, as the caller of this counts, the code is that is not ours."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == "stoat_jobs"

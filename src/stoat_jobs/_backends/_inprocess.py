@@ -40,6 +40,14 @@ _HALF_A_SECOND = 0.5
 
 NO_PAYLOAD: Mapping[str, Any] = {}
 
+_BESIDE = " client.portal.call(queue.{method}, ...), in Litestar `with client.portal() as portal:`"
+_NO_LOOP = f", beside a TestClient{_BESIDE}"
+_OTHER_LOOP = (
+    "; a TestClient has a loop of its own, in which the app's lifespan has to start the queue, and"
+    f" beside it use{_BESIDE}; in pytest give the fixture that starts the queue and the test one"
+    " loop_scope"
+)
+
 
 class Phase(Enum):
     """Where a queue is in its own life."""
@@ -111,10 +119,18 @@ class InProcessQueue:
         return job.job_id
 
     async def get_status(self, job_id: str) -> JobStatus:
-        return self._table.get(job_id).status
+        return (await self._read(job_id)).status
 
     async def get_result(self, job_id: str) -> JobResult[Any]:
-        return self._table.get(job_id).record()
+        return (await self._read(job_id)).record()
+
+    async def _read(self, job_id: str) -> Job:
+        job = self._table.get(job_id)
+        if not job.status.is_terminal:
+            # Else a caller that asks again and again, as over httpx's ASGITransport, holds
+            # the loop, and what it asks for never comes.
+            await asyncio.sleep(0)
+        return job
 
     async def cancel(self, job_id: str) -> bool:
         job = self._table.get(job_id)
@@ -268,7 +284,9 @@ class InProcessQueue:
             return asyncio.get_running_loop()
         except RuntimeError as error:
             raise BackendError(
-                self.name, "needs an asyncio event loop, and none is running here (trio?)"
+                self.name,
+                "needs an asyncio event loop, and none is running here (trio? with anyio's pytest"
+                " plugin let the fixture anyio_backend return 'asyncio')",
             ) from error
 
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -303,10 +321,11 @@ class InProcessQueue:
         if loop is self._loop and loop is not None:
             return
         if loop is None or self.started or self._slots.running:
+            remedy = _NO_LOOP if loop is None else _OTHER_LOOP
             raise RuntimeError(
-                f"{method}() was called outside the event loop that runs the queue; in a sync"
-                f" handler use ctx.from_thread(ctx.queue.{method}, ...), beside a TestClient"
-                f" client.portal.call(queue.{method}, ...)"
+                f"{method}() was called outside the event loop that runs the queue: in a sync"
+                f" handler use ctx.from_thread(ctx.queue.{method}, ...)"
+                + remedy.format(method=method)
             )
         self._attach(loop)
 

@@ -77,10 +77,10 @@ class StoredTable(JobTable):
         self._keep(job.job_id, lambda store: store.save(stored))
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
-        handler = job.handler
+        handler = cast("JobType[..., Any]", job.handler)
         super()._settle(job, outcome)
         record = job.record()
-        if handler is not None and record.result is not None:
+        if record.result is not None:
             plain = json.loads(handler.encode_result(record.result))
             record = record.model_copy(update={"result": plain})
         self.save(job, payload="", record=record, end_number=self._next_number())
@@ -287,17 +287,15 @@ def _finish(job: Job, record: JobResult[Any]) -> None:
     for name in ("status", "error", "error_type", "progress", "message", "attempt"):
         setattr(job, name, getattr(record, name))
     job.cancel_requested = record.cancel_requested
-    job.result = _decoded(job.handler, record.result)
+    job.result = _decoded(cast("JobType[..., Any]", job.handler), record.result)
     job.handler = None
     job.started = None if record.started_at is None else record.started_at.timestamp()
     job.finished = None if record.finished_at is None else record.finished_at.timestamp()
 
 
-def _decoded(handler: JobType[..., Any] | None, plain: Any) -> Any:
+def _decoded(handler: JobType[..., Any], plain: Any) -> Any:
     """A result from its JSON, of the declared type if it still fits."""
-    if handler is None or plain is None:
-        return plain
     try:
         return handler.decode_result(json.dumps(plain).encode())
-    except Exception:  # the code has changed since
+    except Exception:  # the code has changed since, or there is no result
         return plain

@@ -92,7 +92,23 @@ class ObserverPromises(Promises):
             "half",
         )
         assert recorder.last("finished").record == record
+        for hook in ("submitted", "started", "progress"):
+            event = recorder.last(hook)
+            assert (event.job_id, event.job_type) == (call.job_id, "hold")
+        assert recorder.last("progress").attempt == 0
         assert round(recorder.last("finished").duration_s, 3) == 3
+
+    async def test_progress_is_told_before_the_report_returns(self) -> None:
+        """An async handler's report needs no turn of the loop to be heard of."""
+        recorder = Recorder()
+        async with self.bench([recorder]) as bench:
+
+            @bench.handlers.job
+            async def report(ctx: JobContext) -> bool:
+                ctx.set_progress(0.5)
+                return "progress" in recorder.hooks
+
+            assert (await bench.run("report")).result is True
 
     async def test_an_observer_adds_metadata_and_the_submitter_has_the_last_word(self) -> None:
         """What ``submitting`` returns joins the metadata; the submitter's own pairs win."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import math
 import threading
@@ -164,21 +165,41 @@ class RecordPromises(Promises):
             await bench.clock.settle()
             assert (await bench.record(done.job_id), done.progress) == (done, None)
 
-    async def test_progress_from_a_thread_wakes_the_loop__fault_40(self) -> None:
-        """A sync handler's report reaches a watcher who waits, with nothing else going on."""
+    async def test_a_reader_that_never_waits_lets_the_job_run(self) -> None:
+        """Whoever asks again and again gives up its turn each time, and sees the job end."""
         async with self.bench() as bench:
-            seen = threading.Event()
+
+            @bench.handlers.job
+            async def slow(ctx: JobContext) -> None:
+                for _ in range(10):
+                    await asyncio.sleep(0)
+
+            submission = bench.submit("slow")
+            await asyncio.sleep(0)
+            job_id = (await bench.queue.list_jobs())[0].job_id
+            for read in (bench.queue.get_status, bench.queue.get_result):
+                for _ in range(20):
+                    last = await read(job_id)
+            assert getattr(last, "status", last) is JobStatus.COMPLETED
+            assert await submission == job_id
+
+    async def test_progress_from_a_thread_wakes_the_loop__fault_40(self) -> None:
+        """A sync handler's reports reach a watcher who waits, with nothing else going on."""
+        async with self.bench() as bench:
+            seen = [threading.Event(), threading.Event()]
             bench.clock.set_debug(True)  # the loop then refuses what would not wake it
 
             @bench.handlers.job
             def report(ctx: JobContext) -> bool:
-                ctx.set_progress(0.5, "from a thread")
-                return seen.wait(REAL_LIMIT)
+                ctx.set_progress(0.25, "0")
+                first = seen[0].wait(REAL_LIMIT)
+                ctx.set_progress(0.5, "1")
+                return first and seen[1].wait(REAL_LIMIT)
 
             job_id = await bench.put("report")
             async for record in bench.queue.watch(job_id):
-                if record.message == "from a thread" and record.status is JobStatus.RUNNING:
-                    seen.set()
+                if record.message and record.status is JobStatus.RUNNING:
+                    seen[int(record.message)].set()
             assert (record.status, record.result, record.progress) == (
                 JobStatus.COMPLETED,
                 True,
