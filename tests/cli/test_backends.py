@@ -116,9 +116,10 @@ def test_a_command_is_required(start: Start) -> None:
     assert "COMMAND" in err
 
 
-def test_help_names_both_commands(start: Start) -> None:
+def test_help_names_the_commands(start: Start) -> None:
     """--help lists the commands with what they do."""
     code, out, _ = start("--help").finish()
     assert code == 0
     assert "backends" in out
+    assert "check that an installed backend keeps every promise" in out
     assert "scan a directory as a job of a real web app" in out

@@ -40,6 +40,8 @@ def run(subject: Subject, capabilities: Mapping[str, bool], table: Table) -> Rep
         suite.write_text(_SUITE.format(arguments=json.dumps(arguments)))
         options = ["-pno:terminal", "-pno:cacheprovider", f"--rootdir={folder}"]
         reporter.exit_code = pytest.main([*options, str(suite)], plugins=[reporter])
+    if reporter.error is not None:
+        raise reporter.error
     return reporter
 
 
@@ -50,11 +52,13 @@ class Reporter:
         exit_code: pytest's own.
         interrupted: it was Ctrl-C that ended the run.
         problem: why nothing could be run, in one line.
+        error: what a hook raised, such as that nobody reads the table any more.
     """
 
     exit_code: int = 0
     interrupted = False
     problem = ""
+    error: BaseException | None = None
 
     def __init__(self, table: Table, capabilities: Mapping[str, bool]) -> None:
         self._table = table
@@ -109,6 +113,10 @@ class Reporter:
 
     def pytest_keyboard_interrupt(self) -> None:
         self.interrupted = True
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+        self.error = excinfo.value
+        return True  # nothing is printed: it is raised again
 
 
 def _case(nodeid: str) -> str:

@@ -23,6 +23,7 @@ STEADY = hypothesis_settings(
     deadline=None,
     derandomize=True,
     database=None,
+    report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
 
