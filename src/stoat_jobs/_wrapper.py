@@ -59,7 +59,9 @@ class _WithJobs:
         await receive()
         phase = "startup"
         try:
-            async with lifespan(self._app, **self._options) as state:
+            # In Quart it is the app's method ``asgi_app`` that is wrapped.
+            app = getattr(self._app, "__self__", self._app)
+            async with lifespan(app, **self._options) as state:
                 self._queue = state["job_queue"]
                 scope.setdefault("state", {}).update(state)
                 async with _InnerLifespan(self._app, scope):

@@ -10,12 +10,20 @@ from typing import Any
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
+from quart import Quart, current_app, request
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobContext, JobHandlers, with_jobs
+from stoat_jobs import (
+    AsyncioJobQueue,
+    InMemoryJobQueue,
+    JobContext,
+    JobHandlers,
+    get_queue,
+    with_jobs,
+)
 
 from .hosts import ASGIApp, Message, Receive, Script, Send, only_http, run_lifespan
 from .recording import RecordedQueue, UnreachableQueue
@@ -271,3 +279,27 @@ async def test_handlers_see_the_wrapped_app() -> None:
     script.end.set_result(None)
     await app
     assert seen == [only_http]
+
+
+async def test_quart_is_wrapped_in_one_line_and_starts_again() -> None:
+    """``app.asgi_app = with_jobs(app.asgi_app)``: requests and handlers know the app itself."""
+    handlers = JobHandlers()
+    seen: list[Any] = []
+
+    @handlers.job
+    async def look(ctx: JobContext) -> None:
+        seen.append(ctx.app)
+
+    app = Quart(__name__)
+    app.asgi_app = with_jobs(app.asgi_app, handlers=handlers)  # type: ignore[assignment,method-assign]
+
+    @app.get("/")
+    async def read() -> str:
+        queue = get_queue(request)
+        assert queue is get_queue(current_app)
+        return (await queue.wait(await queue.submit("look"))).status
+
+    for _ in range(2):
+        async with app.test_app() as running:
+            assert await (await running.test_client().get("/")).get_data() == b"completed"
+    assert seen == [app, app]
