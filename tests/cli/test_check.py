@@ -158,24 +158,26 @@ def test_each_test_of_a_durable_backend_has_a_store_of_its_own(
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["nothing"], "no backend 'nothing'; installed: asyncio, broken, memory"),
+        (["nothing"], "no backend 'nothing'; installed: asyncio, broken, memory, quits"),
         (["memory", "--option", "autorum=true"], "Extra inputs are not permitted"),
         (["memory", "--without", "durability"], "no capability 'durability'; there are concurr"),
         (["memory", "--capability", "durable"], "put {tmp} into --url or an --option"),
-        (["broken"], "cannot be imported: two\\nlines"),
+        (["broken"], "cannot be imported: two lines"),
+        (["quits"], "SystemExit: 0"),
     ],
-    ids=["name", "option", "capability", "store", "import"],
+    ids=["name", "option", "capability", "store", "import", "exit"],
 )
 def test_what_cannot_be_checked_is_said_in_one_line(
     start: Start, tmp_path: Path, arguments: list[str], problem: str
 ) -> None:
     """A mistake of the caller, or of the plug-in, is one line without a traceback; exit code 2."""
-    source = "raise RuntimeError('two\\nlines')"
-    install(tmp_path, "broken-plugin", "broken = broken:Queue\n", broken=source)
-    code, _, err = start("check", *arguments, PYTHONPATH=str(tmp_path)).finish()
-    assert code == 2
+    points = "broken = broken:Queue\nquits = quits:Queue\n"
+    broken = {"broken": "raise RuntimeError('two\\nlines')", "quits": "raise SystemExit(0)"}
+    install(tmp_path, "broken-plugin", points, **broken)
+    code, out, err = start("check", *arguments, PYTHONPATH=str(tmp_path)).finish()
+    assert (code, rows(out)) == (2, {})
     assert err.startswith("stoat-jobs check: ")
-    assert problem.replace("\\n", " ") in err
+    assert problem in err
     assert err.count("\n") == 1
 
 

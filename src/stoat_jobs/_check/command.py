@@ -8,6 +8,7 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
+from stoat_jobs import JobsError
 from stoat_jobs._demo.text import printable
 
 from .subject import FOLDER, Subject
@@ -77,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         queue = subject.first_queue()
         capabilities = {**getattr(queue, "capabilities", {}), **dict(arguments.capabilities)}
     except (Exception, SystemExit) as error:  # what a module may do when it is imported
-        return _refuse(str(error) or type(error).__name__)
+        known = isinstance(error, (JobsError, ValueError))
+        return _refuse(str(error) if known else f"{type(error).__name__}: {error}")
     if capabilities.get("durable") and not subject.has_folder:
         return _refuse(
             f"each test of a durable backend needs a store of its own: put {FOLDER} into --url or"
