@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
+import random
 import subprocess
 import sys
 import textwrap
@@ -159,6 +161,24 @@ async def test_the_coroutine_that_blocks_the_loop_is_named_in_the_log__fault_37(
     assert line.where.rpartition(":")[0] in (__file__, threading.__file__)
     assert 0 < line.duration_s < HANG
     assert [(thread.name, thread.daemon) for thread in threads] == [("stoat-jobs watchdog", True)]
+
+
+async def test_a_retry_comes_after_its_own_limit_at_the_latest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Drawn as late as can be, the delays are 1, 2, 4 seconds, and so on to 60."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
+    async with asyncio_bench(timeout=math.inf) as bench:
+        starts: list[float] = []
+
+        async def failing(ctx: JobContext) -> None:
+            starts.append(bench.clock.time())
+            raise ValueError
+
+        bench.handlers.register("failing", failing, retries=8)
+        await bench.clock.drive(bench.queue.wait(await bench.put("failing")))
+        delays = [after - before for before, after in zip(starts, starts[1:])]
+        assert delays == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 def run_script(body: str) -> subprocess.CompletedProcess[str]:

@@ -330,3 +330,42 @@ async def test_what_a_held_job_submits_is_held_too() -> None:
         assert (await queue.run_next() or pytest.fail("no job")).job_type == "outer"
         assert bench.calls == []
         assert (await queue.run_next() or pytest.fail("no job")).job_type == "hold"
+
+
+async def test_partial_work_goes_through_json_too() -> None:
+    """What a cancelled job returns is kept as JSON has it, or not at all."""
+    async with memory() as (bench, queue):
+
+        @bench.handlers.job
+        async def partial(ctx: JobContext, fits: bool) -> Any:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return (1, 2) if fits else object()
+
+        for fits, result in ((True, [1, 2]), (False, None)):
+            submission = bench.submit("partial", {"fits": fits})
+            await bench.clock.settle()
+            job_id = (await queue.list_jobs(limit=1))[0].job_id
+            assert await queue.cancel(job_id) is True
+            record = await queue.get_result(await submission)
+            assert (record.status, record.result) == (JobStatus.CANCELLED, result)
+
+
+async def test_nothing_is_remembered_of_what_was_held_or_nested() -> None:
+    """Between two submissions the queue has its records, and nothing else."""
+    async with memory(options={"autorun": False}) as (bench, queue):
+        bench.open_gates()
+        await queue.submit("hold")
+        await queue.run_next()
+        assert queue._slots.released == set()
+    async with memory() as (bench, queue):
+        bench.open_gates()
+
+        @bench.handlers.job
+        async def outer(ctx: JobContext) -> None:
+            await ctx.queue.submit("hold")
+
+        await queue.submit("outer")
+        assert len(bench.calls) == 1
+        assert queue._nested == {}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -199,8 +201,9 @@ class OptionPromises(Promises):
             queue, job_id = bench.queue, str(uuid.uuid4())
             asks = (queue.get_status, queue.get_result, queue.cancel, queue.wait)
             for ask in asks:
-                with pytest.raises(JobNotFoundError, match="--workers"):
+                with pytest.raises(JobNotFoundError, match="--workers") as caught:
                     await ask(job_id)
+                assert caught.value.job_id == job_id
             watch = queue.watch(job_id)
             with pytest.raises(KeyError):
                 await watch.__anext__()
@@ -219,6 +222,25 @@ class OptionPromises(Promises):
             assert record.status is JobStatus.COMPLETED, record.error
             assert [job.job_type for job in await bench.queue.list_jobs()] == ["misled"]
 
+    async def test_what_waits_or_cancels_from_a_foreign_thread_names_the_way__fault_40(
+        self,
+    ) -> None:
+        """A live job is waited for, watched and cancelled in the loop that runs it alone."""
+        async with self.bench() as bench:
+            queue, job_id = bench.queue, (await bench.begin()).job_id
+            for ask in (queue.cancel, queue.wait, queue.watch):
+                told = await asyncio.to_thread(_told, ask, job_id)
+                assert told.startswith(f"RuntimeError: {ask.__name__}() was called outside")
+                assert "from_thread" in told
+            assert await queue.get_status(job_id) is JobStatus.RUNNING
+
+    async def test_a_job_that_ended_is_read_from_anywhere__fault_40(self) -> None:
+        """Nothing of an ended job can change, so every thread may ask for it."""
+        async with self.bench() as bench:
+            job_id = (await bench.finish(await bench.begin())).job_id
+            for ask in (bench.queue.cancel, bench.queue.wait, bench.queue.watch):
+                assert await asyncio.to_thread(_told, ask, job_id) == "nothing"
+
     async def test_from_thread_submits_from_a_sync_handler__fault_40(self) -> None:
         """A sync handler submits more work through its context."""
         async with self.bench() as bench:
@@ -232,3 +254,17 @@ class OptionPromises(Promises):
             (await bench.call_number(0)).finish()
             record = await bench.queue.wait(await submission)
             assert (record.result, bench.calls[0].payload) == (bench.calls[0].job_id, {"n": 1})
+
+
+def _told(ask: Callable[[str], Any], job_id: str) -> str:
+    """What a call from a loop of this thread's own raises."""
+
+    async def call() -> None:
+        answer = ask(job_id)
+        await (answer if inspect.isawaitable(answer) else answer.__anext__())
+
+    try:
+        asyncio.run(call())
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"

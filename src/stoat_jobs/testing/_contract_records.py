@@ -231,6 +231,17 @@ class RecordPromises(Promises):
             with pytest.raises(ValueError, match="finished"):
                 await bench.queue.list_jobs(status=cast(JobStatus, "finished"))
 
+    async def test_list_jobs_gives_a_hundred_unless_told_otherwise(self) -> None:
+        """The default limit is 100; 0 lists nothing, and a negative one is an error."""
+        async with self.bench() as bench:
+            bench.open_gates()
+            for _ in range(101):
+                await bench.put()
+            assert len(await bench.queue.list_jobs()) == 100
+            assert await bench.queue.list_jobs(limit=0) == []
+            with pytest.raises(ValueError, match="limit"):
+                await bench.queue.list_jobs(limit=-1)
+
     async def test_list_jobs_filters_by_status_and_job_type(self) -> None:
         """The list can be of one status, of one job type, or of both."""
         async with self.bench(concurrency=1) as bench:

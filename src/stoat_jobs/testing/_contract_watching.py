@@ -46,9 +46,19 @@ class WatchingPromises(Promises):
             await bench.clock.advance(4.9)
             assert not wait.done()
             await bench.clock.advance(0.2)
-            with pytest.raises(TimeoutError):
+            with pytest.raises(TimeoutError, match=f"job {call.job_id} is running after 5 s"):
                 await wait
+            with pytest.raises(TimeoutError):
+                await bench.queue.wait(call.job_id, timeout=0)
             assert (await bench.finish(call, 1)).result == 1
+
+    @pytest.mark.parametrize("timeout", [-1, float("nan")])
+    async def test_a_wait_of_less_than_no_time_is_refused(self, timeout: float) -> None:
+        """A negative limit, or none that is a number, is an error and no limit at all."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            with pytest.raises(ValueError, match="timeout must be 0 or more seconds, not"):
+                await bench.queue.wait(call.job_id, timeout=timeout)
 
     async def test_a_wait_that_is_cancelled_leaves_the_job_alone(self) -> None:
         """A client that goes away stops waiting, not the job."""
