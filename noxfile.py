@@ -115,5 +115,16 @@ def servers(session: nox.Session) -> None:
     session.run("python", "-m", "tests.servers.measure")
 
 
+@nox.session(python=NEWEST)
+def mutate(session: nox.Session) -> None:
+    """Change the core in small ways, and see whether the tests notice; arguments go to mutmut.
+
+    It takes about an hour. Survivors are listed at the end; ``-- show NAME`` shows one.
+    """
+    session.install("-e", ".[testing]", "--group", "tests", "mutmut>=3.8,<4")
+    session.run("mutmut", *(session.posargs or ["run"]))
+    session.run("mutmut", "results")
+
+
 def _present(*folders: str) -> list[str]:
     return [folder for folder in folders if Path(folder).is_dir()]
