@@ -77,7 +77,9 @@ def test_pytest_explains_the_fixtures(pytester: pytest.Pytester) -> None:
     """`pytest --fixtures` says what each of them is for."""
     explained = pytester.runpytest_subprocess("--fixtures").stdout
     for name in NAMES:
-        explained.fnmatch_lines([f"{name} -- *_stoat_jobs_pytest.py:*", "    ?*."], consecutive=True)
+        explained.fnmatch_lines(
+            [f"{name} -- *_stoat_jobs_pytest.py:*", "    ?*."], consecutive=True
+        )
 
 
 def test_loading_it_imports_nothing_else() -> None:
