@@ -2,199 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from typing_extensions import Self
 
-from stoat_jobs import (
-    AsyncioJobQueue,
-    JobHandlers,
-    JobObserver,
-    JobQueueSettings,
-    JobResult,
-    JobStatus,
-    QueueClosedError,
-)
+from stoat_jobs import AsyncioJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import DeadlockError, JobQueueContract, JobQueueMachine
 
-
-class DeafToCancels(AsyncioJobQueue):
-    """Says that it cancels, and does not."""
-
-    async def cancel(self, job_id: str) -> bool:
-        return not (await self.get_status(job_id)).is_terminal
-
-
-class AlwaysCancels(AsyncioJobQueue):
-    """Says that it cancelled what had ended."""
-
-    async def cancel(self, job_id: str) -> bool:
-        await super().cancel(job_id)
-        return True
-
-
-class ChangesOptions(AsyncioJobQueue):
-    """Base of those that lose an option of a submission."""
-
-    changed: Mapping[str, Any] = {}
-
-    async def submit(self, job_type: str, payload: Any = {}, **options: Any) -> str:
-        return await super().submit(job_type, payload, **{**options, **self.changed})
-
-
-class IgnoresKeys(ChangesOptions):
-    changed = {"key": None}
-
-
-class IgnoresTimeouts(ChangesOptions):
-    changed = {"timeout": math.inf}
-
-
-class LosesMetadata(ChangesOptions):
-    changed = {"metadata": None}
-
-
-class ChangesSettings(AsyncioJobQueue):
-    """Base of those that do not keep to a setting."""
-
-    changed: Mapping[str, Any] = {}
-
-    def __init__(
-        self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any] = ()
-    ) -> None:
-        super().__init__(handlers, settings.model_copy(update=dict(self.changed)), observers)
-
-
-class Overbooks(ChangesSettings):
-    changed = {"concurrency": 4}
-
-
-class KeepsResultsForEver(ChangesSettings):
-    changed = {"max_results": 1_000_000, "result_ttl": math.inf}
-
-
-class NeverFull(ChangesSettings):
-    changed = {"max_pending": 1_000_000}
-
-
-class DrainsForEver(ChangesSettings):
-    changed = {"drain_timeout": 100_000.0}
-
-
-class NoGrace(ChangesSettings):
-    changed = {"cancel_grace": 0.0}
-
-
-class AcceptsAfterClose(AsyncioJobQueue):
-    """Takes work that nobody will do."""
-
-    async def submit(self, *args: Any, **options: Any) -> str:
-        try:
-            return await super().submit(*args, **options)
-        except QueueClosedError:
-            return str(uuid.uuid4())
-
-
-class WaitsForSlots(AsyncioJobQueue):
-    """Submits like a function call: it is back when the work is done."""
-
-    async def submit(self, *args: Any, **options: Any) -> str:
-        job_id = await super().submit(*args, **options)
-        await self.wait(job_id)
-        return job_id
-
-
-class LeavesWaitersAtClose(AsyncioJobQueue):
-    """Whoever waits when it closes, waits for ever."""
-
-    async def wait(self, job_id: str, timeout: float | None = None) -> JobResult[Any]:
-        waiting = not (await self.get_status(job_id)).is_terminal
-        record = await super().wait(job_id, timeout)
-        if waiting and not self.started:
-            await asyncio.get_running_loop().create_future()
-        return record
-
-
-class OldestFirst(AsyncioJobQueue):
-    """Lists its jobs the wrong way round."""
-
-    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
-        limit = filters.pop("limit", 100)
-        return (await super().list_jobs(**filters, limit=1_000_000))[::-1][:limit]
-
-
-class ListsNothing(AsyncioJobQueue):
-    """Asked for a status that there is not, it finds no job."""
-
-    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
-        known = filters.get("status") in (None, *JobStatus)
-        return await super().list_jobs(**filters) if known else []
-
-
-class TakesAnyKey(AsyncioJobQueue):
-    """Cuts a key to what it can hold, so that two may become one."""
-
-    async def submit(self, job_type: str, payload: Any = {}, **options: Any) -> str:
-        if key := options.get("key"):
-            options["key"] = key.encode(errors="replace")[:1024].decode()
-        return await super().submit(job_type, payload, **options)
-
-
-class DiesWithItsTask(AsyncioJobQueue):
-    """One task takes on all jobs, and nobody looks whether it is still there."""
-
-    async def __aenter__(self) -> Self:
-        await super().__aenter__()
-        self._wanted: asyncio.Queue[Any] = asyncio.Queue()
-        self._taker = asyncio.create_task(self._take_on_jobs())
-        return self
-
-    async def _take_on_jobs(self) -> None:
-        while True:
-            answer, args, options = await self._wanted.get()
-            answer.set_result(await super().submit(*args, **options))
-
-    async def submit(self, *args: Any, **options: Any) -> str:
-        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._wanted.put_nowait((answer, args, options))
-        return await answer
-
-
-class StartsTwice(AsyncioJobQueue):
-    """A second start is taken for a good one."""
-
-    async def __aenter__(self) -> Self:
-        return self if self.started else await super().__aenter__()
-
-
-class CallsTimeoutsFailures(AsyncioJobQueue):
-    """Cannot tell its own deadline from an error of the handler."""
-
-    async def get_result(self, job_id: str) -> JobResult[Any]:
-        record = await super().get_result(job_id)
-        if record.status is JobStatus.TIMEOUT:
-            return record.model_copy(update={"status": JobStatus.FAILED})
-        return record
-
-    async def get_status(self, job_id: str) -> JobStatus:
-        return (await self.get_result(job_id)).status
-
-
-class ForgetsObservers(AsyncioJobQueue):
-    """Tells nobody."""
-
-    def __init__(
-        self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[JobObserver]
-    ) -> None:
-        super().__init__(handlers, settings)
-
+from .shelf import (
+    AcceptsAfterClose,
+    AlwaysCancels,
+    CallsTimeoutsFailures,
+    DeafToCancels,
+    DiesWithItsTask,
+    DrainsForEver,
+    EvictsRunning,
+    ForgetsObservers,
+    IgnoresKeys,
+    IgnoresTimeouts,
+    KeepsResultsForEver,
+    LeaksSlots,
+    LeavesWaitersAtClose,
+    ListsNothing,
+    LosesMetadata,
+    LosesWakeUps,
+    MixesResults,
+    NeverFull,
+    NoGrace,
+    OldestFirst,
+    Overbooks,
+    RepeatsIds,
+    StartsLastFirst,
+    StartsTwice,
+    StatusGoesBack,
+    TakesAnyKey,
+    WaitsForSlots,
+)
 
 CAUGHT = (AssertionError, DeadlockError, pytest.fail.Exception)
 
@@ -227,6 +73,18 @@ CATCHES: list[tuple[Any, ...]] = [
     (ListsNothing, "test_list_jobs_refuses_a_status_that_is_none"),
     (TakesAnyKey, "test_a_bad_key_is_refused", "k" * 1025),
     (DiesWithItsTask, "test_a_slot_outlives_its_tasks__fault_22", True),
+    (StatusGoesBack, "test_a_terminal_record_never_changes__fault_31"),
+    (LosesWakeUps, "test_wait_gives_the_terminal_record"),
+    (EvictsRunning, "test_live_jobs_are_never_dropped__fault_29"),
+    (StartsLastFirst, "test_jobs_start_in_the_order_of_their_submission"),
+    (
+        LeaksSlots,
+        "test_whatever_a_handler_raises_fails_the_job_and_the_next_runs__faults_1_2_3",
+        ValueError,
+        False,
+    ),
+    (MixesResults, "test_each_job_has_its_own_result"),
+    (RepeatsIds, "test_an_id_is_a_random_uuid4_in_its_usual_text_form__fault_47"),
     (StartsTwice, "test_entering_a_started_queue_is_an_error_and_hurts_nothing__fault_27"),
     (CallsTimeoutsFailures, "test_five_minutes_are_the_default"),
     (ForgetsObservers, "test_each_step_is_told_once_and_in_order"),
@@ -243,6 +101,8 @@ FOUND_BY_THE_MACHINE = [
     AcceptsAfterClose,
     LeavesWaitersAtClose,
     OldestFirst,
+    StartsLastFirst,
+    LeaksSlots,
 ]
 
 

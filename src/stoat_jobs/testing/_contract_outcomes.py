@@ -86,6 +86,16 @@ class OutcomePromises(Promises):
             assert (record.job_id, record.job_type) == (call.job_id, "hold")
             assert (record.metadata, record.cancel_requested) == ({"a": "b"}, False)
 
+    async def test_each_job_has_its_own_result(self) -> None:
+        """Whatever ends in whatever order, a job's result is that of its own handler."""
+        async with self.bench() as bench:
+            calls = []
+            for value in range(1, 4):
+                calls.append(await bench.begin())
+                await bench.finish(calls[-1], value)
+            for value, call in enumerate(calls, start=1):
+                assert (await bench.queue.get_result(call.job_id)).result == value
+
     @pytest.mark.parametrize("threaded", [False, True], ids=["async", "thread"])
     @pytest.mark.parametrize("error", CALAMITIES)
     async def test_whatever_a_handler_raises_fails_the_job_and_the_next_runs__faults_1_2_3(

@@ -28,6 +28,7 @@ class WatchingPromises(Promises):
             assert not any(wait.done() for wait in waits)
             call.finish(1)
             await bench.clock.settle()
+            assert all(wait.done() for wait in waits), "a waiter was not woken"
             assert [wait.result().result for wait in waits] == [1, 1, 1]
 
     async def test_wait_on_a_finished_job_returns_at_once__fault_39(self) -> None:
