@@ -147,7 +147,7 @@ async def test_the_coroutine_that_blocks_the_loop_is_named_in_the_log__fault_37(
     listener, logger = Listener(), logging.getLogger("stoat_jobs")
     logger.addHandler(listener)
     try:
-        async with asyncio_bench(loop_block_limit=0.01) as bench:
+        async with asyncio_bench(loop_block_limit=0.1) as bench:
 
             @bench.handlers.job
             async def blocking(ctx: JobContext) -> bool:
