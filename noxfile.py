@@ -37,7 +37,9 @@ def _release(folder: Path) -> list[int]:
 os.environ["PATH"] = os.pathsep.join([*_pyenv_folders(), os.environ.get("PATH", os.defpath)])
 
 # The newest Python that is here, or the one that runs nox.
-NEWEST = next((python for python in reversed(PYTHONS) if shutil.which(f"python{python}")), None)
+FOUND = [python for python in PYTHONS if shutil.which(f"python{python}")]
+NEWEST = FOUND[-1] if FOUND else None
+OLDEST_AND_NEWEST = sorted({*FOUND[:1], *FOUND[-1:]}, key=PYTHONS.index) or PYTHONS
 
 
 @nox.session(python=PYTHONS)
@@ -51,7 +53,7 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs)
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=OLDEST_AND_NEWEST)
 def third_party(session: nox.Session) -> None:
     """Run the tests of the backend in the examples, installed as any other distribution is."""
     session.install(".", f"{THIRD_PARTY}[testing]")
