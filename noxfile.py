@@ -51,8 +51,8 @@ def tests(session: nox.Session) -> None:
     tested.mkdir(exist_ok=True)
     (tested / str(session.python)).touch()
     # Measuring takes as long as the tests, and those in between have no lines of their own.
-    measure = ("coverage", "run", "-m") if session.python in OLDEST_AND_NEWEST else ()
-    session.run(*measure, "pytest", *PARALLEL, *session.posargs)
+    run = ("coverage", "run") if session.python in OLDEST_AND_NEWEST else ("python",)
+    session.run(*run, "-m", "pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session(python=OLDEST_AND_NEWEST)
