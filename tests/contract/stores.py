@@ -9,41 +9,49 @@ from stoat_jobs.backends import JobStore, StoredJob, StoredJobQueue
 
 
 class TextStore:
-    """Keeps its jobs as the text that a file would hold."""
+    """Keeps jobs as the text that a file would hold."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, str] = {}
-        self.is_open = False
+        self.owner: TextHandle | None = None
         self.fails = False
 
     def lose_owner(self) -> None:
         """What the system does when the process that has it open dies."""
-        self.is_open = False
+        self.owner = None
+
+
+class TextHandle:
+    """The store as one queue has it."""
+
+    def __init__(self, store: TextStore) -> None:
+        self._store = store
 
     def open(self) -> None:
-        if self.is_open:
+        if self._store.owner is not None:
             raise OSError("another queue has it open")
-        self.is_open = True
+        self._store.owner = self
 
     def load(self) -> Iterable[StoredJob]:
-        return [StoredJob.model_validate_json(text) for text in reversed(self.jobs.values())]
+        return [StoredJob.model_validate_json(text) for text in reversed(self._store.jobs.values())]
 
     def save(self, job: StoredJob) -> None:
         self._write()
-        self.jobs[job.job_id] = job.model_dump_json()
+        self._store.jobs[job.job_id] = job.model_dump_json()
 
     def forget(self, job_id: str) -> None:
         self._write()
-        del self.jobs[job_id]
+        del self._store.jobs[job_id]
 
     def _write(self) -> None:
-        if not self.is_open:
+        if self._store.owner is not self:
             raise OSError("not open")
-        if self.fails:
+        if self._store.fails:
             raise OSError("disk full")
 
     def close(self) -> None:
-        self.is_open = False
+        if self._store.owner is self:
+            self._store.owner = None
 
 
 class TextJobQueue(StoredJobQueue):
@@ -51,9 +59,9 @@ class TextJobQueue(StoredJobQueue):
 
     name = "text"
 
-    def __init__(self, *args: Any, store: JobStore) -> None:
+    def __init__(self, *args: Any, store: TextStore) -> None:
         self._given = store
         super().__init__(*args)
 
     def make_store(self) -> JobStore:
-        return self._given
+        return TextHandle(self._given)

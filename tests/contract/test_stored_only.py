@@ -83,16 +83,6 @@ async def test_a_cancel_outlives_the_process() -> None:
         assert bench.calls == []
 
 
-async def test_a_store_that_another_process_has_fails_the_start() -> None:
-    """Two processes would both run every job: the second does not start, and says why."""
-    store = TextStore()
-    async with new_bench(store):
-        second = new_bench(store)
-        store.is_open = True
-        with pytest.raises(BackendError, match="cannot start: .*another queue has it open"):
-            await second.open()
-
-
 async def test_a_store_that_cannot_save_refuses_new_jobs() -> None:
     """A submission that cannot be kept is an error for its caller, and nothing is queued."""
     store = TextStore()

@@ -28,6 +28,11 @@ class Capabilities:
     """What waits outlives the queue: it runs when a queue on the same store starts. Then
     ``make_queue``, called again in one test, gives a queue on the store of the first."""
 
+    cross_process = False
+    """Queues in several processes share a store, and each job runs in one of them. Then
+    ``make_queue``, called again in one test, gives a queue on the store of the first, which may
+    be open still."""
+
     waits_between_attempts = True
     """A retry comes after its delay; else at once."""
 

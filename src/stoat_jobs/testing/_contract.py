@@ -10,6 +10,7 @@ from ._contract_lives import LifePromises
 from ._contract_observers import ObserverPromises
 from ._contract_options import OptionPromises
 from ._contract_outcomes import OutcomePromises
+from ._contract_processes import ProcessPromises
 from ._contract_records import RecordPromises
 from ._contract_resisting import ResistingPromises
 from ._contract_running import RunningPromises
@@ -29,6 +30,7 @@ class JobQueueContract(
     ShutdownPromises,
     LifePromises,
     DurablePromises,
+    ProcessPromises,
     RecordPromises,
     KeepingPromises,
     WatchingPromises,

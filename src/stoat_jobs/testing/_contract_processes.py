@@ -1,0 +1,173 @@
+"""Promises about several queues that are open on one store at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from stoat_jobs import BackendError, JobStatus
+
+from ._bench import Bench
+from ._promises import Promises, needs, unless
+
+
+class Pair:
+    """Two queues on one store."""
+
+    def __init__(self, *benches: Bench) -> None:
+        self.benches = benches
+
+    async def running(self, job_id: str) -> tuple[Bench, Bench]:
+        """The bench whose queue runs the job, once it does, and the other one."""
+        calls = [asyncio.ensure_future(bench.call(job_id)) for bench in self.benches]
+        await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        first, second = self.benches
+        here, there = (first, second) if calls[0].done() else (second, first)
+        for call in calls:
+            call.cancel()
+        return here, there
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Let time pass until *reached* says so; a minute is enough for any engine."""
+        for _ in range(60):
+            if reached():
+                return
+            await self.benches[0].clock.advance(1)
+        pytest.fail("the other queue never heard of it")
+
+
+class ProcessPromises(Promises):
+    """Queues that are open on one store share its jobs, as one queue would keep them."""
+
+    @asynccontextmanager
+    async def pair(self, **settings: Any) -> AsyncIterator[Pair]:
+        async with self.bench(**settings) as first, self.bench(**settings) as second:
+            yield Pair(first, second)
+
+    @needs("cross_process")
+    async def test_what_one_queue_accepts_every_queue_knows__fault_42(self) -> None:
+        """A job is read, and listed, wherever somebody asks for it."""
+        async with self.pair() as pair:
+            first, second = pair.benches
+            job_id = await first.put("hold", {"n": 1}, metadata={"by": "Ada"})
+            here, _ = await pair.running(job_id)
+            record = await here.queue.get_result(job_id)
+            assert (record.status, record.metadata) == (JobStatus.RUNNING, {"by": "Ada"})
+            for bench in (first, second):
+                assert await bench.queue.get_result(job_id) == record
+                assert await bench.queue.get_status(job_id) is JobStatus.RUNNING
+                assert await bench.queue.list_jobs() == [record]
+
+    @needs("cross_process")
+    async def test_the_end_of_a_job_is_told_in_every_queue__fault_39(self) -> None:
+        """Who waits for a job, or watches it, hears of its end in whichever queue he asked."""
+        async with self.pair() as pair:
+            job_id = await pair.benches[0].put()
+            here, there = await pair.running(job_id)
+            waits = [asyncio.ensure_future(bench.queue.wait(job_id)) for bench in pair.benches]
+            watching = there.watching(job_id)
+            await pair.until(lambda: bool(watching.seen))
+            (await here.call(job_id)).finish("told")
+            records = await asyncio.gather(*waits)
+            assert [record.result for record in records] == ["told", "told"]
+            assert (await watching.all())[-1] == records[0] == records[1]
+
+    @needs("cross_process")
+    async def test_a_cancel_reaches_a_job_that_another_queue_runs__fault_10(self) -> None:
+        """True means here too that the job ends cancelled, and its handler is told."""
+        async with self.pair() as pair:
+            job_id = await pair.benches[0].put()
+            here, there = await pair.running(job_id)
+            call = await here.call(job_id)
+            assert await there.queue.cancel(job_id) is True
+            record = await there.queue.wait(job_id)
+            assert (record.status, record.cancel_requested) == (JobStatus.CANCELLED, True)
+            assert call.cancels == 1
+            assert await here.queue.cancel(job_id) is False
+
+    @needs("cross_process")
+    async def test_a_waiting_job_is_cancelled_from_any_queue__fault_9(self) -> None:
+        """A job that waits, cancelled by whichever queue, starts in none."""
+        async with self.pair(concurrency=1) as pair:
+            first, second = pair.benches
+            for job_id in [await first.put(), await first.put()]:
+                await pair.running(job_id)
+            waiting = await first.put()
+            assert await second.queue.cancel(waiting) is True
+            assert (await first.queue.wait(waiting)).status is JobStatus.CANCELLED
+            for bench in pair.benches:
+                await bench.finish(bench.calls[0])
+            later = await first.put()
+            await pair.running(later)
+            assert not any(bench.calls_of(waiting) for bench in pair.benches)
+
+    @needs("cross_process")
+    async def test_a_key_holds_in_every_queue(self) -> None:
+        """A key is unique among the live jobs of all queues, and free again for all of them."""
+        async with self.pair() as pair:
+            first, second = pair.benches
+            job_id = await first.put(key="k")
+            assert await second.queue.submit("hold", {}, key="k") == job_id
+            here, _ = await pair.running(job_id)
+            await here.finish(await here.call(job_id))
+            await second.queue.wait(job_id)
+            assert await second.queue.submit("hold", {}, key="k") != job_id
+
+    @needs("cross_process")
+    async def test_each_job_runs_in_one_queue_alone__fault_44(self) -> None:
+        """However many queues look for work, each job is called once, and has one end."""
+        async with self.pair(concurrency=3) as pair:
+            for bench in pair.benches:
+                bench.open_gates()
+            jobs = [await pair.benches[number % 2].put() for number in range(40)]
+            records = [await pair.benches[0].queue.wait(job_id) for job_id in jobs]
+            assert {record.status for record in records} == {JobStatus.COMPLETED}
+            called = [call.job_id for bench in pair.benches for call in bench.calls]
+            assert sorted(called) == sorted(jobs)
+
+    @needs("cross_process")
+    async def test_a_free_slot_anywhere_takes_what_waits(self) -> None:
+        """A job that finds no slot in its own queue runs in another, with its payload."""
+        async with self.pair(concurrency=1) as pair:
+            first, second = pair.benches
+            jobs = [await first.put("hold", {"n": n}) for n in range(3)]
+            runners = [(await pair.running(job_id))[0] for job_id in jobs[:2]]
+            assert runners in ([first, second], [second, first])
+            assert [bench.calls[0].payload for bench in runners] == [{"n": 0}, {"n": 1}]
+            assert await first.status(jobs[2]) is JobStatus.PENDING
+            used = [(await bench.queue.stats()).slots_in_use for bench in pair.benches]
+            assert used == [1, 1]
+
+    @needs("cross_process")
+    async def test_a_queue_that_stops_leaves_the_jobs_of_the_others_alone__fault_19(self) -> None:
+        """The stop of one queue ends what it runs itself; the rest goes on where it is."""
+        async with self.pair(concurrency=1, drain_timeout=0) as pair:
+            first = pair.benches[0]
+            held = [await first.put(), await first.put()]
+            here, there = await pair.running(held[0])
+            waiting = await first.put()
+            await here.close()
+            assert (await there.queue.wait(held[0])).error_type == "Shutdown"
+            assert await there.status(held[1]) is JobStatus.RUNNING
+            assert (await there.finish(await there.call(held[1]), 1)).result == 1
+            assert (await there.finish(await there.call(waiting), 2)).result == 2
+
+    @needs("durable")
+    @unless("cross_process")
+    async def test_a_second_queue_on_the_same_store_is_refused__fault_44(self) -> None:
+        """Two queues would both run every job: the second does not start, and hurts nothing."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            second = await self.new_bench()
+            with pytest.raises(BackendError, match="cannot start"):
+                await second.open()
+            assert second.queue.started is False
+            assert (await bench.finish(call, 1)).result == 1
+            await bench.close()
+            await second.open()
+            assert await second.status(call.job_id) is JobStatus.COMPLETED
+            await second.close()

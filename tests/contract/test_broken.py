@@ -1,0 +1,81 @@
+"""The kit was seen to fail: queues that share what they should not, or not what they should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+from stoat_jobs import JobHandlers, JobNotFoundError, JobQueueSettings
+from stoat_jobs.testing import DeadlockError, JobQueueContract
+
+from .broken import (
+    CancelsItsOwnAlone,
+    CancelsWhatItTook,
+    EndsForAll,
+    HasKeysOfItsOwn,
+    HearsItsOwnAlone,
+    KnowsItsOwnAlone,
+    NeverHelps,
+    RunsForAll,
+    TakesAStoreInUse,
+)
+from .shared import Engine, SharedJobQueue
+from .stores import TextJobQueue, TextStore
+
+CAUGHT = (AssertionError, DeadlockError, JobNotFoundError, pytest.fail.Exception)
+
+CATCHES: list[tuple[Any, str]] = [
+    (KnowsItsOwnAlone, "test_what_one_queue_accepts_every_queue_knows__fault_42"),
+    (HearsItsOwnAlone, "test_the_end_of_a_job_is_told_in_every_queue__fault_39"),
+    (CancelsItsOwnAlone, "test_a_cancel_reaches_a_job_that_another_queue_runs__fault_10"),
+    (CancelsWhatItTook, "test_a_waiting_job_is_cancelled_from_any_queue__fault_9"),
+    (HasKeysOfItsOwn, "test_a_key_holds_in_every_queue"),
+    (RunsForAll, "test_each_job_runs_in_one_queue_alone__fault_44"),
+    (NeverHelps, "test_a_free_slot_anywhere_takes_what_waits"),
+    (EndsForAll, "test_a_queue_that_stops_leaves_the_jobs_of_the_others_alone__fault_19"),
+]
+
+
+def contract_of(queue_class: type[SharedJobQueue]) -> JobQueueContract:
+    class Contract(JobQueueContract):
+        durable = True
+        cross_process = True
+        engine = Engine()
+
+        async def make_queue(
+            self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+        ) -> SharedJobQueue:
+            return queue_class(handlers, settings, observers, engine=self.engine)
+
+    return Contract()
+
+
+@pytest.mark.parametrize(("queue_class", "test"), CATCHES)
+def test_a_broken_queue_on_a_shared_engine_is_caught(
+    queue_class: type[SharedJobQueue], test: str
+) -> None:
+    """What several processes would break is caught as well, in one."""
+    getattr(contract_of(SharedJobQueue), test)()
+    with pytest.raises(CAUGHT):
+        getattr(contract_of(queue_class), test)()
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_a_queue_that_takes_a_store_in_use_is_caught(sound: bool) -> None:
+    """Two queues on a store that can bear one are noticed."""
+
+    class Contract(JobQueueContract):
+        durable = True
+        store = TextStore()
+
+        async def make_queue(
+            self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+        ) -> TextJobQueue:
+            queue_class = TextJobQueue if sound else TakesAStoreInUse
+            return queue_class(handlers, settings, observers, store=self.store)
+
+    with nullcontext() if sound else pytest.raises(CAUGHT):
+        Contract().test_a_second_queue_on_the_same_store_is_refused__fault_44()  # type: ignore[unused-coroutine]

@@ -1,0 +1,24 @@
+"""Queues that share an engine keep every promise, alone and beside one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from stoat_jobs import JobHandlers, JobQueueSettings
+from stoat_jobs.testing import JobQueueContract
+
+from .shared import Engine, SharedJobQueue
+
+
+class TestSharedJobQueue(JobQueueContract):
+    durable = True
+    cross_process = True
+
+    def setup_method(self) -> None:
+        self.engine = Engine()
+
+    async def make_queue(
+        self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+    ) -> SharedJobQueue:
+        return SharedJobQueue(handlers, settings, observers, engine=self.engine)
