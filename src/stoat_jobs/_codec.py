@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -28,7 +29,14 @@ _CONFIGURED = frozenset({"model", "model-fields", "dataclass", "dataclass-args",
 # Keys of a schema under which the user's own values lie, not more schema.
 _VALUES = frozenset({"default", "expected", "metadata", "cls"})
 
+_SCALARS = frozenset({bool, float, int, str, type(None)})
+
+# Brackets become signed bytes, 1 and -1.
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
+
 C = TypeVar("C", SchemaValidator, SchemaSerializer)
+Pairs = list[tuple[Any, Any]]
 
 
 class Codec:
@@ -83,42 +91,84 @@ def same(left: Any, right: Any) -> bool:
     >>> same({"a": [1]}, {"a": [1]}), same([1], (1,)), same(1, True)
     (True, False, False)
     """
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, BaseModel):
-        return _same_model(left, right)
-    if dataclasses.is_dataclass(left):
-        names = (field.name for field in dataclasses.fields(left))
-        return all(same(getattr(left, name), getattr(right, name)) for name in names)
-    return _same_plain(left, right)
+    pairs = [(left, right)]
+    while pairs:  # not by recursion: the caller's stack may be deep already
+        ours, theirs = pairs.pop()
+        kind = type(ours)
+        if kind is not type(theirs):
+            return False
+        if kind in _SCALARS:
+            if ours != theirs:
+                return False
+        elif (parts := _PARTS.get(kind, _other_parts)(ours, theirs)) is None:
+            return False
+        else:
+            pairs += parts
+    return True
 
 
-def _same_plain(left: Any, right: Any) -> bool:
-    """As :func:`same`, for containers and what is none."""
-    if isinstance(left, dict):
-        return _same_keys(left, right) and all(same(left[key], right[key]) for key in left)
-    if isinstance(left, (set, frozenset)):
-        return _same_keys(left, right)
-    if isinstance(left, (list, tuple, deque)):
-        return len(left) == len(right) and all(map(same, left, right))
-    return bool(left == right)
+# Each gives what has to be the same in two values of one type, or None if they differ already.
 
 
-def _same_keys(left: Iterable[Any], right: Iterable[Any]) -> bool:
-    """Keys are found by equality alone, which takes an enum for its value."""
+def _item_parts(left: Any, right: Any) -> Pairs | None:
+    return list(zip(left, right)) if len(left) == len(right) else None
+
+
+def _key_parts(left: Any, right: Any) -> Pairs | None:
+    # Keys are found by equality alone, which takes an enum for its value.
     theirs = {key: key for key in right}
-    ours = list(left)
-    return len(ours) == len(theirs) and all(
-        key in theirs and same(key, theirs[key]) for key in ours
-    )
+    if len(left) != len(right) or any(key not in theirs for key in left):
+        return None
+    return [(key, theirs[key]) for key in left]
 
 
-def _same_model(left: BaseModel, right: BaseModel) -> bool:
-    return (
-        all(same(getattr(left, name), getattr(right, name)) for name in type(left).model_fields)
-        and same(left.__pydantic_extra__, right.__pydantic_extra__)
-        and same(left.__pydantic_private__, right.__pydantic_private__)
-    )
+def _dict_parts(left: Any, right: Any) -> Pairs | None:
+    if list(left) == list(right):  # as good as always: JSON keeps their order
+        return [*zip(left, right), *zip(left.values(), right.values())]
+    keys = _key_parts(left, right)
+    return None if keys is None else [*keys, *((left[key], right[key]) for key in left)]
+
+
+def _model_parts(left: Any, right: Any) -> Pairs | None:
+    return [
+        *((getattr(left, name), getattr(right, name)) for name in type(left).model_fields),
+        (left.__pydantic_extra__, right.__pydantic_extra__),
+        (left.__pydantic_private__, right.__pydantic_private__),
+    ]
+
+
+_PARTS: dict[type, Callable[[Any, Any], Pairs | None]] = {
+    deque: _item_parts,
+    dict: _dict_parts,
+    frozenset: _key_parts,
+    list: _item_parts,
+    set: _key_parts,
+    tuple: _item_parts,
+}
+
+
+def _other_parts(left: Any, right: Any) -> Pairs | None:
+    if isinstance(left, BaseModel):
+        return _model_parts(left, right)
+    if dataclasses.is_dataclass(left):
+        names = [field.name for field in dataclasses.fields(left)]
+        return [(getattr(left, name), getattr(right, name)) for name in names]
+    for kind, parts in _PARTS.items():
+        if isinstance(left, kind):
+            return parts(left, right)
+    return [] if left == right else None
+
+
+def depth_of(text: bytes) -> int:
+    """How many levels deep the JSON *text* is nested.
+
+    >>> depth_of(b'{"a": ["[[["]}'), depth_of(b"1")
+    (2, 0)
+    """
+    unescaped = text.replace(rb"\\", b"").replace(rb"\"", b"")
+    outside_strings = b"".join(unescaped.split(b'"')[::2])
+    steps = outside_strings.translate(_STEPS, _NO_BRACKETS)
+    return max(accumulate(memoryview(steps).cast("b")), default=0)
 
 
 def brief(error: Exception) -> str:

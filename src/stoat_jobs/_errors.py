@@ -20,8 +20,13 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ._text import SHOWN_LIMIT, one_line, shown
+
 if TYPE_CHECKING:
     from ._records import JobResult
+
+_TEXT_LIMIT = 4000
+_PARTS_LIMIT = 20
 
 
 class JobsError(Exception):
@@ -32,7 +37,7 @@ class JobsError(Exception):
     """
 
     def __str__(self) -> str:
-        return self._message()
+        return one_line(self._message(), _TEXT_LIMIT)
 
     def _message(self) -> str:
         return ", ".join(map(str, self.args))
@@ -47,8 +52,8 @@ class JobNotFoundError(JobsError, KeyError):
 
     def _message(self) -> str:
         return (
-            f"no job {self.job_id!r}: it was never submitted here, or its record was dropped after"
-            " result_ttl or max_results; with several server processes (uvicorn --workers) an"
+            f"no job {shown(self.job_id)}: it was never submitted here, or its record was dropped"
+            " after result_ttl or max_results; with several server processes (uvicorn --workers) an"
             " in-process queue knows only the jobs of its own process"
         )
 
@@ -59,13 +64,28 @@ class UnknownJobTypeError(JobsError, LookupError):
     def __init__(self, job_type: str, known: Sequence[str] = ()) -> None:
         super().__init__(job_type, known)
         self.job_type = job_type
-        near = difflib.get_close_matches(str(job_type), known, n=len(known) or 1, cutoff=0.6)
+        near = _nearest(job_type, known)
         self.known = tuple(near) + tuple(name for name in sorted(known) if name not in near)
 
     def _message(self) -> str:
+        name = shown(self.job_type)
         if not self.known:
-            return f"unknown job type {self.job_type!r}: this queue has no handlers at all"
-        return f"unknown job type {self.job_type!r}; known, nearest first: {', '.join(self.known)}"
+            return f"unknown job type {name}: this queue has no handlers at all"
+        return f"unknown job type {name}; known, nearest first: {_some(', ', self.known)}"
+
+
+def _nearest(name: Any, known: Sequence[str]) -> list[str]:
+    if not isinstance(name, str):
+        return []
+    start = str.__getitem__(name, slice(SHOWN_LIMIT))  # longer ones would take seconds
+    return difflib.get_close_matches(start, known, n=len(known) or 1, cutoff=0.6)
+
+
+def _some(separator: str, parts: Sequence[str]) -> str:
+    """The first of *parts*, and how many more there are."""
+    more = len(parts) - _PARTS_LIMIT
+    rest = [f"and {more} more"] if more > 0 else []
+    return separator.join([*parts[:_PARTS_LIMIT], *rest])
 
 
 class InvalidPayloadError(JobsError, ValueError):
@@ -81,8 +101,8 @@ class InvalidPayloadError(JobsError, ValueError):
         self.errors = [dict(error) for error in errors]
 
     def _message(self) -> str:
-        details = "; ".join(map(_one_error, self.errors))
-        return f"the payload does not fit job type {self.job_type!r}: {details}"
+        details = _some("; ", [_one_error(error) for error in self.errors])
+        return f"the payload does not fit job type {shown(self.job_type)}: {details}"
 
 
 def _one_error(error: Mapping[str, Any]) -> str:
@@ -137,7 +157,7 @@ class BackendNotFoundError(JobsError, LookupError):
         self.extra = extra
 
     def _message(self) -> str:
-        message = f"no backend {self.name!r}; installed: {', '.join(self.available) or 'none'}"
+        message = f"no backend {shown(self.name)}; installed: {', '.join(self.available) or 'none'}"
         if self.extra:
             message += f'; to get it: pip install "stoat-jobs[{self.extra}]"'
         return message
@@ -152,7 +172,7 @@ class BackendError(JobsError, RuntimeError):
         self.reason = reason
 
     def _message(self) -> str:
-        return f"backend {self.name!r} {self.reason}"
+        return f"backend {shown(self.name)} {self.reason}"
 
 
 class JobFailedError(JobsError):

@@ -155,7 +155,7 @@ class JobHandlers:
         """
         try:
             return self._types[job_type]
-        except (KeyError, TypeError):
+        except Exception:  # what is no text may raise anything when it is looked up
             raise UnknownJobTypeError(job_type, tuple(self._types)) from None
 
     def _add(self, job_types: list[JobType[..., Any]]) -> None:

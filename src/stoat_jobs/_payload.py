@@ -1,26 +1,110 @@
 """The payloads of one job type: checked, filled in, and taken through JSON.
 
-Refusals name the field and never show its value, which may be a secret.
+- Refusals name the field and never show its value, which may be a secret.
+- What is plainly too large or too deep is refused before it is validated, and what turns
+  out so, before it is decoded: both cost far more than looking.
+- A refusal is as short for a million errors as for a hundred.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from types import GenericAlias
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
-from ._codec import Codec, brief, same
+from ._codec import Codec, brief, depth_of, same
 from ._errors import InvalidPayloadError
+from ._settings import MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH
 from ._signature import OPEN, read_signature
-from ._text import one_line
+from ._text import ERROR_LIMIT, one_line
 
 _PLACE_LIMIT = 200
-_NOT_JSON = "does not come back from JSON as it was; annotate it more exactly or leave it out"
+_MOST_ERRORS = 100
+# 4,300 digits, beyond which no JSON parser here reads an int; writing one takes long.
+_LONGEST_INT = 14_285
+# These types alone, which cannot lie about their length.
+_CONTAINERS = frozenset({deque, dict, frozenset, list, set, tuple})
+_TEXTS = frozenset({bytes, str})
 
 Place = tuple[Any, ...]
+
+
+class Problem(NamedTuple):
+    """What is wrong with a payload, in the terms of pydantic's errors."""
+
+    type: str
+    msg: str
+
+
+_NOT_JSON = Problem(
+    "not_json", "does not come back from JSON as it was; annotate it more exactly or leave it out"
+)
+
+
+class PayloadLimits(NamedTuple):
+    """How large and how deep a payload's JSON may be."""
+
+    max_bytes: int
+    max_depth: int
+
+    def exceeded_by(self, payload: dict[str, Any]) -> Problem | None:
+        """What makes *payload* plainly too much: no look at more than ``max_bytes`` parts."""
+        size, level = 0, [payload]
+        for _ in range(self.max_depth):
+            below: list[Any] = []
+            for container in level:
+                size += 2 * len(container)
+                found = _text_size(container, below) if size <= self.max_bytes else 0
+                if found is None:
+                    return _NOT_JSON
+                size += found
+                if size > self.max_bytes:
+                    return self.too_large(f"at least {size}")
+            if not below:
+                return None
+            level = below
+        return self.too_deep()
+
+    def too_large(self, size: str) -> Problem:
+        """For a payload of so many bytes."""
+        return Problem(
+            "too_large",
+            f"takes {size} bytes as JSON, more than max_payload_bytes, {self.max_bytes}; keep"
+            " large data in a file or an object store, and submit its name",
+        )
+
+    def too_deep(self) -> Problem:
+        """For a payload that goes deeper."""
+        return Problem(
+            "too_deep",
+            f"is nested at least {self.max_depth + 1} levels deep, more than max_payload_depth,"
+            f" {self.max_depth}; submit it flatter",
+        )
+
+
+DEFAULT_LIMITS = PayloadLimits(MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH)
+
+
+def _text_size(container: Any, below: list[Any]) -> int | None:
+    """Characters of the texts in *container*; None if an int in it is too long.
+
+    Containers in it are added to *below*.
+    """
+    size = 0
+    for part in container.values() if type(container) is dict else container:
+        kind = type(part)
+        if kind in _TEXTS:
+            size += len(part)
+        elif kind in _CONTAINERS:
+            below.append(part)
+        elif kind is int and part.bit_length() > _LONGEST_INT:
+            return None
+    return size
 
 
 class FrozenPayload(NamedTuple):
@@ -47,29 +131,25 @@ class PayloadForm:
         form: Any = TypedDict(one_line(job_type, _PLACE_LIMIT), self._fields)  # type: ignore[misc]
         self._codec = Codec(form, closed=True)
 
-    def freeze(self, payload: Mapping[str, Any]) -> FrozenPayload:
+    def freeze(
+        self,
+        payload: Mapping[str, Any],
+        limits: PayloadLimits = DEFAULT_LIMITS,
+    ) -> FrozenPayload:
         """*payload* with defaults filled in, isolated from the caller.
 
         Raises:
-            InvalidPayloadError: it does not fit, or does not survive JSON.
+            InvalidPayloadError: it does not fit, does not survive JSON, or its JSON is over one
+                of *limits*.
         """
-        if not isinstance(payload, Mapping):
-            kind = type(payload).__name__
-            problem = f"a payload maps names to values; this is {kind}"
-            raise self._refusal("mapping_type", problem, [()])
-        if not payload and not self._fields:
+        if type(payload) is dict and not payload and not self._fields:
             return _EMPTY
-        given = self._gathered(payload)
+        plain = self._read(payload, limits)
+        given = self._arranged(plain)
         value = self._checked(self._codec.validate, given, given)
-        try:
-            text = self._codec.encode(value)
-            decoded = self._codec.decode(text)
-            survived = all(same(value[name], decoded[name]) for name in value)
-        except Exception as error:
-            raise self._refusal("not_json", _NOT_JSON, self._not_json(value)) from error
-        if not survived:
-            raise self._refusal("not_json", _NOT_JSON, self._not_json(value))
-        return FrozenPayload(_opened(decoded), text)
+        text = self._encoded(value)
+        self._check_text(text, value, limits)
+        return FrozenPayload(_opened(self._survivor(value, text)), text)
 
     def thaw(self, text: bytes) -> dict[str, Any]:
         """The arguments in *text*, which :meth:`freeze` made, perhaps in another process.
@@ -79,15 +159,65 @@ class PayloadForm:
         """
         return _opened(self._checked(self._codec.decode, text, {}))
 
-    def _gathered(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """*payload* and the defaults it leaves, by field."""
-        given = {**self._defaults, **payload}
+    def _read(self, payload: Mapping[str, Any], limits: PayloadLimits) -> dict[str, Any]:
+        """*payload* and the defaults it leaves."""
+        if not isinstance(payload, Mapping):
+            kind = type(payload).__name__
+            problem = f"a payload maps names to values; this is {kind}"
+            raise self._refusal(Problem("mapping_type", problem))
+        try:
+            plain = {**self._defaults, **payload}
+            exceeded = limits.exceeded_by(plain)
+        except Exception as error:  # a mapping of the caller's own, or changed by another thread
+            problem = f"reading it raised {type(error).__name__}"
+            raise self._refusal(Problem("unusable", problem)) from error
+        if exceeded is not None:
+            raise self._refusal(exceeded, _exceeding(limits, plain))
+        return plain
+
+    def _check_text(self, text: bytes, value: dict[str, Any], limits: PayloadLimits) -> None:
+        if len(text) > limits.max_bytes:
+            raise self._refusal(limits.too_large(str(len(text))))
+        if len(text) <= 2 * limits.max_depth:  # each level has two brackets
+            return
+        if text.count(b"[") + text.count(b"{") <= limits.max_depth:
+            return
+        if depth_of(text) > limits.max_depth and (places := self._too_deep(value, limits)):
+            raise self._refusal(limits.too_deep(), places)
+
+    def _too_deep(self, value: dict[str, Any], limits: PayloadLimits) -> list[Place]:
+        def is_too_deep(codec: Codec, part: dict[str, Any]) -> bool:
+            # The open part's own level is not in the payload.
+            return depth_of(codec.encode(part)) - (OPEN in part) > limits.max_depth
+
+        return list(self._places(value, is_too_deep))
+
+    def _arranged(self, given: dict[str, Any]) -> dict[str, Any]:
+        """*given* by field."""
         if OPEN not in self._fields:
             return given
         if taken := [(name,) for name in given if name in self._reserved]:
-            raise self._refusal("reserved", "is the handler's own, not the payload's", taken)
+            problem = Problem("reserved", "is the handler's own, not the payload's")
+            raise self._refusal(problem, taken)
         known = {name: given.pop(name) for name in self._fields if name in given and name != OPEN}
         return {**known, OPEN: given}
+
+    def _encoded(self, value: dict[str, Any]) -> bytes:
+        try:
+            return self._codec.encode(value)
+        except Exception as error:
+            raise self._refusal(_NOT_JSON, self._places(value, _is_lost)) from error
+
+    def _survivor(self, value: dict[str, Any], text: bytes) -> dict[str, Any]:
+        """*value* as it comes back from *text*."""
+        try:
+            decoded: dict[str, Any] = self._codec.decode(text)
+            survived = same(list(value.values()), [decoded[name] for name in value])
+        except Exception as error:
+            raise self._refusal(_NOT_JSON, self._places(value, _is_lost)) from error
+        if not survived:
+            raise self._refusal(_NOT_JSON, self._places(value, _is_lost))
+        return decoded
 
     def _checked(
         self, check: Callable[[Any], dict[str, Any]], value: Any, given: Mapping[str, Any]
@@ -96,10 +226,14 @@ class PayloadForm:
         try:
             return check(value)
         except ValidationError as error:
-            raise InvalidPayloadError(self._job_type, _details(error)) from error
+            if (count := error.error_count()) <= _MOST_ERRORS:
+                raise InvalidPayloadError(self._job_type, _details(error)) from error
+            problem = Problem("too_many_errors", f"has {count} errors")
+            places = tuple(self._places(given, _is_refused))
         except Exception as error:  # a validator of the user's own
-            problem = f"validating it raised {type(error).__name__}"
-            raise self._refusal("unusable", problem, self._raising(given)) from error
+            problem = Problem("unusable", f"validating it raised {type(error).__name__}")
+            raise self._refusal(problem, self._places(given, _breaks_down)) from error
+        raise self._refusal(problem, places)  # not with all those errors as its cause
 
     def _check_fields(self) -> None:
         """Refuse annotations that have no JSON, and defaults that do not fit their own."""
@@ -122,37 +256,32 @@ class PayloadForm:
         if problem:
             raise TypeError(f"handler {self._job_type!r}: the default of {name!r} {problem}")
 
-    def _not_json(self, value: Mapping[str, Any]) -> list[Place]:
-        """Where *value*, which is valid, does not survive JSON."""
-        return [
-            place
-            for place, annotation, part in self._parts(value)
-            if not _survives(Codec(GenericAlias(dict, (str, annotation))), {"": part})
-        ]
+    def _places(
+        self, value: Mapping[str, Any], is_wrong: Callable[[Codec, Any], bool]
+    ) -> Iterator[Place]:
+        """Each field of *value*, and each name in its open part, that *is_wrong* by itself."""
+        for field, annotation in self._fields.items():
+            codec = Codec(GenericAlias(dict, (str, annotation)))
+            if field == OPEN:
+                yield from (
+                    (name,)
+                    for name, part in value[OPEN].items()
+                    if is_wrong(codec, {OPEN: {name: part}})
+                )
+            elif field in value and is_wrong(codec, {field: value[field]}):
+                yield (field,)
 
-    def _raising(self, given: Mapping[str, Any]) -> list[Place]:
-        """Where validation breaks down on *given*."""
-        return [
-            place
-            for place, annotation, part in self._parts(given)
-            if _breaks_down(Codec(annotation), part)
-        ]
-
-    def _parts(self, value: Mapping[str, Any]) -> list[tuple[Place, Any, Any]]:
-        """Place, annotation and value of each field, and of each key of an open payload."""
-        parts: list[tuple[Place, Any, Any]] = []
-        for name, annotation in self._fields.items():
-            if name == OPEN:
-                parts += [((key,), annotation, {key: part}) for key, part in value[OPEN].items()]
-            elif name in value:
-                parts.append(((name,), annotation, value[name]))
-        return parts
-
-    def _refusal(self, kind: str, problem: str, places: list[Place]) -> InvalidPayloadError:
+    def _refusal(self, problem: Problem, places: Iterable[Place] = ()) -> InvalidPayloadError:
+        shown = [_shown(place) for place in islice(places, _MOST_ERRORS)] or [()]
         return InvalidPayloadError(
             self._job_type,
-            [{"type": kind, "loc": _shown(place), "msg": problem} for place in places or [()]],
+            [{"type": problem.type, "loc": place, "msg": problem.msg} for place in shown],
         )
+
+
+def _exceeding(limits: PayloadLimits, payload: dict[str, Any]) -> Iterator[Place]:
+    """The names in *payload* that are too much by themselves."""
+    return ((name,) for name, part in payload.items() if limits.exceeded_by({name: part}))
 
 
 def _survives(codec: Codec, value: Any) -> bool:
@@ -160,6 +289,18 @@ def _survives(codec: Codec, value: Any) -> bool:
         return same(value, codec.decode(codec.encode(value)))
     except Exception:
         return False
+
+
+def _is_lost(codec: Codec, value: Any) -> bool:
+    return not _survives(codec, value)
+
+
+def _is_refused(codec: Codec, value: Any) -> bool:
+    try:
+        codec.validate(value)
+    except Exception:
+        return True
+    return False
 
 
 def _breaks_down(codec: Codec, value: Any) -> bool:
@@ -179,7 +320,10 @@ def _opened(value: dict[str, Any]) -> dict[str, Any]:
 
 def _details(error: ValidationError) -> list[dict[str, Any]]:
     details = error.errors(include_url=False, include_input=False, include_context=False)
-    return [{**detail, "loc": _shown(detail["loc"])} for detail in details]
+    return [
+        {**detail, "loc": _shown(detail["loc"]), "msg": one_line(detail["msg"], ERROR_LIMIT)}
+        for detail in details
+    ]
 
 
 def _shown(place: Place) -> Place:

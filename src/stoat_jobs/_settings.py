@@ -16,6 +16,13 @@ from typing_extensions import Self
 
 T = TypeVar("T")
 
+MAX_PAYLOAD_BYTES = 1_048_576
+MAX_PAYLOAD_DEPTH = 64
+# pydantic's parser follows 200 levels, its models a few more.
+_DEEPEST = 128
+
+_PLACE_LIMIT = 100
+
 Limit = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
@@ -28,7 +35,7 @@ def without_input(error: ValidationError, title: str, *place: str) -> Validation
         [
             InitErrorDetails(
                 type=PydanticCustomError(detail["type"], "{text}", {"text": detail["msg"]}),
-                loc=(*place, *detail["loc"]),
+                loc=(*place, *map(_shown, detail["loc"])),
                 input=detail["input"] if _is_harmless(*place, *detail["loc"]) else "(hidden)",
             )
             for detail in error.errors(include_url=False)
@@ -39,6 +46,13 @@ def without_input(error: ValidationError, title: str, *place: str) -> Validation
 def _is_harmless(field: Any = None, *_: Any) -> bool:
     """Whether the error is about a known field that holds no secret."""
     return field in JobQueueSettings.model_fields and field not in ("url", "options")
+
+
+def _shown(part: int | str) -> int | str:
+    """*part* of a place, which may be a name from outside, short and on one line."""
+    if isinstance(part, int) or (part.isprintable() and len(part) <= _PLACE_LIMIT):
+        return part
+    return ascii(part[:_PLACE_LIMIT])
 
 
 class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
@@ -89,6 +103,16 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
     max_pending: Count = Field(
         default=10_000, description="Jobs that may wait; one more raises QueueFullError."
     )
+    max_payload_bytes: Count = Field(
+        default=MAX_PAYLOAD_BYTES,
+        description="Bytes that a payload's JSON may have. Raise it only where a file or an object"
+        " store cannot hold the data: submit() reads it all on the event loop.",
+    )
+    max_payload_depth: Annotated[int, Field(gt=0, le=_DEEPEST)] = Field(
+        default=MAX_PAYLOAD_DEPTH,
+        description="Levels of nesting in a payload's JSON; the payload itself is the first."
+        f" At most {_DEEPEST}.",
+    )
     result_ttl: Limit = Field(
         default=3600.0,
         description="Seconds a finished record is kept, from its finish; `inf` for ever.",
@@ -128,12 +152,16 @@ def check_timeout(timeout: float) -> float:
 
     Raises:
         TypeError: it is no number.
-        ValueError: it is 0, negative or NaN.
+        ValueError: it is 0, negative or NaN, or an int that no float can hold.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout must be a number of seconds, not {type(timeout).__name__}")
-    if not timeout > 0:
+    try:
+        seconds = float(timeout)
+    except Exception as error:
+        raise ValueError("timeout must fit a float; math.inf means no limit") from error
+    if not seconds > 0:
         raise ValueError(
-            f"timeout must be more than 0 seconds, not {timeout!r}; math.inf means no limit"
+            f"timeout must be more than 0 seconds, not {seconds:g}; math.inf means no limit"
         )
-    return float(timeout)
+    return seconds

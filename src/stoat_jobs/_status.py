@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Protocol
 
 from ._errors import InvalidTransitionError
+from ._text import shown
 
 
 class JobStatus(str, Enum):
@@ -54,6 +55,21 @@ TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.TIMEOUT: frozenset(),
     JobStatus.CANCELLED: frozenset(),
 }
+
+
+def checked_status(status: JobStatus | None) -> JobStatus | None:
+    """A status to look for, which may be its text; None is any.
+
+    Raises:
+        ValueError: there is no such status.
+    """
+    if status is None:
+        return None
+    try:
+        return JobStatus(status)
+    except Exception:
+        known = ", ".join(JobStatus)
+        raise ValueError(f"no status {shown(status)}; there are {known}") from None
 
 
 class HasStatus(Protocol):

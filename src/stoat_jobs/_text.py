@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 ERROR_LIMIT = 1000
+SHOWN_LIMIT = 200
 
 
 def one_line(text: str, limit: int) -> str:
@@ -26,6 +27,21 @@ def _escaped(char: str) -> str:
     if char.isprintable() or unicodedata.category(char) == "Zs":  # a space of some width
         return char
     return char.encode("unicode_escape").decode("ascii")
+
+
+def shown(value: object) -> str:
+    """*value* as an error names what it was given: one line, short whatever it is.
+
+    >>> shown("no\\nline"), shown(None)
+    ("'no\\\\nline'", 'None')
+    """
+    if isinstance(value, str):
+        start = str.__getitem__(value, slice(SHOWN_LIMIT))  # a subclass may have its own idea
+        return one_line(repr(start), SHOWN_LIMIT)
+    try:
+        return one_line(repr(value), SHOWN_LIMIT)
+    except Exception:
+        return one_line(f"<{type(value).__name__}>", SHOWN_LIMIT)
 
 
 def describe(error: BaseException) -> str:

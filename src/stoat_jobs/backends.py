@@ -24,11 +24,11 @@ from ._execution import JobRun
 from ._hosting import RunHost, RunnableJob
 from ._logging import log_event
 from ._observing import Observers
-from ._options import check_key, checked_metadata
+from ._options import checked_key, checked_metadata
 from ._outcome import Ended, Outcome, StopReason, classify, never_started
 from ._payload import FrozenPayload, PayloadForm
 from ._settings import check_timeout
-from ._status import TRANSITIONS, transition
+from ._status import TRANSITIONS, checked_status, transition
 
 __all__ = [
     "TRANSITIONS",
@@ -50,9 +50,10 @@ __all__ = [
     "StoredJob",
     "StoredJobQueue",
     "as_datetime",
-    "check_key",
     "check_timeout",
+    "checked_key",
     "checked_metadata",
+    "checked_status",
     "classify",
     "log_event",
     "never_started",

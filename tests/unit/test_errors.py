@@ -158,6 +158,31 @@ def test_errors_survive_copy_and_pickle(case: str, again: Any) -> None:
     assert {name: getattr(got, name) for name in attributes} == attributes
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        JobNotFoundError("x" * 100_000),
+        UnknownJobTypeError("echo" * 100_000, ("echo", *(f"job {n}" for n in range(10_000)))),
+        InvalidPayloadError("scan", DETAILS * 10_000),
+        BackendNotFoundError("x" * 100_000),
+        BackendError("x", "because\n" * 100_000),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_texts_are_one_short_line__fault_53(error: JobsError) -> None:
+    """However large what they speak of, errors can be logged, and forge no line of the log."""
+    assert len(str(error)) <= 4000
+    assert str(error).isprintable()
+
+
+def test_texts_say_how_much_they_leave_out() -> None:
+    """Of a long list the beginning is shown, the nearest first, and the number of the others."""
+    text = str(UnknownJobTypeError("job 99", [f"job {n:03}" for n in range(100)]))
+    assert "nearest first: job 099, " in text
+    assert text.endswith(", and 80 more")
+    assert str(InvalidPayloadError("scan", DETAILS * 15)).endswith("; and 10 more")
+
+
 def test_the_errors_of_a_payload_are_its_own() -> None:
     """The list of errors is a copy, so that whoever changes it changes no other's."""
     details = [dict(DETAILS[0])]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stoat_jobs._text import ERROR_LIMIT, describe, leaf_errors, one_line
+from stoat_jobs._text import ERROR_LIMIT, SHOWN_LIMIT, describe, leaf_errors, one_line, shown
 
 GROUPS: Any = builtins if sys.version_info >= (3, 11) else import_module("exceptiongroup")
 ExceptionGroup = GROUPS.ExceptionGroup
@@ -96,6 +96,41 @@ class Exits(Exception):
 def test_describe_says_something_of_every_error(error: BaseException, text: str) -> None:
     """Every exception has one line of text, also one that has none or cannot show it."""
     assert describe(error) == text
+
+
+class Unreadable(str):
+    """A text that makes nothing easy."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        raise ValueError
+
+    def __getitem__(self, index: Any) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a\nb", r"'a\nb'"),
+        ("\ud800", r"'\ud800'"),
+        (Unreadable("abc"), "'abc'"),
+        (None, "None"),
+        ([1], "[1]"),
+        (10**5000, "<int>"),
+    ],
+    ids=["lines", "surrogate", "subclass", "none", "list", "number"],
+)
+def test_shown_is_the_value_as_code(value: object, text: str) -> None:
+    """An error shows what it was given, or at least of what kind it was."""
+    assert shown(value) == text
+
+
+@pytest.mark.parametrize("value", ["x" * 1_000_000, ["x"] * 1000, type("X" * 1000, (), {})()])
+def test_shown_is_short(value: object) -> None:
+    """Nobody has to read, or to log, a megabyte."""
+    assert len(shown(value)) <= SHOWN_LIMIT
 
 
 def test_describe_is_bounded() -> None:

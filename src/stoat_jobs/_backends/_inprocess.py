@@ -26,10 +26,10 @@ from .._ids import new_job_id
 from .._jobtypes import JobType
 from .._logging import log_event
 from .._observing import Observers
-from .._options import check_key, checked_metadata
+from .._options import checked_key, checked_metadata
 from .._records import JobResult, QueueStats, SubmittedEvent, SubmittingEvent
 from .._settings import JobQueueSettings, check_timeout, required, without_input
-from .._status import JobStatus
+from .._status import JobStatus, checked_status
 from .._text import describe
 from ._slots import Slots
 from ._table import Job, JobTable
@@ -148,10 +148,11 @@ class InProcessQueue:
     async def list_jobs(
         self, *, status: JobStatus | None = None, job_type: str | None = None, limit: int = 100
     ) -> list[JobResult[Any]]:
+        if not isinstance(limit, int):
+            raise TypeError(f"limit must be an int, not {type(limit).__name__}")
         if limit < 0:
             raise ValueError(f"limit must not be negative: {limit}")
-        if status is not None:
-            status = JobStatus(status)  # a text that is none would find nothing, without a word
+        status = checked_status(status)  # another would find nothing, without a word
         matching = (
             job.record()
             for job in self._table.newest_first()
@@ -182,7 +183,7 @@ class InProcessQueue:
         handler = self._handler(job_type)
         frozen = handler.form.freeze(payload)
         limit = self._limit(timeout, handler)
-        check_key(key)
+        key = checked_key(key)
         pairs = checked_metadata(metadata)
         holder = None if key is None else self._table.holder(handler.name, key)
         if holder is not None:

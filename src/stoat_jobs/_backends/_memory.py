@@ -186,7 +186,7 @@ class InMemoryJobQueue(InProcessQueue):
         try:
             return super()._handler(job_type)
         except UnknownJobTypeError:
-            if job_type not in self._stand_ins:
+            if not isinstance(job_type, str) or job_type not in self._stand_ins:
                 raise
             return self._stand_ins[job_type]
 

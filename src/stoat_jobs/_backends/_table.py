@@ -207,7 +207,7 @@ class JobTable:
         self.expire()
         try:
             return self._jobs[job_id]
-        except (KeyError, TypeError):
+        except Exception:  # what is no text may raise anything when it is looked up
             raise JobNotFoundError(job_id) from None
 
     def holder(self, job_type: str, key: str) -> Job | None:

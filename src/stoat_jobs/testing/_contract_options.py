@@ -25,6 +25,25 @@ from ._contract_input import add_echo
 from ._promises import Promises
 
 
+class Unhashable:
+    """Raises something else than TypeError when it is looked up, and cannot be shown."""
+
+    def __hash__(self) -> int:
+        raise ZeroDivisionError
+
+    __repr__ = __str__ = __hash__  # type: ignore[assignment]
+
+
+WRONG: dict[str, Any] = {
+    "none": None,
+    "number": 7,
+    "long": "x" * 100_000,
+    "lines": "a\nforged",
+    "list": [],
+    "hostile": Unhashable(),
+}
+
+
 class OptionPromises(Promises):
     """Timeouts, metadata and keys; full and closed queues; unknown ids; foreign threads."""
 
@@ -64,6 +83,14 @@ class OptionPromises(Promises):
             assert dict(call.ctx.metadata) == {"user": "ada"}
             assert (await bench.record(call.job_id)).metadata == {"user": "ada"}
             assert (await bench.finish(call)).metadata == {"user": "ada"}
+
+    async def test_metadata_and_keys_are_plain_text(self) -> None:
+        """Of an enum, or another kind of text, the text is kept, and nothing else of it."""
+        async with self.bench() as bench:
+            call = await bench.begin(key=JobStatus.FAILED, metadata={"by": JobStatus.FAILED})
+            for kept in (call.ctx.metadata, (await bench.record(call.job_id)).metadata):
+                assert [type(value) for value in kept.values()] == [str]
+            assert await bench.queue.submit("hold", {}, key="failed") == call.job_id
 
     async def test_metadata_on_a_record_is_the_callers_own(self) -> None:
         """Changing the metadata of a record changes no other record."""
@@ -207,6 +234,18 @@ class OptionPromises(Promises):
             watch = queue.watch(job_id)
             with pytest.raises(KeyError):
                 await watch.__anext__()
+
+    @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+    async def test_what_is_no_id_is_answered_in_one_short_line__fault_53(self, wrong: Any) -> None:
+        """Whatever is given as an id or a job type, the error is of the same kind, and short."""
+        async with self.bench() as bench:
+            queue = bench.queue
+            for ask in (queue.get_status, queue.get_result, queue.cancel, queue.wait, queue.submit):
+                with pytest.raises((JobNotFoundError, UnknownJobTypeError)) as caught:
+                    await ask(wrong)
+                text = str(caught.value)
+                assert text.isprintable()
+                assert len(text) < 4096
 
     async def test_submit_from_a_foreign_thread_names_the_way__fault_40(self) -> None:
         """A submission that would never wake the loop is an error that names the remedy."""
