@@ -19,10 +19,11 @@ from typing_extensions import TypedDict
 
 from ._codec import Codec, brief, depth_of, same
 from ._errors import InvalidPayloadError
-from ._settings import MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH
+from ._settings import JobQueueSettings
 from ._signature import OPEN, read_signature
 from ._text import ERROR_LIMIT, one_line
 
+_DEFAULTS = JobQueueSettings()
 _PLACE_LIMIT = 200
 _MOST_ERRORS = 100
 # 4,300 digits, beyond which no JSON parser here reads an int; writing one takes long.
@@ -46,48 +47,41 @@ _NOT_JSON = Problem(
 )
 
 
-class PayloadLimits(NamedTuple):
-    """How large and how deep a payload's JSON may be."""
-
-    max_bytes: int
-    max_depth: int
-
-    def exceeded_by(self, payload: dict[str, Any]) -> Problem | None:
-        """What makes *payload* plainly too much: no look at more than ``max_bytes`` parts."""
-        size, level = 0, [payload]
-        for _ in range(self.max_depth):
-            below: list[Any] = []
-            for container in level:
-                size += 2 * len(container)
-                found = _text_size(container, below) if size <= self.max_bytes else 0
-                if found is None:
-                    return _NOT_JSON
-                size += found
-                if size > self.max_bytes:
-                    return self.too_large(f"at least {size}")
-            if not below:
-                return None
-            level = below
-        return self.too_deep()
-
-    def too_large(self, size: str) -> Problem:
-        """For a payload of so many bytes."""
-        return Problem(
-            "too_large",
-            f"takes {size} bytes as JSON, more than max_payload_bytes, {self.max_bytes}; keep"
-            " large data in a file or an object store, and submit its name",
-        )
-
-    def too_deep(self) -> Problem:
-        """For a payload that goes deeper."""
-        return Problem(
-            "too_deep",
-            f"is nested at least {self.max_depth + 1} levels deep, more than max_payload_depth,"
-            f" {self.max_depth}; submit it flatter",
-        )
+def _excess(payload: dict[str, Any], settings: JobQueueSettings) -> Problem | None:
+    """What makes *payload* plainly too much; looks at no more parts than bytes are allowed."""
+    limit = settings.max_payload_bytes
+    size, level = 0, [payload]
+    for _ in range(settings.max_payload_depth):
+        below: list[Any] = []
+        for container in level:
+            size += 2 * len(container)
+            found = _text_size(container, below) if size <= limit else 0
+            if found is None:
+                return _NOT_JSON
+            size += found
+            if size > limit:
+                return _too_large(f"at least {size}", settings)
+        if not below:
+            return None
+        level = below
+    return _too_deep(settings)
 
 
-DEFAULT_LIMITS = PayloadLimits(MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH)
+def _too_large(size: str, settings: JobQueueSettings) -> Problem:
+    return Problem(
+        "too_large",
+        f"takes {size} bytes as JSON, more than max_payload_bytes, {settings.max_payload_bytes};"
+        " keep large data in a file or an object store, and submit its name",
+    )
+
+
+def _too_deep(settings: JobQueueSettings) -> Problem:
+    limit = settings.max_payload_depth
+    return Problem(
+        "too_deep",
+        f"is nested at least {limit + 1} levels deep, more than max_payload_depth, {limit};"
+        " submit it flatter",
+    )
 
 
 def _text_size(container: Any, below: list[Any]) -> int | None:
@@ -134,21 +128,21 @@ class PayloadForm:
     def freeze(
         self,
         payload: Mapping[str, Any],
-        limits: PayloadLimits = DEFAULT_LIMITS,
+        settings: JobQueueSettings = _DEFAULTS,
     ) -> FrozenPayload:
         """*payload* with defaults filled in, isolated from the caller.
 
         Raises:
-            InvalidPayloadError: it does not fit, does not survive JSON, or its JSON is over one
-                of *limits*.
+            InvalidPayloadError: it does not fit, does not survive JSON, or its JSON is larger or
+                deeper than *settings* allow.
         """
         if type(payload) is dict and not payload and not self._fields:
             return _EMPTY
-        plain = self._read(payload, limits)
+        plain = self._read(payload, settings)
         given = self._arranged(plain)
         value = self._checked(self._codec.validate, given, given)
         text = self._encoded(value)
-        self._check_text(text, value, limits)
+        self._check_text(text, value, settings)
         return FrozenPayload(_opened(self._survivor(value, text)), text)
 
     def thaw(self, text: bytes) -> dict[str, Any]:
@@ -159,7 +153,7 @@ class PayloadForm:
         """
         return _opened(self._checked(self._codec.decode, text, {}))
 
-    def _read(self, payload: Mapping[str, Any], limits: PayloadLimits) -> dict[str, Any]:
+    def _read(self, payload: Mapping[str, Any], settings: JobQueueSettings) -> dict[str, Any]:
         """*payload* and the defaults it leaves."""
         if not isinstance(payload, Mapping):
             kind = type(payload).__name__
@@ -167,30 +161,31 @@ class PayloadForm:
             raise self._refusal(Problem("mapping_type", problem))
         try:
             plain = {**self._defaults, **payload}
-            exceeded = limits.exceeded_by(plain)
+            excess = _excess(plain, settings)
         except Exception as error:  # a mapping of the caller's own, or changed by another thread
             problem = f"reading it raised {type(error).__name__}"
             raise self._refusal(Problem("unusable", problem)) from error
-        if exceeded is not None:
-            raise self._refusal(exceeded, _exceeding(limits, plain))
+        if excess is not None:
+            raise self._refusal(excess, _exceeding(plain, settings))
         return plain
 
-    def _check_text(self, text: bytes, value: dict[str, Any], limits: PayloadLimits) -> None:
-        if len(text) > limits.max_bytes:
-            raise self._refusal(limits.too_large(str(len(text))))
-        if len(text) <= 2 * limits.max_depth:  # each level has two brackets
+    def _check_text(self, text: bytes, value: dict[str, Any], settings: JobQueueSettings) -> None:
+        if len(text) > settings.max_payload_bytes:
+            raise self._refusal(_too_large(str(len(text)), settings))
+        limit = settings.max_payload_depth
+        if len(text) <= 2 * limit:  # each level has two brackets
             return
-        if text.count(b"[") + text.count(b"{") <= limits.max_depth:
+        if text.count(b"[") + text.count(b"{") <= limit or depth_of(text) <= limit:
             return
-        if depth_of(text) > limits.max_depth and (places := self._too_deep(value, limits)):
-            raise self._refusal(limits.too_deep(), places)
+        if places := self._deeper_than(limit, value):
+            raise self._refusal(_too_deep(settings), places)
 
-    def _too_deep(self, value: dict[str, Any], limits: PayloadLimits) -> list[Place]:
-        def is_too_deep(codec: Codec, part: dict[str, Any]) -> bool:
+    def _deeper_than(self, limit: int, value: dict[str, Any]) -> list[Place]:
+        def is_deeper(codec: Codec, part: dict[str, Any]) -> bool:
             # The open part's own level is not in the payload.
-            return depth_of(codec.encode(part)) - (OPEN in part) > limits.max_depth
+            return depth_of(codec.encode(part)) - (OPEN in part) > limit
 
-        return list(self._places(value, is_too_deep))
+        return list(self._places(value, is_deeper))
 
     def _arranged(self, given: dict[str, Any]) -> dict[str, Any]:
         """*given* by field."""
@@ -279,9 +274,9 @@ class PayloadForm:
         )
 
 
-def _exceeding(limits: PayloadLimits, payload: dict[str, Any]) -> Iterator[Place]:
+def _exceeding(payload: dict[str, Any], settings: JobQueueSettings) -> Iterator[Place]:
     """The names in *payload* that are too much by themselves."""
-    return ((name,) for name, part in payload.items() if limits.exceeded_by({name: part}))
+    return ((name,) for name, part in payload.items() if _excess({name: part}, settings))
 
 
 def _survives(codec: Codec, value: Any) -> bool:

@@ -14,14 +14,12 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import Self
 
+from ._text import SHOWN_LIMIT, one_line
+
 T = TypeVar("T")
 
-MAX_PAYLOAD_BYTES = 1_048_576
-MAX_PAYLOAD_DEPTH = 64
 # pydantic's parser follows 200 levels, its models a few more.
 _DEEPEST = 128
-
-_PLACE_LIMIT = 100
 
 Limit = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -35,7 +33,7 @@ def without_input(error: ValidationError, title: str, *place: str) -> Validation
         [
             InitErrorDetails(
                 type=PydanticCustomError(detail["type"], "{text}", {"text": detail["msg"]}),
-                loc=(*place, *map(_shown, detail["loc"])),
+                loc=(*place, *map(_one_line, detail["loc"])),
                 input=detail["input"] if _is_harmless(*place, *detail["loc"]) else "(hidden)",
             )
             for detail in error.errors(include_url=False)
@@ -43,16 +41,13 @@ def without_input(error: ValidationError, title: str, *place: str) -> Validation
     )
 
 
+def _one_line(part: int | str) -> int | str:
+    return one_line(part, SHOWN_LIMIT) if isinstance(part, str) else part
+
+
 def _is_harmless(field: Any = None, *_: Any) -> bool:
     """Whether the error is about a known field that holds no secret."""
     return field in JobQueueSettings.model_fields and field not in ("url", "options")
-
-
-def _shown(part: int | str) -> int | str:
-    """*part* of a place, which may be a name from outside, short and on one line."""
-    if isinstance(part, int) or (part.isprintable() and len(part) <= _PLACE_LIMIT):
-        return part
-    return ascii(part[:_PLACE_LIMIT])
 
 
 class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
@@ -104,12 +99,12 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
         default=10_000, description="Jobs that may wait; one more raises QueueFullError."
     )
     max_payload_bytes: Count = Field(
-        default=MAX_PAYLOAD_BYTES,
+        default=1_048_576,
         description="Bytes that a payload's JSON may have. Raise it only where a file or an object"
         " store cannot hold the data: submit() reads it all on the event loop.",
     )
     max_payload_depth: Annotated[int, Field(gt=0, le=_DEEPEST)] = Field(
-        default=MAX_PAYLOAD_DEPTH,
+        default=64,
         description="Levels of nesting in a payload's JSON; the payload itself is the first."
         f" At most {_DEEPEST}.",
     )

@@ -181,7 +181,7 @@ class InProcessQueue:
         """The accepted job, and whether it is new."""
         self._check_open()
         handler = self._handler(job_type)
-        frozen = handler.form.freeze(payload)
+        frozen = handler.form.freeze(payload, self.settings)
         limit = self._limit(timeout, handler)
         key = checked_key(key)
         pairs = checked_metadata(metadata)
