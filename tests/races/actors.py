@@ -1,0 +1,154 @@
+"""Those who take part in a race."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from stoat_jobs import BackendError, JobNotFoundError, QueueClosedError
+
+from .arena import DRAIN, GRACE, TIMEOUT, Actor, Heat
+from .promise import OWN, VALUE
+
+KEY = "one at a time"
+
+
+async def cancel(heat: Heat) -> None:
+    """A caller cancels the job."""
+    await cancel_job(heat, heat.job_id)
+
+
+async def cancel_job(heat: Heat, job_id: str) -> None:
+    answer = await heat.queue.cancel(job_id)
+    heat.answers.append((job_id, answer))
+    if answer:
+        heat.witness.story.append(("stopped", job_id))
+
+
+async def cancel_if_known(heat: Heat) -> None:
+    """A caller cancels a job that may be gone, or not there yet."""
+    if heat.witness.ids:
+        try:
+            await cancel(heat)
+        except JobNotFoundError:
+            heat.not_found = True
+
+
+async def cancel_waiting(heat: Heat) -> None:
+    """A caller cancels the job that waits behind; out of reach on a durable queue once closed."""
+    try:
+        await cancel_job(heat, heat.witness.ids[1])
+    except QueueClosedError:
+        assert heat.arena.backend == "stored"
+
+
+async def end(heat: Heat) -> None:
+    """What the handler waits for comes, or fails."""
+    error = heat.pick(None, ValueError(OWN), asyncio.CancelledError(OWN))
+    if error is None:
+        heat.call.finish(VALUE)
+    else:
+        heat.call.fail(error)
+
+
+async def end_well(heat: Heat) -> None:
+    """What the handler waits for comes."""
+    heat.call.finish(VALUE)
+
+
+async def thread_returns(heat: Heat) -> None:
+    """The handler's thread ends."""
+    call = heat.call
+    heat.loop.hear(heat.pick(lambda: call.finish(VALUE), lambda: call.fail(ValueError(OWN))))
+
+
+async def thread_submits(heat: Heat) -> None:
+    """The handler's thread submits another job."""
+    heat.loop.hear(heat.call.finish)
+
+
+async def others_cancel(heat: Heat) -> None:
+    """Somebody cancels the job's task, past the queue."""
+    for task in asyncio.all_tasks():
+        if heat.witness.ids and task.get_name() == f"stoat-jobs {heat.job_id}":
+            task.cancel()
+
+
+async def close(heat: Heat) -> None:
+    """The queue is left; it is done with everything when that returns."""
+    begun = heat.loop.time()
+    try:
+        await heat.queue.__aexit__(None, None, None)
+    finally:
+        stats = await heat.queue.stats()
+        assert (heat.queue.started, stats.slots_in_use) == (False, 0)
+        assert heat.loop.time() - begun <= DRAIN + 2 * GRACE + 1 + heat.jumped
+
+
+async def enter_soon(heat: Heat) -> None:
+    """Somebody tries to enter the queue, again and again in the next ticks."""
+    for _ in range(2 + heat.choices.below(12)):
+        try:
+            await heat.queue.__aenter__()
+        except BackendError:
+            await asyncio.sleep(0)
+        else:
+            return
+
+
+async def submit(heat: Heat) -> None:
+    """A caller submits."""
+    await heat.start(heat.pick("hold", "deaf"))
+
+
+def time_passes(seconds: float) -> Actor:
+    """So many seconds pass in one tick, or a little more."""
+
+    async def pass_time(heat: Heat) -> None:
+        step = seconds + heat.pick(0.0, 0.5)
+        heat.loop.jump(step)
+        heat.jumped += step
+
+    return pass_time
+
+
+def to_next_timer(heat: Heat) -> Actor:
+    """Time passes to what is the next timer now."""
+    seconds = heat.loop.next_timer() - heat.loop.time()
+    return time_passes(seconds)
+
+
+deadline = time_passes(TIMEOUT)
+
+
+def leave(task: asyncio.Task[Any], in_time: list[bool]) -> Actor:
+    """Somebody gives up: *task* is cancelled; whether it was at work is noted."""
+
+    async def cancel_task(heat: Heat) -> None:
+        in_time.append(task.cancel())
+
+    return cancel_task
+
+
+async def look_on_if_known(heat: Heat) -> None:
+    """Somebody begins to wait for the job and to watch it."""
+    if heat.witness.ids:
+        heat.witness.look_on(heat.job_id, late=True)
+
+
+def share_key(job_type: str) -> Actor:
+    """A caller submits under the key of the job."""
+
+    async def submit_under_key(heat: Heat) -> None:
+        number = len(heat.witness.ids)
+        submission = heat.start(job_type, key=KEY)
+        await asyncio.sleep(0)
+        if len(heat.witness.ids) == number and await submission == heat.job_id:
+            heat.witness.story.append(("shared", heat.job_id))
+
+    return submit_under_key
+
+
+async def report(heat: Heat) -> None:
+    """The handler says how far it is, perhaps after its end."""
+    heat.call.ctx.set_progress(0.5)

@@ -1,0 +1,243 @@
+"""Where races are run: one queue for heat after heat, and everything that can be seen of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import Any, NamedTuple, TypeVar
+
+from typing_extensions import Self
+
+from stoat_jobs import (
+    AsyncioJobQueue,
+    FinishedEvent,
+    InMemoryJobQueue,
+    JobBackend,
+    JobHandlers,
+    JobObserver,
+    JobQueueSettings,
+    JobResult,
+    QueueClosedError,
+    StartedEvent,
+    SubmittedEvent,
+)
+from stoat_jobs.testing import Bench, Call
+
+from .loop import Choices, ShuffledLoop
+from .stores import TextJobQueue
+
+T = TypeVar("T")
+
+BACKENDS = ("asyncio", "memory", "stored")
+
+TIMEOUT, DRAIN, GRACE = 10.0, 4.0, 2.0
+
+PLAIN: dict[str, Any] = {
+    "timeout": TIMEOUT,
+    "drain_timeout": DRAIN,
+    "cancel_grace": GRACE,
+    "max_results": 3,
+    "result_ttl": float("inf"),
+    "loop_block_limit": 0,
+}
+
+LONGEST_SHIFT = 3
+"""Ticks by which one that takes part may come after another."""
+
+
+def make_queue(backend: str, *given: Any) -> JobBackend:
+    """A queue of one of the BACKENDS."""
+    if backend == "memory":
+        return InMemoryJobQueue(*given)
+    if backend == "stored":
+        return TextJobQueue(*given)
+    return AsyncioJobQueue(*given)
+
+
+class Look(NamedTuple):
+    """Somebody who waits for a job, and watches it; ``late`` if not since its submission."""
+
+    job_id: str
+    late: bool
+    wait: asyncio.Task[JobResult[Any]]
+    watch: asyncio.Task[list[JobResult[Any]]]
+
+
+class Witness(JobObserver):
+    """Sees every job from its submission on, as an observer, a waiter and a watcher."""
+
+    def __init__(self) -> None:
+        self.queue: JobBackend
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was seen."""
+        self.ids: list[str] = []
+        self.starts: list[StartedEvent] = []
+        self.ends: list[FinishedEvent] = []
+        self.looks: list[Look] = []
+        self.story: list[tuple[str, str]] = []
+
+    def submitted(self, event: SubmittedEvent) -> None:
+        self.ids.append(event.job_id)
+        self.story.append(("submitted", event.job_id))
+        # Not as the handler that may be submitting: one on `memory` may not wait.
+        contextvars.Context().run(self.look_on, event.job_id)
+
+    def started(self, event: StartedEvent) -> None:
+        self.starts.append(event)
+
+    def finished(self, event: FinishedEvent) -> None:
+        self.ends.append(event)
+        self.story.append(("stopped", event.record.job_id))
+
+    def look_on(self, job_id: str, *, late: bool = False) -> Look:
+        """Wait for a job and watch it, from now on."""
+        wait = asyncio.ensure_future(self.queue.wait(job_id))
+        watch = asyncio.ensure_future(_all_of(self.queue, job_id))
+        self.looks.append(Look(job_id, late, wait, watch))
+        return self.looks[-1]
+
+
+async def _all_of(queue: JobBackend, job_id: str) -> list[JobResult[Any]]:
+    return [record async for record in queue.watch(job_id)]
+
+
+class ErrorLog(logging.Handler):
+    """What the queue logs as an error, kept from all other handlers."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[logging.LogRecord] = []
+        self._logger = logging.getLogger("stoat_jobs")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.exc_info = None  # else it keeps the frames of what failed
+        self.lines.append(record)
+
+    def __enter__(self) -> Self:
+        self._logger.addHandler(self)
+        self._logger.propagate = False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.propagate = True
+        self._logger.removeHandler(self)
+
+
+class Arena:
+    """A queue, its gated handlers, and one heat of a race after another."""
+
+    def __init__(self, backend: str, settings: dict[str, Any], errors: ErrorLog) -> None:
+        self.backend = backend
+        self.settings = JobQueueSettings.model_validate({**PLAIN, **settings})
+        self.errors = errors
+        self.witness = Witness()
+        self.bench = Bench()
+        self.queue = make_queue(backend, self.handlers(), self.settings, [self.witness])
+        self.bench.queue = self.witness.queue = self.queue
+        self.loop: ShuffledLoop = self.bench.clock  # type: ignore[assignment]
+        self.heat: Heat
+
+    def handlers(self) -> JobHandlers:
+        """The bench's, and some that submit."""
+        handlers = self.bench.handlers
+        handlers.register("parent", self.parent)
+        handlers.register("from a thread", self.from_a_thread)
+        return handlers
+
+    async def parent(self, ctx: Any) -> None:
+        await self.bench.hold(ctx)
+        await self.heat.submit()
+
+    def from_a_thread(self, ctx: Any) -> None:
+        self.bench.work(ctx)
+        ctx.from_thread(self.heat.submit)
+        self.heat.thread_may_go.result()
+
+    def new_heat(self, plan: bytes, order: bytes) -> Heat:
+        """A heat whose actors follow *plan*, on a loop that follows *order*."""
+        self.witness.clear()
+        self.errors.lines.clear()
+        self.bench.calls.clear()
+        self.bench.submissions.clear()
+        self.bench.shut_gates()
+        self.loop.choices = Choices(order)
+        self.heat = Heat(self, Choices(plan))
+        return self.heat
+
+
+Actor = Callable[["Heat"], Awaitable[object]]
+
+
+class Heat:
+    """One heat of a race: the job it is about, those that take part, what they were told."""
+
+    def __init__(self, arena: Arena, choices: Choices) -> None:
+        self.arena = arena
+        self.bench, self.queue, self.loop = arena.bench, arena.queue, arena.loop
+        self.witness = arena.witness
+        self.choices = choices
+        self.answers: list[tuple[str, bool]] = []
+        self.accepted: list[str] = []
+        self.refused = 0
+        self.not_found = False
+        self.jumped = 0.0
+        self.submissions: list[asyncio.Task[str | None]] = []
+        self.thread_may_go: Future[None] = Future()
+
+    def pick(self, *alternatives: T) -> T:
+        """One of *alternatives*."""
+        return self.choices.one(alternatives)
+
+    @property
+    def job_id(self) -> str:
+        """The job that the race is about: the first that was submitted."""
+        return self.witness.ids[0]
+
+    @property
+    def call(self) -> Call:
+        """The first call of a handler."""
+        return self.bench.calls[0]
+
+    # Before the race.
+
+    async def submit(self, job_type: str = "hold", **options: Any) -> str | None:
+        """Submit, and note what came of it; None if the queue is closed."""
+        try:
+            job_id = await self.queue.submit(job_type, **options)
+        except QueueClosedError:
+            self.refused += 1
+            return None
+        self.accepted.append(job_id)
+        return job_id
+
+    def start(self, job_type: str = "hold", **options: Any) -> asyncio.Task[str | None]:
+        """Submit in a task of its own."""
+        submission = asyncio.ensure_future(self.submit(job_type, **options))
+        self.submissions.append(submission)
+        return submission
+
+    async def begin(self, *job_types: str, **options: Any) -> Call:
+        """Submit a job of one of these types, and see its handler called."""
+        number = len(self.bench.calls)
+        self.start(self.pick(*job_types), **options)
+        return await self.bench.call_number(number)
+
+    # The race.
+
+    async def race(self, *actors: Actor) -> None:
+        """Let all *actors* act, within a few ticks; then let time pass as far as they need."""
+        acting = [
+            asyncio.ensure_future(self._act_after(self.choices.below(LONGEST_SHIFT + 1), actor))
+            for actor in self.choices.shuffled(actors)
+        ]
+        await self.loop.drive(asyncio.gather(*acting))
+
+    async def _act_after(self, ticks: int, actor: Actor) -> None:
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        await actor(self)

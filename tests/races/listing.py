@@ -1,0 +1,57 @@
+"""The list of races: who takes part is in each, and how it may go is said beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from .arena import BACKENDS, Heat
+
+COMPLETED, TIMED_OUT, REFUSED = "completed", "timeout Timeout", "refused"
+OWN_ERROR, OWN_CANCEL = "failed ValueError", "failed CancelledError"
+CANCELLED, SHUTDOWN = "cancelled Cancelled", "cancelled Shutdown"
+
+ENDS = (COMPLETED, OWN_ERROR, OWN_CANCEL)
+"""How a job ends that was not told to stop."""
+
+MANY = 2000
+"""Heats of those races that users of other queues have lost."""
+
+Run = Callable[[Heat], Awaitable[str | None]]
+
+
+class Race(NamedTuple):
+    """A race.
+
+    Attributes:
+        run: one heat; gives how it went where the end of the job does not say it.
+        ways: how it goes; each of them must come up, for a race that one side always wins
+            is none.
+        also: how it may go on some backends.
+        heats: how often it is run, on all backends together.
+    """
+
+    name: str
+    run: Run
+    ways: frozenset[str]
+    also: frozenset[str]
+    backends: tuple[str, ...]
+    settings: dict[str, Any]
+    heats: int
+
+
+def race(
+    *ways: str,
+    also: tuple[str, ...] = (),
+    backends: tuple[str, ...] = BACKENDS,
+    heats: int = 200,
+    **settings: Any,
+) -> Callable[[Run], Race]:
+    """Make a race of a function that runs one heat of it."""
+
+    def named(run: Run) -> Race:
+        name = run.__name__
+        sets = frozenset(ways), frozenset(also)
+        return Race(name, run, *sets, backends, settings, heats)
+
+    return named

@@ -1,0 +1,122 @@
+"""Races of what stops a job with its own end, and with each other."""
+
+from __future__ import annotations
+
+from .actors import (
+    cancel,
+    cancel_if_known,
+    cancel_job,
+    close,
+    deadline,
+    end,
+    look_on_if_known,
+    others_cancel,
+    report,
+    submit,
+    thread_returns,
+    time_passes,
+    to_next_timer,
+)
+from .arena import GRACE, Heat
+from .listing import (
+    CANCELLED,
+    COMPLETED,
+    ENDS,
+    MANY,
+    OWN_CANCEL,
+    OWN_ERROR,
+    SHUTDOWN,
+    TIMED_OUT,
+    race,
+)
+from .promise import OWN, judge, way
+
+
+@race(*ENDS, CANCELLED, heats=MANY)
+async def cancel_and_return(heat: Heat) -> None:
+    await heat.begin("hold", "polite", "deaf")
+    await heat.race(cancel, end)
+
+
+@race(CANCELLED, TIMED_OUT, heats=MANY)
+async def cancel_and_deadline(heat: Heat) -> None:
+    await heat.begin("hold", "polite", "deaf")
+    await heat.race(cancel, deadline)
+
+
+@race(*ENDS, TIMED_OUT, heats=MANY)
+async def deadline_and_return(heat: Heat) -> None:
+    await heat.begin("hold", "polite", "deaf")
+    await heat.race(deadline, end)
+
+
+@race(CANCELLED, SHUTDOWN, drain_timeout=0, heats=MANY)
+async def cancel_and_shutdown(heat: Heat) -> None:
+    await heat.begin("hold", "polite", "deaf")
+    await heat.race(cancel, close)
+
+
+@race(COMPLETED, OWN_ERROR, CANCELLED, SHUTDOWN, TIMED_OUT, drain_timeout=0)
+async def stop_and_return_of_a_thread(heat: Heat) -> None:
+    await heat.begin("work")
+    await heat.race(heat.pick(cancel, close, deadline), thread_returns)
+
+
+@race("it never began", "it began")
+async def cancel_and_start(heat: Heat) -> str:
+    """The job waits, and its slot comes free in the tick in which it is cancelled."""
+    await heat.begin("hold")
+    heat.start()
+    await heat.loop.settle()
+    waiting = heat.witness.ids[1]
+    await heat.race(end, lambda heat: cancel_job(heat, waiting))
+    await judge(heat)
+    assert (way(heat, waiting), heat.answers) == (CANCELLED, [(waiting, True)])
+    return "it began" if heat.bench.calls_of(waiting) else "it never began"
+
+
+@race("again", "too late")
+async def second_cancel_and_the_end_of_the_grace(heat: Heat) -> str:
+    """The job is being cancelled, and asked once more when its time is up."""
+    await heat.begin("deaf", "polite")
+    await cancel(heat)
+    await heat.loop.settle()
+    await heat.race(cancel, time_passes(heat.pick(GRACE, 2 * GRACE)))
+    assert await judge(heat) == CANCELLED
+    return "again" if heat.answers[1][1] else "too late"
+
+
+@race(CANCELLED, SHUTDOWN, OWN_ERROR, backends=("asyncio", "stored"), timeout=float("inf"))
+async def stop_and_the_end_of_the_delay(heat: Heat) -> None:
+    """The job is stopped in the tick in which its next attempt would begin."""
+    call = await heat.begin("retrying")
+    call.fail(ValueError(OWN))
+    await heat.loop.settle()
+    await heat.race(heat.pick(cancel, close), to_next_timer(heat))
+
+
+# Those that cancel the job's task, past the queue.
+
+
+@race(OWN_CANCEL, CANCELLED, SHUTDOWN, heats=MANY)
+async def others_cancel_it_before_its_first_step(heat: Heat) -> None:
+    heat.start()
+    await heat.race(others_cancel, heat.pick(look_on_if_known, cancel_if_known, close))
+
+
+@race(*ENDS, CANCELLED)
+async def others_cancel_and_return(heat: Heat) -> None:
+    await heat.begin("hold", "polite")
+    await heat.race(others_cancel, end, *heat.pick((), (cancel,)))
+
+
+@race(OWN_CANCEL, SHUTDOWN)
+async def others_cancel_and_shutdown(heat: Heat) -> None:
+    await heat.begin("hold", "polite", "work")
+    await heat.race(others_cancel, close)
+
+
+@race(*ENDS, CANCELLED, SHUTDOWN, TIMED_OUT, drain_timeout=0)
+async def everything(heat: Heat) -> None:
+    await heat.begin("hold", "polite", "deaf")
+    await heat.race(cancel, end, deadline, close, others_cancel, submit, look_on_if_known, report)
