@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import uuid
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
@@ -31,6 +32,19 @@ class Colour(Enum):
 class Area(BaseModel):
     name: str
     mask: bytes = b""
+
+
+class Unreadable(Mapping[str, Any]):
+    """Fails whatever is done to it."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise ZeroDivisionError
+
+    def __iter__(self) -> Iterator[str]:
+        raise ZeroDivisionError
+
+    def __len__(self) -> int:
+        raise ZeroDivisionError
 
 
 def circular() -> list[Any]:
@@ -225,6 +239,44 @@ class InputPromises(Promises):
                 await bench.queue.submit("echo", {"number": 1, "anything": value})
             assert {error["loc"][:1] for error in caught.value.errors} == {("anything",)}
             assert (received, await bench.queue.list_jobs()) == ([], [])
+
+    @pytest.mark.parametrize(
+        "wide",
+        [
+            pytest.param("x" * 3000, id="text"),
+            pytest.param(list(range(1500)), id="list"),
+            pytest.param({"a": [{"b": "x" * 3000}]}, id="nested"),
+            pytest.param(Area(name="x" * 3000), id="model"),
+        ],
+    )
+    async def test_a_payload_over_its_limit_of_bytes_is_refused__fault_52(self, wide: Any) -> None:
+        """What is larger than ``max_payload_bytes`` as JSON is refused, saying limit and size."""
+        async with self.bench(max_payload_bytes=2900) as bench:
+            received = add_echo(bench)
+            with pytest.raises(InvalidPayloadError, match=r"\b2900\b") as caught:
+                await bench.queue.submit("echo", {"number": 1, "anything": wide})
+            assert [error["type"] for error in caught.value.errors] == ["too_large"]
+            assert "xxx" not in str(caught.value)
+            assert (received, await bench.queue.list_jobs()) == ([], [])
+            assert (await bench.run("echo", {"number": 1, "anything": "x" * 2800})).error is None
+
+    async def test_a_payload_over_its_limit_of_depth_is_refused__fault_52(self) -> None:
+        """What is nested deeper than ``max_payload_depth`` is refused, saying limit and depth."""
+        async with self.bench(max_payload_depth=3) as bench:
+            received = add_echo(bench)
+            with pytest.raises(InvalidPayloadError, match=r"\b4 levels.*\b3\b") as caught:
+                await bench.queue.submit("echo", {"number": 1, "anything": [{"a": []}]})
+            assert [error["type"] for error in caught.value.errors] == ["too_deep"]
+            assert {error["loc"] for error in caught.value.errors} == {("anything",)}
+            assert (received, await bench.queue.list_jobs()) == ([], [])
+            assert (await bench.run("echo", {"number": 1, "anything": [{}]})).error is None
+
+    async def test_a_mapping_that_cannot_be_read_is_refused(self) -> None:
+        """A mapping whose own methods fail is an invalid payload like any other."""
+        async with self.bench() as bench:
+            with pytest.raises(InvalidPayloadError):
+                await bench.queue.submit("hold", Unreadable())
+            assert await bench.queue.list_jobs() == []
 
     async def test_an_unknown_job_type_is_refused_with_the_nearest_names__fault_34(self) -> None:
         """A mistyped job type is refused at submit, and the error shows the right one first."""
