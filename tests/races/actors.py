@@ -22,6 +22,7 @@ async def cancel_job(heat: Heat, job_id: str) -> None:
     answer = await heat.queue.cancel(job_id)
     heat.answers.append((job_id, answer))
     if answer:
+        heat.cancelled_at.setdefault(job_id, heat.loop.time())
         heat.witness.story.append(("stopped", job_id))
 
 

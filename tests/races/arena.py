@@ -39,7 +39,7 @@ PLAIN: dict[str, Any] = {
     "timeout": TIMEOUT,
     "drain_timeout": DRAIN,
     "cancel_grace": GRACE,
-    "max_results": 3,
+    "max_results": 2,
     "result_ttl": float("inf"),
     "loop_block_limit": 0,
 }
@@ -77,6 +77,7 @@ class Witness(JobObserver):
         """Forget what was seen."""
         self.ids: list[str] = []
         self.starts: list[StartedEvent] = []
+        self.begun: dict[str, float] = {}
         self.ends: list[FinishedEvent] = []
         self.looks: list[Look] = []
         self.story: list[tuple[str, str]] = []
@@ -89,6 +90,7 @@ class Witness(JobObserver):
 
     def started(self, event: StartedEvent) -> None:
         self.starts.append(event)
+        self.begun.setdefault(event.job_id, asyncio.get_running_loop().time())
 
     def finished(self, event: FinishedEvent) -> None:
         self.ends.append(event)
@@ -182,6 +184,7 @@ class Heat:
         self.witness = arena.witness
         self.choices = choices
         self.answers: list[tuple[str, bool]] = []
+        self.cancelled_at: dict[str, float] = {}
         self.accepted: list[str] = []
         self.refused = 0
         self.not_found = False

@@ -146,6 +146,10 @@ def _judge_answers(heat: Heat, record: JobResult[Any]) -> None:
     assert any(answers) == (record.error_type == "Cancelled") == record.cancel_requested
     assert answers == sorted(answers, reverse=True), "True after a False"
     assert record.error_type != "Cancelled" or record.status is JobStatus.CANCELLED
+    begun = heat.witness.begun.get(record.job_id)
+    if begun is not None and record.job_id in heat.cancelled_at:
+        took = heat.cancelled_at[record.job_id] - begun
+        assert took <= heat.arena.settings.timeout, "cancelled after its deadline"
 
 
 def _judge_calls(heat: Heat, record: JobResult[Any]) -> None:
