@@ -39,6 +39,9 @@ class Race(NamedTuple):
     settings: dict[str, Any]
     heats: int
 
+    def __repr__(self) -> str:
+        return self.name
+
 
 def race(
     *ways: str,

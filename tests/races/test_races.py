@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from stoat_jobs.testing._clock import wind_down
 
 from . import closing, looking, stopping
-from .arena import BACKENDS, Arena, ErrorLog
+from .arena import Arena, ErrorLog
 from .listing import COMPLETED, Race
 from .loop import ShuffledLoop
 from .promise import judge
@@ -35,14 +35,10 @@ FACTOR = int(os.environ.get("RACES_FACTOR", "1"))
 LONGEST = 40
 """Bytes of a plan, or of an order; what comes after them is plain."""
 
-LISTED = [
-    pytest.param(race, backend, id=f"{race.name}-{backend}")
-    for race in RACES
-    for backend in race.backends
-]
+CASES = [(race, backend) for race in RACES for backend in race.backends]
 
 
-@pytest.mark.parametrize(("race", "backend"), LISTED)
+@pytest.mark.parametrize(("race", "backend"), CASES, ids=str)
 def test_each_race_goes_every_way_and_keeps_every_promise__fault_11(
     race: Race, backend: str
 ) -> None:
@@ -79,15 +75,17 @@ async def run_heat(arena: Arena, race: Race, plan: bytes, order: bytes) -> str:
     return await race.run(heat) or await judge(heat)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@given(number=st.integers(0), plan=st.binary(max_size=LONGEST), order=st.binary(max_size=LONGEST))
-@settings(max_examples=60 * FACTOR, deadline=None, derandomize=True, database=None)
-def test_any_order_of_a_round_keeps_every_promise(
-    backend: str, number: int, plan: bytes, order: bytes
+@given(
+    case=st.sampled_from(CASES),
+    plan=st.binary(max_size=LONGEST),
+    order=st.binary(max_size=LONGEST),
+)
+@settings(max_examples=100 * FACTOR, deadline=None, derandomize=True, database=None)
+def test_any_order_of_a_tick_keeps_every_promise(
+    case: tuple[Race, str], plan: bytes, order: bytes
 ) -> None:
     """Hypothesis finds no order of what happens in a tick that breaks a promise."""
-    races = [race for race in RACES if backend in race.backends]
-    race = races[number % len(races)]
+    race, backend = case
     with arena_of(race, backend) as arena:
         way = arena.loop.run_until_complete(run_heat(arena, race, plan, order))
     assert way in race.ways | race.also
