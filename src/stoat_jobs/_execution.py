@@ -301,7 +301,8 @@ class JobRun:
             self.reason = StopReason.DEADLINE
         elif self.reason is None and self._closing and ended.cancelled:
             self.reason = StopReason.SHUTDOWN
-        self._host.settled(self, self._outcome(ended, abandoned))
+        outcome = classify(self.reason, ended, self.job.timeout, abandoned=abandoned)
+        self._host.settled(self, self._kept(outcome))
 
     def _is_cut_off(self, ended: Ended) -> bool:
         """Whether others cancelled the job, and it is to be seen whether they stop the queue."""
@@ -313,13 +314,6 @@ class JobRun:
 
     def _end_cut_off(self) -> None:
         self._end(cast(Ended, self._cut_off), abandoned=self.alive)
-
-    def _outcome(self, ended: Ended, abandoned: bool) -> Outcome:
-        try:
-            outcome = classify(self.reason, ended, self.job.timeout, abandoned=abandoned)
-            return self._kept(outcome)
-        except Exception as error:  # whatever an exception of a handler's can still do
-            return failed(error, abandoned)
 
     def _kept(self, outcome: Outcome) -> Outcome:
         if outcome.result is None and outcome.status is not JobStatus.COMPLETED:

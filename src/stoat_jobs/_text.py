@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 ERROR_LIMIT = 1000
 SHOWN_LIMIT = 200
@@ -71,8 +72,18 @@ def leaf_errors(error: BaseException) -> list[BaseException]:
     found, left = [], [error]
     while left:  # not by recursion: a group may be nested deeper than Python recurses
         each = left.pop()
-        if any(base.__name__ == "BaseExceptionGroup" for base in type(each).__mro__):
-            left.extend(reversed(getattr(each, "exceptions", ())))
+        if members := _members(each):
+            left.extend(reversed(members))
         else:
             found.append(each)
     return found
+
+
+def _members(error: Any) -> tuple[BaseException, ...]:
+    """The errors in a group; none where it is no group, or does not let them be seen."""
+    if all(base.__name__ != "BaseExceptionGroup" for base in type(error).__mro__):
+        return ()
+    try:
+        return tuple(error.exceptions)
+    except Exception:
+        return ()

@@ -45,6 +45,11 @@ async def test_a_submit_before_the_start_is_kept_and_warns_once__fault_21() -> N
     with pytest.warns(RuntimeWarning, match="async with queue") as caught:
         ids = [await bench.queue.submit("hold", {}) for _ in range(3)]
     assert len(caught) == 1
+    assert str(caught[0].message) == (
+        "a job was submitted to a queue that has not been started, and waits until it is: run the"
+        " app's lifespan (with a TestClient: `with TestClient(app) as client:`) or enter the queue"
+        " with `async with queue:`"
+    )
     assert caught[0].filename == __file__
     assert await bench.status(ids[0]) is JobStatus.PENDING
     async with bench:

@@ -124,6 +124,9 @@ async def test_waiting_inside_a_handler_for_a_job_it_submitted_names_the_deadloc
         record = await queue.get_result(await queue.submit("waiting"))
         assert (record.status, record.error_type) == (JobStatus.FAILED, "RuntimeError")
         assert "deadlock" in str(record.error)
+        assert str(record.error).endswith(
+            " cannot start before this handler returns; return, and wait outside"
+        )
 
 
 async def test_cancelling_the_submit_cancels_the_job_settles_it_and_re_raises() -> None:

@@ -101,7 +101,7 @@ async def test_a_scripted_type_still_checks_its_payload() -> None:
     [
         ({"status": JobStatus.RUNNING}, ValueError("an outcome is completed, failed.*not running")),
         ({"status": JobStatus.PENDING}, ValueError("an outcome is completed, failed.*not pending")),
-        ({"error": "no"}, ValueError("a completed job has no error")),
+        ({"error": "no"}, ValueError("^a completed job has no error$")),
         ({"status": JobStatus.FAILED, "result": 1}, ValueError("ends failed has no result")),
         ({"status": JobStatus.TIMEOUT, "result": 1}, ValueError("ends timeout has no result")),
         ({"status": JobStatus.FAILED, "error": 5}, TypeError("text or an exception, not 5")),

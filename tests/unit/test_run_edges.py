@@ -1,0 +1,140 @@
+"""What a run does where handlers, threads and timers meet in unusual ways."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import weakref
+from contextvars import ContextVar
+from typing import Any
+
+from stoat_jobs import (
+    AsyncioJobQueue,
+    InMemoryJobQueue,
+    JobContext,
+    JobHandlers,
+    JobObserver,
+    JobQueueSettings,
+    JobStatus,
+    ProgressEvent,
+)
+from stoat_jobs.backends import StopReason
+
+UNWATCHED: dict[str, Any] = {"loop_block_limit": 0}
+
+
+class Heard(JobObserver):
+    """Notes what progress is told, and in which thread."""
+
+    def __init__(self) -> None:
+        self.progresses: list[tuple[float, threading.Thread]] = []
+
+    def progress(self, event: ProgressEvent) -> None:
+        self.progresses.append((event.progress, threading.current_thread()))
+
+
+async def test_progress_from_a_loop_of_the_handlers_own_is_told_on_the_queues__fault_40() -> None:
+    """A sync handler may run a loop in its thread; observers are called on the app's all the same."""
+    handlers = JobHandlers()
+    heard = Heard()
+
+    async def inside(ctx: JobContext) -> None:
+        ctx.set_progress(0.5)
+
+    @handlers.job
+    def running_a_loop(ctx: JobContext) -> None:
+        asyncio.run(inside(ctx))
+
+    async with AsyncioJobQueue(handlers, observers=[heard]) as queue:
+        record = await queue.wait(await queue.submit("running_a_loop"))
+    assert (record.status, record.progress) == (JobStatus.COMPLETED, 0.5)
+    assert heard.progresses == [(0.5, threading.current_thread())]
+
+
+async def test_much_progress_from_a_thread_wakes_the_loop_once() -> None:
+    """A thread that reports at every byte cannot flood the loop: it hears the latest."""
+    handlers = JobHandlers()
+    heard = Heard()
+    reported, go_on = threading.Event(), threading.Event()
+
+    @handlers.job
+    def reporting(ctx: JobContext) -> None:
+        for number in range(1000):
+            ctx.set_progress(number / 1000)
+        reported.set()
+        go_on.wait()
+
+    settings = JobQueueSettings(**UNWATCHED)
+    async with AsyncioJobQueue(handlers, settings, [heard]) as queue:
+        job_id = await queue.submit("reporting")
+        await asyncio.sleep(0)
+        reported.wait()  # the loop is held, so that it cannot look in between
+        go_on.set()
+        record = await queue.wait(job_id)
+    assert record.progress == 0.999
+    assert [fraction for fraction, _ in heard.progresses] == [0.999]
+
+
+async def test_a_run_that_has_ended_cannot_be_stopped() -> None:
+    """Whoever holds a run and stops it late is told that this changes nothing."""
+    handlers = JobHandlers()
+
+    @handlers.job
+    async def noop(ctx: JobContext) -> int:
+        return 1
+
+    async with AsyncioJobQueue(handlers) as queue:
+        job_id = await queue.submit("noop")
+        run = queue._slots.running[job_id]
+        await queue.wait(job_id)
+        assert run.stop(StopReason.CANCEL) is False
+        record = await queue.get_result(job_id)
+    assert (record.result, record.cancel_requested) == (1, False)
+
+
+async def test_a_grace_period_keeps_nothing_of_whoever_began_it() -> None:
+    """The timer of a cancelled job holds no context of the request that cancelled it."""
+    handlers = JobHandlers()
+    gate = asyncio.get_running_loop().create_future()
+    request: ContextVar[Any] = ContextVar("request")
+
+    @handlers.job(cooperative=True)
+    async def polite(ctx: JobContext) -> None:
+        await gate
+
+    class Request:
+        """Something large."""
+
+    async def cancel(job_id: str) -> weakref.ref[Request]:
+        request.set(Request())
+        assert await queue.cancel(job_id) is True
+        return weakref.ref(request.get())
+
+    async with AsyncioJobQueue(handlers, JobQueueSettings(cancel_grace=1000)) as queue:
+        job_id = await queue.submit("polite")
+        await asyncio.sleep(0)
+        kept = await asyncio.ensure_future(cancel(job_id))
+        gc.collect()
+        assert await queue.get_status(job_id) is JobStatus.RUNNING
+        assert kept() is None
+        gate.set_result(None)
+
+
+async def test_a_group_that_hides_its_errors_fails_its_job_and_no_more__fault_5() -> None:
+    """An error that lets nobody look into it fails its job under its own name, at once."""
+    handlers = JobHandlers()
+
+    class BaseExceptionGroup(Exception):  # noqa: A001, N818  as the group of some backport
+        @property
+        def exceptions(self) -> Any:
+            raise LookupError("not today")
+
+    @handlers.job
+    async def hiding(ctx: JobContext) -> None:
+        raise BaseExceptionGroup
+
+    queue = InMemoryJobQueue(handlers)
+    record = await queue.get_result(await queue.submit("hiding"))
+    assert (record.status, record.error_type) == (JobStatus.FAILED, "BaseExceptionGroup")
+    assert record.error == "BaseExceptionGroup without a message"
