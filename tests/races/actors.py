@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from stoat_jobs import BackendError, JobNotFoundError, QueueClosedError
@@ -63,16 +64,34 @@ async def thread_returns(heat: Heat) -> None:
     heat.loop.hear(heat.pick(lambda: call.finish(VALUE), lambda: call.fail(ValueError(OWN))))
 
 
+async def thread_reports(heat: Heat) -> None:
+    """The handler's thread says how far it is, and ends."""
+    heat.loop.hear(lambda: heat.call.finish(VALUE), words=2)
+
+
 async def thread_submits(heat: Heat) -> None:
     """The handler's thread submits another job."""
     heat.loop.hear(heat.call.finish)
 
 
+def job_task(heat: Heat) -> asyncio.Task[Any] | None:
+    """The task that the job runs in, while it does."""
+    tasks = {task.get_name(): task for task in asyncio.all_tasks()}
+    return tasks.get(f"stoat-jobs {heat.job_id}") if heat.witness.ids else None
+
+
 async def others_cancel(heat: Heat) -> None:
     """Somebody cancels the job's task, past the queue."""
-    for task in asyncio.all_tasks():
-        if heat.witness.ids and task.get_name() == f"stoat-jobs {heat.job_id}":
-            task.cancel()
+    if task := job_task(heat):
+        task.cancel()
+
+
+async def hold_queue(heat: Heat) -> None:
+    """What a server does with a queue: hold it, and leave it when told to go."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await close(heat)
 
 
 async def close(heat: Heat) -> None:
@@ -129,6 +148,16 @@ def leave(task: asyncio.Task[Any], in_time: list[bool]) -> Actor:
         in_time.append(task.cancel())
 
     return cancel_task
+
+
+def leave_all(tasks: Iterable[asyncio.Task[Any] | None]) -> Actor:
+    """Somebody cancels all *tasks* at once."""
+
+    async def cancel_tasks(heat: Heat) -> None:
+        for task in filter(None, tasks):
+            task.cancel()
+
+    return cancel_tasks
 
 
 async def look_on_if_known(heat: Heat) -> None:

@@ -16,6 +16,7 @@ from stoat_jobs import (
     FinishedEvent,
     InMemoryJobQueue,
     JobBackend,
+    JobContext,
     JobHandlers,
     JobObserver,
     JobQueueSettings,
@@ -145,20 +146,26 @@ class Arena:
         self.heat: Heat
 
     def handlers(self) -> JobHandlers:
-        """The bench's, and some that submit."""
+        """The bench's, and some that submit or report when their gate opens."""
         handlers = self.bench.handlers
         handlers.register("parent", self.parent)
         handlers.register("from a thread", self.from_a_thread)
+        handlers.register("reporting", self.reporting)
         return handlers
 
-    async def parent(self, ctx: Any) -> None:
+    async def parent(self, ctx: JobContext) -> None:
         await self.bench.hold(ctx)
         await self.heat.submit()
 
-    def from_a_thread(self, ctx: Any) -> None:
+    def from_a_thread(self, ctx: JobContext) -> None:
         self.bench.work(ctx)
         ctx.from_thread(self.heat.submit)
         self.heat.thread_may_go.result()
+
+    def reporting(self, ctx: JobContext) -> object:
+        value = self.bench.work(ctx)
+        ctx.set_progress(1.0)
+        return value
 
     def new_heat(self, plan: bytes, order: bytes) -> Heat:
         """A heat whose actors follow *plan*, on a loop that follows *order*."""

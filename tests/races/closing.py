@@ -11,7 +11,10 @@ from .actors import (
     end,
     end_well,
     enter_soon,
+    hold_queue,
+    job_task,
     leave,
+    leave_all,
     submit,
     thread_returns,
     thread_submits,
@@ -19,6 +22,7 @@ from .actors import (
 )
 from .arena import DRAIN, GRACE, Heat
 from .listing import CANCELLED, COMPLETED, ENDS, MANY, OWN_ERROR, REFUSED, SHUTDOWN, race
+from .loop import Choices
 from .promise import judge, way
 
 
@@ -87,6 +91,22 @@ async def shutdown_given_up_and_return(heat: Heat) -> None:
     await heat.race(leave(closing, in_time), *others)
     await heat.loop.drive(asyncio.wait([closing]))
     assert [closing.cancelled()] == in_time
+
+
+@race(COMPLETED, SHUTDOWN)
+async def everything_cancelled_and_return(heat: Heat) -> None:
+    """As at the end of ``asyncio.run``: the jobs and the task that has the queue, at once.
+
+    In asyncio's own order: the job waits one round for the task, which was cancelled first.
+    """
+    heat.loop.choices = Choices()
+    await heat.begin("hold", "polite")
+    heat.start()
+    holding = asyncio.ensure_future(hold_queue(heat))
+    await heat.loop.settle()
+    everybody = heat.choices.shuffled((job_task(heat), holding))
+    await heat.race(leave_all(everybody), *heat.pick((), (end_well,)))
+    await heat.loop.drive(asyncio.wait([holding]))
 
 
 @race("entered", "too early", drain_timeout=0)

@@ -120,10 +120,10 @@ class ShuffledLoop(FakeClockLoop):
                 self._said.notify_all()
         return handle
 
-    def hear(self, cause: Callable[[], Any]) -> None:
-        """Let *cause* make a thread say a word to the loop, and hold the loop until it has."""
-        heard = self._words
+    def hear(self, cause: Callable[[], Any], words: int = 1) -> None:
+        """Let *cause* make a thread say so many *words* to the loop, and hold the loop until then."""
+        heard = self._words + words
         cause()
         with self._said:
-            if not self._said.wait_for(lambda: self._words > heard, REAL_LIMIT):
-                raise TimeoutError("no thread said a word")
+            if not self._said.wait_for(lambda: self._words >= heard, REAL_LIMIT):
+                raise TimeoutError("a thread said too little")

@@ -9,10 +9,12 @@ from .actors import (
     close,
     deadline,
     end,
+    end_well,
     look_on_if_known,
     others_cancel,
     report,
     submit,
+    thread_reports,
     thread_returns,
     time_passes,
     to_next_timer,
@@ -62,6 +64,12 @@ async def stop_and_return_of_a_thread(heat: Heat) -> None:
     await heat.race(heat.pick(cancel, close, deadline), thread_returns)
 
 
+@race(COMPLETED, CANCELLED, SHUTDOWN, TIMED_OUT, drain_timeout=0)
+async def stop_and_report_of_a_thread(heat: Heat) -> None:
+    await heat.begin("reporting")
+    await heat.race(heat.pick(cancel, close, deadline), thread_reports)
+
+
 @race("it never began", "it began")
 async def cancel_and_start(heat: Heat) -> str:
     """The job waits, and its slot comes free in the tick in which it is cancelled."""
@@ -84,6 +92,20 @@ async def second_cancel_and_the_end_of_the_grace(heat: Heat) -> str:
     await heat.race(cancel, time_passes(heat.pick(GRACE, 2 * GRACE)))
     assert await judge(heat) == CANCELLED
     return "again" if heat.answers[1][1] else "too late"
+
+
+@race("kept", "left behind")
+async def end_of_the_grace_and_return(heat: Heat) -> str:
+    """The handler returns when its time to clean up is over."""
+    call = await heat.begin("deaf", "work")
+    await cancel(heat)
+    await heat.loop.settle()
+    returns = end_well if call.thread is heat.loop.thread else thread_returns
+    await heat.race(time_passes(GRACE), returns)
+    assert await judge(heat) == CANCELLED
+    (event,) = heat.witness.ends
+    assert not event.abandoned or event.record.result is None
+    return "left behind" if event.abandoned else "kept"
 
 
 @race(CANCELLED, SHUTDOWN, OWN_ERROR, backends=("asyncio", "stored"), timeout=float("inf"))
