@@ -267,10 +267,13 @@ class PayloadForm:
                 yield (field,)
 
     def _refusal(self, problem: Problem, places: Iterable[Place] = ()) -> InvalidPayloadError:
-        shown = [_shown(place) for place in islice(places, _MOST_ERRORS)] or [()]
+        try:
+            shown = [_shown(place) for place in islice(places, _MOST_ERRORS)]
+        except Exception:  # a name of the caller's own kind, which fails when it is looked up
+            shown = []
         return InvalidPayloadError(
             self._job_type,
-            [{"type": problem.type, "loc": place, "msg": problem.msg} for place in shown],
+            [{"type": problem.type, "loc": place, "msg": problem.msg} for place in shown or [()]],
         )
 
 
