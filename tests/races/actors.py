@@ -97,12 +97,15 @@ async def hold_queue(heat: Heat) -> None:
 async def close(heat: Heat) -> None:
     """The queue is left; it is done with everything when that returns."""
     begun = heat.loop.time()
+    heat.closing_from = len(heat.witness.starts)
     try:
         await heat.queue.__aexit__(None, None, None)
     finally:
         stats = await heat.queue.stats()
         assert (heat.queue.started, stats.slots_in_use) == (False, 0)
         assert heat.loop.time() - begun <= DRAIN + 2 * GRACE + 1 + heat.jumped
+        assert heat.loop.time() - max(begun, heat.witness.last_end) <= heat.jumped
+    assert not any(task.get_name().startswith("stoat-jobs ") for task in asyncio.all_tasks())
 
 
 async def enter_soon(heat: Heat) -> None:

@@ -79,6 +79,7 @@ class Witness(JobObserver):
         self.ids: list[str] = []
         self.starts: list[StartedEvent] = []
         self.begun: dict[str, float] = {}
+        self.last_end = 0.0
         self.ends: list[FinishedEvent] = []
         self.looks: list[Look] = []
         self.story: list[tuple[str, str]] = []
@@ -91,10 +92,12 @@ class Witness(JobObserver):
 
     def started(self, event: StartedEvent) -> None:
         self.starts.append(event)
+        self.story.append(("began", event.job_id))
         self.begun.setdefault(event.job_id, asyncio.get_running_loop().time())
 
     def finished(self, event: FinishedEvent) -> None:
         self.ends.append(event)
+        self.last_end = asyncio.get_running_loop().time()
         self.story.append(("stopped", event.record.job_id))
 
     def look_on(self, job_id: str, *, late: bool = False) -> Look:
@@ -196,6 +199,7 @@ class Heat:
         self.refused = 0
         self.not_found = False
         self.jumped = 0.0
+        self.closing_from: int | None = None
         self.submissions: list[asyncio.Task[str | None]] = []
         self.thread_may_go: Future[None] = Future()
 
@@ -236,6 +240,11 @@ class Heat:
         number = len(self.bench.calls)
         self.start(self.pick(*job_types), **options)
         return await self.bench.call_number(number)
+
+    def follow(self) -> None:
+        """Perhaps let another job wait behind, for the slot."""
+        if self.pick(False, True):
+            self.start()
 
     # The race.
 

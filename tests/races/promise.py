@@ -99,6 +99,7 @@ async def _judge_job(heat: Heat, job_id: str) -> None:
     assert record.status.is_terminal
     _judge_times(heat, record)
     _judge_answers(heat, record)
+    _judge_starts(heat, record)
     _judge_calls(heat, record)
     for look in heat.witness.looks:
         if look.job_id == job_id:
@@ -150,6 +151,15 @@ def _judge_answers(heat: Heat, record: JobResult[Any]) -> None:
     if begun is not None and record.job_id in heat.cancelled_at:
         took = heat.cancelled_at[record.job_id] - begun
         assert took <= heat.arena.settings.timeout, "cancelled after its deadline"
+
+
+def _judge_starts(heat: Heat, record: JobResult[Any]) -> None:
+    """No handler is called once its job was stopped, and not again once the queue closes."""
+    story = heat.witness.story
+    stopped = story.index(("stopped", record.job_id))
+    assert ("began", record.job_id) not in story[stopped:]
+    while_closing = heat.witness.starts[heat.closing_from :] if heat.closing_from else []
+    assert not any(each.attempt for each in while_closing)
 
 
 def _judge_calls(heat: Heat, record: JobResult[Any]) -> None:

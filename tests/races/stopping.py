@@ -37,6 +37,7 @@ from .promise import OWN, judge, way
 @race(*ENDS, CANCELLED, heats=MANY)
 async def cancel_and_return(heat: Heat) -> None:
     await heat.begin("hold", "polite", "deaf")
+    heat.follow()
     await heat.race(cancel, end)
 
 
@@ -49,6 +50,7 @@ async def cancel_and_deadline(heat: Heat) -> None:
 @race(*ENDS, TIMED_OUT, heats=MANY)
 async def deadline_and_return(heat: Heat) -> None:
     await heat.begin("hold", "polite", "deaf")
+    heat.follow()
     await heat.race(deadline, end)
 
 
@@ -61,6 +63,7 @@ async def cancel_and_shutdown(heat: Heat) -> None:
 @race(COMPLETED, OWN_ERROR, CANCELLED, SHUTDOWN, TIMED_OUT, drain_timeout=0)
 async def stop_and_return_of_a_thread(heat: Heat) -> None:
     await heat.begin("work")
+    heat.follow()
     await heat.race(heat.pick(cancel, close, deadline), thread_returns)
 
 
@@ -117,6 +120,15 @@ async def stop_and_the_end_of_the_delay(heat: Heat) -> None:
     await heat.race(heat.pick(cancel, close), to_next_timer(heat))
 
 
+@race("never called", "called")
+async def cancel_and_first_step(heat: Heat) -> str:
+    """The job has a slot, and its handler is about to be called."""
+    heat.start(heat.pick("hold", "work"))
+    await heat.race(cancel_if_known, cancel_if_known, cancel_if_known)
+    assert await judge(heat) == CANCELLED
+    return "called" if heat.bench.calls else "never called"
+
+
 # Those that cancel the job's task, past the queue.
 
 
@@ -129,6 +141,7 @@ async def others_cancel_it_before_its_first_step(heat: Heat) -> None:
 @race(*ENDS, CANCELLED)
 async def others_cancel_and_return(heat: Heat) -> None:
     await heat.begin("hold", "polite")
+    heat.follow()
     await heat.race(others_cancel, end, *heat.pick((), (cancel,)))
 
 
@@ -141,4 +154,5 @@ async def others_cancel_and_shutdown(heat: Heat) -> None:
 @race(*ENDS, CANCELLED, SHUTDOWN, TIMED_OUT, drain_timeout=0)
 async def everything(heat: Heat) -> None:
     await heat.begin("hold", "polite", "deaf")
+    heat.follow()
     await heat.race(cancel, end, deadline, close, others_cancel, submit, look_on_if_known, report)
