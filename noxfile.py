@@ -120,6 +120,16 @@ def servers(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+def soak(session: nox.Session) -> None:
+    """Run a million jobs that misbehave, and account for each; ``-- --jobs 50000 --seed 7``.
+
+    It takes about a quarter of an hour.
+    """
+    session.install(".")
+    session.run("python", "-m", "tests.soak", *session.posargs)
+
+
+@nox.session(python=NEWEST)
 def mutate(session: nox.Session) -> None:
     """Change the core in small ways, and see whether the tests notice; arguments go to mutmut.
 

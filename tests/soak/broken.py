@@ -1,0 +1,111 @@
+"""Queues that each lose something, for the soak to catch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from stoat_jobs import AsyncioJobQueue, JobQueueSettings, JobStatus, QueueClosedError
+from stoat_jobs._backends._slots import PendingJobs, Slots
+from stoat_jobs._backends._table import Job, JobTable
+
+
+class Overbooks(AsyncioJobQueue):
+    """Runs twice as many jobs as it has slots for."""
+
+    def __init__(self, handlers: Any, settings: JobQueueSettings, observers: Any) -> None:
+        more = settings.model_copy(update={"concurrency": 2 * settings.concurrency})
+        super().__init__(handlers, more, observers)
+
+
+class _LeakySlots(Slots):
+    def settled(self, run: Any, outcome: Any) -> None:
+        self.concurrency -= outcome.status is JobStatus.TIMEOUT and self.concurrency > 0
+        super().settled(run, outcome)
+
+
+class LeaksSlots(AsyncioJobQueue):
+    """A job that is late takes its slot along."""
+
+    slots_type = _LeakySlots
+
+
+class _Stack(PendingJobs):
+    def _get(self) -> Job:
+        return self._queue.popitem(last=True)[1]
+
+
+class _StackOfJobs(Slots):
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.pending = _Stack(self.pending.maxsize)
+
+
+class NewestFirst(AsyncioJobQueue):
+    """Starts what came last."""
+
+    slots_type = _StackOfJobs
+
+
+class _EvictsFirst(JobTable):
+    def _drop_oldest(self) -> str:
+        job_id = self._finished.popleft().job_id
+        del self._jobs[next(iter(self._jobs))]
+        return job_id
+
+
+class EvictsLive(AsyncioJobQueue):
+    """Drops the oldest of its records, live or not."""
+
+    table_type = _EvictsFirst
+
+
+class _KeepsAll(JobTable):
+    def expire(self) -> None:
+        """Nothing is ever too old."""
+
+
+class KeepsForEver(AsyncioJobQueue):
+    """Lets no record go because of its age."""
+
+    table_type = _KeepsAll
+
+
+class _OneWaiter(Job):
+    __slots__ = ()
+
+    async def change(self, deadline: float = math.inf) -> None:
+        self.waiters = None
+        await super().change(deadline)
+
+
+class WakesOne(AsyncioJobQueue):
+    """Knows of one waiter for each job, the last that came."""
+
+    def _accept(self, *args: Any) -> tuple[Job, bool]:
+        job, new = super()._accept(*args)
+        job.__class__ = _OneWaiter
+        return job, new
+
+
+class _Hoard(Slots):
+    def settled(self, run: Any, outcome: Any) -> None:
+        super().settled(run, outcome)
+        if outcome.abandoned:
+            self.__dict__.setdefault("hoard", []).append(run)
+
+
+class HoardsRuns(AsyncioJobQueue):
+    """Forgets no handler that it has left behind."""
+
+    slots_type = _Hoard
+
+
+class AcceptsAfterClose(AsyncioJobQueue):
+    """Takes work that nobody will do."""
+
+    async def submit(self, *args: Any, **options: Any) -> str:
+        try:
+            return await super().submit(*args, **options)
+        except QueueClosedError:
+            return "accepted"

@@ -1,0 +1,87 @@
+"""The short form of the soak, and that it can fail: ``nox -s soak`` is the long one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from stoat_jobs import AsyncioJobQueue
+
+from . import broken
+from .__main__ import main
+from .memory import FEWEST, Sample, trends
+from .soaking import Plan, soak
+
+SHORT = 1000
+
+SLOW = 319
+"""A seed whose first life is one of slow jobs, six clients and a quiet end."""
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_is_accepted_ends_once_and_leaves_nothing__fault_17(seed: int) -> None:
+    """Whatever handlers and submitters do, every job ends once, and nothing of it stays."""
+    run = soak(Plan(SHORT, seed))
+    assert run.faults.lines() == []
+    counts = run.ledger.counts
+    assert counts["terminal"] == counts["accepted"] >= SHORT
+    assert run.ledger.live == {}
+    assert run.log["worker_stopped"] == run.lives.number > 1
+    for happened in ("waits", "watches", "walked away", "cancels", "abandoned"):
+        assert counts[happened] > 0, happened
+
+
+@pytest.mark.parametrize(
+    ("queue_type", "fault"),
+    [
+        (broken.Overbooks, "more jobs at once than slots"),
+        (broken.LeaksSlots, "stalled: jobs are left, and none ends"),
+        (broken.NewestFirst, "a job started before an older one"),
+        (broken.EvictsLive, "a record was kept beyond its time"),
+        (broken.KeepsForEver, "a record was kept beyond its time"),
+        (broken.WakesOne, "readers who were never woken"),
+        (broken.HoardsRuns, "objects of jobs that are long over"),
+    ],
+)
+def test_the_soak_catches(queue_type: Callable[..., AsyncioJobQueue], fault: str) -> None:
+    """A queue that loses something does not pass, and the ledger says what it was."""
+    run = soak(Plan(400, SLOW, patience=0.5), queue_type)
+    assert fault in run.faults.counts
+    assert not run.good
+
+
+def test_a_good_run_can_be_replayed_and_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+    """The seed comes first, so that a run that crashes can be replayed too."""
+    assert main(["--jobs", str(SHORT), "--seed", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("seed 3,")
+    assert lines[1] == f"replay with: nox -s soak -- --jobs {SHORT} --seed 3"
+    assert lines[-1] == "GOOD"
+
+
+def test_a_fault_is_named_and_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that finds a fault says so at its end."""
+    assert main(["--jobs", "1", "--seed", "7"], broken.AcceptsAfterClose) == 1
+    assert "FAULT a closed queue took a job" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("objects", "resident", "flat"),
+    [
+        (0, 0, [True, True]),
+        (1, 0, [False, True]),
+        (0, 1000, [True, False]),
+        (-1, -1000, [True, True]),
+    ],
+)
+def test_a_line_that_rises_is_not_flat(objects: int, resident: int, flat: list[bool]) -> None:
+    """One object, or a kilobyte, for each job is seen by the slope; less than nothing is flat."""
+    jobs = [25_000 * number for number in range(FEWEST)]
+    samples = [Sample(n, 50_000 + objects * n, (1 << 30) + resident * n, {}) for n in jobs]
+    assert [trend.flat for trend in trends(samples)] == flat
+
+
+def test_few_samples_are_not_judged() -> None:
+    """A short run says nothing about the course of memory."""
+    assert trends([Sample(n, n, n, {}) for n in range(FEWEST - 1)]) == []
