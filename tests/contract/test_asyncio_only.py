@@ -7,9 +7,7 @@ import gc
 import logging
 import math
 import random
-import subprocess
 import sys
-import textwrap
 import threading
 import warnings
 from collections.abc import AsyncIterator
@@ -185,91 +183,6 @@ async def test_a_retry_comes_after_its_own_limit_at_the_latest(
         await bench.clock.drive(bench.queue.wait(await bench.put("failing")))
         delays = [after - before for before, after in zip(starts, starts[1:])]
         assert delays == [1, 2, 4, 8, 16, 32, 60, 60]
-
-
-def run_script(body: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that has a queue, and see it end."""
-    head = """
-        import asyncio, threading
-        from stoat_jobs import AsyncioJobQueue, JobHandlers, JobQueueSettings
-        handlers = JobHandlers()
-        settings = JobQueueSettings(drain_timeout=0, cancel_grace=0.01)
-    """
-    script = textwrap.dedent(head) + textwrap.dedent(body)
-    return subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG, check=False
-    )
-
-
-def test_a_thread_that_never_returns_holds_up_no_exit__fault_15() -> None:
-    """A process whose sync handler hangs for ever ends all the same."""
-    ended = run_script("""
-        begun = threading.Event()
-
-        @handlers.job
-        def hang(ctx):
-            begun.set()
-            threading.Event().wait()
-
-        async def main():
-            async with AsyncioJobQueue(handlers, settings) as queue:
-                job_id = await queue.submit("hang")
-                while not begun.is_set():
-                    await asyncio.sleep(0)
-            print((await queue.get_result(job_id)).error_type, (await queue.stats()).abandoned)
-
-        asyncio.run(main())
-    """)
-    assert (ended.returncode, ended.stdout.split()) == (0, ["Shutdown", "1"]), ended.stderr
-
-
-def test_a_coroutine_that_swallows_every_cancel_holds_up_no_exit__fault_20() -> None:
-    """``asyncio.run`` returns although a handler swallowed every cancel, also while closing."""
-    ended = run_script("""
-        @handlers.job
-        async def deaf(ctx):
-            while True:
-                try:
-                    await asyncio.sleep(3600)
-                except asyncio.CancelledError:
-                    pass
-
-        async def main():
-            async with AsyncioJobQueue(handlers, settings) as queue:
-                job_id = await queue.submit("deaf")
-                await asyncio.sleep(0)
-            print((await queue.get_result(job_id)).error_type, (await queue.stats()).abandoned)
-
-        asyncio.run(main())
-    """)
-    assert (ended.returncode, ended.stdout.split()) == (0, ["Shutdown", "0"]), ended.stderr
-
-
-def test_a_handler_that_nothing_can_stop_is_named_in_the_log__fault_20() -> None:
-    """What swallows even GeneratorExit is settled, and the log names its job type."""
-    ended = run_script("""
-        import logging, os
-        logging.basicConfig(format="%(message)s %(job_type)s", level="ERROR", force=True)
-
-        @handlers.job
-        async def immortal(ctx):
-            while True:
-                try:
-                    await asyncio.sleep(3600)
-                except BaseException:
-                    pass
-
-        async def main():
-            async with AsyncioJobQueue(handlers, settings) as queue:
-                job_id = await queue.submit("immortal")
-                await asyncio.sleep(0)
-            print((await queue.get_result(job_id)).error_type, flush=True)
-            os._exit(0)
-
-        asyncio.run(main())
-    """)
-    assert (ended.returncode, ended.stdout.split()) == (0, ["Shutdown"]), ended.stderr
-    assert "handler_unstoppable immortal" in ended.stderr
 
 
 def test_a_late_thread_does_not_hurt_a_closed_loop() -> None:

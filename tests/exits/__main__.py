@@ -1,0 +1,23 @@
+"""``python -m tests.exits``: how long queues take to stop whose handlers do not, and the bound."""
+
+from __future__ import annotations
+
+import sys
+
+from .leaving import leave
+from .program import BOUND
+from .test_exits import CASES
+
+
+def main() -> int:
+    late = False
+    for how, job_types in CASES:
+        seen = leave(how, *job_types)
+        late = late or not seen.in_time
+        names = ", ".join(f"{job_types.count(name)} {name}" for name in dict.fromkeys(job_types))
+        print(f"{seen.stop_s:5.2f} s of {BOUND:.2f} s  {how:8} {names}", flush=True)
+    return int(late)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""A program whose handlers do not stop: it begins some jobs, leaves its queue, and ends.
+
+``python program.py HOW JOB_TYPE...``, where HOW is ``leave`` or ``cut-off``. What it has
+seen is one line of JSON; its log goes to the other stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings
+
+SETTINGS = JobQueueSettings(concurrency=100, drain_timeout=0.1, cancel_grace=0.1)
+
+BOUND = SETTINGS.drain_timeout + 2 * SETTINGS.cancel_grace + 1
+"""Seconds in which a queue promises to stop."""
+
+LONG = 3600.0
+
+handlers = JobHandlers()
+begun: list[str] = []
+
+
+@handlers.job
+def stuck(ctx: JobContext) -> None:
+    """In a system call that never returns."""
+    begun.append(ctx.job_id)
+    os.read(os.pipe()[0], 1)
+
+
+@handlers.job
+async def spinning(ctx: JobContext) -> None:
+    """Always ready to run."""
+    begun.append(ctx.job_id)
+    while True:
+        await asyncio.sleep(0)
+
+
+@handlers.job
+async def spinning_on(ctx: JobContext) -> None:
+    """Always ready to run, whatever it is told."""
+    begun.append(ctx.job_id)
+    while True:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            pass
+
+
+@handlers.job
+async def deaf(ctx: JobContext) -> None:
+    """Swallows every cancel."""
+    begun.append(ctx.job_id)
+    while True:
+        try:
+            await asyncio.sleep(LONG)
+        except asyncio.CancelledError:
+            pass
+
+
+@handlers.job
+async def tidying(ctx: JobContext) -> None:
+    """Swallows every cancel, and has to wait for something when it is closed."""
+    begun.append(ctx.job_id)
+    try:
+        while True:
+            try:
+                await asyncio.sleep(LONG)
+            except asyncio.CancelledError:
+                pass
+    finally:
+        await asyncio.sleep(LONG)
+
+
+@handlers.job
+async def immortal(ctx: JobContext) -> None:
+    """Swallows everything there is; nothing but the end of the process ends it."""
+    begun.append(ctx.job_id)
+    while True:
+        try:
+            await asyncio.sleep(LONG)
+        except BaseException:
+            pass
+
+
+async def hold(queue: AsyncioJobQueue, job_types: list[str], how: str, seen: Any) -> None:
+    """Begin the jobs, leave the queue, and note what there was to see."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with queue:
+            ids = [await queue.submit(job_type) for job_type in job_types]
+            while not set(ids) <= set(begun):
+                await asyncio.sleep(0)
+            seen["began to leave"] = loop.time()
+            if how == "cut-off":
+                seen["held"].set_result(None)
+                await asyncio.Event().wait()
+    finally:
+        seen["stop_s"] = loop.time() - seen.pop("began to leave")
+        seen["ends"] = [(await queue.get_result(job_id)).error_type for job_id in ids]
+        seen["abandoned"] = (await queue.stats()).abandoned
+
+
+async def main(how: str, job_types: list[str], seen: Any) -> None:
+    seen["held"] = asyncio.get_running_loop().create_future()
+    owner = asyncio.ensure_future(hold(AsyncioJobQueue(handlers, SETTINGS), job_types, how, seen))
+    await (seen["held"] if how == "cut-off" else owner)
+    if "immortal" in job_types:  # asyncio.run would wait for it
+        tell(seen)
+        os._exit(0)
+
+
+def tell(seen: Any) -> None:
+    del seen["held"]
+    print(json.dumps(seen), flush=True)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s %(job_type)s", level="WARNING")
+    SEEN: dict[str, Any] = {}
+    asyncio.run(main(sys.argv[1], sys.argv[2:], SEEN))
+    tell(SEEN)
