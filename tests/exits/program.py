@@ -1,7 +1,8 @@
 """A program whose handlers do not stop: it begins some jobs, leaves its queue, and ends.
 
-``python program.py HOW JOB_TYPE...``, where HOW is ``leave`` or ``cut-off``. What it has
-seen is one line of JSON; its log goes to the other stream.
+``python program.py HOW JOB_TYPE...``, where HOW is ``leave``, or ``cut-off`` for an event
+loop that ends while the queue is held, or ``cut-short`` for one that ends while the queue is
+being left. What it has seen is one line of JSON; its log goes to the other stream.
 """
 
 from __future__ import annotations
@@ -52,10 +53,7 @@ async def spinning_on(ctx: JobContext) -> None:
             pass
 
 
-@handlers.job
-async def deaf(ctx: JobContext) -> None:
-    """Swallows every cancel."""
-    begun.append(ctx.job_id)
+async def sleep_on() -> None:
     while True:
         try:
             await asyncio.sleep(LONG)
@@ -64,17 +62,20 @@ async def deaf(ctx: JobContext) -> None:
 
 
 @handlers.job
+async def deaf(ctx: JobContext) -> None:
+    """Swallows every cancel."""
+    begun.append(ctx.job_id)
+    await sleep_on()
+
+
+@handlers.job
 async def tidying(ctx: JobContext) -> None:
-    """Swallows every cancel, and has to wait for something when it is closed."""
+    """Swallows every cancel, also in what it awaits when it is closed."""
     begun.append(ctx.job_id)
     try:
-        while True:
-            try:
-                await asyncio.sleep(LONG)
-            except asyncio.CancelledError:
-                pass
+        await sleep_on()
     finally:
-        await asyncio.sleep(LONG)
+        await sleep_on()
 
 
 @handlers.job
@@ -97,8 +98,8 @@ async def hold(queue: AsyncioJobQueue, job_types: list[str], how: str, seen: Any
             while not set(ids) <= set(begun):
                 await asyncio.sleep(0)
             seen["began to leave"] = loop.time()
+            seen["held"].set_result(None)
             if how == "cut-off":
-                seen["held"].set_result(None)
                 await asyncio.Event().wait()
     finally:
         seen["stop_s"] = loop.time() - seen.pop("began to leave")
@@ -109,7 +110,7 @@ async def hold(queue: AsyncioJobQueue, job_types: list[str], how: str, seen: Any
 async def main(how: str, job_types: list[str], seen: Any) -> None:
     seen["held"] = asyncio.get_running_loop().create_future()
     owner = asyncio.ensure_future(hold(AsyncioJobQueue(handlers, SETTINGS), job_types, how, seen))
-    await (seen["held"] if how == "cut-off" else owner)
+    await (owner if how == "leave" else seen["held"])
     if "immortal" in job_types:  # asyncio.run would wait for it
         tell(seen)
         os._exit(0)

@@ -6,6 +6,8 @@ clock of its own by the kit: a slow machine fails nothing here.
 
 from __future__ import annotations
 
+import pytest
+
 from .leaving import Exit, leave
 
 STUCK = ["stuck"] * 10
@@ -13,7 +15,13 @@ RESISTING = ["spinning_on", "deaf", "tidying"]
 EVERYTHING = [*STUCK, "spinning", *RESISTING]
 
 
-CASES = [("leave", STUCK), ("leave", ["spinning"]), ("leave", RESISTING), ("cut-off", EVERYTHING)]
+CASES = [
+    ("leave", STUCK),
+    ("leave", ["spinning"]),
+    ("leave", RESISTING),
+    ("cut-off", EVERYTHING),
+    ("cut-short", EVERYTHING),
+]
 
 
 def check(seen: Exit, job_types: list[str]) -> None:
@@ -42,9 +50,10 @@ def test_coroutines_that_swallow_every_cancel_hold_up_no_exit__fault_20() -> Non
     check(leave("leave", *RESISTING), RESISTING)
 
 
-def test_nothing_holds_up_the_end_of_the_event_loop__fault_20() -> None:
-    """``asyncio.run`` returns when it cancels the queue's owner and all of these at once."""
-    check(leave("cut-off", *EVERYTHING), EVERYTHING)
+@pytest.mark.parametrize("how", ["cut-off", "cut-short"])
+def test_nothing_holds_up_the_end_of_the_event_loop__fault_26(how: str) -> None:
+    """``asyncio.run`` returns when it cancels all of these at once with what holds the queue."""
+    check(leave(how, *EVERYTHING), EVERYTHING)
 
 
 def test_a_handler_that_nothing_can_stop_is_named_in_the_log__fault_20() -> None:
