@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 ERROR_LIMIT = 1000
 SHOWN_LIMIT = 200
+
+# What is shown as it is: the text of anything else may take seconds, and all memory.
+_SHORT = (bool, int, float, UUID, type(None))
 
 
 def one_line(text: str, limit: int) -> str:
@@ -39,10 +44,11 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         start = str.__getitem__(value, slice(SHOWN_LIMIT))  # a subclass may have its own idea
         return one_line(repr(start), SHOWN_LIMIT)
-    try:
-        return one_line(repr(value), SHOWN_LIMIT)
-    except Exception:
-        return one_line(f"<{type(value).__name__}>", SHOWN_LIMIT)
+    text = f"<{type(value).__name__}>"
+    if isinstance(value, _SHORT):
+        with suppress(ValueError):  # an integer of thousands of digits
+            text = repr(value)
+    return one_line(text, SHOWN_LIMIT)
 
 
 def describe(error: BaseException) -> str:

@@ -8,6 +8,7 @@ import json
 import sys
 from importlib import import_module
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import example, given, settings
@@ -117,10 +118,12 @@ class Unreadable(str):
         ("\ud800", r"'\ud800'"),
         (Unreadable("abc"), "'abc'"),
         (None, "None"),
-        ([1], "[1]"),
+        (2.5, "2.5"),
+        (UUID(int=7), "UUID('00000000-0000-0000-0000-000000000007')"),
+        ([1], "<list>"),
         (10**5000, "<int>"),
     ],
-    ids=["lines", "surrogate", "subclass", "none", "list", "number"],
+    ids=["lines", "surrogate", "subclass", "none", "float", "uuid", "list", "number"],
 )
 def test_shown_is_the_value_as_code(value: object, text: str) -> None:
     """An error shows what it was given, or at least of what kind it was."""
