@@ -148,6 +148,7 @@ def leave(task: asyncio.Task[Any], in_time: list[bool]) -> Actor:
     """Somebody gives up: *task* is cancelled; whether it was at work is noted."""
 
     async def cancel_task(heat: Heat) -> None:
+        heat.given_up = True
         in_time.append(task.cancel())
 
     return cancel_task

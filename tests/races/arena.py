@@ -198,6 +198,7 @@ class Heat:
         self.accepted: list[str] = []
         self.refused = 0
         self.not_found = False
+        self.given_up = False
         self.jumped = 0.0
         self.closing_from: int | None = None
         self.submissions: list[asyncio.Task[str | None]] = []

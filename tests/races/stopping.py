@@ -105,6 +105,8 @@ async def end_of_the_grace_and_return(heat: Heat) -> str:
     await heat.loop.settle()
     returns = end_well if call.thread is heat.loop.thread else thread_returns
     await heat.race(time_passes(GRACE), returns)
+    await heat.loop.settle()
+    assert call.ended, "it was left behind, and not closed"
     assert await judge(heat) == CANCELLED
     (event,) = heat.witness.ends
     assert not event.abandoned or event.record.result is None
@@ -151,7 +153,7 @@ async def others_cancel_and_shutdown(heat: Heat) -> None:
     await heat.race(others_cancel, close)
 
 
-@race(*ENDS, CANCELLED, SHUTDOWN, TIMED_OUT, drain_timeout=0)
+@race(*ENDS, CANCELLED, SHUTDOWN, TIMED_OUT, drain_timeout=0, max_results=3)
 async def everything(heat: Heat) -> None:
     await heat.begin("hold", "polite", "deaf")
     heat.follow()
