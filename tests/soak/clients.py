@@ -113,7 +113,8 @@ class Client:
         await self._desk.read(self._queue, self._past[0])
 
     async def _look_around(self, order: Order, entry: Entry) -> None:
-        await self._desk.look_around(self._queue)
+        look = partial(self._desk.look_around, self._queue)
+        self._errands.begin(self._after(order.delay, look))
 
     async def _wait(self, order: Order, entry: Entry) -> None:
         read = partial(self._desk.wait, self._queue, entry)

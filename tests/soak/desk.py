@@ -67,6 +67,9 @@ class Desk:
         stats = await queue.stats()
         if stats.slots_in_use > stats.concurrency:
             self.ledger.faults.add("more slots in use than there are", stats)
+        free = stats.slots_in_use < stats.concurrency and not self.ledger.closing
+        if free and stats.by_status[JobStatus.PENDING]:
+            self.ledger.faults.add("jobs wait although slots are free", stats)
         if stats.abandoned < self.ledger.left_behind:
             self.ledger.faults.add("abandoned threads are missing from the figures", stats)
         running = await queue.list_jobs(status=JobStatus.RUNNING)

@@ -34,7 +34,7 @@ PER_JOB = {
 FEWEST = 20
 """Samples without which no line is judged."""
 
-OBJECTS_ROOM = 200.0
+OBJECTS_ROOM = 50.0
 """Objects by which the line may rise over the second half."""
 
 BYTES_ROOM = 8.0 * (1 << 20)
@@ -49,6 +49,7 @@ class Sample:
 
     jobs: int
     objects: int
+    """Without the samples themselves."""
     resident: int
     """Bytes; 0 where the system does not tell."""
     left: dict[str, int]
@@ -58,12 +59,13 @@ class Sample:
 def take(jobs: int) -> Sample:
     gc.collect()
     objects = gc.get_objects()
+    own = sum(type(each) is Sample for each in objects)
     left = Counter(
         kind.__name__
         for kind in map(type, objects)
         if kind.__name__.partition("[")[0] in PER_JOB and kind.__module__.startswith("stoat_jobs")
     )
-    return Sample(jobs, len(objects), resident(), dict(left))
+    return Sample(jobs, len(objects) - own, resident(), dict(left))
 
 
 def resident() -> int:
