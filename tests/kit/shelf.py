@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from typing_extensions import Self
@@ -119,6 +119,16 @@ class LeavesWaitersAtClose(AsyncioJobQueue):
         if waiting and not self.started:
             await asyncio.get_running_loop().create_future()
         return record
+
+
+class LeavesStreamsAtClose(AsyncioJobQueue):
+    """A watch that is open when it closes comes to no end."""
+
+    async def watch(self, job_id: str) -> AsyncIterator[JobResult[Any]]:
+        async for record in super().watch(job_id):
+            if record.status.is_terminal and not self.started:
+                await asyncio.get_running_loop().create_future()
+            yield record
 
 
 class OldestFirst(AsyncioJobQueue):

@@ -83,7 +83,7 @@ def test_a_job_type_looks_like_its_function() -> None:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["job", "register"])
-def test_a_name_is_taken_once(late: bool) -> None:
+def test_a_name_is_taken_once__fault_36(late: bool) -> None:
     """Two handlers of one name are refused, saying which name, and the first stays."""
     handlers = JobHandlers()
     first = handlers.job(scan)

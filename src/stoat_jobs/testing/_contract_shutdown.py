@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -124,6 +125,27 @@ class ShutdownPromises(Promises):
             assert {(watch.over, watch.statuses[-1]) for watch in watches} == {
                 (True, JobStatus.CANCELLED)
             }
+
+    async def test_a_stream_made_of_a_watch_ends_with_the_queue__fault_25(self) -> None:
+        """An endpoint that streams what a watch shows comes to its end when the queue stops."""
+        async with self.bench() as bench:
+            call = await bench.begin("deaf")
+            sent: list[JobStatus] = []
+
+            async def stream() -> AsyncIterator[JobStatus]:
+                async for record in bench.queue.watch(call.job_id):
+                    yield record.status
+
+            async def serve() -> None:
+                sent.extend([status async for status in stream()])
+
+            serving = asyncio.ensure_future(serve())
+            await bench.clock.settle()
+            assert not serving.done()
+            await bench.close()
+            await bench.clock.settle()
+            assert serving.done()
+            assert sent[-1] is JobStatus.CANCELLED
 
     async def test_a_closing_queue_takes_no_more_work__fault_21(self) -> None:
         """While it drains a queue refuses submissions, those of its own handlers too."""
