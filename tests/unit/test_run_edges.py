@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import threading
 import weakref
 from contextvars import ContextVar
 from typing import Any
 
+import pytest
+
 from stoat_jobs import (
     AsyncioJobQueue,
+    FinishedEvent,
     InMemoryJobQueue,
     JobContext,
     JobHandlers,
@@ -93,6 +97,30 @@ async def test_a_run_that_has_ended_cannot_be_stopped() -> None:
     assert (record.result, record.cancel_requested) == (1, False)
 
 
+async def test_a_job_cancelled_before_its_first_step_has_no_error_to_log() -> None:
+    """It did as it was told: the log has one line for it, without a traceback."""
+    handlers = JobHandlers()
+    ends: list[FinishedEvent] = []
+    calls: list[JobContext] = []
+
+    @handlers.job
+    async def noop(ctx: JobContext) -> None:
+        calls.append(ctx)
+
+    class Ends(JobObserver):
+        def finished(self, event: FinishedEvent) -> None:
+            ends.append(event)
+
+    async with AsyncioJobQueue(handlers, observers=[Ends()]) as queue:
+        job_id = await queue.submit("noop")
+        assert await queue.cancel(job_id) is True
+        await queue.wait(job_id)
+    assert [(event.record.status, event.exception) for event in ends] == [
+        (JobStatus.CANCELLED, None)
+    ]
+    assert calls == []
+
+
 async def test_a_grace_period_keeps_nothing_of_whoever_began_it() -> None:
     """The timer of a cancelled job holds no context of the request that cancelled it."""
     handlers = JobHandlers()
@@ -119,6 +147,96 @@ async def test_a_grace_period_keeps_nothing_of_whoever_began_it() -> None:
         status, gone = await queue.get_status(job_id), kept() is None
         gate.set_result(None)
     assert (status, gone) == (JobStatus.RUNNING, True)
+
+
+async def test_a_retry_is_logged_where_a_start_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    """Who logs warnings alone still reads of an attempt that failed, and why."""
+    caplog.set_level(logging.WARNING, "stoat_jobs")
+    handlers = JobHandlers()
+
+    @handlers.job(retries=1)
+    async def flaky(ctx: JobContext) -> int:
+        if not ctx.attempt:
+            raise LookupError("not yet")
+        return 1
+
+    queue = InMemoryJobQueue(handlers)
+    assert (await queue.get_result(await queue.submit("flaky"))).result == 1
+    (line,) = (each for each in caplog.records if each.getMessage() == "job_started")
+    assert line.exc_info is not None
+    assert isinstance(line.exc_info[1], LookupError)
+
+
+def test_a_ctrl_c_leaves_no_error_to_the_loop() -> None:
+    """It is told to the user once, by being raised, and not again when the task is collected."""
+    handlers = JobHandlers()
+    told: list[dict[str, Any]] = []
+
+    @handlers.job
+    async def interrupted(ctx: JobContext) -> None:
+        raise KeyboardInterrupt
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, what: told.append(what))
+        async with AsyncioJobQueue(handlers, JobQueueSettings(**UNWATCHED)) as queue:
+            await queue.wait(await queue.submit("interrupted"))
+
+    loop = asyncio.new_event_loop()
+    main_task = loop.create_task(main())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(main_task)
+    loop.run_until_complete(main_task)
+    loop.close()
+    gc.collect()
+    assert told == []
+
+
+async def test_a_thread_left_behind_in_its_grace_is_counted__fault_15() -> None:
+    """A cancelled job whose task others cancel too ends at once; its thread counts until it ends."""
+    handlers = JobHandlers()
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    @handlers.job
+    def working(ctx: JobContext) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait()
+
+    async with AsyncioJobQueue(handlers, JobQueueSettings(cancel_grace=1000)) as queue:
+        job_id = await queue.submit("working")
+        await begun.wait()
+        await queue.cancel(job_id)
+        (task,) = (task for task in asyncio.all_tasks() if task.get_name().endswith(job_id))
+        task.cancel()
+        record, left_behind = await queue.wait(job_id), (await queue.stats()).abandoned
+        go_on.set()
+    assert (record.status, left_behind) == (JobStatus.CANCELLED, 1)
+
+
+async def test_a_thread_has_the_name_of_its_job_type() -> None:
+    """A list of threads says what each of them works at."""
+    handlers = JobHandlers()
+
+    @handlers.job
+    def named(ctx: JobContext) -> str:
+        return threading.current_thread().name
+
+    queue = InMemoryJobQueue(handlers)
+    assert (await queue.get_result(await queue.submit("named"))).result == "stoat-jobs named"
+
+
+async def test_a_job_that_ended_by_itself_was_not_told_to_stop() -> None:
+    """What looks at the flag after the end, as a task the handler left, sees no cancel."""
+    handlers = JobHandlers()
+    contexts: list[JobContext] = []
+
+    @handlers.job
+    async def noop(ctx: JobContext) -> None:
+        contexts.append(ctx)
+
+    queue = InMemoryJobQueue(handlers)
+    await queue.submit("noop")
+    assert contexts[0].cancelled is False
 
 
 async def test_a_group_that_hides_its_errors_fails_its_job_and_no_more__fault_5() -> None:

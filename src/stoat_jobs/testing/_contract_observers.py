@@ -95,6 +95,8 @@ class ObserverPromises(Promises):
         for hook in ("submitted", "started", "progress"):
             event = recorder.last(hook)
             assert (event.job_id, event.job_type) == (call.job_id, "hold")
+        for hook in ("submitted", "started"):
+            assert recorder.last(hook).metadata == record.metadata
         assert recorder.last("progress").attempt == 0
         assert round(recorder.last("finished").duration_s, 3) == 3
 

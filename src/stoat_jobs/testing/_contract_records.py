@@ -38,6 +38,9 @@ class RecordPromises(Promises):
             await bench.finish(blocker)
             running = await bench.record(job_id)
             assert (running.status, running.finished_at) == (JobStatus.RUNNING, None)
+            for live in (pending, running):
+                ends = (live.result, live.error, live.error_type, live.progress, live.message)
+                assert ends == (None,) * 5
             await bench.clock.advance(7)
             done = await bench.finish(await bench.call(job_id))
             assert done.started_at is not None
