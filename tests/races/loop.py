@@ -111,18 +111,19 @@ class ShuffledLoop(FakeClockLoop):
         *args: Unpack[Ts],
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
-        self._order.new_block = True
-        handle = super().call_soon_threadsafe(callback, *args, context=context)
-        self._order.new_block = True
-        if threading.current_thread() is not self.thread:
-            with self._said:
+        with self._said:  # so that no word is there before it counts
+            self._order.new_block = True
+            handle = super().call_soon_threadsafe(callback, *args, context=context)
+            self._order.new_block = True
+            if threading.current_thread() is not self.thread:
                 self._words += 1
                 self._said.notify_all()
         return handle
 
     def hear(self, cause: Callable[[], Any], words: int = 1) -> None:
         """Let *cause* make a thread say so many *words* to the loop, and hold the loop until then."""
-        heard = self._words + words
+        with self._said:
+            heard = self._words + words
         cause()
         with self._said:
             if not self._said.wait_for(lambda: self._words >= heard, REAL_LIMIT):

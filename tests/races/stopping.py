@@ -37,7 +37,6 @@ from .promise import OWN, judge, way
 @race(*ENDS, CANCELLED, heats=MANY)
 async def cancel_and_return(heat: Heat) -> None:
     await heat.begin("hold", "polite", "deaf")
-    heat.follow()
     await heat.race(cancel, end)
 
 
@@ -50,7 +49,6 @@ async def cancel_and_deadline(heat: Heat) -> None:
 @race(*ENDS, TIMED_OUT, heats=MANY)
 async def deadline_and_return(heat: Heat) -> None:
     await heat.begin("hold", "polite", "deaf")
-    heat.follow()
     await heat.race(deadline, end)
 
 
