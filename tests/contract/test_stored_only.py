@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -156,9 +157,14 @@ async def test_a_closed_queue_cannot_cancel_what_waits() -> None:
     """What is in the store alone is out of reach, and no answer would be true."""
     bench = new_bench(TextStore())
     await bench.open()
-    await bench.begin()
+    call = await bench.begin()
     job_id = await bench.put()
-    await bench.close()
+    closing = asyncio.ensure_future(bench.queue.__aexit__(None, None, None))
+    await asyncio.sleep(0)
+    with pytest.raises(QueueClosedError):
+        await bench.queue.cancel(job_id)
+    assert await bench.queue.cancel(call.job_id) is True
+    await closing
     with pytest.raises(QueueClosedError):
         await bench.queue.cancel(job_id)
 

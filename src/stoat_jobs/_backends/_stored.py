@@ -189,7 +189,8 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         """
 
     async def cancel(self, job_id: str) -> bool:
-        if self._phase is Phase.CLOSED and self._table.get(job_id).status is JobStatus.PENDING:
+        job = self._table.get(job_id)
+        if job.forsaken and job.status is JobStatus.PENDING:
             raise QueueClosedError
         return await super().cancel(job_id)
 
