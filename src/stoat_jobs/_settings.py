@@ -18,6 +18,9 @@ from ._text import SHOWN_LIMIT, one_line
 
 T = TypeVar("T")
 
+_HIDDEN = "(hidden)"
+_SHORT = frozenset({bool, float, int, type(None)})
+
 # pydantic's parser follows 200 levels, its models a few more.
 _DEEPEST = 128
 
@@ -34,7 +37,7 @@ def without_input(error: ValidationError, title: str, *place: str) -> Validation
             InitErrorDetails(
                 type=PydanticCustomError(detail["type"], "{text}", {"text": detail["msg"]}),
                 loc=(*place, *map(_one_line, detail["loc"])),
-                input=detail["input"] if _is_harmless(*place, *detail["loc"]) else "(hidden)",
+                input=_brief(detail["input"]) if _is_harmless(*place, *detail["loc"]) else _HIDDEN,
             )
             for detail in error.errors(include_url=False)
         ],
@@ -43,6 +46,13 @@ def without_input(error: ValidationError, title: str, *place: str) -> Validation
 
 def _one_line(part: int | str) -> int | str:
     return one_line(part, SHOWN_LIMIT) if isinstance(part, str) else part
+
+
+def _brief(value: Any) -> Any:
+    """*value*, which the error's text will show, unless showing it could take for ever."""
+    if isinstance(value, str):
+        return str.__getitem__(value, slice(SHOWN_LIMIT))
+    return value if type(value) in _SHORT else f"({type(value).__name__})"
 
 
 def _is_harmless(field: Any = None, *_: Any) -> bool:

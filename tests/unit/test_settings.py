@@ -51,6 +51,16 @@ def test_a_setting_with_a_hostile_name_is_refused_in_short(name: str) -> None:
     assert len(str(caught.value)) < 1000
 
 
+@pytest.mark.parametrize("field", ["backend", "concurrency"])
+def test_an_error_does_not_spell_out_what_has_no_end(field: str) -> None:
+    """A value whose text would fill all memory is named by its type."""
+    value: list[Any] = []
+    for _ in range(60):
+        value = [value, value]
+    with pytest.raises(ValidationError, match=r"input_value='\(list\)'"):
+        JobQueueSettings.model_validate({field: value})
+
+
 class Number(float):
     def __float__(self) -> float:
         raise ZeroDivisionError
