@@ -318,10 +318,14 @@ def _opened(value: dict[str, Any]) -> dict[str, Any]:
 
 def _details(error: ValidationError) -> list[dict[str, Any]]:
     details = error.errors(include_url=False, include_input=False, include_context=False)
-    return [
-        {**detail, "loc": _shown(detail["loc"]), "msg": one_line(detail["msg"], ERROR_LIMIT)}
-        for detail in details
-    ]
+    return [{**detail, "loc": _shown(detail["loc"]), "msg": _message(detail)} for detail in details]
+
+
+def _message(detail: Any) -> str:
+    text: str = detail["msg"]
+    if detail["type"] == "union_tag_invalid":  # says the tag that it was given
+        text = "Input tag found using " + text.rpartition(" found using ")[2]
+    return one_line(text, ERROR_LIMIT)
 
 
 def _shown(place: Place) -> Place:

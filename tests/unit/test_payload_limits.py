@@ -6,10 +6,10 @@ import dataclasses
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, TypeAdapter, field_validator
+from pydantic import BaseModel, Field, TypeAdapter, field_validator
 from typing_extensions import TypedDict
 
 from stoat_jobs import InvalidPayloadError, JobContext, JobHandlers, JobQueueSettings
@@ -273,3 +273,36 @@ def test_a_validators_own_words_are_one_line() -> None:
     message = refusal(form_of(Wordy), {"it": {"word": "a"}}).errors[0]["msg"]
     assert message.isprintable()
     assert len(message) <= 1000
+
+
+def test_the_tag_of_a_union_is_not_shown() -> None:
+    """A tag that no member of the union has is a value like any other; the right ones are told."""
+
+    class Cat(BaseModel):
+        kind: Literal["cat"]
+
+    class Dog(BaseModel):
+        kind: Literal["dog"]
+
+    pet: Any = Annotated[Cat | Dog, Field(discriminator="kind")]
+    (detail,) = refusal(form_of(pet), {"it": {"kind": f"x found using {SECRET}"}}).errors
+    assert detail["msg"] == (
+        "Input tag found using 'kind' does not match any of the expected tags: 'cat', 'dog'"
+    )
+
+
+def test_a_name_that_cannot_be_looked_up_is_a_refusal() -> None:
+    """A name that fails when it is looked up again does not turn a refusal into its own error."""
+
+    class Name(str):
+        __slots__ = ()
+        fails = False
+
+        def __hash__(self) -> int:
+            if self.__class__.fails:
+                raise ZeroDivisionError
+            return str.__hash__(self)
+
+    payload = {Name("it"): nested(70, in_dict)}
+    Name.fails = True
+    assert refusal(form_of(Any), payload).errors[0]["type"] in ("too_deep", "unusable")
