@@ -21,7 +21,7 @@ from ._codec import Codec, brief, depth_of, same
 from ._errors import InvalidPayloadError
 from ._settings import JobQueueSettings
 from ._signature import OPEN, read_signature
-from ._text import ERROR_LIMIT, one_line
+from ._text import ERROR_LIMIT, one_line, shown
 
 _DEFAULTS = JobQueueSettings()
 _PLACE_LIMIT = 200
@@ -332,4 +332,10 @@ def _shown(place: Place) -> Place:
     """*place* as errors name it: without our own field, and safe to print."""
     if place[:1] == (OPEN,):
         place = place[1:]
-    return tuple(one_line(part, _PLACE_LIMIT) if isinstance(part, str) else part for part in place)
+    return tuple(map(_shown_part, place))
+
+
+def _shown_part(part: Any) -> str | int:
+    if isinstance(part, str):
+        return one_line(str.__str__(part), _PLACE_LIMIT)
+    return part if type(part) is int and part.bit_length() < 64 else shown(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -306,3 +307,20 @@ def test_a_name_that_cannot_be_looked_up_is_a_refusal() -> None:
     payload = {Name("it"): nested(70, in_dict)}
     Name.fails = True
     assert refusal(form_of(Any), payload).errors[0]["type"] in ("too_deep", "unusable")
+
+
+class Unshowable:
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("name", [10**5000, Unshowable(), (1,), None, 1.5, b"\xff"], ids=type)
+@pytest.mark.parametrize("form", [FORMS["Any"], open_form], ids=["closed", "open"])
+def test_a_name_of_any_kind_can_be_told(form: Callable[[], PayloadForm], name: Any) -> None:
+    """Whatever stands where a name should, the refusal can be printed, and sent as JSON."""
+    for value in (1, "x" * 2_000_000):
+        error = refusal(form(), {name: value})
+        assert str(error).isprintable()
+        assert json.dumps(error.errors)
