@@ -30,9 +30,9 @@ def main(seconds: float, names: list[str]) -> int:
         executions = int(count[1]) if count else 0
         slowest = re.search(r"slowest_unit_time_sec: (\d+)", run.stderr)
         covered = re.findall(r"cov: (\d+)", run.stderr)
-        print(
-            f"{name}: {executions} executions, {covered[-1] if covered else 0} places", flush=True
-        )
+        places = covered[-1] if covered else 0
+        worst = slowest[1] if slowest else "?"
+        print(f"{name}: {executions} executions, {places} places, slowest {worst} s", flush=True)
         if run.returncode or executions < LEAST:
             failed += 1
             print(run.stderr[-6000:], flush=True)
