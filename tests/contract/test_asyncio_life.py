@@ -129,7 +129,7 @@ async def test_a_stop_waits_for_the_tasks_that_it_ends__fault_8() -> None:
     bench = new_bench(drain_timeout=0, cancel_grace=0)
     await bench.open()
     await bench.begin("deaf")
-    await bench.close()
+    await bench.queue.__aexit__(None, None, None)
     names = [task.get_name() for task in asyncio.all_tasks()]
     assert not [name for name in names if name.startswith("stoat-jobs ")]
     bench.open_gates()
