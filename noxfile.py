@@ -130,6 +130,39 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+def fuzz(session: nox.Session) -> None:
+    """Attack the queue with made-up input for ten minutes; ``-- 3600`` for an hour.
+
+    First at random, then guided by coverage. Whatever is found is shown with the input.
+    """
+    session.install(".[testing]", "atheris")
+    session.run("pytest", "tests/fuzz", env={"FUZZ_EXAMPLES": "1000"})
+    session.run("python", "-m", "tests.fuzz.guided", *(session.posargs or ["600"]))
+
+
+@nox.session(python=NEWEST)
+def audit(session: nox.Session) -> None:
+    """Look up known vulnerabilities of what the package and its extras install, online.
+
+    What cannot be looked up is a failure.
+    """
+    session.install(_with_all_extras())
+    listed = session.run("python", "-m", "pip", "freeze", "--exclude=stoat-jobs", silent=True)
+    pinned = Path(session.create_tmp(), "requirements.txt")
+    pinned.write_text(str(listed), encoding="utf-8")
+    session.install("pip-audit")
+    # Without --strict it passes over what its service does not know, or does not answer.
+    session.run("pip-audit", "--strict", "--no-deps", "--disable-pip", "-r", str(pinned))
+
+
+@nox.session(python=NEWEST)
+def licences(session: nox.Session) -> None:
+    """Check that the licences of all that the package and its extras install go with ours."""
+    session.install(_with_all_extras())
+    session.run("python", "tests/licences.py")
+
+
+@nox.session(python=NEWEST)
 def mutate(session: nox.Session) -> None:
     """Change the core in small ways, and see whether the tests notice; arguments go to mutmut.
 
@@ -138,6 +171,11 @@ def mutate(session: nox.Session) -> None:
     session.install("-e", ".[testing]", "--group", "tests", "mutmut>=3.8,<4")
     session.run("mutmut", *(session.posargs or ["run"]))
     session.run("mutmut", "results")
+
+
+def _with_all_extras() -> str:
+    extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+    return f".[{','.join(extras)}]"
 
 
 def _present(*folders: str) -> list[str]:

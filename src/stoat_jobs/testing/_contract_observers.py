@@ -84,7 +84,8 @@ class ObserverPromises(Promises):
             await bench.clock.advance(3)
             record = await bench.finish(call)
         assert recorder.hooks == HOOKS
-        assert recorder.last("submitting").payload == {"n": 1}
+        submitting = recorder.last("submitting")
+        assert (submitting.job_type, submitting.payload) == ("hold", {"n": 1})
         assert recorder.last("submitted").job_id == call.job_id
         assert recorder.last("started").attempt == 0
         assert (recorder.last("progress").progress, recorder.last("progress").message) == (
