@@ -155,7 +155,7 @@ def audit(session: nox.Session) -> None:
     session.run("pip-audit", "--strict", "--no-deps", "--disable-pip", "-r", str(pinned))
 
 
-@nox.session(python=NEWEST)
+@nox.session(python=OLDEST_AND_NEWEST)
 def licences(session: nox.Session) -> None:
     """Check that the licences of all that the package and its extras install go with ours."""
     session.install(_with_all_extras())
