@@ -137,6 +137,10 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
             return validate(value)
         except ValidationError as error:
             raise without_input(error, cls.__name__) from None
+        except Exception as error:  # a mapping of the caller's own
+            kind = PydanticCustomError("unusable", f"reading it raised {type(error).__name__}")
+            details = InitErrorDetails(type=kind, input=_HIDDEN)
+            raise ValidationError.from_exception_data(cls.__name__, [details]) from error
 
 
 def required(kind: type[T], value: T | None, name: str) -> T:

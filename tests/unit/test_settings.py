@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -59,6 +60,23 @@ def test_an_error_does_not_spell_out_what_has_no_end(field: str) -> None:
         value = [value, value]
     with pytest.raises(ValidationError, match=r"input_value='\(list\)'"):
         JobQueueSettings.model_validate({field: value})
+
+
+class Unreadable(Mapping[str, Any]):
+    def __getitem__(self, key: str) -> Any:
+        raise ZeroDivisionError
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["timeout"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_a_mapping_that_cannot_be_read_is_no_settings() -> None:
+    """A mapping whose own methods fail is refused as any other wrong settings are."""
+    with pytest.raises(ValidationError, match="reading it raised ZeroDivisionError"):
+        JobQueueSettings.model_validate(Unreadable())
 
 
 class Number(float):
