@@ -178,5 +178,15 @@ def _with_all_extras() -> str:
     return f".[{','.join(extras)}]"
 
 
+@nox.session(python="3.11")
+def bench(session: nox.Session) -> None:
+    """Measure against the floor and the peers; ``-- --quick`` takes a minute.
+
+    In full it takes about a quarter of an hour; ``--force-python 3.13`` takes another Python.
+    """
+    session.install(".", "--group", "bench")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
 def _present(*folders: str) -> list[str]:
     return [folder for folder in folders if Path(folder).is_dir()]

@@ -1,0 +1,134 @@
+"""The least that a queue in the event loop can cost, by how much it does.
+
+A hands the job over and keeps its result. B has a task for each job and no queue. C also has
+what makes it a job queue: an id that cannot be guessed, a record with a status, a deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+
+from typing_extensions import Self
+
+from .measure import Stopwatch
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout as deadline
+else:
+
+    def deadline(delay: float) -> AbstractAsyncContextManager[None]:
+        raise SystemExit("floor C needs asyncio.timeout: take Python 3.11 or newer")
+
+
+TIMEOUT = 300.0
+
+
+async def noop() -> object:
+    return None
+
+
+@contextmanager
+def workers(work: Callable[[], Awaitable[None]], slots: int) -> Iterator[None]:
+    """So many tasks that work, cancelled in the end."""
+    tasks = [asyncio.ensure_future(work()) for _ in range(slots)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def floor_a(jobs: int, watch: Stopwatch, slots: int) -> int:
+    """asyncio.Queue put and get, the handler awaited inline, results in a dict."""
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    results: dict[int, str] = {}
+
+    async def work() -> None:
+        while True:
+            number = await queue.get()
+            await noop()
+            results[number] = "completed"
+            queue.task_done()
+
+    with workers(work, slots), watch:
+        for number in range(jobs):
+            await queue.put(number)
+        await queue.join()
+        ended = [results[number] for number in range(jobs)]
+    return ended.count("completed")
+
+
+async def floor_b(jobs: int, watch: Stopwatch) -> int:
+    """A task for each job, and gather."""
+    with watch:
+        tasks = [asyncio.ensure_future(noop()) for _ in range(jobs)]
+        await asyncio.gather(*tasks)
+        ended = [task.done() for task in tasks]
+    return ended.count(True)
+
+
+class Record:
+    """What floor C knows of a job."""
+
+    __slots__ = ("job_id", "result", "status", "waiter")
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self.status = "pending"
+        self.result: object = None
+        self.waiter: asyncio.Future[None] | None = None
+
+
+class FloorC:
+    """asyncio.Queue, a slotted record with a status, a UUID4, a deadline around the handler."""
+
+    def __init__(self, slots: int) -> None:
+        self.records: dict[str, Record] = {}
+        self._queue: asyncio.Queue[Record] = asyncio.Queue()
+        self._workers = workers(self._work, slots)
+
+    def __enter__(self) -> Self:
+        self._workers.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._workers.__exit__(None, None, None)
+
+    async def submit(self) -> str:
+        record = Record(str(uuid.uuid4()))
+        self.records[record.job_id] = record
+        await self._queue.put(record)
+        return record.job_id
+
+    async def wait(self, job_id: str) -> Record:
+        record = self.records[job_id]
+        if record.status != "completed":
+            record.waiter = asyncio.get_running_loop().create_future()
+            await record.waiter
+        return record
+
+    async def join(self) -> None:
+        await self._queue.join()
+
+    async def _work(self) -> None:
+        while True:
+            record = await self._queue.get()
+            record.status = "running"
+            async with deadline(TIMEOUT):
+                record.result = await noop()
+            record.status = "completed"
+            if record.waiter is not None:
+                record.waiter.set_result(None)
+            self._queue.task_done()
+
+
+async def floor_c(jobs: int, watch: Stopwatch, slots: int) -> int:
+    with FloorC(slots) as floor, watch:
+        ids = [await floor.submit() for _ in range(jobs)]
+        await floor.join()
+        ended = [floor.records[job_id].status for job_id in ids]
+    return ended.count("completed")

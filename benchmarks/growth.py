@@ -1,0 +1,141 @@
+"""What a job costs as more of them wait, and as more finished ones are kept: it must be flat."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings, JobStatus
+
+from .measure import Bench, Figure, Round, Size, Stopwatch, require
+from .ours import check_completed, make_queue, submit_all
+
+PENDING, KEPT = "pending {:,}", "kept {:,}"
+EMPTY, FULL = "no record kept before", "kept full, 1 KB each"
+_AT_ONCE = 1_000
+
+
+def benches(size: Size) -> list[Bench]:
+    jobs = size.jobs // 2
+    return [
+        Bench("pending", lambda: asyncio.run(_pending(size.growth, jobs))),
+        Bench("kept", lambda: asyncio.run(_kept(size.growth, jobs))),
+        Bench(EMPTY, lambda: asyncio.run(_with_results(EMPTY, 0, jobs))),
+        Bench(FULL, lambda: asyncio.run(_with_results(FULL, size.records, jobs))),
+    ]
+
+
+class Chain:
+    """One slot's jobs, each of which submits another: as many wait after it as before."""
+
+    def __init__(self) -> None:
+        self.handlers = JobHandlers()
+        self.handlers.register("link", self._link)
+        self.ran: list[str] = []
+        self._stop_at = 1
+        self._stopped = asyncio.Event()
+        self._go = asyncio.Event()
+
+    async def _link(self, ctx: JobContext) -> None:
+        self.ran.append(ctx.job_id)
+        if len(self.ran) == self._stop_at:
+            self._go.clear()
+            self._stopped.set()
+            await self._go.wait()
+        await ctx.queue.submit("link")
+
+    async def stopped(self) -> None:
+        await self._stopped.wait()
+
+    async def run(self, jobs: int) -> None:
+        """Until so many more have ended; the one after them is held."""
+        self._stop_at += jobs
+        self._stopped.clear()
+        self._go.set()
+        await self._stopped.wait()
+
+
+async def _pending(sizes: Sequence[int], jobs: int) -> Round:
+    chain, found, log = Chain(), dict[Figure, float](), logging.getLogger("stoat_jobs")
+    settings = JobQueueSettings(max_pending=max(sizes) + 1, drain_timeout=0)
+    async with AsyncioJobQueue(chain.handlers, settings) as queue:
+        await queue.submit("link")
+        await chain.stopped()
+        waiting = 0
+        for size in sizes:
+            await _add(queue, size - waiting)
+            waiting = size
+            found.update(await _with_backlog(chain, queue, size, jobs))
+        log.setLevel(logging.CRITICAL)  # it logs each job that is cut off
+    log.setLevel(logging.NOTSET)
+    return found
+
+
+async def _add(queue: AsyncioJobQueue, jobs: int) -> None:
+    for number in range(jobs):
+        await queue.submit("link")
+        if number % _AT_ONCE == 0:
+            await asyncio.sleep(0)  # submitting alone would hold the loop, and be named
+
+
+async def _with_backlog(chain: Chain, queue: AsyncioJobQueue, size: int, jobs: int) -> Round:
+    watch = Stopwatch()
+    with watch:
+        await chain.run(jobs)
+    ended = chain.ran[-jobs - 1 : -1]
+    await check_completed(queue, ended, jobs, lambda result: result is None)
+    stats = await queue.stats()
+    require(stats.by_status[JobStatus.PENDING], size, "jobs that wait")
+    return watch.rates(PENDING.format(size), jobs)
+
+
+async def _kept(sizes: Sequence[int], jobs: int) -> Round:
+    """Nothing is dropped here: the records grow."""
+    found: dict[Figure, float] = {}
+    most = max(sizes) + len(sizes) * jobs
+    async with make_queue(100, max_results=most) as queue:
+        kept = 0
+        for size in sizes:
+            await _keep(queue, size - kept)
+            found.update(await _timed(queue, KEPT.format(size), jobs))
+            kept = max(kept, size) + jobs
+            require(await _completed(queue), kept, "records kept")
+    return found
+
+
+async def _keep(queue: AsyncioJobQueue, jobs: int) -> None:
+    for begin in range(0, jobs, _AT_ONCE):
+        await submit_all(queue, min(_AT_ONCE, jobs - begin))
+
+
+async def _timed(queue: AsyncioJobQueue, name: str, jobs: int) -> Round:
+    watch = Stopwatch()
+    with watch:
+        ids = await submit_all(queue, jobs)
+    await check_completed(queue, ids, jobs, lambda result: result is None)
+    return watch.rates(name, jobs)
+
+
+async def _completed(queue: AsyncioJobQueue) -> int:
+    return (await queue.stats()).by_status[JobStatus.COMPLETED]
+
+
+async def _with_results(name: str, kept: int, jobs: int) -> Round:
+    """Each job gives 1 KB of its own; once the records are full, each end drops the oldest."""
+    handlers = JobHandlers()
+
+    @handlers.job
+    async def kilobyte(ctx: JobContext) -> str:
+        return ctx.job_id.ljust(1_000)
+
+    settings = JobQueueSettings(concurrency=100, max_results=max(kept, jobs))
+    watch = Stopwatch()
+    async with AsyncioJobQueue(handlers, settings) as queue:
+        for begin in range(0, kept, _AT_ONCE):
+            await submit_all(queue, min(_AT_ONCE, kept - begin), "kilobyte")
+        require(await _completed(queue), kept, "records kept")
+        with watch:
+            ids = await submit_all(queue, jobs, "kilobyte")
+        await check_completed(queue, ids, jobs, lambda result: len(result) == 1_000)
+    return watch.rates(name, jobs)

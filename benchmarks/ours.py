@@ -1,0 +1,121 @@
+"""stoat-jobs itself: from ``submit`` to the terminal record, read by id, for each job.
+
+Settings are the default ones, except for the number of slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from stoat_jobs import (
+    AsyncioJobQueue,
+    InMemoryJobQueue,
+    JobContext,
+    JobHandlers,
+    JobQueueSettings,
+    JobResult,
+    JobStatus,
+)
+
+from .measure import Stopwatch, require
+
+FIELDS = {"name": "report", "count": 3, "urgent": True}
+
+handlers = JobHandlers()
+
+
+@handlers.job
+async def noop(ctx: JobContext) -> None: ...
+
+
+@handlers.job
+async def three_fields(ctx: JobContext, name: str, count: int, urgent: bool) -> int:
+    return count
+
+
+@handlers.job
+def in_thread(ctx: JobContext) -> None: ...
+
+
+def make_queue(slots: int = 1, **settings: Any) -> AsyncioJobQueue:
+    return AsyncioJobQueue(handlers, JobQueueSettings(concurrency=slots, **settings))
+
+
+def completed(records: list[JobResult], result: object = None) -> int:
+    """How many did what was asked of them."""
+    ended = [record.status is JobStatus.COMPLETED for record in records]
+    results = [record.result == result for record in records]
+    return sum(map(all, zip(ended, results, strict=True)))
+
+
+async def submit_all(
+    queue: AsyncioJobQueue, jobs: int, job_type: str = "noop", payload: dict[str, Any] | None = None
+) -> list[str]:
+    """Submit them without a pause, and wait for the last ones; their ids."""
+    if payload is None:
+        ids = [await queue.submit(job_type) for _ in range(jobs)]
+    else:
+        ids = [await queue.submit(job_type, payload) for _ in range(jobs)]
+    for job_id in ids[-queue.settings.concurrency :]:
+        await queue.wait(job_id)
+    return ids
+
+
+async def noops(jobs: int, watch: Stopwatch, slots: int) -> int:
+    async with make_queue(slots) as queue:
+        with watch:
+            ids = await submit_all(queue, jobs)
+            records = [await queue.get_result(job_id) for job_id in ids]
+    return completed(records)
+
+
+async def noops_read_later(jobs: int, watch: Stopwatch, slots: int) -> int:
+    """The same, but the clock stops when the last job ends: no record is built in time."""
+    async with make_queue(slots) as queue:
+        with watch:
+            ids = await submit_all(queue, jobs)
+        records = [await queue.get_result(job_id) for job_id in ids]
+    return completed(records)
+
+
+async def payloads(jobs: int, watch: Stopwatch, slots: int) -> int:
+    async with make_queue(slots) as queue:
+        with watch:
+            ids = await submit_all(queue, jobs, "three_fields", FIELDS)
+            records = [await queue.get_result(job_id) for job_id in ids]
+    return completed(records, FIELDS["count"])
+
+
+async def threads(jobs: int, watch: Stopwatch, slots: int) -> int:
+    async with make_queue(slots) as queue:
+        with watch:
+            ids = await submit_all(queue, jobs, "in_thread")
+            records = [await queue.get_result(job_id) for job_id in ids]
+    return completed(records)
+
+
+async def in_memory(jobs: int, watch: Stopwatch) -> int:
+    """The backend for tests: a job has ended when its submit returns."""
+    queue = InMemoryJobQueue(handlers)
+    async with queue:
+        with watch:
+            ids = [await queue.submit("noop") for _ in range(jobs)]
+            records = [await queue.get_result(job_id) for job_id in ids]
+    return completed(records)
+
+
+async def idle() -> None:
+    """Let everything that is due in the loop happen."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def check_completed(
+    queue: AsyncioJobQueue, ids: list[str], expected: int, right: Callable[[Any], bool]
+) -> None:
+    """End the run unless so many jobs are on record as completed, each with the right result."""
+    records = [await queue.get_result(job_id) for job_id in ids]
+    good = [r for r in records if r.status is JobStatus.COMPLETED and right(r.result)]
+    require(len(good), expected, "completed records")

@@ -1,0 +1,133 @@
+"""The table, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from . import throughput
+from .aims import Verdict, judge_all
+from .measure import CLOCK, PROCESSOR, Figure, Results, Size
+
+_PACKAGES = (
+    "stoat-jobs", "pydantic", "aiojobs", "taskiq", "apscheduler", "huey", "dramatiq", "starlette",
+    "saq", "arq", "streaq",
+)  # fmt: skip
+
+
+def where() -> dict[str, Any]:
+    """The machine and what is installed."""
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="minutes"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "versions": {name: found for name in _PACKAGES if (found := _version(name))},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def as_text(results: Results, size: Size, place: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {found}" for name, found in place["versions"].items())
+    machine = f"{place['system']}, {place['cores']} cores, load {place['load']} at the start"
+    parts = [
+        f"Python {place['python']}, {machine}, {place['date']}",
+        f"{versions}\n",
+        f"{size.rounds} interleaved rounds; median (lowest to highest)\n",
+        _table(("aim", "found", "aimed at", ""), _aim_rows(judge_all(size, results))),
+        _table(
+            ("submit to terminal record, read by id", "jobs/s", "µs of cpu", "to floor C, cpu",
+             "to floor C, clock"),
+            _contender_rows(results),
+        ),
+        _table(("also", "", "unit"), _other_rows(results)),
+        *(f"left out: {line}" for line in throughput.left_out()),
+    ]  # fmt: skip
+    return "\n".join(parts) + "\n"
+
+
+def _aim_rows(verdicts: Iterable[Verdict]) -> list[list[str]]:
+    return [
+        [one.what, _spread(one.values), one.aim, "met" if one.met else "MISSED"] for one in verdicts
+    ]
+
+
+def _contender_rows(results: Results) -> list[list[str]]:
+    here = [one for one in throughput.CONTENDERS if results.has(Figure(one.name, CLOCK))]
+    return [
+        [
+            one.name,
+            _spread(results.values[Figure(one.name, CLOCK)]),
+            f"{1e6 / results.median(Figure(one.name, PROCESSOR)):.1f}",
+            *(_spread(_against_floor(results, one, unit)) for unit in (PROCESSOR, CLOCK)),
+        ]
+        for one in here
+    ]
+
+
+def _against_floor(results: Results, one: throughput.Contender, unit: str) -> list[float]:
+    return results.ratios(Figure(one.name, unit), Figure(one.floor, unit))
+
+
+def _other_rows(results: Results) -> list[list[str]]:
+    contenders = {one.name for one in throughput.CONTENDERS}
+    return [
+        [figure.name, _spread(values), figure.unit]
+        for figure, values in sorted(results.values.items(), key=lambda item: _natural(item[0]))
+        if figure.name not in contenders
+    ]
+
+
+def _natural(figure: Figure) -> tuple[str, list[int], str]:
+    digits = "".join(c if c.isdigit() else " " for c in figure.name.replace(",", "")).split()
+    letters = "".join(c for c in figure.name if not c.isdigit() and c != ",")
+    return letters, [int(number) for number in digits], figure.unit
+
+
+def _spread(values: Sequence[float]) -> str:
+    low, high = _number(min(values)), _number(max(values))
+    return f"{_number(statistics.median(values))} ({low} to {high})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    ruled = [heads, ["-" * width for width in widths], *rows]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in ruled)
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def as_json(results: Results, size: Size, place: dict[str, Any]) -> str:
+    """All values of all rounds."""
+    return json.dumps(
+        {
+            **place,
+            "rounds": size.rounds,
+            "aims": [
+                {"aim": one.what, "values": one.values, "aimed_at": one.aim, "met": one.met}
+                for one in judge_all(size, results)
+            ],
+            "figures": [
+                {"name": figure.name, "unit": figure.unit, "values": values}
+                for figure, values in results.values.items()
+            ],
+            "left_out": throughput.left_out(),
+        },
+        indent=1,
+    )
