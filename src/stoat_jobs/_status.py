@@ -65,11 +65,11 @@ def checked_status(status: JobStatus | None) -> JobStatus | None:
     """
     if status is None:
         return None
-    try:
-        return JobStatus(status)
-    except Exception:
-        known = ", ".join(JobStatus)
-        raise ValueError(f"no status {shown(status)}; there are {known}") from None
+    # Not JobStatus(status): the text of its error may take all memory.
+    for known in JobStatus:
+        if isinstance(status, str) and str.__eq__(known, status):
+            return known
+    raise ValueError(f"no status {shown(status)}; there are {', '.join(JobStatus)}")
 
 
 class HasStatus(Protocol):

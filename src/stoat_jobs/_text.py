@@ -45,7 +45,7 @@ def shown(value: object) -> str:
         start = str.__getitem__(value, slice(SHOWN_LIMIT))  # a subclass may have its own idea
         return one_line(repr(start), SHOWN_LIMIT)
     text = f"<{type(value).__name__}>"
-    if isinstance(value, _SHORT):
+    if type(value) in _SHORT:
         with suppress(ValueError):  # an integer of thousands of digits
             text = repr(value)
     return one_line(text, SHOWN_LIMIT)

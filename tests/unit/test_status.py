@@ -6,13 +6,14 @@ import copy
 import json
 import pickle
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stoat_jobs import InvalidTransitionError, JobResult, JobStatus
-from stoat_jobs._status import TRANSITIONS, transition
+from stoat_jobs._status import TRANSITIONS, checked_status, transition
 
 # As the design page draws it.
 TABLE = {
@@ -119,3 +120,18 @@ def test_status_in_the_schema_of_a_record() -> None:
     """An API that serves records documents the six statuses by their text."""
     definition = JobResult.model_json_schema()["$defs"]["JobStatus"]
     assert definition["enum"] == list(TABLE)
+
+
+@pytest.mark.parametrize("status", ["running", JobStatus.RUNNING])
+def test_a_status_is_looked_for_by_its_text_too(status: JobStatus) -> None:
+    """Who has read a status from a query string need not translate it."""
+    assert checked_status(status) is JobStatus.RUNNING
+
+
+def test_a_status_that_is_none_is_refused_without_looking_into_it() -> None:
+    """What is no text at all is not shown: to show it may take all memory."""
+    deep: Any = []
+    for _ in range(60):
+        deep = [deep, deep]
+    with pytest.raises(ValueError, match="^no status <list>; there are pending, running, comp"):
+        checked_status(deep)

@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import json
 import sys
+from enum import IntEnum
 from importlib import import_module
 from typing import Any
 from uuid import UUID
@@ -122,8 +123,9 @@ class Unreadable(str):
         (UUID(int=7), "UUID('00000000-0000-0000-0000-000000000007')"),
         ([1], "<list>"),
         (10**5000, "<int>"),
+        (IntEnum("Level", "LOW").LOW, "<Level>"),
     ],
-    ids=["lines", "surrogate", "subclass", "none", "float", "uuid", "list", "number"],
+    ids=["lines", "surrogate", "subclass", "none", "float", "uuid", "list", "number", "enum"],
 )
 def test_shown_is_the_value_as_code(value: object, text: str) -> None:
     """An error shows what it was given, or at least of what kind it was."""
