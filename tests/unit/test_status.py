@@ -122,7 +122,7 @@ def test_status_in_the_schema_of_a_record() -> None:
     assert definition["enum"] == list(TABLE)
 
 
-@pytest.mark.parametrize("status", ["running", JobStatus.RUNNING])
+@pytest.mark.parametrize("status", ["running", JobStatus.RUNNING], ids=["text", "status"])
 def test_a_status_is_looked_for_by_its_text_too(status: JobStatus) -> None:
     """Who has read a status from a query string need not translate it."""
     assert checked_status(status) is JobStatus.RUNNING

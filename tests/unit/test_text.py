@@ -6,7 +6,6 @@ import asyncio
 import builtins
 import json
 import sys
-from enum import IntEnum
 from importlib import import_module
 from typing import Any
 from uuid import UUID
@@ -112,6 +111,15 @@ class Unreadable(str):
         raise ValueError
 
 
+class Unwritable(float):
+    """A number that raises where its text is wanted."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        raise LookupError
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -123,7 +131,7 @@ class Unreadable(str):
         (UUID(int=7), "UUID('00000000-0000-0000-0000-000000000007')"),
         ([1], "<list>"),
         (10**5000, "<int>"),
-        (IntEnum("Level", "LOW").LOW, "<Level>"),
+        (Unwritable(2.5), "<Unwritable>"),
     ],
     ids=["lines", "surrogate", "subclass", "none", "float", "uuid", "list", "number", "enum"],
 )
