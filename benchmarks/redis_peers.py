@@ -11,6 +11,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -20,13 +21,14 @@ from .measure import Stopwatch
 URL = os.environ.get("BENCH_REDIS_URL", "redis://localhost:6379/15")
 
 
-def answers() -> bool:
-    """Whether a Redis server is there."""
+@cache
+def server() -> int:
+    """The major version of the Redis that answers; 0 if none does."""
     try:
         client = import_module("redis").Redis.from_url(URL, socket_connect_timeout=1)
-        return bool(client.ping())
+        return int(client.info("server")["redis_version"].partition(".")[0])
     except Exception:
-        return False
+        return 0
 
 
 @asynccontextmanager
@@ -61,7 +63,7 @@ async def saq(jobs: int, watch: Stopwatch) -> int:
     async def noop(ctx: Any) -> None:
         tally.add()
 
-    queue = module.Queue.from_url(URL, max_concurrent_ops=100)
+    queue = module.Queue.from_url(URL)
     await queue.connect()
     worker = module.Worker(queue, functions=[("noop", noop)], concurrency=100)
     worker.SIGNALS = []

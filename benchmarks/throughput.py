@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -26,6 +26,7 @@ class Contender(NamedTuple):
     floor: str = FLOOR_C
     share: float = 1.0
     module: str | None = None
+    redis: int = 0  # the oldest version that will do
 
 
 FLOORS = (
@@ -69,30 +70,30 @@ PEERS = (
     ),
 )
 ON_REDIS = (
-    Contender("saq, Redis", redis_peers.saq, share=0.1, module="saq"),
-    Contender("arq, Redis", redis_peers.arq, share=0.1, module="arq"),
-    Contender("streaq, Redis", redis_peers.streaq, share=0.1, module="streaq"),
+    Contender("saq, Redis", redis_peers.saq, share=0.1, module="saq", redis=6),
+    Contender("arq, Redis", redis_peers.arq, share=0.1, module="arq", redis=6),
+    Contender("streaq, Redis", redis_peers.streaq, share=0.1, module="streaq", redis=7),
 )
 CONTENDERS = (*FLOORS, *OWN, *PEERS, *ON_REDIS)
 
 
 def benches(size: Size) -> list[Bench]:
     """Those of all who are here."""
-    redis = ON_REDIS if redis_peers.answers() else ()
-    return [_bench(one, size) for one in _installed((*FLOORS, *OWN, *PEERS, *redis))]
+    return [_bench(one, size) for one in CONTENDERS if _absence(one) is None]
 
 
 def left_out() -> list[str]:
     """Who is not measured, and why."""
-    here = set(_installed(CONTENDERS))
-    missing = [f"{one.name}: not installed" for one in CONTENDERS if one not in here]
-    if not redis_peers.answers():
-        missing += [f"{one.name}: no server answers" for one in ON_REDIS if one in here]
-    return missing
+    absences = ((one.name, _absence(one)) for one in CONTENDERS)
+    return [f"{name}: {reason}" for name, reason in absences if reason is not None]
 
 
-def _installed(contenders: Iterable[Contender]) -> list[Contender]:
-    return [one for one in contenders if one.module is None or find_spec(one.module)]
+def _absence(one: Contender) -> str | None:
+    if one.module is not None and find_spec(one.module) is None:
+        return "not installed"
+    if one.redis > redis_peers.server():
+        return f"no Redis {one.redis} or newer answers"
+    return None
 
 
 def _bench(one: Contender, size: Size) -> Bench:
