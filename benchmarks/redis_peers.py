@@ -7,6 +7,7 @@ event loop: two processes would have twice the processor time.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -58,6 +59,7 @@ async def _ended(status: Callable[[], Awaitable[bool]]) -> bool:
 async def saq(jobs: int, watch: Stopwatch) -> int:
     _empty()
     module, types = import_module("saq"), import_module("saq.job")
+    logging.getLogger("saq").setLevel(logging.ERROR)  # it warns of its own stop
     tally = Tally(jobs)
 
     async def noop(ctx: Any) -> None:

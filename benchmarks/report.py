@@ -46,10 +46,11 @@ def as_text(results: Results, size: Size, place: dict[str, Any]) -> str:
     parts = [
         f"Python {place['python']}, {machine}, {place['date']}",
         f"{versions}\n",
-        f"{size.rounds} interleaved rounds; median (lowest to highest)\n",
+        f"{size.rounds} interleaved rounds of {size.jobs:,} jobs, fewer of slow peers;"
+        " median (lowest to highest)\n",
         _table(("aim", "found", "aimed at", ""), _aim_rows(judge_all(size, results))),
         _table(
-            ("submit to terminal record, read by id", "jobs/s", "µs of cpu", "to floor C, cpu",
+            ("submit to terminal record, read by id", "jobs/s", "own cpu, µs", "to floor C, cpu",
              "to floor C, clock"),
             _contender_rows(results),
         ),
