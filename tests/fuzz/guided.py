@@ -28,7 +28,7 @@ def main(seconds: float, names: list[str]) -> int:
         )
         count = re.search(r"number_of_executed_units: (\d+)", run.stderr)
         executions = int(count[1]) if count else 0
-        slowest = re.search(r"slowest_unit_time_sec: (\d+)", run.stderr)
+        slowest = re.search(r"slowest_unit_time_sec:\s+(\d+)", run.stderr)
         covered = re.findall(r"cov: (\d+)", run.stderr)
         places = covered[-1] if covered else 0
         worst = slowest[1] if slowest else "?"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, Field, RootModel, TypeAdapter, field_validator
 from typing_extensions import TypedDict
 
 from stoat_jobs import InvalidPayloadError, JobContext, JobHandlers, JobQueueSettings
@@ -30,6 +30,10 @@ class Plain:
 
 class Typed(TypedDict, total=False):
     child: Typed | None
+
+
+class Nest(RootModel[list["Nest"]]):
+    pass
 
 
 class Watched(BaseModel):
@@ -112,6 +116,15 @@ def test_depth_in_models_counts_too() -> None:
     assert form_of(Node | None).freeze({"it": fits}, settings).arguments["it"] == fits
 
 
+def test_depth_without_a_word_counts_too() -> None:
+    """Levels that take two bytes each, one for each bracket, are seen in models as well."""
+    fits = nested(19, lambda value: Nest.model_construct([value] if value else []))
+    settings = JobQueueSettings(max_payload_depth=20)
+    assert form_of(Nest).freeze({"it": fits}, settings).arguments["it"] == fits
+    error = refusal(form_of(Nest), {"it": Nest.model_construct([fits])}, max_payload_depth=20)
+    assert error.errors[0]["type"] == "too_deep"
+
+
 def test_an_open_payload_may_be_as_deep_as_any_other() -> None:
     """How an open payload is kept takes nothing from the levels it may have."""
 
@@ -124,7 +137,9 @@ def test_an_open_payload_may_be_as_deep_as_any_other() -> None:
     assert refusal(form, {"it": in_node(fits)}, max_payload_depth=8).errors[0]["loc"] == ("it",)
 
 
-@pytest.mark.parametrize("text", ["[" * 900, '"{[' * 300, '\\"[' * 300, "\\" * 900 + "[" * 99])
+@pytest.mark.parametrize(
+    "text", ["[" * 900, '"{[' * 300, '\\"[' * 300, "\\" * 900 + "[" * 99, "[" * 99 + "\\"]
+)
 def test_brackets_in_text_are_no_depth(text: str) -> None:
     """Text may hold brackets, quotes and backslashes in any order."""
     settings = JobQueueSettings(max_payload_depth=2)
@@ -201,7 +216,7 @@ def test_what_is_plainly_too_deep_is_not_even_validated() -> None:
     """A deep value costs no validation either; a list that holds itself is such a value."""
     circle: list[Any] = []
     circle.append(circle)
-    for deep in (nested(70, in_dict), circle, nested(70, lambda value: deque([value]))):
+    for deep in (nested(63, in_dict), circle, nested(63, lambda value: deque([value]))):
         payload = {"it": {"seen": deep}, "fine": 1}
         assert refusal(form_of(Watched), payload).errors[0]["type"] == "too_deep"
 
@@ -217,6 +232,9 @@ def test_an_int_that_no_json_parser_reads_is_refused(annotation: Any) -> None:
     """An int of a million digits, which takes seconds to write, is refused by name at once."""
     error = refusal(form_of(annotation), {"it": 1 << 3_400_000})
     assert [(each["type"], each["loc"]) for each in error.errors] == [("not_json", ("it",))]
+    # At once: it is not even validated.
+    error = refusal(form_of(Watched), {"it": {"seen": [1 << 3_400_000]}})
+    assert error.errors[0]["type"] == "not_json"
 
 
 def test_the_longest_int_travels() -> None:
