@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import pytest
+
+from stoat_jobs import AsyncioJobQueue, JobQueueSettings
 from stoat_jobs._backends._watchdog import Watchdog, _where
 from stoat_jobs._execution import JobRun
 
@@ -54,3 +57,13 @@ def test_a_loop_that_is_held_is_named_once() -> None:
 def test_a_thread_without_a_frame_is_nowhere() -> None:
     """A loop whose thread is gone has no line to show."""
     assert _where(None) == "unknown"
+
+
+@pytest.mark.parametrize(("limit", "watched"), [(0, False), (10, True)], ids=["off", "on"])
+async def test_a_limit_of_0_turns_the_watch_off(limit: float, watched: bool) -> None:
+    """There is one thread that watches, while the queue is open, and none where nobody wants it."""
+    settings = JobQueueSettings(loop_block_limit=limit)
+    before = threading.enumerate()
+    async with AsyncioJobQueue(settings=settings):
+        names = [each.name for each in threading.enumerate() if each not in before]
+    assert names == ["stoat-jobs watchdog"] * watched
