@@ -28,10 +28,6 @@ class Verdict(NamedTuple):
     aim: str
     met: bool
 
-    @property
-    def median(self) -> float:
-        return statistics.median(self.values)
-
 
 def aims(size: Size) -> list[Aim]:
     """All of them; throughput is judged by processor time, which other work disturbs less."""
@@ -86,12 +82,12 @@ def _rates(*names: str) -> list[Figure]:
 
 
 def judge(aim: Aim, results: Results) -> Verdict | None:
-    """None if nobody to compare with was here."""
+    """None if it was not measured, or nobody to compare with was here."""
+    present = [figure for figure in aim.under if results.has(figure)]
+    if not results.has(aim.over) or (aim.under and not present):
+        return None
     values = results.values[aim.over]
-    if aim.under:
-        present = [figure for figure in aim.under if results.has(figure)]
-        if not present:
-            return None
+    if present:
         values = results.ratios(aim.over, max(present, key=results.median))
     median = statistics.median(values)
     met = median >= aim.limit if aim.at_least else median <= aim.limit

@@ -11,7 +11,7 @@ import random
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -119,11 +119,6 @@ class Results:
 
     def median(self, figure: Figure) -> float:
         return statistics.median(self.values[figure])
-
-    def best(self, names: Iterable[str], unit: str) -> Figure:
-        """That of *names* with the highest median."""
-        present = [figure for figure in (Figure(name, unit) for name in names) if self.has(figure)]
-        return max(present, key=self.median)
 
     def has(self, figure: Figure) -> bool:
         return figure in self.values

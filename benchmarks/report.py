@@ -43,11 +43,11 @@ def _version(package: str) -> str | None:
 def as_text(results: Results, size: Size, place: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {found}" for name, found in place["versions"].items())
     machine = f"{place['system']}, {place['cores']} cores, load {place['load']} at the start"
+    rounds = f"{size.rounds} interleaved rounds of {size.jobs:,} jobs, fewer of slow peers"
     parts = [
         f"Python {place['python']}, {machine}, {place['date']}",
         f"{versions}\n",
-        f"{size.rounds} interleaved rounds of {size.jobs:,} jobs, fewer of slow peers;"
-        " median (lowest to highest)\n",
+        f"{rounds}; median (lowest to highest)\n",
         _table(("aim", "found", "aimed at", ""), _aim_rows(judge_all(size, results))),
         _table(
             ("submit to terminal record, read by id", "jobs/s", "own cpu, µs", "to floor C, cpu",
