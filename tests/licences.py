@@ -32,11 +32,11 @@ SAME_AS = {
 
 def licence(metadata: PackageMetadata) -> str:
     """What a distribution says of its licence, as SPDX where it can be told; else empty."""
-    if expression := metadata.get("License-Expression"):
-        return str(expression)
+    if expression := metadata.get_all("License-Expression"):
+        return str(expression[0])
     classifiers = metadata.get_all("Classifier") or []
     said = [line.rpartition(" :: ")[2] for line in classifiers if line.startswith("License :: ")]
-    said = said or [str(metadata.get("License") or "")]
+    said = said or list(metadata.get_all("License") or [])
     return " AND ".join(SAME_AS.get(name, name) for name in said)
 
 

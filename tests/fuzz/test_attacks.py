@@ -32,7 +32,7 @@ from .values import any_text, anything, deep, dicts, long_texts, made, names, od
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
 
 fuzz = settings(
-    max_examples=int(EXAMPLES or 60),
+    max_examples=int(EXAMPLES or 40),
     derandomize=EXAMPLES is None,  # who runs all tests looks for no new faults
     deadline=None,
     database=None,
