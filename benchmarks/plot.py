@@ -23,7 +23,10 @@ def draw(results: Results, place: dict[str, Any], path: Path) -> None:
     )
     medians = [results.median(Figure(name, CLOCK)) for name in names]
     axes.barh(
-        names, medians, xerr=_spread(results, names, medians), color=[_colour(n) for n in names]
+        [_label(name) for name in names],
+        medians,
+        xerr=_spread(results, names, medians),
+        color=[_colour(name) for name in names],
     )
     axes.set_xscale("log")
     axes.set_xlabel("jobs a second, from submit to the terminal record (logarithmic)")
@@ -44,7 +47,15 @@ def _spread(results: Results, names: list[str], medians: list[float]) -> list[li
     return [below, above]
 
 
+def _label(name: str) -> str:
+    return f"stoat-jobs, {name}" if _is_ours(name) else name
+
+
 def _colour(name: str) -> str:
-    if name in {one.name for one in throughput.OWN}:
+    if _is_ours(name):
         return _COLOURS["ours"]
     return _COLOURS["floor" if name.startswith("floor") else "peer"]
+
+
+def _is_ours(name: str) -> bool:
+    return name in {one.name for one in throughput.OWN}
