@@ -12,10 +12,10 @@ from typing import Any
 from stoat_jobs import (
     AsyncioJobQueue,
     InMemoryJobQueue,
+    JobBackend,
     JobContext,
     JobHandlers,
     JobQueueSettings,
-    JobResult,
     JobStatus,
 )
 
@@ -43,11 +43,13 @@ def make_queue(slots: int = 1, **settings: Any) -> AsyncioJobQueue:
     return AsyncioJobQueue(handlers, JobQueueSettings(concurrency=slots, **settings))
 
 
-def completed(records: list[JobResult], result: object = None) -> int:
-    """How many did what was asked of them."""
-    ended = [record.status is JobStatus.COMPLETED for record in records]
-    results = [record.result == result for record in records]
-    return sum(map(all, zip(ended, results, strict=True)))
+async def read_all(queue: JobBackend, ids: list[str], result: object = None) -> int:
+    """Read each record, look at it and drop it; how many jobs did what was asked of them."""
+    good = 0
+    for job_id in ids:
+        record = await queue.get_result(job_id)
+        good += record.status is JobStatus.COMPLETED and record.result == result
+    return good
 
 
 async def submit_all(
@@ -67,8 +69,7 @@ async def noops(jobs: int, watch: Stopwatch, slots: int) -> int:
     async with make_queue(slots) as queue:
         with watch:
             ids = await submit_all(queue, jobs)
-            records = [await queue.get_result(job_id) for job_id in ids]
-    return completed(records)
+            return await read_all(queue, ids)
 
 
 async def noops_read_later(jobs: int, watch: Stopwatch, slots: int) -> int:
@@ -76,24 +77,21 @@ async def noops_read_later(jobs: int, watch: Stopwatch, slots: int) -> int:
     async with make_queue(slots) as queue:
         with watch:
             ids = await submit_all(queue, jobs)
-        records = [await queue.get_result(job_id) for job_id in ids]
-    return completed(records)
+        return await read_all(queue, ids)
 
 
 async def payloads(jobs: int, watch: Stopwatch, slots: int) -> int:
     async with make_queue(slots) as queue:
         with watch:
             ids = await submit_all(queue, jobs, "three_fields", FIELDS)
-            records = [await queue.get_result(job_id) for job_id in ids]
-    return completed(records, FIELDS["count"])
+            return await read_all(queue, ids, FIELDS["count"])
 
 
 async def threads(jobs: int, watch: Stopwatch, slots: int) -> int:
     async with make_queue(slots) as queue:
         with watch:
             ids = await submit_all(queue, jobs, "in_thread")
-            records = [await queue.get_result(job_id) for job_id in ids]
-    return completed(records)
+            return await read_all(queue, ids)
 
 
 async def in_memory(jobs: int, watch: Stopwatch) -> int:
@@ -102,8 +100,7 @@ async def in_memory(jobs: int, watch: Stopwatch) -> int:
     async with queue:
         with watch:
             ids = [await queue.submit("noop") for _ in range(jobs)]
-            records = [await queue.get_result(job_id) for job_id in ids]
-    return completed(records)
+            return await read_all(queue, ids)
 
 
 async def idle() -> None:
