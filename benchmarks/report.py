@@ -47,7 +47,8 @@ def as_text(results: Results, size: Size, place: dict[str, Any]) -> str:
     parts = [
         f"Python {place['python']}, {machine}, {place['date']}",
         f"{versions}\n",
-        f"{rounds}; median (lowest to highest)\n",
+        f"{rounds}; median (lowest to highest)",
+        "throughput is judged by processor time; the calls' p50 by the clock\n",
         _table(("aim", "found", "aimed at", ""), _aim_rows(judge_all(size, results))),
         _table(
             ("submit to terminal record, read by id", "jobs/s", "own cpu, µs", "to floor C, cpu",
