@@ -177,6 +177,10 @@ HOSTILE: dict[str, Callable[[], Any]] = {
 }
 
 
+# Results are not limited: these would be taken through JSON until memory or patience ends.
+ENDLESS = ("name='doubled'", "name='range'", "wrap='wide'")
+
+
 @dataclass(frozen=True, eq=False)
 class Recipe:
     """A value that Hypothesis had better not touch: nested so deep, or hostile by itself."""
