@@ -7,6 +7,8 @@ import contextvars
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from typing_extensions import TypeVar
+
 from ._deadlines import Deadlines
 from ._jobtypes import JobType
 from ._outcome import Outcome
@@ -29,20 +31,18 @@ class RunnableJob(Protocol):
     """The submitter's, with ``current_job_id`` set in it."""
 
 
-class RunHost(Protocol):
+J = TypeVar("J", bound=RunnableJob, default=RunnableJob)
+
+
+class RunHost(Protocol[J]):
     """The backend's side of a run. The callbacks must not raise."""
 
     delays: bool
     """False where a retry is not waited for."""
 
     @property
-    def app(self) -> Any:
-        """What handlers see as ``ctx.app``."""
-        ...
-
-    @property
     def queue(self) -> Any:
-        """What handlers see as ``ctx.queue``."""
+        """What handlers see as ``ctx.queue``, and its ``app`` as ``ctx.app``."""
         ...
 
     @property
@@ -62,18 +62,18 @@ class RunHost(Protocol):
         """*value* as it will be kept; raises what says why it cannot be."""
         ...
 
-    def attempt_started(self, run: JobRun, previous: BaseException | None) -> None:
+    def attempt_started(self, run: JobRun[J], previous: BaseException | None) -> None:
         """The handler is about to be called, after *previous* if again."""
         ...
 
-    def progressed(self, run: JobRun, fraction: float, message: str | None) -> None:
+    def progressed(self, run: JobRun[J], fraction: float, message: str | None) -> None:
         """The handler reported progress."""
         ...
 
-    def stopping(self, run: JobRun) -> None:
+    def stopping(self, run: JobRun[J]) -> None:
         """``run.reason`` was set."""
         ...
 
-    def settled(self, run: JobRun, outcome: Outcome) -> None:
+    def settled(self, run: JobRun[J], outcome: Outcome) -> None:
         """The job ended; called once."""
         ...

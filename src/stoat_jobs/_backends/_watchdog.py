@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from types import FrameType
+from typing import Any
 
 from .._calls import call_threadsafe
 from .._execution import JobRun
@@ -24,7 +25,7 @@ class Watchdog:
     """Watches one event loop while jobs run on it; costs a job nothing."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, running: Mapping[str, JobRun], limit: float
+        self, loop: asyncio.AbstractEventLoop, running: Mapping[str, JobRun[Any]], limit: float
     ) -> None:
         self._loop = loop
         self._running = running
@@ -57,13 +58,13 @@ class Watchdog:
         while not (sign.wait(self._limit) or self._stopping.is_set()):
             pass  # said once is enough
 
-    def _culprit(self) -> JobRun | None:
+    def _culprit(self) -> JobRun[Any] | None:
         """The job whose turn it is; None in a task of a handler's own, or of the app."""
         task = asyncio.current_task(self._loop)
         runs = (run for run in tuple(self._running.values()) if run.task is task)
         return next(runs, None)
 
-    def _name(self, run: JobRun | None, seconds: float) -> None:
+    def _name(self, run: JobRun[Any] | None, seconds: float) -> None:
         log_event(
             logging.WARNING,
             "loop_blocked",
