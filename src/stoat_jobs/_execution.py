@@ -47,25 +47,42 @@ _TASKS_COPY_CONTEXTS = sys.version_info < (3, 11)
 class JobRun(Generic[J]):
     """One job being run; also the link behind its handler's :class:`JobContext`."""
 
-    # What most runs never change is set here, for all of them at once.
-    attempt = 0
-    deadline = math.inf
-    reason: StopReason | None = None
-    _settled = False
-    _closing = False
-    _cut_off: Ended | None = None
-    _second_grace = False
-    _reporting = False
-    _latest: tuple[float, str | None] = (0.0, None)
-    _task: asyncio.Task[None] | None = None
-    _call: HandlerCall | None = None
-    _grace: asyncio.TimerHandle | None = None
-    _pause: asyncio.Future[None] | None = None
+    __slots__ = (
+        "_call",
+        "_closing",
+        "_cut_off",
+        "_grace",
+        "_host",
+        "_latest",
+        "_pause",
+        "_reporting",
+        "_second_grace",
+        "_settled",
+        "_task",
+        "attempt",
+        "deadline",
+        "handler",
+        "job",
+        "reason",
+    )
 
     def __init__(self, job: J, handler: JobType[..., Any], host: RunHost[J]) -> None:
         self.job = job
         self.handler = handler
+        self.attempt = 0
+        self.deadline = math.inf
+        self.reason: StopReason | None = None
         self._host = host
+        self._settled = False
+        self._closing = False
+        self._cut_off: Ended | None = None
+        self._second_grace = False
+        self._reporting = False
+        self._latest: tuple[float, str | None] = (0.0, None)
+        self._task: asyncio.Task[None] | None = None
+        self._call: HandlerCall | None = None
+        self._grace: asyncio.TimerHandle | None = None
+        self._pause: asyncio.Future[None] | None = None
 
     def start(self) -> None:
         """Begin; the handler is called in the loop's next round."""
@@ -288,7 +305,8 @@ class JobRun(Generic[J]):
         elif self.reason is None and self._closing and ended.cancelled:
             self.reason = StopReason.SHUTDOWN
         outcome = classify(self.reason, ended, self.job.timeout, abandoned=abandoned)
-        self._host.settled(self, self._kept(outcome))
+        keep = self._host.keep_result
+        self._host.settled(self, outcome if keep is None else self._kept(outcome, keep))
 
     def _is_void(self, ended: Ended) -> bool:
         """Whether an end by an exception does not settle the job, or not yet."""
@@ -308,12 +326,11 @@ class JobRun(Generic[J]):
         if self._cut_off is not None:
             self._end(self._cut_off, abandoned=self.alive)
 
-    def _kept(self, outcome: Outcome) -> Outcome:
+    def _kept(self, outcome: Outcome, keep: Callable[[JobType[..., Any], Any], Any]) -> Outcome:
         if outcome.result is None and outcome.status is not JobStatus.COMPLETED:
             return outcome
         try:
-            kept = self._host.keep_result(self.handler, outcome.result)
-            return outcome if kept is outcome.result else outcome._replace(result=kept)
+            return outcome._replace(result=keep(self.handler, outcome.result))
         except Exception as error:
             if outcome.error is None:
                 return failed(error)._replace(refused=True)

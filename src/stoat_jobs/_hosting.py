@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import TypeVar
@@ -58,8 +58,12 @@ class RunHost(Protocol[J]):
         """The loop's clock, in seconds."""
         ...
 
-    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
-        """*value* as it will be kept; raises what says why it cannot be."""
+    @property
+    def keep_result(self) -> Callable[[JobType[..., Any], Any], Any] | None:
+        """Makes of a handler's result what will be kept; raises what says why it cannot be.
+
+        None where everything is kept as it is.
+        """
         ...
 
     def attempt_started(self, run: JobRun[J], previous: BaseException | None) -> None:

@@ -26,7 +26,7 @@ from .._ids import new_job_id
 from .._jobtypes import JobType
 from .._logging import log_event
 from .._observing import Observers
-from .._options import checked_key, checked_metadata
+from .._options import NO_METADATA, checked_key, checked_metadata
 from .._records import JobResult, QueueStats, SubmittedEvent, SubmittingEvent
 from .._settings import JobQueueSettings, check_timeout, required, without_input
 from .._status import JobStatus, checked_status
@@ -187,13 +187,13 @@ class InProcessQueue:
         metadata: Mapping[str, str] | None,
     ) -> tuple[Job, bool]:
         """The accepted job, and whether it is new."""
-        if not self._runs_here():
+        if self._phase is not _STARTED or _running_loop() is not self._loop:
             self._check_open()
         handler = self._handler(job_type)
         frozen = handler.form.freeze(payload, self.settings)
         limit = handler.timeout if timeout is None else check_timeout(timeout)
-        key = checked_key(key)
-        pairs = checked_metadata(metadata)
+        key = key if key is None else checked_key(key)
+        pairs = NO_METADATA if metadata is None else checked_metadata(metadata)
         holder = None if key is None else self._table.holder(handler.name, key)
         if holder is not None:
             return holder, False
@@ -308,10 +308,6 @@ class InProcessQueue:
         )
 
     # Checks.
-
-    def _runs_here(self) -> bool:
-        """Whether the queue is started, in the event loop that calls: nothing more to check."""
-        return self._phase is _STARTED and _running_loop() is self._loop
 
     def _check_open(self) -> None:
         if self._phase in (Phase.CLOSING, Phase.CLOSED):

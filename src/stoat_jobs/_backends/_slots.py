@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._calls import wake
@@ -75,6 +75,7 @@ class Slots:
     """
 
     delays = True
+    keep_result: Callable[[JobType[..., Any], Any], Any] | None = None
     loop: asyncio.AbstractEventLoop
     deadlines: Deadlines
 
@@ -116,11 +117,12 @@ class Slots:
     def fill(self) -> None:
         """Start what waits, as far as slots are free."""
         pending = self.pending
-        while pending._queue and self._may_start():
+        while pending._queue and len(self.running) < self.concurrency and self._may_start():
             self._start(pending._get())
 
     def _may_start(self) -> bool:
-        return self.open and len(self.running) < self.concurrency
+        """Whether the oldest that waits may have a free slot."""
+        return self.open
 
     def _start(self, job: Job) -> None:
         self._table.start(job)
@@ -198,9 +200,6 @@ class Slots:
         return sum(run.alive for run in self._left_behind)
 
     # What a run asks of its host.
-
-    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
-        return value
 
     def attempt_started(self, run: JobRun[Job], previous: BaseException | None) -> None:
         job = run.job

@@ -113,8 +113,8 @@ class Job:
                 "message": self.message,
                 "attempt": self.attempt,
                 "submitted_at": as_datetime(self.submitted),
-                "started_at": as_datetime(self.started),
-                "finished_at": as_datetime(self.finished),
+                "started_at": self.started and as_datetime(self.started),
+                "finished_at": self.finished and as_datetime(self.finished),
                 "cancel_requested": self.cancel_requested,
                 "metadata": dict(self.metadata) if self.metadata else {},
             }
@@ -171,19 +171,6 @@ class Job:
     def _check_here(self) -> None:
         if self.forsaken:
             raise QueueClosedError
-
-    def settle(self, outcome: Outcome, stamp: float) -> None:
-        """Finish, and let go of what only a live job needs."""
-        transition(self, outcome.status)
-        self.result = outcome.result
-        if outcome.refused and self.progress == 1.0:
-            self.progress = None  # a failed job is not done
-        self.error = outcome.error
-        self.error_type = outcome.error_type
-        self.finished = stamp
-        self.handler = None
-        self.arguments, self.text = _NO_PAYLOAD
-        self.context = _NO_CONTEXT
 
 
 class JobTable:
@@ -250,7 +237,17 @@ class JobTable:
             self._drop_oldest()
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
-        job.settle(outcome, self._clock.stamp())
+        """Finish *job*, and let go of what only a live one needs."""
+        transition(job, outcome.status)
+        job.result = outcome.result
+        if outcome.refused and job.progress == 1.0:
+            job.progress = None  # a failed job is not done
+        job.error = outcome.error
+        job.error_type = outcome.error_type
+        job.finished = self._clock.stamp()
+        job.handler = None
+        job.arguments, job.text = _NO_PAYLOAD
+        job.context = _NO_CONTEXT
 
     def expire(self) -> None:
         """Drop the finished records that are too old."""
