@@ -31,7 +31,7 @@ _FINISHED: dict[JobStatus, tuple[int, str]] = {
 class LoggingObserver(JobObserver):
     """Logs each step of a job to the logger ``stoat_jobs``; every queue has one."""
 
-    is_on = partial(logger.isEnabledFor, logging.INFO)
+    is_on = staticmethod(partial(logger.isEnabledFor, logging.INFO))
 
     def enabled(self, hook: str) -> bool:
         return self.is_on()

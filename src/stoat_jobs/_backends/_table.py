@@ -198,7 +198,7 @@ class JobTable:
         Raises:
             JobNotFoundError: unknown, or no longer kept.
         """
-        if self._finished:
+        if self._timer is None:
             self.expire()
         try:
             return self._jobs[job_id]
