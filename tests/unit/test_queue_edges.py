@@ -418,6 +418,12 @@ async def test_a_negative_limit_is_refused() -> None:
         await InMemoryJobQueue().list_jobs(limit=-1)
 
 
+async def test_a_limit_that_is_no_number_is_refused() -> None:
+    """`list_jobs` says what it was given, as from a query that nobody has parsed."""
+    with pytest.raises(TypeError, match="limit must be an int, not str"):
+        await InMemoryJobQueue().list_jobs(limit="5")  # type: ignore[arg-type]
+
+
 class Timed:
     """Something with a deadline."""
 

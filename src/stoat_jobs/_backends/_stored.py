@@ -77,7 +77,7 @@ class StoredTable(JobTable):
         self._keep(job.job_id, lambda store: store.save(stored))
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
-        handler = cast("JobType[..., Any]", job.handler)
+        handler = job.handler
         super()._settle(job, outcome)
         record = job.record()
         if record.result is not None:
@@ -288,7 +288,7 @@ def _finish(job: Job, record: JobResult[Any]) -> None:
     for name in ("status", "error", "error_type", "progress", "message", "attempt"):
         setattr(job, name, getattr(record, name))
     job.cancel_requested = record.cancel_requested
-    job.result = _decoded(cast("JobType[..., Any]", job.handler), record.result)
+    job.result = _decoded(job.handler, record.result)
     job.handler = None
     job.started = None if record.started_at is None else record.started_at.timestamp()
     job.finished = None if record.finished_at is None else record.finished_at.timestamp()
