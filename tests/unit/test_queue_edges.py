@@ -418,6 +418,20 @@ async def test_a_negative_limit_is_refused() -> None:
         await InMemoryJobQueue().list_jobs(limit=-1)
 
 
+@pytest.mark.parametrize("job_type", [print, 7, ["greet"]])
+async def test_a_job_type_that_is_no_name_is_refused(job_type: Any) -> None:
+    """`list_jobs` refuses the function itself, for which it would find nothing."""
+    with pytest.raises(TypeError, match="job_type must be a name, not "):
+        await InMemoryJobQueue().list_jobs(job_type=job_type)
+
+
+async def test_a_limit_may_be_larger_than_any_list() -> None:
+    """A limit beyond what a list can hold limits nothing; one of thousands of digits is shown short."""
+    assert await InMemoryJobQueue().list_jobs(limit=10**5000) == []
+    with pytest.raises(ValueError, match="limit must not be negative: <int>"):
+        await InMemoryJobQueue().list_jobs(limit=-(10**5000))
+
+
 class Timed:
     """Something with a deadline."""
 
