@@ -63,7 +63,9 @@ def test_the_folder_of_the_guide_is_all_that_it_needs(tmp_path: Path) -> None:
     guide.make(tmp_path)
     made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
     assert made == set(guide.files()) >= set(guide.shown())
-    readme = re.search(r'^readme = "(.+)"$', (tmp_path / "pyproject.toml").read_text(), re.MULTILINE)
+    readme = re.search(
+        r'^readme = "(.+)"$', (tmp_path / "pyproject.toml").read_text(), re.MULTILINE
+    )
     assert readme is None or Path(readme[1]) in made
     assert "class TestSqliteJobQueue" in (tmp_path / "tests/test_contract.py").read_text()
 
