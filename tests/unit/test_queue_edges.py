@@ -378,27 +378,6 @@ async def test_a_scripted_error_is_text_or_an_exception() -> None:
     assert (record.error, record.error_type) == ("too slow", "Timeout")
 
 
-async def test_run_next_inside_a_handler_is_refused() -> None:
-    """It would wait for the slot that its own handler is in."""
-    handlers = JobHandlers()
-
-    @handlers.job
-    async def inner(ctx: JobContext) -> None: ...
-
-    @handlers.job
-    async def outer(ctx: JobContext) -> str:
-        await ctx.queue.submit("inner")
-        with pytest.raises(RuntimeError, match="would wait for the slot"):
-            await ctx.queue.run_next()
-        return "refused"
-
-    queue = InMemoryJobQueue(handlers, JobQueueSettings(options={"autorun": False}))
-    await queue.submit("outer")
-    record = await queue.run_next()
-    assert record is not None
-    assert record.result == "refused"
-
-
 @pytest.mark.parametrize("kind", [AsyncioJobQueue, InMemoryJobQueue, create_queue])
 def test_settings_of_another_type_are_refused_by_name(kind: Callable[..., Any]) -> None:
     """A dict in the place of settings is told what is wanted."""
