@@ -20,14 +20,21 @@ class Looking(Watchdog):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: float) -> None:
         super().__init__(loop, {}, limit)
-        self.named: list[float] = []
+        self.named = threading.Event()
+        self.told: list[tuple[str, float]] = []
 
-    def _name(self, run: JobRun | None, seconds: float) -> None:
-        self.named.append(seconds)
+    def _tell(self, event: str, run: JobRun | None, seconds: float, **more: object) -> None:
+        self.told.append((event, seconds))
+        self.named.set()
 
 
 class StopsAtTheThirdLook(threading.Event):
     looks = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.timeout = timeout
+        return self.is_set()
 
     def is_set(self) -> bool:
         self.looks += 1
@@ -38,7 +45,7 @@ async def test_a_loop_that_answers_is_not_named() -> None:
     """A sign of life within the limit is all that is wanted."""
     dog = Looking(asyncio.get_running_loop(), HANG)
     await asyncio.to_thread(dog._look)
-    assert dog.named == []
+    assert dog.told == []
 
 
 def test_a_loop_that_is_held_is_named_once() -> None:
@@ -51,7 +58,32 @@ def test_a_loop_that_is_held_is_named_once() -> None:
     look.join(HANG)
     loop.close()
     assert not look.is_alive()
-    assert (len(dog.named), stopping.looks) == (1, 3)
+    assert ([event for event, _ in dog.told], stopping.looks) == (["loop_blocked"], 3)
+
+
+def test_how_long_the_loop_was_held_is_told_when_it_is_free() -> None:
+    """The first line comes while it is held, and cannot know; a second one does."""
+    loop = asyncio.new_event_loop()
+    dog = Looking(loop, 0.001)
+    look = threading.Thread(target=dog._look, daemon=True)
+    look.start()
+    assert dog.named.wait(HANG)
+    loop.run_until_complete(asyncio.sleep(0))
+    look.join(HANG)
+    loop.close()
+    (first, begun), (last, whole) = dog.told
+    assert (first, last) == ("loop_blocked", "loop_free")
+    assert 0.001 <= begun < whole < HANG
+
+
+def test_no_block_falls_between_two_looks() -> None:
+    """The loop is looked at several times in the time of the limit, and while jobs run alone."""
+    loop = asyncio.new_event_loop()
+    dog = Looking(loop, 8.0)
+    stopping = dog._stopping = StopsAtTheThirdLook()
+    dog._main()
+    loop.close()
+    assert (stopping.looks, stopping.timeout, dog.told) == (3, 1.0, [])
 
 
 def test_a_thread_without_a_frame_is_nowhere() -> None:

@@ -19,6 +19,9 @@ from .._execution import JobRun
 from .._logging import log_event
 from .._text import one_line
 
+LOOKS = 8
+"""Looks in the time of the limit: what lasts an eighth longer is seen wherever it begins."""
+
 
 class Watchdog:
     """Watches one event loop while jobs run on it; costs a job nothing."""
@@ -43,7 +46,7 @@ class Watchdog:
         self._stopping.set()
 
     def _main(self) -> None:
-        while not self._stopping.wait(self._limit):
+        while not self._stopping.wait(self._limit / LOOKS):
             if self._running:
                 self._look()
 
@@ -53,9 +56,12 @@ class Watchdog:
         call_threadsafe(self._loop, sign.set)
         if sign.wait(self._limit):
             return
-        self._name(self._culprit(), time.monotonic() - asked)
-        while not (sign.wait(self._limit) or self._stopping.is_set()):
-            pass  # said once is enough
+        run, where = self._culprit(), _where(sys._current_frames().get(self._loop_thread))
+        self._tell("loop_blocked", run, time.monotonic() - asked, where=where)
+        while not sign.wait(self._limit):
+            if self._stopping.is_set():
+                return
+        self._tell("loop_free", run, time.monotonic() - asked)
 
     def _culprit(self) -> JobRun | None:
         """The job whose turn it is; None in a task of a handler's own, or of the app."""
@@ -63,14 +69,14 @@ class Watchdog:
         runs = (run for run in tuple(self._running.values()) if run.task is task)
         return next(runs, None)
 
-    def _name(self, run: JobRun | None, seconds: float) -> None:
+    def _tell(self, event: str, run: JobRun | None, seconds: float, **more: object) -> None:
         log_event(
             logging.WARNING,
-            "loop_blocked",
+            event,
             job_id=run and run.job.job_id,
             job_type=run and one_line(run.job.job_type, 200),
             duration_s=seconds,
-            where=_where(sys._current_frames().get(self._loop_thread)),
+            **more,
         )
 
 
