@@ -56,28 +56,22 @@ class Watchdog:
         call_threadsafe(self._loop, sign.set)
         if sign.wait(self._limit):
             return
-        run, where = self._culprit(), _where(sys._current_frames().get(self._loop_thread))
-        self._tell("loop_blocked", run, time.monotonic() - asked, where=where)
+        job, where = self._culprit(), _where(sys._current_frames().get(self._loop_thread))
+        held = time.monotonic() - asked
+        log_event(logging.WARNING, "loop_blocked", **job, duration_s=held, where=where)
         while not sign.wait(self._limit):
             if self._stopping.is_set():
                 return
-        self._tell("loop_free", run, time.monotonic() - asked)
+        held = time.monotonic() - asked
+        log_event(logging.WARNING, "loop_free", **job, duration_s=held)
 
-    def _culprit(self) -> JobRun | None:
-        """The job whose turn it is; None in a task of a handler's own, or of the app."""
+    def _culprit(self) -> dict[str, str | None]:
+        """The job whose turn it is; none in a task of a handler's own, or of the app."""
         task = asyncio.current_task(self._loop)
-        runs = (run for run in tuple(self._running.values()) if run.task is task)
-        return next(runs, None)
-
-    def _tell(self, event: str, run: JobRun | None, seconds: float, **more: object) -> None:
-        log_event(
-            logging.WARNING,
-            event,
-            job_id=run and run.job.job_id,
-            job_type=run and one_line(run.job.job_type, 200),
-            duration_s=seconds,
-            **more,
-        )
+        jobs = (run.job for run in tuple(self._running.values()) if run.task is task)
+        if (job := next(jobs, None)) is None:
+            return {"job_id": None, "job_type": None}
+        return {"job_id": job.job_id, "job_type": one_line(job.job_type, 200)}
 
 
 def _where(frame: FrameType | None) -> str:
