@@ -1,8 +1,7 @@
 """One call of a handler: a coroutine awaited in the job's task, or a thread of its own.
 
-Either reports its end as a value, whatever it was: a Future refuses StopIteration, and
-nothing a handler raises may escape into the loop. ``KeyboardInterrupt`` on the loop's
-thread alone passes, since it is the user's and not the job's.
+A thread reports its end as a value, whatever it was: a Future refuses StopIteration, and
+nothing a handler raises may escape into the loop.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from ._outcome import Ended
 
@@ -22,105 +21,61 @@ from ._outcome import Ended
 _CLOSE_TRIES = 10
 
 
-class HandlerCall(Protocol):
-    """What a job's run needs of the call it is in."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether the handler has yet to end."""
-        ...
-
-    async def ended(self) -> Ended:
-        """Call the handler, and how that ended."""
-        ...
-
-    def close(self, context: contextvars.Context, task: asyncio.Task[None] | None) -> bool:
-        """End the handler without its help, in its own context and task; False if it resists."""
-        ...
+# What runs a handler: its coroutine, awaited in the job's task, or a thread of its own.
+HandlerCall = Coroutine[Any, Any, Any] | threading.Thread
 
 
-class CoroutineCall:
-    """A call of an ``async`` handler."""
-
-    __slots__ = ("_call", "_coro", "_now")
-
-    def __init__(self, call: Callable[[], Coroutine[Any, Any, Any]], now: Callable[[], float]):
-        self._call = call
-        self._now = now
-        self._coro: Coroutine[Any, Any, Any] | None = None
-
-    @property
-    def alive(self) -> bool:
-        return self._coro is not None and getattr(self._coro, "cr_frame", None) is not None
-
-    async def ended(self) -> Ended:
-        try:
-            self._coro = self._call()
-            value = await self._coro
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            return Ended(None, error, self._now())
-        return Ended(value, None, self._now())
-
-    def close(self, context: contextvars.Context, task: asyncio.Task[None] | None) -> bool:
-        for _ in range(_CLOSE_TRIES):
-            if self._coro is None or not self.alive:
-                return True
-            with _turn_of(task):
-                try:
-                    context.run(self._coro.close)
-                except KeyboardInterrupt:
-                    raise
-                except BaseException:  # noqa: S110 - it yielded again, or raised in cleaning up
-                    pass
-        return not self.alive
+def is_alive(call: HandlerCall | None) -> bool:
+    """Whether the handler has yet to end."""
+    if isinstance(call, threading.Thread):
+        return call.is_alive()
+    return getattr(call, "cr_frame", None) is not None
 
 
-class ThreadCall:
-    """A call of a sync handler, in a daemon thread that nobody ever joins.
+def close(
+    call: HandlerCall | None, context: contextvars.Context, task: asyncio.Task[None] | None
+) -> bool:
+    """End a coroutine without its help, in its own context and task; False if it resists.
+
+    A thread cannot be ended: it counts as abandoned.
+    """
+    if call is None or isinstance(call, threading.Thread):
+        return True
+    for _ in range(_CLOSE_TRIES):
+        if not is_alive(call):
+            return True
+        with _turn_of(task):
+            try:
+                context.run(call.close)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: S110 - it yielded again, or raised in cleaning up
+                pass
+    return not is_alive(call)
+
+
+def start_thread(
+    call: Callable[[], Any], done: asyncio.Future[Ended], now: Callable[[], float], name: str
+) -> threading.Thread:
+    """Call in a daemon thread that nobody ever joins, which resolves *done* at the end.
 
     Neither an executor nor ``to_thread``: the interpreter waits for their threads at exit.
     """
+    call = partial(contextvars.copy_context().run, call)
+    thread = threading.Thread(target=_in_thread, args=(call, done, now), name=name, daemon=True)
+    thread.start()
+    return thread
 
-    __slots__ = ("_call", "_loop", "_name", "_now", "_thread")
 
-    def __init__(
-        self,
-        call: Callable[[], Any],
-        now: Callable[[], float],
-        loop: asyncio.AbstractEventLoop,
-        name: str,
-    ) -> None:
-        self._call = call
-        self._now = now
-        self._loop = loop
-        self._name = name
-        self._thread: threading.Thread | None = None
-
-    @property
-    def alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
-    async def ended(self) -> Ended:
-        done: asyncio.Future[Ended] = self._loop.create_future()
-        call = partial(contextvars.copy_context().run, self._call)
-        self._thread = threading.Thread(
-            target=self._main, args=(call, done), name=self._name, daemon=True
-        )
-        self._thread.start()
-        return await done
-
-    def close(self, context: contextvars.Context, task: asyncio.Task[None] | None) -> bool:
-        return True  # a thread cannot be ended; it counts as abandoned
-
-    def _main(self, call: Callable[[], Any], done: asyncio.Future[Ended]) -> None:
-        try:
-            ended = Ended(_plain(call()), None, self._now())
-        except BaseException as error:
-            ended = Ended(None, error, self._now())
-        call_threadsafe(self._loop, wake, done, ended)
-        del ended  # its error has this frame in its traceback: a cycle, and the handler's locals
+def _in_thread(
+    call: Callable[[], Any], done: asyncio.Future[Ended], now: Callable[[], float]
+) -> None:
+    try:
+        ended = Ended(_plain(call()), None, now())
+    except BaseException as error:
+        ended = Ended(None, error, now())
+    call_threadsafe(done.get_loop(), wake, done, ended)
+    del ended  # its error has this frame in its traceback: a cycle, and the handler's locals
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class Clock:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Go on with the time of *loop*."""
         last = self.stamp()
-        self.now = loop.time
+        self.now = _time_of(loop)
         self._offset = max(time.time(), last) - self.now()
 
     def stamp(self) -> float:
@@ -32,6 +32,15 @@ class Clock:
         return self._offset + self.now()
 
 
+def _time_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """``loop.time``, without the call in between where it is the standard one."""
+    plain = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
+    return time.monotonic if plain else loop.time
+
+
+_UTC, _from_timestamp = timezone.utc, datetime.fromtimestamp
+
+
 def as_datetime(stamp: float | None) -> datetime | None:
     """A stamp as an aware UTC time."""
-    return None if stamp is None else datetime.fromtimestamp(stamp, timezone.utc)
+    return None if stamp is None else _from_timestamp(stamp, _UTC)

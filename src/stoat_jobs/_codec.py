@@ -91,7 +91,11 @@ def same(left: Any, right: Any) -> bool:
     >>> same({"a": [1]}, {"a": [1]}), same([1], (1,)), same(1, True)
     (True, False, False)
     """
-    pairs = [(left, right)]
+    return all_same([(left, right)])
+
+
+def all_same(pairs: Pairs) -> bool:
+    """Whether each of *pairs*, a list that is used up, is a pair of the same."""
     while pairs:  # not by recursion: the caller's stack may be deep already
         ours, theirs = pairs.pop()
         kind = type(ours)

@@ -24,10 +24,12 @@ import random
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any, Generic
 
-from ._calls import CoroutineCall, HandlerCall, ThreadCall, call_threadsafe, wake
-from ._context import JobContext, is_running_here
+from typing_extensions import TypeVar
+
+from ._calls import HandlerCall, call_threadsafe, close, is_alive, start_thread, wake
+from ._context import context_of, is_running_here
 from ._hosting import RunHost, RunnableJob
 from ._jobtypes import JobType
 from ._logging import log_event
@@ -36,10 +38,13 @@ from ._status import JobStatus
 from ._tasks import first_step, spawn
 from ._text import one_line
 
+J = TypeVar("J", bound=RunnableJob, default=RunnableJob)
+
 _LONGEST_DELAY = 60.0
+_TASKS_COPY_CONTEXTS = sys.version_info < (3, 11)
 
 
-class JobRun:
+class JobRun(Generic[J]):
     """One job being run; also the link behind its handler's :class:`JobContext`."""
 
     __slots__ = (
@@ -61,13 +66,13 @@ class JobRun:
         "reason",
     )
 
-    def __init__(self, job: RunnableJob, handler: JobType[..., Any], host: RunHost) -> None:
+    def __init__(self, job: J, handler: JobType[..., Any], host: RunHost[J]) -> None:
         self.job = job
         self.handler = handler
         self.attempt = 0
+        self.deadline = math.inf
         self.reason: StopReason | None = None
         self._host = host
-        self.deadline = math.inf
         self._settled = False
         self._closing = False
         self._cut_off: Ended | None = None
@@ -124,14 +129,14 @@ class JobRun:
             return
         context = self.job.context  # a settled job may have let go of it
         context.run(partial(self._end, ended, abandoned=True))
-        if self._call is not None and not self._call.close(context, self._task):
+        if not close(self._call, context, self._task):
             self._complain()
         self._cancel_task()
 
     @property
     def alive(self) -> bool:
         """Whether the handler is still at it, be its job settled or not."""
-        return self._call is not None and self._call.alive
+        return is_alive(self._call)
 
     @property
     def over(self) -> bool:
@@ -175,7 +180,9 @@ class JobRun:
     async def _main(self) -> None:
         try:
             await first_step()
-            ended = await self._attempts()
+            ended = await self._attempt()
+            while ended.error is not None and await self._goes_on(ended.error):
+                ended = await self._attempt(ended.error)
         except KeyboardInterrupt as error:
             self._end(Ended(None, error, self._host.now()))
             if self._task is not None:
@@ -187,54 +194,52 @@ class JobRun:
         else:
             self._end(ended)
 
-    async def _attempts(self) -> Ended:
-        previous = None
-        while True:
-            ended = await self._attempt(previous)
-            delay = self._delay_before_next(ended)
-            if delay is None:
-                return ended
-            await self._wait(delay)
-            if self.reason is not None or self._closing:
-                return ended
-            previous = ended.error
-            self.attempt += 1
-
-    async def _attempt(self, previous: BaseException | None) -> Ended:
+    async def _attempt(self, previous: BaseException | None = None) -> Ended:
+        now = self._host.now
         if self.reason is not None:  # told to stop before its first step
-            return Ended(None, asyncio.CancelledError(), self._host.now())
-        job = self.job
-        self._host.attempt_started(self, previous)
-        if sys.version_info < (3, 11):  # the task has a copy, in which observers may have written
+            return Ended(None, asyncio.CancelledError(), now())
+        host, job, handler = self._host, self.job, self.handler
+        host.attempt_started(self, previous)
+        if _TASKS_COPY_CONTEXTS:  # and observers may have written in the copy
             job.context = contextvars.copy_context()
-        context = JobContext(
-            job_id=job.job_id,
-            job_type=job.job_type,
-            attempt=self.attempt,
-            metadata=job.metadata,
-            app=self._host.app,
-            queue=self._host.queue,
-            link=self,
-        )
+        context = context_of(job, self.attempt, host.queue, self)
         # A further attempt must not see what the one before made of its arguments.
-        arguments = self.handler.form.thaw(job.text) if self.attempt else job.arguments
-        self._call = self._handler_call(partial(self.handler.function, context, **arguments))
-        return await self._call.ended()
+        arguments = handler.form.thaw(job.text) if self.attempt else job.arguments
+        if not handler.is_async:
+            return await self._in_thread(partial(handler.function, context, **arguments))
+        try:
+            call = self._call = handler.function(context, **arguments)
+            value = await call
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return Ended(None, error, now())
+        return Ended(value, None, now())
 
-    def _handler_call(self, call: Callable[[], Any]) -> HandlerCall:
-        host = self._host
-        if self.handler.is_async:
-            return CoroutineCall(call, host.now)
+    async def _in_thread(self, call: Callable[[], Any]) -> Ended:
+        done: asyncio.Future[Ended] = self._host.loop.create_future()
         name = f"stoat-jobs {one_line(self.job.job_type, 80)}"
-        return ThreadCall(call, host.now, host.loop, name)
+        self._call = start_thread(call, done, self._host.now, name)
+        return await done
 
     # Attempts.
 
-    def _delay_before_next(self, ended: Ended) -> float | None:
+    async def _goes_on(self, error: BaseException) -> bool:
+        """Whether there is another attempt; waits until it may begin."""
+        delay = self._delay_before_next(error)
+        if delay is None:
+            return False
+        await self._wait(delay)
+        if self.reason is not None or self._closing:
+            return False
+        self.attempt += 1
+        return True
+
+    def _delay_before_next(self, error: BaseException) -> float | None:
         """Seconds to the next attempt; None if there is none."""
         if self.reason is not None or self._closing or self.attempt >= self.handler.retries:
             return None
-        if not isinstance(ended.error, Exception):
+        if not isinstance(error, Exception):
             return None
         delay = _backoff(self.attempt + 1) if self._host.delays else 0.0
         return delay if self._host.now() + delay < self.deadline else None
@@ -287,11 +292,9 @@ class JobRun:
     # The end.
 
     def _end(self, ended: Ended, *, abandoned: bool = False) -> None:
-        if self._settled or self._is_cut_off(ended):
+        if self._settled or (ended.error is not None and self._is_void(ended)):
             return
         self._settled = True
-        if self._host.loop.is_closed():  # under a queue that nobody left, and nobody can use
-            return
         self._host.deadlines.discard(self, self.job.timeout)
         if not abandoned:
             self._call = None  # it refers back to this run, and would wait for the collector
@@ -302,7 +305,14 @@ class JobRun:
         elif self.reason is None and self._closing and ended.cancelled:
             self.reason = StopReason.SHUTDOWN
         outcome = classify(self.reason, ended, self.job.timeout, abandoned=abandoned)
-        self._host.settled(self, self._kept(outcome))
+        keep = self._host.keep_result
+        self._host.settled(self, outcome if keep is None else self._kept(outcome, keep))
+
+    def _is_void(self, ended: Ended) -> bool:
+        """Whether an end by an exception does not settle the job, or not yet."""
+        if self._host.loop.is_closed():  # under a queue that nobody left, and nobody can use
+            self._settled = True
+        return self._settled or self._is_cut_off(ended)
 
     def _is_cut_off(self, ended: Ended) -> bool:
         """Whether others cancelled the job, and it is to be seen whether they stop the queue."""
@@ -313,14 +323,14 @@ class JobRun:
         return True
 
     def _end_cut_off(self) -> None:
-        self._end(cast(Ended, self._cut_off), abandoned=self.alive)
+        if self._cut_off is not None:
+            self._end(self._cut_off, abandoned=self.alive)
 
-    def _kept(self, outcome: Outcome) -> Outcome:
+    def _kept(self, outcome: Outcome, keep: Callable[[JobType[..., Any], Any], Any]) -> Outcome:
         if outcome.result is None and outcome.status is not JobStatus.COMPLETED:
             return outcome
         try:
-            kept = self._host.keep_result(self.handler, outcome.result)
-            return outcome if kept is outcome.result else outcome._replace(result=kept)
+            return outcome._replace(result=keep(self.handler, outcome.result))
         except Exception as error:
             if outcome.error is None:
                 return failed(error)._replace(refused=True)

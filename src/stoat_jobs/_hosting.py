@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
+
+from typing_extensions import TypeVar
 
 from ._deadlines import Deadlines
 from ._jobtypes import JobType
@@ -29,20 +31,18 @@ class RunnableJob(Protocol):
     """The submitter's, with ``current_job_id`` set in it."""
 
 
-class RunHost(Protocol):
+J = TypeVar("J", bound=RunnableJob, default=RunnableJob)
+
+
+class RunHost(Protocol[J]):
     """The backend's side of a run. The callbacks must not raise."""
 
     delays: bool
     """False where a retry is not waited for."""
 
     @property
-    def app(self) -> Any:
-        """What handlers see as ``ctx.app``."""
-        ...
-
-    @property
     def queue(self) -> Any:
-        """What handlers see as ``ctx.queue``."""
+        """What handlers see as ``ctx.queue``, and its ``app`` as ``ctx.app``."""
         ...
 
     @property
@@ -58,22 +58,26 @@ class RunHost(Protocol):
         """The loop's clock, in seconds."""
         ...
 
-    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
-        """*value* as it will be kept; raises what says why it cannot be."""
+    @property
+    def keep_result(self) -> Callable[[JobType[..., Any], Any], Any] | None:
+        """Makes of a handler's result what will be kept; raises what says why it cannot be.
+
+        None where everything is kept as it is.
+        """
         ...
 
-    def attempt_started(self, run: JobRun, previous: BaseException | None) -> None:
+    def attempt_started(self, run: JobRun[J], previous: BaseException | None) -> None:
         """The handler is about to be called, after *previous* if again."""
         ...
 
-    def progressed(self, run: JobRun, fraction: float, message: str | None) -> None:
+    def progressed(self, run: JobRun[J], fraction: float, message: str | None) -> None:
         """The handler reported progress."""
         ...
 
-    def stopping(self, run: JobRun) -> None:
+    def stopping(self, run: JobRun[J]) -> None:
         """``run.reason`` was set."""
         ...
 
-    def settled(self, run: JobRun, outcome: Outcome) -> None:
+    def settled(self, run: JobRun[J], outcome: Outcome) -> None:
         """The job ended; called once."""
         ...

@@ -8,6 +8,7 @@ be searched and counted: ``job_id``, ``job_type``, ``attempt``, ``duration_s``,
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 from ._protocols import JobObserver
@@ -30,8 +31,10 @@ _FINISHED: dict[JobStatus, tuple[int, str]] = {
 class LoggingObserver(JobObserver):
     """Logs each step of a job to the logger ``stoat_jobs``; every queue has one."""
 
+    is_on = staticmethod(partial(logger.isEnabledFor, logging.INFO))
+
     def enabled(self, hook: str) -> bool:
-        return logger.isEnabledFor(logging.INFO)
+        return self.is_on()
 
     def submitted(self, event: SubmittedEvent) -> None:
         _log(logging.INFO, "job_submitted", event.job_id, event.job_type)

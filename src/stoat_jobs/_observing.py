@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from ._logging import LoggingObserver, log_event
@@ -16,7 +17,7 @@ HOOKS = ("submitting", "submitted", "started", "progress", "finished")
 
 class _Listener(NamedTuple):
     observer: Any
-    enabled: Callable[[str], bool]
+    enabled: Callable[[], bool]
     call: Callable[[Any], Any]
 
 
@@ -37,7 +38,7 @@ class Observers:
         """Whether anybody listens now: an event that nobody wants need not be built."""
         for listener in self._listeners[hook]:
             try:
-                if listener.enabled(hook):
+                if listener.enabled():
                     return True
             except BaseException as error:
                 self._drop(listener.observer, hook, error)
@@ -85,7 +86,7 @@ def _checked(observers: Iterable[Any]) -> list[Any]:
 
 def _listeners(observers: Iterable[Any], hook: str) -> list[_Listener]:
     return [
-        _Listener(observer, getattr(observer, "enabled", _always), getattr(observer, hook))
+        _Listener(observer, _enabled(observer, hook), getattr(observer, hook))
         for observer in observers
         if _overrides(observer, hook)
     ]
@@ -96,6 +97,12 @@ def _overrides(observer: Any, hook: str) -> bool:
     return method is not None and (
         getattr(method, "__func__", method) is not getattr(JobObserver, hook)
     )
+
+
+def _enabled(observer: Any, hook: str) -> Callable[[], bool]:
+    if isinstance(observer, LoggingObserver):
+        return observer.is_on  # asked for each job: one call less
+    return partial(getattr(observer, "enabled", _always), hook)
 
 
 def _always(hook: str) -> bool:

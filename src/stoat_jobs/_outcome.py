@@ -55,6 +55,8 @@ class Outcome(NamedTuple):
     refused: bool = False
 
 
+_COMPLETED = JobStatus.COMPLETED
+
 _STOPPED = {
     StopReason.DEADLINE: (JobStatus.TIMEOUT, "Timeout", "ran longer than its limit of {limit:g} s"),
     StopReason.CANCEL: (JobStatus.CANCELLED, "Cancelled", "cancelled on request"),
@@ -73,7 +75,7 @@ def classify(
         return stopped(reason, ended, limit, abandoned)
     if ended.error is not None:
         return failed(ended.error, abandoned)
-    return Outcome(JobStatus.COMPLETED, ended.value)
+    return Outcome(_COMPLETED, ended.value)
 
 
 def stopped(reason: StopReason, ended: Ended, limit: float, abandoned: bool) -> Outcome:

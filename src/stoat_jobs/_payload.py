@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
-from ._codec import Codec, brief, depth_of, same
+from ._codec import Codec, all_same, brief, depth_of, same
 from ._errors import InvalidPayloadError
 from ._settings import JobQueueSettings
 from ._signature import OPEN, read_signature
@@ -207,7 +207,7 @@ class PayloadForm:
         """*value* as it comes back from *text*."""
         try:
             decoded: dict[str, Any] = self._codec.decode(text)
-            survived = same(list(value.values()), [decoded[name] for name in value])
+            survived = all_same([(part, decoded[name]) for name, part in value.items()])
         except Exception as error:
             raise self._refusal(_NOT_JSON, self._places(value, _is_lost)) from error
         if not survived:
@@ -312,7 +312,9 @@ def _breaks_down(codec: Codec, value: Any) -> bool:
 
 
 def _opened(value: dict[str, Any]) -> dict[str, Any]:
-    more = value.pop(OPEN, {})
+    if OPEN not in value:
+        return value
+    more = value.pop(OPEN)
     return {**value, **more}
 
 

@@ -41,6 +41,9 @@ class AsyncJobQueue(Protocol):
         Checked in this order, nothing queued when one fails: closed, job type, payload,
         key, full.
 
+        On ``asyncio`` it gives up no turn of the event loop: whoever submits thousands in a
+        row puts an ``await asyncio.sleep(0)`` after every few hundred.
+
         Raises:
             QueueClosedError: the queue is closing or closed.
             UnknownJobTypeError: no handler has this name.

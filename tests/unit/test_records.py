@@ -24,6 +24,7 @@ from stoat_jobs import (
     SubmittedEvent,
     SubmittingEvent,
 )
+from stoat_jobs._records import unchecked_record
 
 MOMENT = datetime(2024, 2, 29, 12, 30, tzinfo=timezone.utc)
 
@@ -100,6 +101,20 @@ def test_a_record_is_typed_by_its_result() -> None:
 def test_a_record_survives_pickle() -> None:
     """A record goes to another process, as part of an error too."""
     assert pickle.loads(pickle.dumps(record())) == record()
+
+
+def test_a_record_that_was_not_checked_is_like_one_that_was() -> None:
+    """What a queue gives out is pydantic's own record in every way, though it is not validated."""
+    checked = record(result=3)
+    made = unchecked_record({**vars(checked)})
+    assert (made, repr(made)) == (checked, repr(checked))
+    assert made.model_dump_json() == checked.model_dump_json()
+    assert made.model_fields_set == set(JobResult.model_fields)
+    for twin in (copy.deepcopy(made), pickle.loads(pickle.dumps(made)), made.model_copy()):
+        assert twin == checked
+    assert made.model_copy(update={"result": 4}).result == 4
+    with pytest.raises(ValidationError):
+        made.result = 5  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("kind", [JobResult, JobResult[Report]], ids=["any", "typed"])

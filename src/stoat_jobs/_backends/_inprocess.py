@@ -26,7 +26,13 @@ from .._ids import new_job_id
 from .._jobtypes import JobType
 from .._logging import log_event
 from .._observing import Observers
-from .._options import checked_job_type, checked_key, checked_limit, checked_metadata
+from .._options import (
+    NO_METADATA,
+    checked_job_type,
+    checked_key,
+    checked_limit,
+    checked_metadata,
+)
 from .._records import JobResult, QueueStats, SubmittedEvent, SubmittingEvent
 from .._settings import JobQueueSettings, check_timeout, required, without_input
 from .._status import JobStatus, checked_status
@@ -49,6 +55,12 @@ _OTHER_LOOP = (
 )
 
 
+async def _let_others_run() -> None:
+    # Else a caller that asks for a live job again and again, as over httpx's ASGITransport,
+    # holds the loop, and what it asks for never comes.
+    await asyncio.sleep(0)
+
+
 class Phase(Enum):
     """Where a queue is in its own life."""
 
@@ -56,6 +68,10 @@ class Phase(Enum):
     STARTED = "started"
     CLOSING = "closing"
     CLOSED = "closed"
+
+
+_STARTED = Phase.STARTED
+_running_loop = asyncio._get_running_loop
 
 
 class NoOptions(BaseModel, frozen=True, extra="forbid"):
@@ -119,18 +135,16 @@ class InProcessQueue:
         return job.job_id
 
     async def get_status(self, job_id: str) -> JobStatus:
-        return (await self._read(job_id)).status
+        job = self._table.get(job_id)
+        if job.finished is None:
+            await _let_others_run()
+        return job.status
 
     async def get_result(self, job_id: str) -> JobResult[Any]:
-        return (await self._read(job_id)).record()
-
-    async def _read(self, job_id: str) -> Job:
         job = self._table.get(job_id)
-        if not job.status.is_terminal:
-            # Else a caller that asks again and again, as over httpx's ASGITransport, holds
-            # the loop, and what it asks for never comes.
-            await asyncio.sleep(0)
-        return job
+        if job.finished is None:
+            await _let_others_run()
+        return job.record()
 
     async def cancel(self, job_id: str) -> bool:
         job = self._table.get(job_id)
@@ -177,12 +191,13 @@ class InProcessQueue:
         metadata: Mapping[str, str] | None,
     ) -> tuple[Job, bool]:
         """The accepted job, and whether it is new."""
-        self._check_open()
+        if self._phase is not _STARTED or _running_loop() is not self._loop:
+            self._check_open()
         handler = self._handler(job_type)
         frozen = handler.form.freeze(payload, self.settings)
-        limit = self._limit(timeout, handler)
-        key = checked_key(key)
-        pairs = checked_metadata(metadata)
+        limit = handler.timeout if timeout is None else check_timeout(timeout)
+        key = key if key is None else checked_key(key)
+        pairs = NO_METADATA if metadata is None else checked_metadata(metadata)
         holder = None if key is None else self._table.holder(handler.name, key)
         if holder is not None:
             return holder, False
@@ -199,7 +214,7 @@ class InProcessQueue:
             job_id,
             handler,
             frozen,
-            timeout=limit,
+            timeout=self.settings.timeout if limit is None else limit,
             key=key,
             metadata=pairs,
             submitted=self._clock.stamp(),
@@ -219,12 +234,6 @@ class InProcessQueue:
 
     def _handler(self, job_type: str) -> JobType[..., Any]:
         return self.handlers.get(job_type)
-
-    def _limit(self, timeout: float | None, handler: JobType[..., Any]) -> float:
-        """Seconds the job may take: the submission's, the handler's or the settings'."""
-        if timeout is not None:
-            return check_timeout(timeout)
-        return self.settings.timeout if handler.timeout is None else handler.timeout
 
     # The queue's own life.
 

@@ -56,7 +56,7 @@ class _MemorySlots(Slots):
     def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
         return handler.result_through_json(value)
 
-    def settled(self, run: JobRun, outcome: Outcome) -> None:
+    def settled(self, run: JobRun[Job], outcome: Outcome) -> None:
         super().settled(run, outcome)
         if not self.running:
             self.deadlines.close()  # a test's loop is left as it was
@@ -224,7 +224,7 @@ class InMemoryJobQueue(InProcessQueue):
         for nested in self._nested.get(job.job_id, ()):
             yield from self._family(nested)
 
-    def _current(self) -> JobRun | None:
+    def _current(self) -> JobRun[Job] | None:
         """The run whose handler is calling, if one is."""
         return self._slots.running.get(current_job_id.get() or "")
 

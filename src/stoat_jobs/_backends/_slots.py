@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from .._calls import wake
 from .._clock import Clock
@@ -24,11 +24,14 @@ from .._settings import JobQueueSettings
 from .._status import JobStatus
 from ._table import Job, JobTable
 
+_COMPLETED = JobStatus.COMPLETED  # looking a member up costs more than comparing it
+
 
 class PendingJobs(asyncio.Queue[Job]):
     """The jobs that wait, oldest first; one that is cancelled leaves at once."""
 
     _queue: OrderedDict[str, Job]
+    _maxsize: int
 
     def _init(self, maxsize: int) -> None:
         self._queue = OrderedDict()
@@ -57,6 +60,13 @@ class PendingJobs(asyncio.Queue[Job]):
         """The oldest, which stays; one must be there."""
         return next(iter(self._queue.values()))
 
+    def full(self) -> bool:
+        return 0 < self._maxsize <= len(self._queue)
+
+    # Nobody ever waits for this queue, so there is nobody to wake: half a put's and a get's cost.
+    put_nowait = _put
+    get_nowait = _get
+
 
 class Slots:
     """Runs jobs in the order of submission, at most ``concurrency`` at once.
@@ -65,6 +75,9 @@ class Slots:
     """
 
     delays = True
+    keep_result: Callable[[JobType[..., Any], Any], Any] | None = None
+    loop: asyncio.AbstractEventLoop
+    deadlines: Deadlines
 
     def __init__(
         self,
@@ -79,23 +92,22 @@ class Slots:
         self.concurrency = concurrency
         self.cancel_grace = settings.cancel_grace
         self.pending = PendingJobs(settings.max_pending)
-        self.running: dict[str, JobRun] = {}
+        self.running: dict[str, JobRun[Job]] = {}
         self.open = False
         self._table = table
         self._clock = clock
         self._observers = observers
-        self._left_behind: list[JobRun] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._deadlines: Deadlines | None = None
+        self._left_behind: list[JobRun[Job]] = []
         self._idle: asyncio.Future[None] | None = None
 
     # Scheduling.
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run on *loop* from now on; nothing may be running."""
-        self._loop = loop
+        self.loop = loop
         self._clock.attach(loop)
-        self._deadlines = Deadlines(loop, self._clock.now)
+        self.now = self._clock.now
+        self.deadlines = Deadlines(loop, self._clock.now)
 
     def put(self, job: Job) -> None:
         """Take *job* on; it starts now if a slot is free."""
@@ -104,16 +116,17 @@ class Slots:
 
     def fill(self) -> None:
         """Start what waits, as far as slots are free."""
-        while self._may_start():
-            self._start(self.pending.get_nowait())
+        pending = self.pending
+        while pending._queue and len(self.running) < self.concurrency and self._may_start():
+            self._start(pending._get())
 
     def _may_start(self) -> bool:
-        return self.open and len(self.running) < self.concurrency and not self.pending.empty()
+        """Whether the oldest that waits may have a free slot."""
+        return self.open
 
     def _start(self, job: Job) -> None:
         self._table.start(job)
-        run = JobRun(job, cast("JobType[..., Any]", job.handler), self)
-        self.running[job.job_id] = run
+        run = self.running[job.job_id] = JobRun(job, job.handler, self)
         run.start()
 
     # Stopping.
@@ -188,39 +201,21 @@ class Slots:
 
     # What a run asks of its host.
 
-    @property
-    def app(self) -> Any:
-        return self.queue.app
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return cast(asyncio.AbstractEventLoop, self._loop)
-
-    @property
-    def deadlines(self) -> Deadlines:
-        return cast(Deadlines, self._deadlines)
-
-    def now(self) -> float:
-        return self._clock.now()
-
-    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
-        return value
-
-    def attempt_started(self, run: JobRun, previous: BaseException | None) -> None:
-        job = cast(Job, run.job)
+    def attempt_started(self, run: JobRun[Job], previous: BaseException | None) -> None:
+        job = run.job
         if run.attempt:
             job.attempt = run.attempt
             job.changed()
-        self.tell_started(job, previous)
+        if previous is not None or self._observers.wants("started"):
+            self.tell_started(job, previous)
 
     def tell_started(self, job: Job, previous: BaseException | None = None) -> None:
         """Tell observers that the handler of *job* is about to be called."""
-        if previous is not None or self._observers.wants("started"):
-            event = StartedEvent(job.job_id, job.job_type, job.attempt, job.metadata, previous)
-            self._observers.tell("started", event)
+        event = StartedEvent(job.job_id, job.job_type, job.attempt, job.metadata, previous)
+        self._observers.tell("started", event)
 
-    def progressed(self, run: JobRun, fraction: float, message: str | None) -> None:
-        job = cast(Job, run.job)
+    def progressed(self, run: JobRun[Job], fraction: float, message: str | None) -> None:
+        job = run.job
         job.progress = fraction
         job.message = message
         job.changed()
@@ -228,20 +223,19 @@ class Slots:
             event = ProgressEvent(job.job_id, job.job_type, run.attempt, fraction, message)
             self._observers.tell("progress", event)
 
-    def stopping(self, run: JobRun) -> None:
-        job = cast(Job, run.job)
+    def stopping(self, run: JobRun[Job]) -> None:
+        job = run.job
         job.cancel_requested = run.reason is StopReason.CANCEL
         self._table.release_key(job)
         job.changed()
 
-    def settled(self, run: JobRun, outcome: Outcome) -> None:
-        job = cast(Job, run.job)
-        del self.running[job.job_id]
+    def settled(self, run: JobRun[Job], outcome: Outcome) -> None:
+        del self.running[run.job.job_id]
         if outcome.abandoned:
             self.abandoned()  # forgets those that have ended since
             self._left_behind.append(run)
         try:
-            self.finish(job, outcome)
+            self.finish(run.job, outcome)
         finally:
             self.fill()
             if self._idle is not None and not self.running:
@@ -250,6 +244,6 @@ class Slots:
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Settle *job* and tell; in the job's own context."""
         self._table.finish(job, outcome)
-        if outcome.status is not JobStatus.COMPLETED or self._observers.wants("finished"):
+        if outcome.status is not _COMPLETED or self._observers.wants("finished"):
             event = FinishedEvent(job.record(), job.duration, outcome.exception, outcome.abandoned)
             self._observers.tell("finished", event)

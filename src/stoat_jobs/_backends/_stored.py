@@ -125,10 +125,10 @@ class StoredSlots(Slots):
     def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
         return handler.result_through_json(value)
 
-    def stopping(self, run: JobRun) -> None:
+    def stopping(self, run: JobRun[Job]) -> None:
         super().stopping(run)
         if run.reason is StopReason.CANCEL:
-            self._table.save(cast(Job, run.job), cancel_requested=True)
+            self._table.save(run.job, cancel_requested=True)
 
     def _end_pending(self) -> None:
         for job in self.pending.all():

@@ -20,11 +20,14 @@ from .._errors import JobNotFoundError, QueueClosedError
 from .._jobtypes import JobType
 from .._outcome import Outcome
 from .._payload import FrozenPayload
-from .._records import JobResult
+from .._records import JobResult, unchecked_record
 from .._status import JobStatus, transition
 
 # Seconds; a float so far from the epoch is no finer.
 _RESOLUTION = 1e-6
+
+# Looking a member up in its enum costs as much as a call.
+_PENDING, _RUNNING = JobStatus.PENDING, JobStatus.RUNNING
 
 # What finished jobs share in the place of their own.
 _NO_CONTEXT = contextvars.Context()
@@ -75,13 +78,13 @@ class Job:
     ) -> None:
         self.job_id = job_id
         self.job_type = handler.name
-        self.handler: JobType[..., Any] | None = handler
+        self.handler: Any = handler  # None in a finished job
         self.arguments, self.text = payload
         self.timeout = timeout
         self.key = key
         self.metadata = metadata
         self.context = context
-        self.status = JobStatus.PENDING
+        self.status = _PENDING
         self.result: Any = None
         self.error: str | None = None
         self.error_type: str | None = None
@@ -98,21 +101,23 @@ class Job:
 
     def record(self) -> JobResult[Any]:
         """The job as it is now, as callers see it."""
-        return JobResult.model_construct(
-            job_id=self.job_id,
-            job_type=self.job_type,
-            status=self.status,
-            result=self.result,
-            error=self.error,
-            error_type=self.error_type,
-            progress=self.progress,
-            message=self.message,
-            attempt=self.attempt,
-            submitted_at=as_datetime(self.submitted),
-            started_at=as_datetime(self.started),
-            finished_at=as_datetime(self.finished),
-            cancel_requested=self.cancel_requested,
-            metadata=dict(self.metadata),
+        return unchecked_record(
+            {
+                "job_id": self.job_id,
+                "job_type": self.job_type,
+                "status": self.status,
+                "result": self.result,
+                "error": self.error,
+                "error_type": self.error_type,
+                "progress": self.progress,
+                "message": self.message,
+                "attempt": self.attempt,
+                "submitted_at": as_datetime(self.submitted),
+                "started_at": self.started and as_datetime(self.started),
+                "finished_at": self.finished and as_datetime(self.finished),
+                "cancel_requested": self.cancel_requested,
+                "metadata": dict(self.metadata) if self.metadata else {},
+            }
         )
 
     @property
@@ -125,13 +130,15 @@ class Job:
     def changed(self) -> None:
         """Tell those who wait for a change, after it was made."""
         self.version += 1
-        waiters, self.waiters = self.waiters, None
-        for waiter in waiters or ():
-            wake(waiter)
+        if self.waiters is not None:
+            self._wake_waiters()
 
     def forsake(self) -> None:
         """Tell those who wait for a change that it will not come here: the queue is closed."""
         self.forsaken = True
+        self._wake_waiters()
+
+    def _wake_waiters(self) -> None:
         waiters, self.waiters = self.waiters, None
         for waiter in waiters or ():
             wake(waiter)
@@ -165,19 +172,6 @@ class Job:
         if self.forsaken:
             raise QueueClosedError
 
-    def settle(self, outcome: Outcome, stamp: float) -> None:
-        """Finish, and let go of what only a live job needs."""
-        transition(self, outcome.status)
-        self.result = outcome.result
-        if outcome.refused and self.progress == 1.0:
-            self.progress = None  # a failed job is not done
-        self.error = outcome.error
-        self.error_type = outcome.error_type
-        self.finished = stamp
-        self.handler = None
-        self.arguments, self.text = _NO_PAYLOAD
-        self.context = _NO_CONTEXT
-
 
 class JobTable:
     """All jobs that a queue knows."""
@@ -204,7 +198,8 @@ class JobTable:
         Raises:
             JobNotFoundError: unknown, or no longer kept.
         """
-        self.expire()
+        if self._timer is None:
+            self.expire()
         try:
             return self._jobs[job_id]
         except Exception:  # what is no text may raise anything when it is looked up
@@ -221,25 +216,38 @@ class JobTable:
 
     def start(self, job: Job) -> None:
         """*job* got a slot."""
-        transition(job, JobStatus.RUNNING)
+        transition(job, _RUNNING)
         job.started = self._clock.stamp()
         job.changed()
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """*job* ended; the oldest finished records go if there are too many."""
         self._settle(job, outcome)
-        self.release_key(job)
+        if job.key is not None:
+            self.release_key(job)
         self._finished.append(job)
-        self._trim()
+        if len(self._finished) > self._max_results:
+            self._trim()
         job.changed()
-        self._expire_later()
+        if self._timer is None:
+            self._expire_later()
 
     def _trim(self) -> None:
         while len(self._finished) > self._max_results:
             self._drop_oldest()
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
-        job.settle(outcome, self._clock.stamp())
+        """Finish *job*, and let go of what only a live one needs."""
+        transition(job, outcome.status)
+        job.result = outcome.result
+        if outcome.refused and job.progress == 1.0:
+            job.progress = None  # a failed job is not done
+        job.error = outcome.error
+        job.error_type = outcome.error_type
+        job.finished = self._clock.stamp()
+        job.handler = None
+        job.arguments, job.text = _NO_PAYLOAD
+        job.context = _NO_CONTEXT
 
     def expire(self) -> None:
         """Drop the finished records that are too old."""

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from types import FrameType
+from typing import Any
 
 from .._calls import call_threadsafe
 from .._execution import JobRun
@@ -27,7 +28,7 @@ class Watchdog:
     """Watches one event loop while jobs run on it; costs a job nothing."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, running: Mapping[str, JobRun], limit: float
+        self, loop: asyncio.AbstractEventLoop, running: Mapping[str, JobRun[Any]], limit: float
     ) -> None:
         self._loop = loop
         self._running = running
