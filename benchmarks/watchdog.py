@@ -17,7 +17,7 @@ from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSetting
 
 JOBS = 20_000
 ROUNDS = 21
-LIMITS = {"without": 0.0, "default": 1.0, "hundred looks a second": 0.01}
+LIMITS = {"without": 0.0, "default": 1.0, "eighty looks a second": 0.1}
 
 handlers = JobHandlers()
 

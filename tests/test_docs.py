@@ -14,6 +14,8 @@ from sybil.parsers.myst import PythonCodeBlockParser
 
 import stoat_jobs
 
+from . import guide
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 MODULES = sorted(
@@ -54,6 +56,18 @@ def test_the_backend_of_the_guide_is_shown_whole() -> None:
     example = ROOT / "examples/stoat-jobs-sqlite"
     for file in [example / "pyproject.toml", *example.glob("src/**/*.py")]:
         assert f"{{literalinclude}} ../../{file.relative_to(ROOT)}\n" in page
+
+
+def test_the_folder_of_the_guide_is_all_that_it_needs(tmp_path: Path) -> None:
+    """Whoever makes the folder that the page draws, of what it shows, can install it."""
+    guide.make(tmp_path)
+    made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
+    assert made == set(guide.files()) >= set(guide.shown())
+    readme = re.search(
+        r'^readme = "(.+)"$', (tmp_path / "pyproject.toml").read_text(), re.MULTILINE
+    )
+    assert readme is None or Path(readme[1]) in made
+    assert "class TestSqliteJobQueue" in (tmp_path / "tests/test_contract.py").read_text()
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +31,34 @@ def checked_key(key: str | None) -> str | None:
     if (size := len(plain.encode())) > KEY_LIMIT:
         raise ValueError(f"key must not exceed {KEY_LIMIT} bytes, not {size}; hash a longer one")
     return plain
+
+
+def checked_job_type(job_type: str | None) -> str | None:
+    """A job type to look for as plain text; None is any.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    if job_type is None:
+        return None
+    if not isinstance(job_type, str):
+        raise TypeError(f"job_type must be a name, not {type(job_type).__name__}")
+    return str.__str__(job_type)
+
+
+def checked_limit(limit: int) -> int:
+    """How many records to list, as a plain int.
+
+    Raises:
+        TypeError: it is no int.
+        ValueError: it is negative.
+    """
+    if not isinstance(limit, int):
+        raise TypeError(f"limit must be an int, not {type(limit).__name__}")
+    plain = int.__int__(limit)
+    if plain < 0:
+        raise ValueError(f"limit must not be negative: {shown(plain)}")
+    return min(plain, sys.maxsize)
 
 
 def checked_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:

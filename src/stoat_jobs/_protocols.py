@@ -161,7 +161,12 @@ class JobBackend(AsyncJobQueue, Protocol):
     async def list_jobs(
         self, *, status: JobStatus | None = None, job_type: str | None = None, limit: int = 100
     ) -> list[JobResult[Any]]:
-        """Up to *limit* kept records, newest first; of one status or job type, if given."""
+        """Up to *limit* kept records, newest first; of one status or job type, if given.
+
+        Raises:
+            ValueError: there is no such status, or *limit* is negative.
+            TypeError: *job_type* is not the name of one, or *limit* no int.
+        """
         ...
 
     async def stats(self) -> QueueStats:

@@ -24,7 +24,7 @@ from ._execution import JobRun
 from ._hosting import RunHost, RunnableJob
 from ._logging import log_event
 from ._observing import Observers
-from ._options import checked_key, checked_metadata
+from ._options import checked_job_type, checked_key, checked_limit, checked_metadata
 from ._outcome import Ended, Outcome, StopReason, classify, never_started
 from ._payload import FrozenPayload, PayloadForm
 from ._settings import check_timeout
@@ -51,7 +51,9 @@ __all__ = [
     "StoredJobQueue",
     "as_datetime",
     "check_timeout",
+    "checked_job_type",
     "checked_key",
+    "checked_limit",
     "checked_metadata",
     "checked_status",
     "classify",

@@ -72,7 +72,21 @@ from stoat_jobs import AsyncioJobQueue
 
 class Queue(AsyncioJobQueue):
     async def get_status(self, job_id):
-        threading.Event().wait()
+        while not threading.Event().wait(0.1):
+            pass  # in steps: a signal in the moment before a wait begins does not end that wait
+"""
+
+LOSES_AN_INTERRUPT = """
+import signal
+import threading
+from stoat_jobs import AsyncioJobQueue
+
+class Queue(AsyncioJobQueue):
+    async def get_status(self, job_id):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            threading.Event().wait()
 """
 
 WAITS_ONCE = """
@@ -213,6 +227,14 @@ def test_ctrl_c_ends_it(start: Start, tmp_path: Path) -> None:
     command.read_until("  kept ")
     command.interrupt()
     code, out, err = command.finish()
+    assert (code, err) == (130, "")
+    assert "promises:" not in out
+
+
+def test_a_lost_ctrl_c_comes_again(start: Start, tmp_path: Path) -> None:
+    """Where Python drops it, as in a finaliser, one Ctrl-C is enough all the same."""
+    install(tmp_path, "losing-plugin", "losing = losing:Queue\n", losing=LOSES_AN_INTERRUPT)
+    code, out, err = start("check", "losing", PYTHONPATH=str(tmp_path)).finish()
     assert (code, err) == (130, "")
     assert "promises:" not in out
 

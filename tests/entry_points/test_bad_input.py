@@ -1,9 +1,8 @@
-"""Wrong settings, wrong names and wrong moments: the error says what is wrong and what to do."""
+"""Wrong settings and wrong names: the error says what is wrong and what to do."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import pytest
@@ -11,13 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from stoat_jobs import (
     AsyncioJobQueue,
-    BackendError,
     BackendNotFoundError,
-    InMemoryJobQueue,
-    JobContext,
-    JobHandlers,
     JobQueueSettings,
-    QueueClosedError,
     create_queue,
     lifespan,
 )
@@ -27,7 +21,6 @@ COUNTS = ("concurrency", "max_pending", "max_results")
 LIMITS = ("timeout", "result_ttl")
 GRACES = ("drain_timeout", "cancel_grace", "loop_block_limit")
 FINITE = (*COUNTS, *GRACES)
-QUEUES = pytest.mark.parametrize("kind", [AsyncioJobQueue, InMemoryJobQueue])
 
 
 def refusal(**settings: Any) -> str:
@@ -36,16 +29,6 @@ def refusal(**settings: Any) -> str:
         JobQueueSettings.model_validate(settings)
     assert caught.value.error_count() == 1
     return str(caught.value)
-
-
-def one_handler() -> JobHandlers:
-    handlers = JobHandlers()
-
-    @handlers.job
-    async def greet(ctx: JobContext) -> str:
-        return "hello"
-
-    return handlers
 
 
 @pytest.mark.parametrize("field", [*COUNTS, *LIMITS])
@@ -203,40 +186,3 @@ def test_option_of_the_wrong_type() -> None:
     """An option's value is checked by its backend."""
     with pytest.raises(ValueError, match=r"\noptions\.autorun\n.*valid boolean"):
         create_queue(settings=JobQueueSettings(backend="memory", options={"autorun": "perhaps"}))
-
-
-@QUEUES
-async def test_double_start(kind: Any) -> None:
-    """Starting a started queue is an error that says what to do, and it goes on working."""
-    async with kind(one_handler()) as queue:
-        with pytest.raises(BackendError, match="is started already; start a queue once, and share"):
-            await queue.__aenter__()
-        assert (await queue.wait(await queue.submit("greet"))).result == "hello"
-
-
-@QUEUES
-async def test_submit_after_close(kind: Any) -> None:
-    """A closed queue takes no work and says how to use it again; reading it still works."""
-    queue = kind(one_handler())
-    async with queue:
-        job_id = await queue.submit("greet")
-        await queue.wait(job_id)
-    with pytest.raises(QueueClosedError, match="takes no more work; enter it again to use it"):
-        await queue.submit("greet")
-    assert (await queue.get_result(job_id)).result == "hello"
-    async with queue:
-        assert (await queue.wait(await queue.submit("greet"))).result == "hello"
-
-
-async def test_submit_before_start_warns_once() -> None:
-    """A job for a queue that nobody started waits, and one warning says how to start it."""
-    queue = AsyncioJobQueue(one_handler())
-    with pytest.warns(RuntimeWarning, match=r"has not been started.*with TestClient\(app\)"):
-        first = await queue.submit("greet")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        second = await queue.submit("greet")
-    assert await queue.get_status(first) == "pending"
-    async with queue:
-        results = [(await queue.wait(job_id)).result for job_id in (first, second)]
-    assert results == ["hello", "hello"]

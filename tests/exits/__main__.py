@@ -1,4 +1,4 @@
-"""``python -m tests.exits``: how long queues take to stop whose handlers do not, and the bound."""
+"""``python -m tests.exits``: how long queues take to stop whose handlers do not, and processes to end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ def main() -> int:
         seen = leave(how, *job_types)
         late = late or not seen.in_time
         names = ", ".join(f"{job_types.count(name)} {name}" for name in dict.fromkeys(job_types))
-        print(f"{seen.stop_s:5.2f} s of {BOUND:.2f} s  {how:8} {names}", flush=True)
+        print(
+            f"{seen.stop_s:5.2f} s, {seen.exit_s:.2f} s of {BOUND:.2f} s  {how:9} {names}",
+            flush=True,
+        )
     return int(late)
 
 

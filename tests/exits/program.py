@@ -97,12 +97,12 @@ async def hold(queue: AsyncioJobQueue, job_types: list[str], how: str, seen: Any
             ids = [await queue.submit(job_type) for job_type in job_types]
             while not set(ids) <= set(begun):
                 await asyncio.sleep(0)
-            seen["began to leave"] = loop.time()
+            seen["began_at"] = loop.time()
             seen["held"].set_result(None)
             if how == "cut-off":
                 await asyncio.Event().wait()
     finally:
-        seen["stop_s"] = loop.time() - seen.pop("began to leave")
+        seen["stop_s"] = loop.time() - seen["began_at"]
         seen["ends"] = [(await queue.get_result(job_id)).error_type for job_id in ids]
         seen["abandoned"] = (await queue.stats()).abandoned
 

@@ -41,6 +41,7 @@ def attack(act: Act, *expected: type[Exception]) -> Exception | None:
 
 async def _attack(act: Act, expected: tuple[type[Exception], ...]) -> Exception | None:
     queue = InMemoryJobQueue(handlers, _settings)
+    await queue.submit("nothing", {})  # a record, for what looks at records
     modules, before = set(sys.modules), await queue.stats()
     error: Exception | None = None
     armed[0] = True

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -27,7 +27,19 @@ from stoat_jobs import (
 
 from .checking import LONGEST, attack, is_one_line
 from .jobs import ANNOTATIONS
-from .values import ENDLESS, any_text, anything, deep, dicts, long_texts, made, names, odd, unnamed
+from .values import (
+    ENDLESS,
+    Recipe,
+    any_text,
+    anything,
+    deep,
+    dicts,
+    long_texts,
+    made,
+    names,
+    odd,
+    unnamed,
+)
 
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
 
@@ -42,6 +54,8 @@ fuzz = settings(
 
 job_types = st.sampled_from([*ANNOTATIONS, "opened", "open_trees", "nothing"])
 identifiers = names | odd | deep | st.lists(odd) | long_texts.map(lambda text: text * 10)
+# Once found by luck.
+HOSTILE_TEXT, HOSTILE_INT, UNEQUAL = map(Recipe, ("hostile text", "hostile int", "unequal"))
 payloads = dicts(st.just("anything"), anything) | dicts(names | unnamed, anything)
 
 
@@ -63,6 +77,7 @@ def test_arguments(job_type: str, value: Any) -> None:
 
 @fuzz
 @given(identifiers)
+@example(HOSTILE_TEXT)
 def test_job_types(job_type: Any) -> None:
     """What is no job type is refused as unknown; a payload is needed by what is one."""
     name = made(job_type)
@@ -114,6 +129,9 @@ def test_timeouts(timeout: Any) -> None:
 
 @fuzz
 @given(st.sampled_from(["status", "job_type", "limit"]), identifiers)
+@example("limit", HOSTILE_INT)
+@example("job_type", HOSTILE_TEXT)
+@example("job_type", UNEQUAL)
 def test_lists(argument: str, value: Any) -> None:
     """What jobs are listed by is taken or refused."""
     given_ = {argument: made(value)}

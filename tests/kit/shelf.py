@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from stoat_jobs import (
     AsyncioJobQueue,
+    JobContext,
     JobHandlers,
     JobNotFoundError,
     JobObserver,
@@ -29,6 +30,18 @@ class DeafToCancels(AsyncioJobQueue):
 
     async def cancel(self, job_id: str) -> bool:
         return not (await self.get_status(job_id)).is_terminal
+
+
+class RunsWhatWasCancelled(AsyncioJobQueue):
+    """Says that a waiting job is cancelled, and calls its handler all the same."""
+
+    async def cancel(self, job_id: str) -> bool:
+        record = await self.get_result(job_id)
+        answer = await super().cancel(job_id)
+        if record.status is JobStatus.PENDING:
+            handler = self.handlers.get(record.job_type).function
+            self._late = asyncio.ensure_future(handler(JobContext(job_id=job_id)))
+        return answer
 
 
 class AlwaysCancels(AsyncioJobQueue):

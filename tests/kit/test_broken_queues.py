@@ -36,6 +36,7 @@ from .shelf import (
     OldestFirst,
     Overbooks,
     RepeatsIds,
+    RunsWhatWasCancelled,
     StartsLastFirst,
     StartsTwice,
     StatusGoesBack,
@@ -46,13 +47,13 @@ from .shelf import (
 CAUGHT = (AssertionError, DeadlockError, pytest.fail.Exception)
 
 CATCHES: list[tuple[Any, ...]] = [
-    (DeafToCancels, "test_a_cancelled_pending_job_never_starts__fault_9"),
+    (RunsWhatWasCancelled, "test_a_cancelled_pending_job_never_starts__fault_9"),
     (DeafToCancels, "test_cancelling_an_async_handler_raises_in_it_at_once__fault_10"),
     (AlwaysCancels, "test_a_late_cancel_changes_nothing__fault_16"),
     (IgnoresKeys, "test_a_key_gives_the_job_that_is_pending_or_running"),
     (IgnoresTimeouts, "test_a_job_past_its_deadline_is_told_to_stop_and_ends_timeout"),
     (LosesMetadata, "test_metadata_is_kept_and_seen_by_the_handler"),
-    (Overbooks, "test_a_retrying_job_keeps_its_slot_and_its_start"),
+    (Overbooks, "test_at_most_concurrency_jobs_run_at_a_time", 1),
     (
         KeepsResultsForEver,
         "test_finished_records_go_after_result_ttl_counted_from_the_finish__fault_29",
@@ -88,7 +89,10 @@ CATCHES: list[tuple[Any, ...]] = [
     (MixesResults, "test_each_job_has_its_own_result"),
     (RepeatsIds, "test_an_id_is_a_random_uuid4_in_its_usual_text_form__fault_47"),
     (StartsTwice, "test_entering_a_started_queue_is_an_error_and_hurts_nothing__fault_27"),
-    (CallsTimeoutsFailures, "test_five_minutes_are_the_default"),
+    (
+        CallsTimeoutsFailures,
+        "test_a_job_past_its_deadline_is_told_to_stop_and_ends_timeout",
+    ),
     (ForgetsObservers, "test_each_step_is_told_once_and_in_order"),
 ]
 

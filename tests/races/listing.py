@@ -28,7 +28,7 @@ class Race(NamedTuple):
         ways: how it goes; each of them must come up, for a race that one side always wins
             is none.
         also: how it may go on some backends.
-        heats: how often it is run, on all backends together.
+        heats: how often it is run on the first backend; a fifth of that on each other.
     """
 
     name: str

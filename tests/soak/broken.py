@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
@@ -99,6 +100,14 @@ class HoardsRuns(AsyncioJobQueue):
     """Forgets no handler that it has left behind."""
 
     slots_type = _Hoard
+
+
+class LeavesTasks(AsyncioJobQueue):
+    """Begins a task for each of its lives, and ends none."""
+
+    async def __aenter__(self) -> Any:
+        self._idle = asyncio.ensure_future(asyncio.Event().wait())
+        return await super().__aenter__()
 
 
 class AcceptsAfterClose(AsyncioJobQueue):

@@ -46,6 +46,8 @@ class Lives:
         self.ledger = Ledger(SETTINGS.concurrency, SETTINGS.max_results, SETTINGS.result_ttl)
         self.number = 0
         self.slowest_stop = 0.0
+        self.left: dict[str, int] = {}
+        """What was there after the latest life, and how much of it."""
         self._seed = seed
         self._most_jobs = most_jobs
         self._patience = patience
@@ -160,17 +162,17 @@ class Lives:
             faults.add("readers who were never woken", left)
         while self._errands.errors:
             faults.add("a client met an error", repr(self._errands.errors.pop()))
-        await self._until_gone(stray_tasks, "tasks of the queue that stay")
-        await self._until_gone(stray_threads, "threads of the queue that stay")
+        await self._until_gone("tasks", stray_tasks)
+        await self._until_gone("threads", stray_threads)
         await self._check_closed()
 
-    async def _until_gone(self, strays: Callable[[], list[Any]], what: str) -> None:
+    async def _until_gone(self, what: str, strays: Callable[[], list[Any]]) -> None:
         deadline = time.monotonic() + self._patience
-        while found := strays():
-            if time.monotonic() > deadline:
-                self.ledger.faults.add(what, found)
-                return
+        while (found := strays()) and time.monotonic() <= deadline:
             await asyncio.sleep(LOOK)
+        self.left[what] = len(found)
+        if found:
+            self.ledger.faults.add(f"{what} of the queue that stay", found)
 
     async def _check_closed(self) -> None:
         faults, stats = self.ledger.faults, await self._queue.stats()

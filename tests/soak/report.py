@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from . import memory
-from .lives import SETTINGS, stray_threads
+from .lives import SETTINGS
 from .soaking import Plan, Soak
 
 MIB = 1 << 20
@@ -43,8 +43,9 @@ def closing(run: Soak) -> Iterator[str]:
     yield f"Memory: {memory.peak() / MIB:.1f} MiB at its peak"
     yield from map(str, run.trends)
     if not run.trends:
-        yield "  (too few samples to judge its course)"
-    yield f"Threads of the queue at the end: {len(stray_threads())}"
+        yield f"  (its course is judged from {memory.FEWEST} samples on: 250,000 jobs give enough)"
+    left = ", ".join(f"{count} {what}" for what, count in run.lives.left.items())
+    yield f"Left at the end: {left}"
     yield from run.faults.lines()
     yield "GOOD" if run.good else f"BAD; {opening(run.plan)}"
 

@@ -42,6 +42,7 @@ def test_what_is_accepted_ends_once_and_leaves_nothing__fault_17(seed: int) -> N
         (broken.KeepsForEver, "a record was kept beyond its time"),
         (broken.WakesOne, "readers who were never woken"),
         (broken.HoardsRuns, "objects of jobs that are long over"),
+        (broken.LeavesTasks, "tasks of the queue that stay"),
     ],
 )
 def test_the_soak_catches(queue_type: Callable[..., AsyncioJobQueue], fault: str) -> None:
@@ -57,6 +58,7 @@ def test_a_good_run_can_be_replayed_and_exits_with_0(capsys: pytest.CaptureFixtu
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("seed 3,")
     assert lines[1] == f"replay with: nox -s soak -- --jobs {SHORT} --seed 3"
+    assert "Left at the end: 0 tasks, 0 threads" in lines
     assert lines[-1] == "GOOD"
 
 

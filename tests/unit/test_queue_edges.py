@@ -378,27 +378,6 @@ async def test_a_scripted_error_is_text_or_an_exception() -> None:
     assert (record.error, record.error_type) == ("too slow", "Timeout")
 
 
-async def test_run_next_inside_a_handler_is_refused() -> None:
-    """It would wait for the slot that its own handler is in."""
-    handlers = JobHandlers()
-
-    @handlers.job
-    async def inner(ctx: JobContext) -> None: ...
-
-    @handlers.job
-    async def outer(ctx: JobContext) -> str:
-        await ctx.queue.submit("inner")
-        with pytest.raises(RuntimeError, match="would wait for the slot"):
-            await ctx.queue.run_next()
-        return "refused"
-
-    queue = InMemoryJobQueue(handlers, JobQueueSettings(options={"autorun": False}))
-    await queue.submit("outer")
-    record = await queue.run_next()
-    assert record is not None
-    assert record.result == "refused"
-
-
 @pytest.mark.parametrize("kind", [AsyncioJobQueue, InMemoryJobQueue, create_queue])
 def test_settings_of_another_type_are_refused_by_name(kind: Callable[..., Any]) -> None:
     """A dict in the place of settings is told what is wanted."""
@@ -422,6 +401,20 @@ async def test_a_limit_that_is_no_number_is_refused() -> None:
     """`list_jobs` says what it was given, as from a query that nobody has parsed."""
     with pytest.raises(TypeError, match="limit must be an int, not str"):
         await InMemoryJobQueue().list_jobs(limit="5")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("job_type", [print, 7, ["greet"]])
+async def test_a_job_type_that_is_no_name_is_refused(job_type: Any) -> None:
+    """`list_jobs` refuses the function itself, for which it would find nothing."""
+    with pytest.raises(TypeError, match="job_type must be a name, not "):
+        await InMemoryJobQueue().list_jobs(job_type=job_type)
+
+
+async def test_a_limit_may_be_larger_than_any_list() -> None:
+    """A limit beyond what a list can hold limits nothing; one of thousands of digits is shown short."""
+    assert await InMemoryJobQueue().list_jobs(limit=10**5000) == []
+    with pytest.raises(ValueError, match="limit must not be negative: <int>"):
+        await InMemoryJobQueue().list_jobs(limit=-(10**5000))
 
 
 class Timed:

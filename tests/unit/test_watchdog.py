@@ -3,55 +3,96 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from stoat_jobs import AsyncioJobQueue, JobQueueSettings
 from stoat_jobs._backends._watchdog import Watchdog, _where
-from stoat_jobs._execution import JobRun
 
 HANG = 30.0
 """Real seconds after which what should have ended is taken to hang."""
 
 
-class Looking(Watchdog):
-    """Writes down what it would have logged."""
+class Listener(logging.Handler):
+    """Writes down what a watch logs."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limit: float) -> None:
-        super().__init__(loop, {}, limit)
-        self.named: list[float] = []
+    def __init__(self) -> None:
+        super().__init__()
+        self.named = threading.Event()
+        self.told: list[tuple[str, float]] = []
 
-    def _name(self, run: JobRun | None, seconds: float) -> None:
-        self.named.append(seconds)
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append((record.getMessage(), record.duration_s))  # type: ignore[attr-defined]
+        self.named.set()
+
+
+@pytest.fixture
+def heard() -> Iterator[Listener]:
+    listener, logger = Listener(), logging.getLogger("stoat_jobs")
+    logger.addHandler(listener)
+    yield listener
+    logger.removeHandler(listener)
 
 
 class StopsAtTheThirdLook(threading.Event):
     looks = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.timeout = timeout
+        return self.is_set()
 
     def is_set(self) -> bool:
         self.looks += 1
         return self.looks >= 3
 
 
-async def test_a_loop_that_answers_is_not_named() -> None:
+async def test_a_loop_that_answers_is_not_named(heard: Listener) -> None:
     """A sign of life within the limit is all that is wanted."""
-    dog = Looking(asyncio.get_running_loop(), HANG)
+    dog = Watchdog(asyncio.get_running_loop(), {}, HANG)
     await asyncio.to_thread(dog._look)
-    assert dog.named == []
+    assert heard.told == []
 
 
-def test_a_loop_that_is_held_is_named_once() -> None:
+def test_a_loop_that_is_held_is_named_once(heard: Listener) -> None:
     """However long it is held, one line says so; and the watch ends when the queue does."""
     loop = asyncio.new_event_loop()  # it does not run, so it cannot answer
-    dog = Looking(loop, 0.001)
+    dog = Watchdog(loop, {}, 0.001)
     stopping = dog._stopping = StopsAtTheThirdLook()
     look = threading.Thread(target=dog._look, daemon=True)
     look.start()
     look.join(HANG)
     loop.close()
     assert not look.is_alive()
-    assert (len(dog.named), stopping.looks) == (1, 3)
+    assert ([event for event, _ in heard.told], stopping.looks) == (["loop_blocked"], 3)
+
+
+def test_how_long_the_loop_was_held_is_told_when_it_is_free(heard: Listener) -> None:
+    """The first line comes while it is held, and cannot know; a second one does."""
+    loop = asyncio.new_event_loop()
+    dog = Watchdog(loop, {}, 0.001)
+    look = threading.Thread(target=dog._look, daemon=True)
+    look.start()
+    assert heard.named.wait(HANG)
+    loop.run_until_complete(asyncio.sleep(0))
+    look.join(HANG)
+    loop.close()
+    (first, begun), (last, whole) = heard.told
+    assert (first, last) == ("loop_blocked", "loop_free")
+    assert 0.001 <= begun < whole < HANG
+
+
+def test_no_block_falls_between_two_looks(heard: Listener) -> None:
+    """The loop is looked at several times in the time of the limit, and while jobs run alone."""
+    loop = asyncio.new_event_loop()
+    dog = Watchdog(loop, {}, 8.0)
+    stopping = dog._stopping = StopsAtTheThirdLook()
+    dog._main()
+    loop.close()
+    assert (stopping.looks, stopping.timeout, heard.told) == (3, 1.0, [])
 
 
 def test_a_thread_without_a_frame_is_nowhere() -> None:

@@ -26,7 +26,13 @@ from .._ids import new_job_id
 from .._jobtypes import JobType
 from .._logging import log_event
 from .._observing import Observers
-from .._options import NO_METADATA, checked_key, checked_metadata
+from .._options import (
+    NO_METADATA,
+    checked_job_type,
+    checked_key,
+    checked_limit,
+    checked_metadata,
+)
 from .._records import JobResult, QueueStats, SubmittedEvent, SubmittingEvent
 from .._settings import JobQueueSettings, check_timeout, required, without_input
 from .._status import JobStatus, checked_status
@@ -156,11 +162,9 @@ class InProcessQueue:
     async def list_jobs(
         self, *, status: JobStatus | None = None, job_type: str | None = None, limit: int = 100
     ) -> list[JobResult[Any]]:
-        if not isinstance(limit, int):
-            raise TypeError(f"limit must be an int, not {type(limit).__name__}")
-        if limit < 0:
-            raise ValueError(f"limit must not be negative: {limit}")
-        status = checked_status(status)  # another would find nothing, without a word
+        limit = checked_limit(limit)
+        # Others would find nothing, without a word.
+        status, job_type = checked_status(status), checked_job_type(job_type)
         matching = (
             job.record()
             for job in self._table.newest_first()

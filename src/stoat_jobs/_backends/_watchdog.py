@@ -20,6 +20,9 @@ from .._execution import JobRun
 from .._logging import log_event
 from .._text import one_line
 
+LOOKS = 8
+"""Looks in the time of the limit: what lasts an eighth longer is seen wherever it begins."""
+
 
 class Watchdog:
     """Watches one event loop while jobs run on it; costs a job nothing."""
@@ -44,7 +47,7 @@ class Watchdog:
         self._stopping.set()
 
     def _main(self) -> None:
-        while not self._stopping.wait(self._limit):
+        while not self._stopping.wait(self._limit / LOOKS):
             if self._running:
                 self._look()
 
@@ -54,25 +57,22 @@ class Watchdog:
         call_threadsafe(self._loop, sign.set)
         if sign.wait(self._limit):
             return
-        self._name(self._culprit(), time.monotonic() - asked)
-        while not (sign.wait(self._limit) or self._stopping.is_set()):
-            pass  # said once is enough
+        job, where = self._culprit(), _where(sys._current_frames().get(self._loop_thread))
+        held = time.monotonic() - asked
+        log_event(logging.WARNING, "loop_blocked", **job, duration_s=held, where=where)
+        while not sign.wait(self._limit):
+            if self._stopping.is_set():
+                return
+        held = time.monotonic() - asked
+        log_event(logging.WARNING, "loop_free", **job, duration_s=held)
 
-    def _culprit(self) -> JobRun[Any] | None:
-        """The job whose turn it is; None in a task of a handler's own, or of the app."""
+    def _culprit(self) -> dict[str, str | None]:
+        """The job whose turn it is; none in a task of a handler's own, or of the app."""
         task = asyncio.current_task(self._loop)
-        runs = (run for run in tuple(self._running.values()) if run.task is task)
-        return next(runs, None)
-
-    def _name(self, run: JobRun[Any] | None, seconds: float) -> None:
-        log_event(
-            logging.WARNING,
-            "loop_blocked",
-            job_id=run and run.job.job_id,
-            job_type=run and one_line(run.job.job_type, 200),
-            duration_s=seconds,
-            where=_where(sys._current_frames().get(self._loop_thread)),
-        )
+        jobs = (run.job for run in tuple(self._running.values()) if run.task is task)
+        if (job := next(jobs, None)) is None:
+            return {"job_id": None, "job_type": None}
+        return {"job_id": job.job_id, "job_type": one_line(job.job_type, 200)}
 
 
 def _where(frame: FrameType | None) -> str:

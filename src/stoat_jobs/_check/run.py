@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from stoat_jobs._demo.text import printable
 
+from .interrupts import insisting
 from .subject import Subject
 from .table import State, Table
 
@@ -39,7 +41,8 @@ def run(subject: Subject, capabilities: Mapping[str, bool], table: Table) -> Rep
         arguments = [subject.name, subject.url, subject.options, capabilities]
         suite.write_text(_SUITE.format(arguments=json.dumps(arguments)))
         options = ["-pno:terminal", "-pno:cacheprovider", f"--rootdir={folder}"]
-        reporter.exit_code = pytest.main([*options, str(suite)], plugins=[reporter])
+        with insisting(lambda: reporter.interrupted):
+            reporter.exit_code = pytest.main([*options, str(suite)], plugins=[reporter])
     if reporter.error is not None:
         raise reporter.error
     return reporter
@@ -113,6 +116,7 @@ class Reporter:
 
     def pytest_keyboard_interrupt(self) -> None:
         self.interrupted = True
+        warnings.simplefilter("ignore")  # of what it broke on its way
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
         self.error = excinfo.value
