@@ -14,7 +14,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from . import growth, imports, latency, memory, plot, quiet, report, throughput, watching
+from . import growth, http_face, imports, latency, memory, plot, quiet, report, throughput, watching
 from .measure import FULL, QUICK, Bench, Size, run_rounds
 
 _SUBJECTS = {
@@ -24,6 +24,7 @@ _SUBJECTS = {
     "memory": memory.benches,
     "growth": growth.benches,
     "watching": watching.benches,
+    "http": http_face.benches,
     "imports": imports.benches,
 }
 

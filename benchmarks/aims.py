@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from . import growth, latency, memory, quiet, throughput
+from . import growth, http_face, latency, memory, quiet, throughput
 from .measure import PROCESSOR, Figure, Results, Size
 
 
@@ -57,6 +57,9 @@ def _calls(size: Size) -> list[Aim]:
             [Figure(latency.FLOOR_C, latency.P50)], 0.8, at_least=False),
         Aim(f"submit, p50, {size.waiting:,} waiting against none", waiting,
             [Figure(latency.NONE_WAITING, latency.P50)], 1.1, at_least=False),
+        Aim("status reads over HTTP, uvicorn, against a bare route",
+            Figure(http_face.SERVED, http_face.UNIT),
+            [Figure(http_face.SERVED_BARE, http_face.UNIT)], 0.5),
         Aim("bytes per kept finished record", memory.BYTES, [], 500, at_least=False),
     ]  # fmt: skip
 

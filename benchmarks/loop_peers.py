@@ -43,6 +43,18 @@ async def aiojobs(jobs: int, watch: Stopwatch, limit: int | None) -> int:
     return tally.ran
 
 
+async def aiojobs_results(jobs: int, watch: Stopwatch) -> int:
+    """The same, and each result is asked for at its job's handle: the nearest to reading it."""
+    module = import_module("aiojobs")
+    tally = Tally(jobs)
+    async with module.Scheduler(limit=None, pending_limit=jobs) as scheduler:
+        with watch:
+            handles = [await scheduler.spawn(tally.job()) for _ in range(jobs)]
+            for handle in handles:
+                await handle.wait()
+    return tally.ran
+
+
 def _noop_of(tally: Tally) -> Callable[[], Coroutine[Any, Any, None]]:
     async def noop() -> None:
         tally.add()

@@ -74,6 +74,7 @@ class Size:
     samples: int
     waiting: int
     watchers: int
+    streams: int
     records: int
     growth: Sequence[int]
 
@@ -84,6 +85,7 @@ FULL = Size(
     samples=2_000,
     waiting=10_000,
     watchers=10_000,
+    streams=1_000,
     records=10_000,
     growth=(100, 1_000, 10_000, 100_000, 1_000_000),
 )
@@ -93,6 +95,7 @@ QUICK = Size(
     samples=200,
     waiting=1_000,
     watchers=1_000,
+    streams=100,
     records=1_000,
     growth=(100, 1_000, 10_000),
 )

@@ -51,6 +51,7 @@ OWN = (
 PEERS = (
     Contender(AIOJOBS[0], partial(loop_peers.aiojobs, limit=None), module="aiojobs"),
     Contender(AIOJOBS[1], partial(loop_peers.aiojobs, limit=100), module="aiojobs"),
+    Contender("aiojobs, no limit, results read", loop_peers.aiojobs_results, module="aiojobs"),
     Contender(TASKIQ[0], partial(loop_peers.taskiq, inplace=True), share=0.5, module="taskiq"),
     Contender(TASKIQ[1], partial(loop_peers.taskiq, inplace=False), share=0.5, module="taskiq"),
     Contender("APScheduler, asyncio", loop_peers.apscheduler, share=0.2, module="apscheduler"),
