@@ -1,0 +1,133 @@
+"""The jobs as an ASGI app, for any framework that mounts one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from stoat_jobs import JobBackend
+
+from ._access import Authorize
+from ._limits import HttpLimits
+from ._operations import Metadata, Operations
+from ._problems import response_to
+
+
+def jobs_app(
+    *,
+    queue: JobBackend | None = None,
+    authorize: Authorize | None = None,
+    submittable: Iterable[str] = (),
+    metadata: Metadata | None = None,
+    expose_errors: bool = False,
+    limits: HttpLimits | None = None,
+) -> ASGIApp:
+    """An ASGI app with the jobs, to be mounted.
+
+    ``app.mount("/jobs", jobs_app(), name="jobs")`` in Starlette and FastAPI; the how-to has it
+    for others.
+
+    Without *authorize*, whoever knows the random id of a job may read it, wait for it and
+    follow it, and nothing else is open.
+
+    Args:
+        queue: the queue; by default the one that :func:`stoat_jobs.get_queue` finds in the
+            request, which is that of the outer app.
+        authorize: an async function that is asked about every request, with the request, the
+            :class:`Operation` and the job's record (None for list, submit and stats), and once
+            more when a stream begins. It gives False to refuse, or raises Starlette's
+            ``HTTPException`` for an answer of its own. ``allow_all`` lets everybody do
+            everything.
+        submittable: the job types that clients may submit; none by default.
+        metadata: an async function that gives the metadata of a job that *request* submits:
+            who asked, so that *authorize* finds it on the record.
+        expose_errors: show clients the text of errors, which is the handlers' own and may hold
+            secrets; by default ``error`` is ``error_type``.
+        limits: what clients may ask at once; the defaults without it.
+    """
+    return _JobsApp(
+        Operations(
+            queue=queue,
+            authorize=authorize,
+            submittable=submittable,
+            metadata=metadata,
+            expose_errors=expose_errors,
+            limits=limits or HttpLimits(),
+        )
+    )
+
+
+class _JobsApp:
+    def __init__(self, operations: Operations) -> None:
+        # No Starlette: that would put itself where the outer app is found in a request.
+        self._router = Router(_routes(operations), redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        else:
+            await self._answer(_routable(scope), receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._router(scope, receive, send)
+        except HTTPException as error:  # of the router: there is no such route or method
+            answer = response_to(error) or Response(status_code=error.status_code)
+            await answer(scope, receive, send)
+
+
+def _routable(scope: Scope) -> MutableMapping[str, Any]:
+    """*scope* as Starlette's router wants it, whichever framework it comes from."""
+    path, root = scope["path"], scope.get("root_path", "")
+    # Without an app in it, the router answers by itself what it raises otherwise.
+    return {"app": None, **scope, "path": f"{path}/" if path == root else path}
+
+
+def _routes(operations: Operations) -> list[Route]:
+    async def jobs(request: Request) -> Response:
+        operate = operations.submit if request.method == "POST" else operations.list
+        return await operate(request)
+
+    async def stats(request: Request) -> Response:
+        return await operations.stats(request)
+
+    async def health(request: Request) -> Response:
+        return await operations.health(request)
+
+    async def read(request: Request) -> Response:
+        return await operations.read(request, request.path_params["job_id"])
+
+    async def wait(request: Request) -> Response:
+        return await operations.wait(request, request.path_params["job_id"])
+
+    async def events(request: Request) -> Response:
+        return await operations.events(request, request.path_params["job_id"])
+
+    async def cancel(request: Request) -> Response:
+        return await operations.cancel(request, request.path_params["job_id"])
+
+    return [
+        Route("/", jobs, methods=["GET", "POST"]),
+        Route("/stats", stats),
+        Route("/health", health),
+        Route("/{job_id}", read),
+        Route("/{job_id}/wait", wait),
+        Route("/{job_id}/events", events),
+        Route("/{job_id}/cancel", cancel, methods=["POST"]),
+    ]
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Speak the lifespan protocol, of which nothing is needed here."""
+    for phase in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{phase}.complete"})
