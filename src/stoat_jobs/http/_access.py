@@ -45,46 +45,54 @@ async def allow_all(request: Request, operation: Operation, record: JobResult[An
     return True
 
 
+async def _for_who_knows_the_id(
+    request: Request, operation: Operation, record: JobResult[Any] | None
+) -> bool:
+    """What holds without an ``authorize``."""
+    return operation in _OPEN
+
+
 class Access:
     """Asks ``authorize``."""
 
     def __init__(self, authorize: Authorize | None) -> None:
-        self._authorize = authorize
+        self._authorize = authorize or _for_who_knows_the_id
+
+    @property
+    def is_default(self) -> bool:
+        """The application does not say who may do what."""
+        return self._authorize is _for_who_knows_the_id
 
     async def check(
         self, request: Request, operation: Operation, record: JobResult[Any] | None = None
     ) -> None:
         """Raise unless *request* may do this."""
-        if self._authorize is None:
-            if operation not in _OPEN:
-                raise _closed(operation)
-        elif not await _ask(self._authorize, request, operation, record):
-            raise ProblemError(403, "Not allowed", f"you may not {operation} here")
+        if not await self.allows(request, operation, record):
+            raise _closed(operation) if self.is_default else _refused(operation)
 
-    async def allows(self, request: Request, operation: Operation, record: JobResult[Any]) -> bool:
-        """Whether *request* may do this with *record*."""
-        if self._authorize is None:
-            return operation in _OPEN
-        return await _ask(self._authorize, request, operation, record)
+    async def allows(
+        self, request: Request, operation: Operation, record: JobResult[Any] | None
+    ) -> bool:
+        """Whether *request* may do this."""
+        try:
+            allowed = await self._authorize(request, operation, record)
+            _check_answer(allowed)
+        except HTTPException:
+            raise
+        except Exception as error:
+            log_event(logging.ERROR, "authorize_failed", exc_info=error, operation=str(operation))
+            detail = "the server could not find out whether you may do this"
+            raise ProblemError(500, "Authorization failed", detail) from error
+        return allowed
 
 
-async def _ask(
-    authorize: Authorize,
-    request: Request,
-    operation: Operation,
-    record: JobResult[Any] | None,
-) -> bool:
-    try:
-        allowed = await authorize(request, operation, record)
-        if not isinstance(allowed, bool):  # a coroutine that nobody awaited is true, too
-            raise TypeError(f"authorize must give a bool, not {type(allowed).__name__}")  # noqa: TRY301
-    except HTTPException:
-        raise
-    except Exception as error:
-        log_event(logging.ERROR, "authorize_failed", exc_info=error, operation=str(operation))
-        detail = "the server could not find out whether you may do this"
-        raise ProblemError(500, "Authorization failed", detail) from error
-    return allowed
+def _check_answer(allowed: object) -> None:
+    if not isinstance(allowed, bool):  # a coroutine that nobody awaited is true, too
+        raise TypeError(f"authorize must give a bool, not {type(allowed).__name__}")
+
+
+def _refused(operation: Operation) -> ProblemError:
+    return ProblemError(403, "Not allowed", f"you may not do this here: {operation}")
 
 
 def _closed(operation: Operation) -> ProblemError:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stoat_jobs import JobBackend
@@ -17,6 +17,7 @@ from ._access import Authorize
 from ._limits import HttpLimits
 from ._operations import Metadata, Operations
 from ._problems import response_to
+from ._routes import PLACES, Place
 
 
 def jobs_app(
@@ -68,6 +69,11 @@ class _JobsApp:
         # No Starlette: that would put itself where the outer app is found in a request.
         self._router = Router(_routes(operations), redirect_slashes=False)
 
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """For ``request.url_for("jobs:read", job_id=...)`` where the mount is named "jobs"."""
+        return self._router.routes
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _live(receive, send)
@@ -93,37 +99,23 @@ def _routable(scope: Scope) -> MutableMapping[str, Any]:
 
 
 def _routes(operations: Operations) -> list[Route]:
-    async def jobs(request: Request) -> Response:
-        operate = operations.submit if request.method == "POST" else operations.list
-        return await operate(request)
+    paths: dict[str, dict[str, Place]] = {}
+    for place in PLACES:
+        paths.setdefault(place.path, {})[place.method] = place
+    return [_route(operations, places) for places in paths.values()]
 
-    async def stats(request: Request) -> Response:
-        return await operations.stats(request)
 
-    async def health(request: Request) -> Response:
-        return await operations.health(request)
+def _route(operations: Operations, places: Mapping[str, Place]) -> Route:
+    """One path, with all its methods: else an answer 405 would name the first alone."""
 
-    async def read(request: Request) -> Response:
-        return await operations.read(request, request.path_params["job_id"])
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        operate = getattr(operations, places[method].operation)
+        response: Response = await operate(request, **request.path_params)
+        return response
 
-    async def wait(request: Request) -> Response:
-        return await operations.wait(request, request.path_params["job_id"])
-
-    async def events(request: Request) -> Response:
-        return await operations.events(request, request.path_params["job_id"])
-
-    async def cancel(request: Request) -> Response:
-        return await operations.cancel(request, request.path_params["job_id"])
-
-    return [
-        Route("/", jobs, methods=["GET", "POST"]),
-        Route("/stats", stats),
-        Route("/health", health),
-        Route("/{job_id}", read),
-        Route("/{job_id}/wait", wait),
-        Route("/{job_id}/events", events),
-        Route("/{job_id}/cancel", cancel, methods=["POST"]),
-    ]
+    first = next(iter(places.values()))
+    return Route(first.path, endpoint, methods=list(places), name=first.operation)
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -21,6 +21,7 @@ from ._limits import HttpLimits
 from ._problems import SOON, ProblemError, response_to
 from ._records import ShownRecord, list_json
 from ._requests import Forms, Submission
+from ._routes import PLACES
 
 P = ParamSpec("P")
 
@@ -63,11 +64,19 @@ class Operations:
         self.forms = Forms(limits)
         self._queue = queue
         self._access = Access(authorize)
-        self._submittable = _checked_names(submittable)
+        self.submittable = _checked_names(submittable)
         self._metadata = metadata
         self._show = partial(ShownRecord, expose_errors=expose_errors)
         self._expose_errors = expose_errors
         self._held = HeldRequests(limits)
+
+    @property
+    def offered(self) -> set[str]:
+        """The operations that may answer with more than that they are closed."""
+        everything = {place.operation for place in PLACES}
+        if self._access.is_default:
+            return {place.operation for place in PLACES if place.is_open}
+        return everything if self.submittable else everything - {"submit"}
 
     @_answering
     async def list(self, request: Request) -> Response:
@@ -142,7 +151,7 @@ class Operations:
         """Accept a job."""
         await self._access.check(request, Operation.SUBMIT)
         submission = await self.forms.submission(request)
-        if submission.job_type not in self._submittable:
+        if submission.job_type not in self.submittable:
             raise self._not_submittable()
         record = await self._accepted(request, submission)
         location = f"{_path(request).rstrip('/')}/{record.job_id}"
@@ -162,7 +171,7 @@ class Operations:
         return record
 
     def _not_submittable(self) -> ProblemError:
-        names = ", ".join(sorted(self._submittable)) or "none; the application names them"
+        names = ", ".join(sorted(self.submittable)) or "none; the application names them"
         detail = f"jobs of this type are not taken over HTTP; submittable: {names}"
         return ProblemError(422, "Job type not submittable", detail)
 

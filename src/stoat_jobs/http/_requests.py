@@ -76,8 +76,8 @@ class Forms:
 def _list_query_model(limits: HttpLimits) -> type[BaseModel]:
     return create_model(
         "ListQuery",
-        status=(JobStatus | None, Field(None, description="Only jobs of this status.")),
-        job_type=(str | None, Field(None, description="Only jobs of this type.")),
+        status=(JobStatus, Field(None, description="Only jobs of this status.")),
+        job_type=(str, Field(None, description="Only jobs of this type.")),
         limit=(
             int,
             Field(min(100, limits.max_listed), ge=1, le=limits.max_listed, description="At most."),
