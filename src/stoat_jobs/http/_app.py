@@ -92,8 +92,11 @@ class _JobsApp:
 
 
 def _routable(scope: Scope) -> MutableMapping[str, Any]:
-    """*scope* as Starlette's router wants it, whichever framework it comes from."""
-    path, root = scope["path"], scope.get("root_path", "")
+    """*scope* as Starlette's router wants it, whichever framework it comes from.
+
+    Some mounts leave no slash where the router has one, and Litestar's add one at the end.
+    """
+    path, root = scope["path"].rstrip("/"), scope.get("root_path", "").rstrip("/")
     # Without an app in it, the router answers by itself what it raises otherwise.
     return {"app": None, **scope, "path": f"{path}/" if path == root else path}
 

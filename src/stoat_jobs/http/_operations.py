@@ -6,6 +6,7 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Concatenate
+from urllib.parse import quote
 
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -217,6 +218,12 @@ def _has_seen(request: Request, tag: str) -> bool:
 
 
 def _path(request: Request) -> str:
-    """The path of *request* as its client sees it; not every framework has the mount in it."""
-    root, path = request.scope.get("root_path", ""), request.scope["path"]
-    return str(path) if path.startswith(root) else f"{root}{path}"
+    """The path of *request* as its client wrote it, encoded.
+
+    Not ``scope["path"]``: there, Litestar leaves out what it is mounted at.
+    """
+    scope = request.scope
+    raw = scope.get("raw_path") or quote(scope["path"]).encode()
+    path = raw.partition(b"?")[0].decode("latin-1")
+    root = scope.get("app_root_path", scope.get("root_path", ""))
+    return path if path.startswith(root) else f"{root}{path}"
