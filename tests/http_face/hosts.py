@@ -17,7 +17,14 @@ from litestar.handlers import asgi
 from quart import Quart
 from starlette.applications import Starlette
 
-from stoat_jobs import JobContext, JobHandlers, JobQueueSettings, lifespan, with_jobs
+from stoat_jobs import (
+    AsyncioJobQueue,
+    JobContext,
+    JobHandlers,
+    JobQueueSettings,
+    lifespan,
+    with_jobs,
+)
 from stoat_jobs.http import allow_all, jobs_app, jobs_router
 
 JOBS = "/api/jobs"
@@ -29,13 +36,14 @@ SAFETY_NET = 30.0
 
 
 class Works:
-    """Handlers that go on when the test says so."""
+    """A queue, and handlers that go on when the test says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: JobQueueSettings) -> None:
         self.gate = asyncio.Event()
         self.handlers = JobHandlers()
         for function in (self.double, self.held, self.fails, self.opaque):
             self.handlers.register(function.__name__, function)
+        self.queue = AsyncioJobQueue(self.handlers, settings)
 
     async def double(self, ctx: JobContext, n: int) -> int:
         return 2 * n
@@ -56,28 +64,28 @@ class Works:
 
 def on_starlette(works: Works, **options: Any) -> Any:
     """``app.mount`` of Starlette."""
-    app = Starlette(lifespan=partial(lifespan, handlers=works.handlers, settings=SETTINGS))
+    app = Starlette(lifespan=partial(lifespan, queue=works.queue))
     app.mount(JOBS, jobs_app(**options), name="jobs")
     return app
 
 
 def on_fastapi(works: Works, **options: Any) -> Any:
     """``app.mount`` of FastAPI."""
-    app = FastAPI(lifespan=partial(lifespan, handlers=works.handlers, settings=SETTINGS))
+    app = FastAPI(lifespan=partial(lifespan, queue=works.queue))
     app.mount(JOBS, jobs_app(**options), name="jobs")
     return app
 
 
 def routed_by_fastapi(works: Works, **options: Any) -> Any:
     """``app.include_router`` of FastAPI."""
-    app = FastAPI(lifespan=partial(lifespan, handlers=works.handlers, settings=SETTINGS))
+    app = FastAPI(lifespan=partial(lifespan, queue=works.queue))
     app.include_router(jobs_router(handlers=works.handlers, **options), prefix=JOBS)
     return app
 
 
 def on_litestar(works: Works, **options: Any) -> Any:
     """A mount of Litestar."""
-    hung = partial(lifespan, handlers=works.handlers, settings=SETTINGS)
+    hung = partial(lifespan, queue=works.queue)
     mount = asgi(JOBS, is_mount=True, copy_scope=True)(jobs_app(**options))
     return Litestar([mount], lifespan=[hung], openapi_config=None)
 
@@ -85,7 +93,7 @@ def on_litestar(works: Works, **options: Any) -> Any:
 def beside_quart(works: Works, **options: Any) -> Any:
     """Beside a Quart app, by the dispatcher of its server."""
     both: Any = DispatcherMiddleware({JOBS: jobs_app(**options), "": Quart("beside")})
-    return with_jobs(both, handlers=works.handlers, settings=SETTINGS)
+    return with_jobs(both, queue=works.queue)
 
 
 HOSTS: list[Callable[..., Any]] = [
@@ -118,10 +126,14 @@ class Face:
         assert answer.status_code == 202, answer.text
         return answer.headers["location"]
 
+    async def begun(self, job_type: str, **payload: Any) -> str:
+        """Where a job is that the app itself has submitted."""
+        return f"{JOBS}/{await self.works.queue.submit(job_type, payload)}"
+
     async def finished(self, job_type: str, **payload: Any) -> str:
         """Where a job is that has ended."""
-        place = await self.submit(job_type, **payload)
-        assert (await self.get(f"{place}/wait")).status_code == 200
+        place = await self.begun(job_type, **payload)
+        await self.works.queue.wait(place.rpartition("/")[2])
         return place
 
 
@@ -129,9 +141,11 @@ OPEN: dict[str, Any] = {"authorize": allow_all, "submittable": SUBMITTABLE}
 
 
 @asynccontextmanager
-async def serving(make: Callable[..., Any], **options: Any) -> AsyncIterator[Face]:
+async def serving(
+    make: Callable[..., Any], settings: JobQueueSettings = SETTINGS, **options: Any
+) -> AsyncIterator[Face]:
     """The app that *make* makes with *options*, running."""
-    works = Works()
+    works = Works(settings)
     async with LifespanManager(make(works, **options)) as running:
         transport = httpx.ASGITransport(running.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

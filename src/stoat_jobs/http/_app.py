@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from stoat_jobs import JobBackend
 
@@ -28,7 +28,7 @@ def jobs_app(
     metadata: Metadata | None = None,
     expose_errors: bool = False,
     limits: HttpLimits | None = None,
-) -> ASGIApp:
+) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
     """An ASGI app with the jobs, to be mounted.
 
     ``app.mount("/jobs", jobs_app(), name="jobs")`` in Starlette and FastAPI; the how-to has it
