@@ -25,7 +25,6 @@ class Submission(BaseModel, frozen=True, extra="forbid"):
     payload: dict[str, Any] = Field(default={}, description="The handler's arguments by name.")
     key: Annotated[str, AfterValidator(checked_key)] | None = Field(
         default=None,
-        min_length=1,
         description="At most one job of this type with this key waits or runs; submitting again"
         " gives that job. At most 1,024 bytes.",
     )
