@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import httpx
+import uvicorn
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
 from hypercorn.middleware import DispatcherMiddleware
@@ -87,7 +89,7 @@ def on_litestar(works: Works, **options: Any) -> Any:
     """A mount of Litestar."""
     hung = partial(lifespan, queue=works.queue)
     mount = asgi(JOBS, is_mount=True, copy_scope=True)(jobs_app(**options))
-    return Litestar([mount], lifespan=[hung], openapi_config=None)
+    return Litestar([mount], lifespan=[hung], openapi_config=None, logging_config=None)
 
 
 def beside_quart(works: Works, **options: Any) -> Any:
@@ -150,3 +152,26 @@ async def serving(
         transport = httpx.ASGITransport(running.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             yield Face(client, works)
+
+
+@asynccontextmanager
+async def on_socket(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of *app*, which a real uvicorn serves on a port of its own.
+
+    The client opens as many connections as it is asked for, and closes them all.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", ws="none", log_config=None))
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        url = "http://{}:{}".format(*listening.getsockname())
+        try:
+            async with httpx.AsyncClient(
+                base_url=url,
+                timeout=SAFETY_NET,
+                limits=httpx.Limits(max_connections=None),
+                trust_env=False,
+            ) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            await task

@@ -26,8 +26,9 @@ from ._records import ShownRecord
 
 Records = AsyncIterator["JobResult[Any]"]
 
-# In milliseconds: when a browser that lost its stream comes back.
-_RETRY = b"retry: 2000\n\n"
+# In milliseconds: when a browser that lost its stream comes back. A line of the first event:
+# by itself some clients take it for an event.
+_RETRY = b"retry: 2000\n"
 _ALIVE = b": alive\n\n"
 
 _HEADERS = {
@@ -106,18 +107,11 @@ class EventStream(Response):
         )
         if self._request.method == "HEAD":
             return
-        await _send_chunk(send, _RETRY)
-        record = first
-        while await self._send_record(record, send):
-            record = await self._next(send)
-
-    async def _send_record(self, record: JobResult[Any], send: Send) -> bool:
-        """Send *record*, unless the client has seen it; whether more may follow."""
-        shown = self._show(record)
-        if shown.tag != self._seen:
+        shown = self._show(first)
+        await _send_chunk(send, _ALIVE if shown.tag == self._seen else _RETRY + event(shown))
+        while not shown.is_terminal:
+            shown = self._show(await self._next(send))
             await _send_chunk(send, event(shown))
-            self._seen = shown.tag
-        return not shown.is_terminal
 
     async def _next(self, send: Send) -> JobResult[Any]:
         """The next record, with signs of life until then."""
