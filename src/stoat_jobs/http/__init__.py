@@ -5,6 +5,11 @@ Needs the extra ``http``; ``jobs_router`` and ``JobQueueDep`` need FastAPI besid
 
 from typing import TYPE_CHECKING, Any
 
+try:
+    import starlette as _starlette  # noqa: F401 - else the error would not say what to install
+except ModuleNotFoundError as error:
+    raise ImportError('stoat_jobs.http needs Starlette: pip install "stoat-jobs[http]"') from error
+
 from ._accepted import accepted
 from ._access import Authorize, Operation, allow_all
 from ._app import jobs_app

@@ -63,7 +63,7 @@ class Operations:
         limits: HttpLimits,
     ) -> None:
         self.forms = Forms(limits)
-        self._queue = queue
+        self._queue = _checked_queue(queue)
         self._access = Access(authorize)
         self.submittable = _checked_names(submittable)
         self._metadata = metadata
@@ -183,6 +183,12 @@ class Operations:
         record = await self._find(request).get_result(job_id)
         await self._access.check(request, operation, record)
         return record
+
+
+def _checked_queue(queue: JobBackend | None) -> JobBackend | None:
+    if queue is None or isinstance(queue, JobBackend):
+        return queue
+    raise TypeError(f"the queue must be a JobBackend, not {type(queue).__name__}")
 
 
 def _checked_names(names: Iterable[str]) -> frozenset[str]:
