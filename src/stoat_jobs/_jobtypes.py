@@ -85,6 +85,7 @@ class JobType(Generic[P, R]):
         cooperative: it is told to stop by its context's flag, and cancelled only
             ``cancel_grace`` seconds later.
         is_async: it is a coroutine function; others run in a thread of their own.
+        result_type: what it declares to return, Any where it declares nothing that is there.
     """
 
     def __init__(

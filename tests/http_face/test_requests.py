@@ -49,7 +49,7 @@ def nested(levels: int) -> bytes:
         (b'{"job_type": 1}', "string_type"),
         (b'{"job_type": "double", "payload": []}', "dict_type"),
         (b'{"job_type": "double", "timeout": 1}', "extra_forbidden"),
-        (b'{"job_type": "double", "key": ""}', "value_error"),
+        (b'{"job_type": "double", "key": ""}', "string_too_short"),
     ],
     ids=range(16),
 )

@@ -23,7 +23,9 @@ class Submission(BaseModel, frozen=True, extra="forbid"):
 
     job_type: str = Field(description="The name of a job type that may be submitted here.")
     payload: dict[str, Any] = Field(default={}, description="The handler's arguments by name.")
-    key: Annotated[str, AfterValidator(checked_key)] | None = Field(
+    key: (
+        Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(checked_key)] | None
+    ) = Field(
         default=None,
         description="At most one job of this type with this key waits or runs; submitting again"
         " gives that job. At most 1,024 bytes.",

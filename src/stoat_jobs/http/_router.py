@@ -2,25 +2,18 @@
 
 # No annotations as text here: FastAPI reads those of functions inside functions.
 
-import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.requests import HTTPConnection
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, TypeAdapter, create_model
-from pydantic.fields import FieldInfo
 
-from stoat_jobs import JobBackend, JobHandlers, JobType, QueueStats, get_queue
+from stoat_jobs import JobBackend, JobHandlers, get_queue
 
 from ._access import Authorize
-from ._events import EventStream
 from ._limits import HttpLimits
+from ._openapi import Document
 from ._operations import Metadata, Operations
-from ._problems import MEDIA_TYPE, ProblemDocument
-from ._records import JobRecord
-from ._requests import Submission
 from ._routes import PLACES, Place
 
 
@@ -60,7 +53,7 @@ def jobs_router(
         limits=limits or HttpLimits(),
     )
     router = APIRouter(tags=["jobs"])
-    models = _Models(operations, handlers)
+    document = Document(operations, handlers)
     for place in PLACES:
         router.add_api_route(
             place.path,
@@ -69,7 +62,7 @@ def jobs_router(
             name=f"{name}:{place.operation}",
             summary=place.operation.capitalize(),
             include_in_schema=place.operation in operations.offered,
-            **models.described(place),
+            **document.described(place),
         )
     return router
 
@@ -86,102 +79,3 @@ def _endpoint(place: Place, operate: Any) -> Any:
     endpoint = about_one if place.has_id else about_all
     endpoint.__doc__ = operate.__doc__
     return endpoint
-
-
-class _Models:
-    """What the OpenAPI document says of each place."""
-
-    def __init__(self, operations: Operations, handlers: JobHandlers | None) -> None:
-        self._record = _record_model(handlers)
-        self._submittable = operations.submittable
-        forms = operations.forms
-        self._queries = {"list": forms.ListQuery, "wait": forms.WaitQuery}
-        self._classes = {"events": EventStream, "health": Response}
-
-    def described(self, place: Place) -> dict[str, Any]:
-        """Arguments of ``add_api_route``."""
-        first, *others = place.answers.items()
-        return {
-            "status_code": first[0],
-            "response_description": first[1],
-            "response_model": self._answer_model(place),
-            "response_class": self._classes.get(place.operation, JSONResponse),
-            "responses": self._other_answers(place, dict(others)),
-            "openapi_extra": self._request(place),
-        }
-
-    def _answer_model(self, place: Place) -> Any:
-        if place.operation in self._classes:
-            return None
-        return {"list": list[self._record], "stats": QueueStats}.get(place.operation, self._record)  # type: ignore[name-defined]
-
-    def _other_answers(self, place: Place, answers: dict[int, str]) -> dict[int | str, Any]:
-        described: dict[int | str, Any] = {
-            status: {"description": description} for status, description in answers.items()
-        }
-        if 202 in described:
-            described[202]["model"] = self._record
-        for status in place.problems:
-            described[int(status)] = _problem(status.phrase)
-        return {**described, "default": _problem("Whatever else is wrong.")}
-
-    def _request(self, place: Place) -> dict[str, Any]:
-        if place.operation == "submit":
-            return {"requestBody": {"required": True, "content": self._submission()}}
-        query = self._queries.get(place.operation)
-        return {} if query is None else {"parameters": _parameters(query)}
-
-    def _submission(self) -> dict[str, Any]:
-        schema = Submission.model_json_schema()
-        schema["properties"]["job_type"]["enum"] = sorted(self._submittable)
-        return {"application/json": {"schema": schema}}
-
-
-def _problem(description: str) -> dict[str, Any]:
-    schema = ProblemDocument.model_json_schema()
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
-
-
-def _parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
-    """The fields of *query* as OpenAPI has parameters."""
-    return [
-        {"name": name, "in": "query", "required": False, "schema": _schema(field)}
-        for name, field in query.model_fields.items()
-    ]
-
-
-def _schema(field: FieldInfo) -> dict[str, Any]:
-    """The schema of one parameter, whole: a reference would lead nowhere in there."""
-    annotation: Any = Annotated[field.annotation, field]
-    schema = TypeAdapter(annotation).json_schema()
-    kinds = schema.pop("$defs", {})
-    kind = kinds.get(schema.pop("$ref", "").rpartition("/")[2], {})
-    if field.default is None:
-        del schema["default"]
-    return {**kind, **schema}
-
-
-def _record_model(handlers: JobHandlers | None) -> Any:
-    """The record of any of the job types that are known."""
-    models = tuple(_typed_record(job_type) for job_type in handlers or ())
-    return Union[models] if models else JobRecord  # noqa: UP007 - the members are known only now
-
-
-def _typed_record(job_type: JobType[..., Any]) -> Any:
-    """The record of one job type; the document names it after that."""
-    words = re.findall(r"[^\W_]+", job_type.name)
-    name = "".join(word[:1].upper() + word[1:] for word in words)
-    fields: dict[str, Any] = {
-        "job_type": (Literal[job_type.name], Field(description="The job type."))
-    }
-    base: Any = JobRecord[_describable(job_type.result_type)]  # type: ignore[misc]
-    return create_model(f"{name}Record", __base__=base, **fields)
-
-
-def _describable(annotation: Any) -> Any:
-    """*annotation*, or Any where it has no JSON Schema, as a class of the user's own."""
-    try:
-        TypeAdapter(annotation).json_schema(mode="serialization")
-    except Exception:
-        return Any
-    return annotation
