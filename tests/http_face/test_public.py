@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -14,6 +16,7 @@ from pydantic import ValidationError
 import stoat_jobs.http
 from stoat_jobs import JobBackend
 from stoat_jobs.http import HttpLimits, JobQueueDep, jobs_app, jobs_router
+from stoat_jobs.http._routes import PLACES
 
 PUBLIC = [
     "Authorize",
@@ -60,6 +63,37 @@ def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
 def test_the_dependency_is_a_backend_to_type_checkers() -> None:
     """An endpoint's parameter of this annotation is a JobBackend."""
     assert get_args(JobQueueDep)[0] is JobBackend
+
+
+PAGE = (Path(__file__).parents[2] / "docs/reference/http.md").read_text(encoding="utf-8")
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """Whoever looks a public name up finds it."""
+    assert set(re.findall(r"^\.\. (?:auto\w+|data):: (\w+)", PAGE, re.MULTILINE)) == set(PUBLIC)
+
+
+def test_every_route_is_in_the_reference() -> None:
+    """The table has each route, and says rightly whether it is open."""
+    rows = re.findall(r"^\| `(\w+) ([^`?]+)[^`]*` \| (open|closed)", PAGE, re.MULTILINE)
+    places = {(each.method, each.path, "open" if each.is_open else "closed") for each in PLACES}
+    assert set(rows) == places
+
+
+def test_every_problem_is_in_the_reference() -> None:
+    """The table has each kind of problem with its status, and no other."""
+    named = {
+        (int(row[1]), name)
+        for row in re.finditer(r"^\| (\d{3}) \| ([^|]+) \|", PAGE, re.MULTILINE)
+        for name in re.findall(r"`([\w-]+)`", row[2])
+    }
+    folder = Path(stoat_jobs.http.__path__[0])
+    source = "\n".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    raised = {
+        (int(status), title.lower().replace(" ", "-"))
+        for status, title in re.findall(r'ProblemError\(\s*(\d{3}),\s*"([^"]+)"', source)
+    }
+    assert named == raised
 
 
 def python(code: str) -> str:
