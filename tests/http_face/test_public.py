@@ -42,9 +42,8 @@ def test_the_names_are_these() -> None:
 
 def test_what_is_public_is_documented() -> None:
     """Every public class and function has a docstring of its own."""
-    values = [getattr(stoat_jobs.http, name) for name in PUBLIC]
-    ours = [value for value in values if inspect.isclass(value) or inspect.isfunction(value)]
-    assert len(ours) == 8
+    aliases = {"Authorize", "JobQueueDep"}
+    ours = [getattr(stoat_jobs.http, name) for name in PUBLIC if name not in aliases]
     assert all(value.__doc__ and value.__module__.startswith("stoat_jobs.") for value in ours)
 
 
