@@ -138,7 +138,9 @@ async def test_one_who_has_an_answer_of_its_own(
     headers = {"www-authenticate": "Bearer"}
     doorkeeper.answer = HTTPException(401, "who are you?", headers)
     answer = await ask(face, name, await face.begun("held"))
-    assert (answer.status_code, answer.json()["detail"]) == (401, "who are you?")
+    problem = answer.json()
+    assert (answer.status_code, problem["detail"]) == (401, "who are you?")
+    assert (problem["type"], problem["title"]) == ("about:blank", "Unauthorized")
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.headers["content-type"] == "application/problem+json"
 

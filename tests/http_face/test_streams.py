@@ -292,6 +292,38 @@ async def test_a_client_that_does_not_read__fault_51() -> None:
         caller.leave()
 
 
+@pytest.mark.parametrize("path", ["/events", "/wait"])
+async def test_a_request_that_is_cancelled__fault_51(path: str) -> None:
+    """What the server cuts off, as after its time limit for the shutdown, leaves nothing behind."""
+    works = Works(SETTINGS)
+    async with works.queue:
+        app = jobs_app(queue=works.queue, limits=HttpLimits(max_open=1))
+        job_id = await works.queue.submit("held")
+        before = asyncio.all_tasks()
+        for _ in range(3):
+            begun = asyncio.Event()
+            request = asyncio.create_task(_ask_for_ever(app, f"/{job_id}{path}", begun))
+            await asyncio.wait_for(begun.wait(), SAFETY_NET)
+            request.cancel()
+            await asyncio.wait({request})
+            assert request.cancelled()
+            assert asyncio.all_tasks() == before
+
+
+async def _ask_for_ever(app: Any, path: str, begun: asyncio.Event) -> None:
+    """Speak to *app* as a server does whose client waits."""
+
+    async def receive() -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        assert message.get("status", 200) == 200
+
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+    await app(scope, receive, send)
+
+
 async def test_refusals_take_no_place__fault_51() -> None:
     """What is not found, not allowed or broken gives its place back."""
     async with serving(BOTH_FACES[0], **OPEN, limits=HttpLimits(max_open=1)) as face:

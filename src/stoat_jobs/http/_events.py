@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -20,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from stoat_jobs import JobResult, JobsError
 from stoat_jobs.backends import log_event
 
-from ._holding import Held, HeldRequests, either, stopped
+from ._holding import Held, HeldRequests, stopped, within
 from ._problems import response_to
 from ._records import ShownRecord
 
@@ -89,13 +90,15 @@ class EventStream(Response):
 
     async def _stream(self, held: Held, first: JobResult[Any], send: Send) -> None:
         """From here on the answer has begun, and what goes wrong ends it."""
-        sending = asyncio.ensure_future(self._send_all(first, send))
-        await either(sending, held.over, self._limits.max_stream_age)
-        await stopped(sending)
-        _report(sending)
+        try:
+            await held.unless_over(self._send_all(first, send), self._limits.max_stream_age)
+        except _ORDINARY:
+            pass
+        except Exception as error:
+            log_event(logging.ERROR, "stream_failed", exc_info=error)
         if not held.client_left:
-            await asyncio.wait({farewell := asyncio.ensure_future(_end(send))}, timeout=_FAREWELL)
-            await stopped(farewell)
+            with suppress(OSError):
+                await within(_FAREWELL, _end(send))
 
     async def _send_all(self, first: JobResult[Any], send: Send) -> None:
         await send(
@@ -117,20 +120,11 @@ class EventStream(Response):
         """The next record, with signs of life until then."""
         step = asyncio.ensure_future(anext(self._records))
         try:
-            while not step.done():
-                await asyncio.wait({step}, timeout=self._limits.heartbeat)
-                if not step.done():
-                    await _send_chunk(send, _ALIVE)
+            while not (await asyncio.wait({step}, timeout=self._limits.heartbeat))[0]:
+                await _send_chunk(send, _ALIVE)
             return step.result()
         finally:
             await stopped(step)
-
-
-def _report(sending: asyncio.Future[None]) -> None:
-    """Log what ended the stream, unless that was the job's, the queue's or the client's doing."""
-    error = None if sending.cancelled() else sending.exception()
-    if error is not None and not isinstance(error, _ORDINARY):
-        log_event(logging.ERROR, "stream_failed", exc_info=error)
 
 
 def event(shown: ShownRecord) -> bytes:

@@ -48,17 +48,22 @@ class Held:
 
     async def unless_over(self, step: Awaitable[T], timeout: float) -> T | None:
         """What *step* gives; None when it was over before, or *timeout* seconds passed."""
-        task = asyncio.ensure_future(step)
-        try:
-            await either(task, self.over, timeout)
-            return task.result() if task.done() else None
-        finally:
-            await stopped(task)
+        return await within(timeout, step, self.over)
 
 
-async def either(one: asyncio.Future[Any], other: asyncio.Future[Any], timeout: float) -> None:
-    """Wait until one of the two is done, at most *timeout* seconds; neither is cancelled."""
-    await asyncio.wait({one, other}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+async def within(seconds: float, step: Awaitable[T], *ends: asyncio.Future[Any]) -> T | None:
+    """What *step* gives; None when an end or the time came first, and *step* is cancelled then.
+
+    So it is when the caller is. Not by ``asyncio.wait_for``, which may lose a cancel before
+    Python 3.12.
+    """
+    task = asyncio.ensure_future(step)
+    waited: set[asyncio.Future[Any]] = {task, *ends}
+    try:
+        await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        await stopped(task)
 
 
 async def stopped(task: asyncio.Future[Any]) -> None:
@@ -76,9 +81,6 @@ class HeldRequests:
         self.limits = limits
         self._held: dict[Held, str | None] = {}
         self._timer: asyncio.TimerHandle | None = None
-
-    def __len__(self) -> int:
-        return len(self._held)
 
     @asynccontextmanager
     async def hold(self, request: Request, receive: Receive) -> AsyncIterator[Held]:

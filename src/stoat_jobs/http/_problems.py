@@ -7,6 +7,7 @@ text of an error that was not written for clients.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -94,11 +95,20 @@ def _of_http_exception(error: HTTPException) -> Response:
     """As ``authorize`` raises them, and the routes for what is not there."""
     if error.status_code in (204, 304):
         return Response(status_code=error.status_code, headers=error.headers)
-    detail = str(error.detail)
     document = ProblemDocument(
-        type="about:blank", title=detail, status=error.status_code, detail=detail
+        type="about:blank",
+        title=_phrase(error.status_code),
+        status=error.status_code,
+        detail=str(error.detail),
     )
     return _response(document, error.headers)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:  # one of the application's own
+        return str(status)
 
 
 def _not_found(error: Any) -> ProblemError:
