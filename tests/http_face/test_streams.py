@@ -13,6 +13,11 @@ from typing import Any
 import pytest
 from httpx_sse import ServerSentEvent, aconnect_sse
 from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 
 from stoat_jobs import JobResult, lifespan
 from stoat_jobs.backends import StoredJob, StoredJobQueue
@@ -222,6 +227,35 @@ async def test_a_client_that_leaves_in_the_middle__fault_51(host: Any) -> None:
         caller = await Caller.asking(face, f"{place}/events")
         await caller.until(b"event: change\n")
         assert await status(face, f"{place}/events") == 503
+        caller.leave()
+        await answered(face, f"{place}/events")
+
+
+def behind_middleware(works: Works, **options: Any) -> Any:
+    """With what applications put around theirs, some of which takes hold of the stream."""
+
+    async def pass_on(request: Request, call_next: Any) -> Response:
+        response: Response = await call_next(request)
+        return response
+
+    app = BOTH_FACES[0](works, **options)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)
+    app.add_middleware(GZipMiddleware)
+    app.add_middleware(CORSMiddleware, allow_origins=["*"])
+    return app
+
+
+async def test_streams_behind_middleware__fault_51() -> None:
+    """Middleware around the app holds no event back, and hides no client's leaving."""
+    async with on_uvicorn(behind_middleware, max_open=1) as face:
+        place = await face.begun("held", message="half")
+        for _ in range(3):
+            async with aconnect_sse(face.client, "GET", f"{place}/events") as source:
+                assert source.response.status_code == 200
+                await _with_message(source.aiter_sse())
+            await answered(face, f"{place}/wait?timeout=0")
+        caller = await Caller.asking(face, f"{place}/wait?timeout=60")
+        await _until_full(face, place)
         caller.leave()
         await answered(face, f"{place}/events")
 
