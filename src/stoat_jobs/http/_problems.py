@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -93,8 +93,6 @@ def _response(document: ProblemDocument, headers: Mapping[str, str] | None) -> R
 
 def _of_http_exception(error: HTTPException) -> Response:
     """As ``authorize`` raises them, and the routes for what is not there."""
-    if error.status_code in (204, 304):
-        return Response(status_code=error.status_code, headers=error.headers)
     document = ProblemDocument(
         type="about:blank",
         title=_phrase(error.status_code),
@@ -124,10 +122,6 @@ def _invalid_payload(error: Any) -> ProblemError:
     return ProblemError(422, "Invalid payload", str(error), errors=error.errors)
 
 
-def _invalid_request(error: Any) -> ProblemError:
-    return invalid_request(error.errors(include_url=False, include_context=False))
-
-
 def invalid_request(errors: list[Any]) -> ProblemError:
     """The request does not fit; *errors* are pydantic's."""
     kept = [{name: error[name] for name in ("type", "loc", "msg")} for error in errors[:100]]
@@ -155,7 +149,6 @@ _PROBLEMS = {
     JobNotFoundError: _not_found,
     UnknownJobTypeError: _unknown_job_type,
     InvalidPayloadError: _invalid_payload,
-    ValidationError: _invalid_request,
     QueueFullError: _queue_full,
     QueueClosedError: _queue_closed,
     BackendError: _backend_fails,
