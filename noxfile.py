@@ -45,7 +45,7 @@ OLDEST_AND_NEWEST = sorted({*FOUND[:1], *FOUND[-1:]}, key=PYTHONS.index) or PYTH
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests, on the oldest and newest Python with coverage; arguments go to pytest."""
-    session.install(".[demo,testing]", "--group", "tests")
+    session.install(".[demo,http,testing]", "--group", "tests")
     # Before the run: tests that fail were run, and nox itself says that they failed.
     tested = session.cache_dir / "tested"
     tested.mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def mypy(session: nox.Session) -> None:
     """Check the types of everything, as the oldest and the newest Python see them."""
-    session.install(".[demo,testing]", THIRD_PARTY, "--group", "tests")
+    session.install(".[demo,http,testing]", THIRD_PARTY, "--group", "tests")
     for python in (PYTHONS[0], PYTHONS[-1]):
         session.run("mypy", f"--python-version={python}", *_present(*CHECKED))
 
@@ -87,7 +87,7 @@ def mypy(session: nox.Session) -> None:
 @nox.session
 def pyright(session: nox.Session) -> None:
     """Check the public types with a second type checker."""
-    session.install(".[demo,testing]", "--group", "tests")
+    session.install(".[demo,http,testing]", "--group", "tests")
     session.run("pyright", *session.posargs)
 
 
@@ -103,7 +103,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
-    session.install(".[demo,testing]", "--group", "docs")
+    session.install(".[demo,http,testing]", "--group", "docs")
     strict = ("-q", "-W", "--keep-going", "-n", "-E")
     session.run("python", "-m", "sphinx", *strict, "-b", "html", "docs", "docs/_build/html")
 
@@ -111,7 +111,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def flaky(session: nox.Session) -> None:
     """Run the tests three times in random order, to find those that depend on luck."""
-    session.install(".[demo,testing]", "--group", "tests", "pytest-randomly")
+    session.install(".[demo,http,testing]", "--group", "tests", "pytest-randomly")
     for _ in range(3):
         session.run("pytest", *PARALLEL, *session.posargs)
 
@@ -139,8 +139,9 @@ def fuzz(session: nox.Session) -> None:
 
     First at random, then guided by coverage. Whatever is found is shown with the input.
     """
-    session.install(".[testing]", "atheris")
-    session.run("pytest", "tests/fuzz", env={"FUZZ_EXAMPLES": "1000"})
+    session.install(".[http,testing]", "--group", "tests", "atheris")
+    attacks = ("tests/fuzz", "tests/http_face/test_openapi.py")
+    session.run("pytest", *PARALLEL, *attacks, env={"FUZZ_EXAMPLES": "1000"})
     session.run("python", "-m", "tests.fuzz.guided", *(session.posargs or ["600"]))
 
 

@@ -227,7 +227,7 @@ async def _streams(name: str, streams: int) -> Round:
 
 async def _opened(
     app: App, path: str, readers: list[_Reader]
-) -> tuple[int, list[asyncio.Future[None]]]:
+) -> tuple[int, list[asyncio.Task[None]]]:
     """Bytes that the streams take, and their tasks, once all have begun."""
     gc.collect()
     tracemalloc.start()

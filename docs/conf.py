@@ -18,9 +18,12 @@ myst_heading_anchors = 3
 
 # The standard library, private types and type variables are not documented here.
 nitpick_ignore_regex = [
-    ("py:.*", r"(_?asyncio|collections|contextvars|datetime|importlib|pydantic|typing)\b.*"),
-    ("py:class", r"stoat_jobs\.(testing\.)?_.*"),
-    ("py:class", r"EntryPoint|[CPRT]"),
+    (
+        "py:.*",
+        r"(_?asyncio|collections|contextvars|datetime|fastapi|importlib|pydantic|starlette|typing)\b.*",
+    ),
+    ("py:class", r"stoat_jobs\.(http\.|testing\.)?_.*"),
+    ("py:class", r"EntryPoint|Metadata|[CPRT]"),
     ("py:meth", r"JobType\.form"),  # an attribute
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from operator import attrgetter
 from typing import Any
 
 from docutils import nodes
@@ -12,6 +13,8 @@ from specification import capability_rows, promise_list
 from status_diagram import svg
 
 import stoat_jobs
+import stoat_jobs.http
+import stoat_jobs.http._router  # here, since autodoc imports it in a way that FastAPI does not bear
 from stoat_jobs._status import TRANSITIONS
 
 
@@ -28,7 +31,7 @@ class ModelTable(Directive):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        model = getattr(stoat_jobs, self.arguments[0])
+        model = attrgetter(self.arguments[0])(stoat_jobs)
         rows = [_field_row(name, field) for name, field in model.model_fields.items()]
         return _parsed(self, _table(["name", "type", "default", "meaning"], rows))
 
@@ -85,11 +88,12 @@ def _keep_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: 
 def _public_name(app: Any, env: Any, node: Any, contnode: nodes.Node) -> nodes.Node | None:
     """Resolve what is defined in a private module where the root exports it."""
     name = node.get("reftarget", "").rpartition(".")[2]
-    if node.get("refdomain") != "py" or name not in stoat_jobs.__all__:
-        return None
-    return env.domains["py"].resolve_xref(
-        env, node["refdoc"], app.builder, "obj", f"stoat_jobs.{name}", node, contnode
-    )
+    for module in (stoat_jobs, stoat_jobs.http):
+        if node.get("refdomain") == "py" and name in module.__all__:
+            return env.domains["py"].resolve_xref(
+                env, node["refdoc"], app.builder, "obj", f"{module.__name__}.{name}", node, contnode
+            )
+    return None
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -16,6 +16,7 @@ from itertools import accumulate
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreConfig, SchemaSerializer, SchemaValidator
 
 from ._text import describe
@@ -46,10 +47,7 @@ class Codec:
 
     def __init__(self, annotation: Any, *, closed: bool = False) -> None:
         """For *annotation*; with *closed*, a TypedDict that takes no keys but its own."""
-        schema = _with_base64(TypeAdapter[Any](annotation).core_schema)
-        if closed:
-            # Not in the TypedDict's own config, which dataclasses inside it would inherit.
-            schema.get("schema", schema)["extra_behavior"] = "forbid"
+        schema = _core_schema(annotation, closed=closed)
         self._validator = _build(SchemaValidator, schema)
         self._serializer = _build(SchemaSerializer, schema)
 
@@ -64,6 +62,26 @@ class Codec:
     def decode(self, text: bytes) -> Any:
         """A value from JSON, validated; raises what pydantic raises."""
         return self._validator.validate_json(text, by_alias=True, by_name=True)
+
+
+class _Base64JsonSchema(GenerateJsonSchema):
+    """Knows bytes as they travel."""
+
+    def bytes_schema(self, schema: Any) -> dict[str, Any]:
+        return {**super().bytes_schema(schema), "format": "base64url"}
+
+
+def json_schema(annotation: Any) -> dict[str, Any]:
+    """JSON Schema of what a closed codec for *annotation*, a TypedDict, decodes."""
+    return _Base64JsonSchema().generate(_core_schema(annotation, closed=True), "validation")
+
+
+def _core_schema(annotation: Any, *, closed: bool) -> Any:
+    schema = _with_base64(TypeAdapter[Any](annotation).core_schema)
+    if closed:
+        # Not in the TypedDict's own config, which dataclasses inside it would inherit.
+        schema.get("schema", schema)["extra_behavior"] = "forbid"
+    return schema
 
 
 def _build(kind: type[C], schema: Any) -> C:

@@ -85,6 +85,7 @@ class JobType(Generic[P, R]):
         cooperative: it is told to stop by its context's flag, and cancelled only
             ``cancel_grace`` seconds later.
         is_async: it is a coroutine function; others run in a thread of their own.
+        result_type: what it declares to return, Any where it declares nothing that is there.
     """
 
     def __init__(
@@ -161,7 +162,7 @@ class JobType(Generic[P, R]):
         Raises:
             TypeError: it has no JSON, or is not what the handler declares.
         """
-        annotation = self._result_annotation
+        annotation = self.result_type
         codec = self._result_codec
         try:
             valid = codec.validate(value)
@@ -185,10 +186,11 @@ class JobType(Generic[P, R]):
 
     @functools.cached_property
     def _result_codec(self) -> Codec:
-        return Codec(self._result_annotation)
+        return Codec(self.result_type)
 
     @functools.cached_property
-    def _result_annotation(self) -> Any:
+    def result_type(self) -> Any:
+        """What the handler declares to return; Any where it declares nothing that is there."""
         annotation = inspect.signature(self.function).return_annotation
         if annotation is inspect.Signature.empty:
             return Any

@@ -15,9 +15,10 @@ from types import GenericAlias
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 from typing_extensions import TypedDict
 
-from ._codec import Codec, all_same, brief, depth_of, same
+from ._codec import Codec, all_same, brief, depth_of, json_schema, same
 from ._errors import InvalidPayloadError
 from ._settings import JobQueueSettings
 from ._signature import OPEN, read_signature
@@ -122,8 +123,25 @@ class PayloadForm:
         self._defaults = signature.defaults
         self._reserved = signature.reserved
         self._check_fields()
-        form: Any = TypedDict(one_line(job_type, _PLACE_LIMIT), self._fields)  # type: ignore[misc]
-        self._codec = Codec(form, closed=True)
+        self._codec = Codec(self._typed_dict(), closed=True)
+
+    def _typed_dict(self) -> Any:
+        form: Any = TypedDict(one_line(self._job_type, _PLACE_LIMIT), self._fields)  # type: ignore[misc]
+        return form
+
+    def json_schema(self) -> dict[str, Any]:
+        """JSON Schema of the payloads that fit, as :meth:`freeze` takes them.
+
+        Raises what pydantic raises for a type of which it knows none.
+        """
+        schema = json_schema(self._typed_dict())
+        fields = schema["properties"]
+        if OPEN in fields:
+            schema["additionalProperties"] = fields.pop(OPEN)["additionalProperties"]
+        schema["required"] = [name for name in fields if name not in self._defaults]
+        for name, default in self._defaults.items():
+            fields[name]["default"] = from_json(Codec(self._fields[name]).encode(default))
+        return schema
 
     def freeze(
         self,

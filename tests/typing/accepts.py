@@ -6,6 +6,10 @@ from collections.abc import AsyncIterator, Coroutine, Mapping
 from functools import partial
 from typing import Any, Protocol
 
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from typing_extensions import assert_type
 
 from stoat_jobs import (
@@ -24,6 +28,16 @@ from stoat_jobs import (
     create_queue,
     current_job_id,
     lifespan,
+)
+from stoat_jobs.http import (
+    Authorize,
+    HttpLimits,
+    JobQueueDep,
+    Operation,
+    accepted,
+    allow_all,
+    jobs_app,
+    jobs_router,
 )
 
 handlers = JobHandlers()
@@ -222,3 +236,31 @@ def record_is_typed(record: JobResult[int], plain: JobResult) -> None:
     assert_type(plain.result, Any | None)
     assert_type(record.metadata, dict[str, str])
     assert_type(record.status.is_terminal, bool)
+
+
+# Over HTTP.
+
+
+async def owners(request: Request, operation: Operation, record: JobResult | None) -> bool:
+    return record is not None and operation == Operation.READ
+
+
+async def owner(request: Request) -> dict[str, str]:
+    return {"owner": "ada"}
+
+
+class Doorkeeper:
+    async def __call__(self, request: Request, operation: Operation, record: Any) -> bool:
+        return True
+
+
+asked: Authorize = owners
+for guard in (asked, allow_all, Doorkeeper()):
+    Starlette().mount("/jobs", jobs_app(authorize=guard, metadata=owner, submittable=["scan"]))
+FastAPI().mount("/jobs", jobs_app(queue=AsyncioJobQueue(), limits=HttpLimits(heartbeat=5)))
+FastAPI().include_router(jobs_router(handlers=handlers), prefix="/jobs")
+
+
+async def endpoint(request: Request, queue: JobQueueDep) -> Response:
+    assert_type(await queue.get_status("id"), JobStatus)
+    return accepted(request, await scan.submit(queue, "here"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
+from starlette.requests import Request
 from typing_extensions import Self
 
 from stoat_jobs import (
@@ -26,6 +27,7 @@ from stoat_jobs import (
     SubmittedEvent,
     create_queue,
 )
+from stoat_jobs.http import HttpLimits, Operation, jobs_app
 
 handlers = JobHandlers()
 
@@ -192,6 +194,24 @@ takes_backend(AsyncioJobQueue)  # type: ignore[arg-type]
 def passes_on(lacking: NoCancel, whole: WithCancel) -> None:
     takes_backend(lacking)  # type: ignore[arg-type]
     takes_backend(whole)
+
+
+# Over HTTP.
+
+
+def not_async(request: Request, operation: Operation, record: object) -> bool:
+    return True
+
+
+async def no_bool(request: Request, operation: Operation, record: object) -> str:
+    return "yes"
+
+
+jobs_app(authorize=not_async)  # type: ignore[arg-type]
+jobs_app(authorize=no_bool)  # type: ignore[arg-type]
+jobs_app(AsyncioJobQueue())  # type: ignore[call-arg]
+jobs_app(queue=ThreeMethods())  # type: ignore[arg-type]
+HttpLimits(max_opne=3)  # type: ignore[call-arg]
 
 
 # Queues built wrongly.

@@ -268,6 +268,13 @@ def undeclared(ctx: JobContext):  # type: ignore[no-untyped-def]
 def hidden(ctx: JobContext) -> Hidden: ...  # type: ignore[empty-body]
 
 
+def test_the_type_of_a_result() -> None:
+    """A job type knows what its handler declares to return; Any where that is not there."""
+    assert returns(Report).result_type is Report
+    assert JobHandlers().register("it", undeclared).result_type is Any
+    assert JobHandlers().register("it", hidden).result_type is Any
+
+
 @pytest.mark.parametrize("function", [undeclared, hidden])
 def test_an_undeclared_result_becomes_plain_json(function: Any) -> None:
     """Without a type that exists at run time, a result is kept as plain JSON."""

@@ -337,3 +337,25 @@ def test_no_parameters_no_payload() -> None:
     frozen = register(handler).freeze({})
     assert (frozen.arguments, frozen.text) == ({}, b"{}")
     assert register(handler).thaw(frozen.text) == {}
+
+
+def test_the_schema_of_a_payload() -> None:
+    """The JSON Schema has what a client sends: no context, defaults left out, bytes as base64."""
+
+    def handler(ctx: JobContext, /, root: str, raw: bytes = b"x", **more: int) -> None: ...
+
+    schema = PayloadForm("it", handler).json_schema()
+    assert schema["required"] == ["root"]
+    assert set(schema["properties"]) == {"root", "raw"}
+    raw = schema["properties"]["raw"]
+    assert (raw["type"], raw["format"], raw["default"]) == ("string", "base64url", "eA==")
+    assert schema["additionalProperties"] == {"type": "integer"}
+
+
+def test_the_schema_of_a_payload_is_closed() -> None:
+    """A name that the handler does not have fits no schema, as it fits no handler."""
+
+    def handler(ctx: JobContext) -> None: ...
+
+    schema = PayloadForm("it", handler).json_schema()
+    assert (schema["properties"], schema["additionalProperties"]) == ({}, False)

@@ -1,0 +1,48 @@
+"""Jobs over HTTP: 202, an id, and a URL to ask later, in any ASGI framework.
+
+Needs the extra ``http``; ``jobs_router`` and ``JobQueueDep`` need FastAPI besides.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+try:
+    import starlette as _starlette  # noqa: F401 - else the error would not say what to install
+except ModuleNotFoundError as error:
+    raise ImportError('stoat_jobs.http needs Starlette: pip install "stoat-jobs[http]"') from error
+
+from ._accepted import accepted
+from ._access import Authorize, Operation, allow_all
+from ._app import jobs_app
+from ._limits import HttpLimits
+from ._problems import ProblemDocument
+from ._records import JobRecord
+
+if TYPE_CHECKING:
+    from ._router import JobQueueDep, jobs_router
+
+__all__ = [
+    "Authorize",
+    "HttpLimits",
+    "JobQueueDep",
+    "JobRecord",
+    "Operation",
+    "ProblemDocument",
+    "accepted",
+    "allow_all",
+    "jobs_app",
+    "jobs_router",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """FastAPI is imported by those who use it."""
+    if name not in ("JobQueueDep", "jobs_router"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from . import _router
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{name} is for FastAPI, which is not installed: pip install fastapi, or mount"
+            " jobs_app(), which needs Starlette alone"
+        ) from error
+    return getattr(_router, name)

@@ -1,0 +1,148 @@
+"""A job's records as server-sent events.
+
+- ``change`` for each record of a live job, ``end`` for the terminal one, which is the last.
+- An event's id is the tag of its record: a client that comes back says which one it has seen.
+- A stream ends after ``end``, when its client leaves, when the queue closes or the server
+  stops, and at its greatest age; also where it waits for a client that does not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from stoat_jobs import JobResult, JobsError
+from stoat_jobs.backends import log_event
+
+from ._holding import Held, HeldRequests, stopped, within
+from ._problems import response_to
+from ._records import ShownRecord
+
+Records = AsyncIterator["JobResult[Any]"]
+
+# In milliseconds: when a browser that lost its stream comes back. A line of the first event:
+# by itself some clients take it for an event.
+_RETRY = b"retry: 2000\n"
+_ALIVE = b": alive\n\n"
+
+_HEADERS = {
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",  # nginx would keep events until it has enough of them
+}
+
+# How a stream ends in the middle: the queue closes, or the client is gone and the server says so.
+_ORDINARY = (JobsError, OSError, StopAsyncIteration)
+
+# Seconds that a client has to take the end of its stream.
+_FAREWELL = 1.0
+
+
+class EventStream(Response):
+    """The answer that lasts as long as the job.
+
+    It takes its place among the requests that are held open when it is sent, so that there is
+    no moment at which it has one and nobody to give it back.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        request: Request,
+        records: Records,
+        held: HeldRequests,
+        *,
+        show: Callable[[JobResult[Any]], ShownRecord],
+        check: Callable[[JobResult[Any]], Awaitable[None]],
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers(_HEADERS)
+        self._request = request
+        self._records = records
+        self._held = held
+        self._limits = held.limits
+        self._show = show
+        self._check = check
+        self._seen = request.headers.get("last-event-id")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; a problem where it may not begin."""
+        try:
+            async with self._held.hold(self._request, receive) as held:
+                first = await anext(self._records)
+                await self._check(first)
+                await self._stream(held, first, send)
+        except Exception as error:
+            answer = response_to(error)
+            if answer is None:
+                raise
+            await answer(scope, receive, send)
+        finally:
+            await _closed(self._records)
+
+    async def _stream(self, held: Held, first: JobResult[Any], send: Send) -> None:
+        """From here on the answer has begun, and what goes wrong ends it."""
+        try:
+            await held.unless_over(self._send_all(first, send), self._limits.max_stream_age)
+        except _ORDINARY:
+            pass
+        except Exception as error:
+            log_event(logging.ERROR, "stream_failed", exc_info=error)
+        if not held.client_left:
+            with suppress(OSError):
+                await within(_FAREWELL, _end(send))
+
+    async def _send_all(self, first: JobResult[Any], send: Send) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        if self._request.method == "HEAD":
+            return
+        shown = self._show(first)
+        await _send_chunk(send, _ALIVE if shown.tag == self._seen else _RETRY + event(shown))
+        while not shown.is_terminal:
+            shown = self._show(await self._next(send))
+            await _send_chunk(send, event(shown))
+
+    async def _next(self, send: Send) -> JobResult[Any]:
+        """The next record, with signs of life until then."""
+        step = asyncio.ensure_future(anext(self._records))
+        try:
+            while not (await asyncio.wait({step}, timeout=self._limits.heartbeat))[0]:
+                await _send_chunk(send, _ALIVE)
+            return step.result()
+        finally:
+            await stopped(step)
+
+
+def event(shown: ShownRecord) -> bytes:
+    """One record as an event."""
+    name = b"end" if shown.is_terminal else b"change"
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (shown.tag.encode(), name, shown.body)
+
+
+async def _send_chunk(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _end(send: Send) -> None:
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _closed(records: Records) -> None:
+    """Close *records* where they are a generator's."""
+    close = getattr(records, "aclose", None)
+    if close is not None:
+        await close()

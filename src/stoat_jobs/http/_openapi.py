@@ -1,0 +1,191 @@
+"""What the OpenAPI document says of the routes, in terms of FastAPI."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Union
+
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field, TypeAdapter, create_model
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
+from pydantic.fields import FieldInfo
+
+from stoat_jobs import JobHandlers, JobType, QueueStats
+
+from ._operations import Operations
+from ._problems import MEDIA_TYPE, ProblemDocument
+from ._records import JobRecord
+from ._requests import Submission
+from ._routes import Place
+
+# As OpenAPI 3.2 has them, and FastAPI.
+_EVENTS = {
+    "text/event-stream": {
+        "itemSchema": {
+            "type": "object",
+            "properties": {
+                "id": {"type": "string"},
+                "event": {"type": "string", "enum": ["change", "end"]},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "description": "The record, as reading the job gives it.",
+                },
+                "retry": {"type": "integer"},
+            },
+            "required": ["id", "event", "data"],
+        }
+    }
+}
+
+_HEADERS = {
+    "read": ("If-None-Match", "The `ETag` of the record that the client has."),
+    "events": ("Last-Event-ID", "The `id` of the last event that the client has seen."),
+}
+
+
+class Document:
+    """What the OpenAPI document says of each place."""
+
+    def __init__(self, operations: Operations, handlers: JobHandlers | None) -> None:
+        handlers = JobHandlers() if handlers is None else handlers
+        self._record = _record_model(handlers)
+        names = sorted(operations.submittable)
+        self._submissions = [
+            _submission(name, handlers.get(name) if name in handlers else None) for name in names
+        ]
+        forms = operations.forms
+        self._queries = {"list": forms.ListQuery, "wait": forms.WaitQuery}
+        self._models = {"list": list[self._record], "stats": QueueStats}  # type: ignore[name-defined]
+
+    def described(self, place: Place) -> dict[str, Any]:
+        """Arguments of ``add_api_route``."""
+        status, description = next(iter(place.answers.items()))
+        has_json = place.operation not in ("events", "health")
+        model = self._models.get(place.operation, self._record)
+        return {
+            "status_code": status,
+            "response_description": description,
+            "response_model": model if has_json else None,
+            "response_class": JSONResponse if has_json else Response,
+            "responses": self._answers(place),
+            "openapi_extra": self._request(place),
+        }
+
+    def _answers(self, place: Place) -> dict[int | str, Any]:
+        answers: dict[int | str, Any] = {
+            status: {"description": description} for status, description in place.answers.items()
+        }
+        if place.operation == "events":
+            answers[200]["content"] = _EVENTS
+        if place.operation == "wait":
+            answers[202]["model"] = self._record
+        for status in place.problems:
+            answers[int(status)] = _problem(status.phrase)
+        return {**answers, "default": _problem("Whatever else is wrong.")}
+
+    def _request(self, place: Place) -> dict[str, Any]:
+        if place.operation == "submit":
+            schema = {"anyOf": self._submissions}
+            content = {"application/json": {"schema": schema}}
+            return {"requestBody": {"required": True, "content": content}}
+        if place.operation in _HEADERS:
+            return {"parameters": [_header(*_HEADERS[place.operation])]}
+        query = self._queries.get(place.operation)
+        return {} if query is None else {"parameters": _parameters(query)}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    schema = ProblemDocument.model_json_schema()
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def _header(name: str, description: str) -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {"name": name, "in": "header", "description": description, "schema": schema}
+
+
+def _parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
+    """The fields of *query* as OpenAPI has parameters."""
+    return [
+        {"name": name, "in": "query", "required": False, "schema": _schema(field)}
+        for name, field in query.model_fields.items()
+    ]
+
+
+def _schema(field: FieldInfo) -> dict[str, Any]:
+    annotation: Any = Annotated[field.annotation, field]
+    schema = whole(TypeAdapter(annotation).json_schema())
+    return {name: value for name, value in schema.items() if (name, value) != ("default", None)}
+
+
+def _submission(name: str, job_type: JobType[..., Any] | None) -> dict[str, Any]:
+    """What a client sends for a job of this type."""
+    schema = Submission.model_json_schema()
+    schema["title"] = f"Submission of {name}"
+    schema["properties"]["job_type"] = {"const": name}
+    payload = None if job_type is None else _payload(job_type)
+    if payload is not None:
+        schema["properties"]["payload"] = payload
+        schema["required"] += ["payload"] if payload["required"] else []
+    return schema
+
+
+def _payload(job_type: JobType[..., Any]) -> dict[str, Any] | None:
+    """The handler's arguments; None where pydantic knows no schema for one of them."""
+    try:
+        return whole(job_type.form.json_schema())
+    except PydanticInvalidForJsonSchema:
+        return None
+
+
+def whole(schema: dict[str, Any]) -> dict[str, Any]:
+    """*schema* with what its references mean in their place.
+
+    In a part of an OpenAPI document they would lead nowhere. A kind that contains itself is
+    anything where it does so.
+    """
+    kinds = schema.get("$defs", {})
+
+    def opened(part: Any, inside: tuple[str, ...]) -> Any:
+        if isinstance(part, list):
+            return [opened(each, inside) for each in part]
+        if not isinstance(part, dict):
+            return part
+        kept = {
+            name: opened(value, inside)
+            for name, value in part.items()
+            if name not in ("$defs", "$ref", "discriminator")
+        }
+        kind = str(part.get("$ref", "")).rpartition("/")[2]
+        meant = {} if kind in ("", *inside) else opened(kinds[kind], (*inside, kind))
+        return {**meant, **kept}
+
+    result: dict[str, Any] = opened(schema, ())
+    return result
+
+
+def _record_model(handlers: JobHandlers) -> Any:
+    """The record of any of the job types that are known."""
+    models = tuple(_typed_record(job_type) for job_type in handlers)
+    return Union[models] if models else JobRecord  # noqa: UP007 - the members are known only now
+
+
+def _typed_record(job_type: JobType[..., Any]) -> Any:
+    """The record of one job type; the document names it after that."""
+    words = re.findall(r"[^\W_]+", job_type.name)
+    name = "".join(word[:1].upper() + word[1:] for word in words)
+    fields: dict[str, Any] = {
+        "job_type": (Literal[job_type.name], Field(description="The job type."))
+    }
+    base: Any = JobRecord[_describable(job_type.result_type)]  # type: ignore[misc]
+    return create_model(f"{name}Record", __base__=base, **fields)
+
+
+def _describable(annotation: Any) -> Any:
+    """*annotation*, or Any where it has no JSON Schema, as a class of the user's own."""
+    try:
+        TypeAdapter(annotation).json_schema(mode="serialization")
+    except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError):
+        return Any
+    return annotation

@@ -1,0 +1,235 @@
+"""What can be done with jobs over HTTP, under whichever framework's routes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Concatenate
+from urllib.parse import quote
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+from typing_extensions import ParamSpec
+
+from stoat_jobs import JobBackend, JobResult, get_queue
+
+from ._access import Access, Authorize, Operation
+from ._events import EventStream
+from ._holding import HeldRequests
+from ._limits import HttpLimits
+from ._problems import SOON, ProblemError, response_to
+from ._records import ShownRecord, list_json
+from ._requests import Forms, Submission
+from ._routes import PLACES
+
+P = ParamSpec("P")
+
+Metadata = Callable[[Request], Awaitable[Mapping[str, str]]]
+
+
+def _answering(
+    operate: Callable[Concatenate[Operations, Request, P], Awaitable[Response]],
+) -> Callable[Concatenate[Operations, Request, P], Awaitable[Response]]:
+    """*operate*, with a problem document for what it raises for clients."""
+
+    @functools.wraps(operate)
+    async def answer(
+        self: Operations, request: Request, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Response:
+        try:
+            return await operate(self, request, *args, **kwargs)
+        except Exception as error:
+            response = response_to(error)
+            if response is None:
+                raise
+            return response
+
+    return answer
+
+
+class Operations:
+    """Each answers one request."""
+
+    def __init__(
+        self,
+        *,
+        queue: JobBackend | None,
+        authorize: Authorize | None,
+        submittable: Iterable[str],
+        metadata: Metadata | None,
+        expose_errors: bool,
+        limits: HttpLimits,
+    ) -> None:
+        self.forms = Forms(limits)
+        self._queue = _checked_queue(queue)
+        self._access = Access(authorize)
+        self.submittable = _checked_names(submittable)
+        self._metadata = metadata
+        self._show = partial(ShownRecord, expose_errors=expose_errors)
+        self._expose_errors = expose_errors
+        self._held = HeldRequests(limits)
+
+    @property
+    def offered(self) -> set[str]:
+        """The operations that may answer with more than that they are closed."""
+        everything = {place.operation for place in PLACES}
+        if self._access.is_default:
+            return {place.operation for place in PLACES if place.is_open}
+        return everything if self.submittable else everything - {"submit"}
+
+    @_answering
+    async def list(self, request: Request) -> Response:
+        """The newest jobs."""
+        await self._access.check(request, Operation.LIST)
+        query = self.forms.list_query(request)
+        records = await self._find(request).list_jobs(**dict(query))
+        return _json(list_json(records, expose_errors=self._expose_errors))
+
+    @_answering
+    async def stats(self, request: Request) -> Response:
+        """The queue's counts."""
+        await self._access.check(request, Operation.STATS)
+        return _json(to_json(await self._find(request).stats()))
+
+    @_answering
+    async def health(self, request: Request) -> Response:
+        """Whether jobs are taken; asks nobody, and says nothing more."""
+        status = 200 if self._find(request).started else 503
+        return Response(status_code=status, headers={"cache-control": "no-store"})
+
+    @_answering
+    async def read(self, request: Request, job_id: str) -> Response:
+        """The record as it is now."""
+        shown = self._show(await self._record(request, Operation.READ, job_id))
+        if _has_seen(request, shown.tag):
+            return Response(status_code=304, headers=_headers(shown))
+        return _record_response(shown, 200)
+
+    @_answering
+    async def wait(self, request: Request, job_id: str) -> Response:
+        """The terminal record, or the present one when the time is up."""
+        timeout = self.forms.wait_query(request).timeout
+        record = await self._record(request, Operation.WAIT, job_id)
+        if not record.status.is_terminal:
+            record = await self._later(request, job_id, timeout)
+        return _record_response(self._show(record), 200 if record.status.is_terminal else 202)
+
+    async def _later(self, request: Request, job_id: str, timeout: float) -> JobResult[Any]:
+        queue = self._find(request)
+        async with self._held.hold(request, request.receive) as held:
+            ended = await held.unless_over(queue.wait(job_id), timeout)
+        return await queue.get_result(job_id) if ended is None else ended
+
+    @_answering
+    async def events(self, request: Request, job_id: str) -> Response:
+        """The records as they change."""
+        shown = self._show(await self._record(request, Operation.EVENTS, job_id))
+        if shown.is_terminal and request.headers.get("last-event-id") == shown.tag:
+            return Response(status_code=204)  # an EventSource does not come back after this
+        return EventStream(
+            request,
+            self._find(request).watch(job_id),
+            self._held,
+            show=self._show,
+            check=partial(self._access.check, request, Operation.EVENTS),
+        )
+
+    @_answering
+    async def cancel(self, request: Request, job_id: str) -> Response:
+        """Ask the job to stop."""
+        await self._record(request, Operation.CANCEL, job_id)
+        queue = self._find(request)
+        will_be_cancelled = await queue.cancel(job_id)
+        record = await queue.get_result(job_id)
+        if not will_be_cancelled:
+            raise _too_late(record)
+        return _record_response(self._show(record), 202)
+
+    @_answering
+    async def submit(self, request: Request) -> Response:
+        """Accept a job."""
+        await self._access.check(request, Operation.SUBMIT)
+        submission = await self.forms.submission(request)
+        if submission.job_type not in self.submittable:
+            raise self._not_submittable()
+        record = await self._accepted(request, submission)
+        location = f"{_path(request).rstrip('/')}/{record.job_id}"
+        return _record_response(self._show(record), 202, {"location": location})
+
+    async def _accepted(self, request: Request, submission: Submission) -> JobResult[Any]:
+        queue = self._find(request)
+        metadata = None if self._metadata is None else await self._metadata(request)
+        job_id = await queue.submit(
+            submission.job_type, submission.payload, key=submission.key, metadata=metadata
+        )
+        record = await queue.get_result(job_id)
+        # With a key it may be the job of somebody else.
+        if submission.key and not await self._access.allows(request, Operation.READ, record):
+            detail = "a job that you may not read has this key now; take another key"
+            raise ProblemError(409, "Key in use", detail)
+        return record
+
+    def _not_submittable(self) -> ProblemError:
+        names = ", ".join(sorted(self.submittable)) or "none; the application names them"
+        detail = f"jobs of this type are not taken over HTTP; submittable: {names}"
+        return ProblemError(422, "Job type not submittable", detail)
+
+    def _find(self, request: Request) -> JobBackend:
+        return get_queue(request) if self._queue is None else self._queue
+
+    async def _record(self, request: Request, operation: Operation, job_id: str) -> JobResult[Any]:
+        record = await self._find(request).get_result(job_id)
+        await self._access.check(request, operation, record)
+        return record
+
+
+def _checked_queue(queue: JobBackend | None) -> JobBackend | None:
+    if queue is None or isinstance(queue, JobBackend):
+        return queue
+    raise TypeError(f"the queue must be a JobBackend, not {type(queue).__name__}")
+
+
+def _checked_names(names: Iterable[str]) -> frozenset[str]:
+    if isinstance(names, str):
+        raise TypeError(f"submittable takes several names: ({names!r},), not {names!r}")
+    return frozenset(names)
+
+
+def _too_late(record: JobResult[Any]) -> ProblemError:
+    if record.status.is_terminal:
+        return ProblemError(409, "Job finished", f"the job has finished; it is {record.status}")
+    return ProblemError(409, "Job stopping", "the job is being stopped already, for another reason")
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, headers={"cache-control": "no-store"}, media_type="application/json")
+
+
+def _record_response(
+    shown: ShownRecord, status: int, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(shown.body, status, {**_headers(shown), **(headers or {})}, "application/json")
+
+
+def _headers(shown: ShownRecord) -> dict[str, str]:
+    later = {} if shown.is_terminal else SOON
+    return {"etag": f'"{shown.tag}"', "cache-control": "private, no-cache", **later}
+
+
+def _has_seen(request: Request, tag: str) -> bool:
+    tags = request.headers.get("if-none-match", "").split(",")
+    return any(each.strip().removeprefix("W/") in ("*", f'"{tag}"') for each in tags)
+
+
+def _path(request: Request) -> str:
+    """The path of *request* as its client wrote it, encoded.
+
+    Not ``scope["path"]``: there, Litestar leaves out what it is mounted at.
+    """
+    scope = request.scope
+    raw = scope.get("raw_path") or quote(scope["path"]).encode()
+    path = raw.partition(b"?")[0].decode("latin-1")
+    root = scope.get("app_root_path", scope.get("root_path", ""))
+    return path if path.startswith(root) else f"{root}{path}"

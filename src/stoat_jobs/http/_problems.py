@@ -1,0 +1,155 @@
+"""What goes wrong, as RFC 9457 has it: one table from errors to problem documents.
+
+A problem tells the client what to do, and nothing of the server: no traceback, no input, no
+text of an error that was not written for clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, Field
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from stoat_jobs import (
+    BackendError,
+    InvalidPayloadError,
+    JobNotFoundError,
+    QueueClosedError,
+    QueueFullError,
+    UnknownJobTypeError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+# Seconds after which a client may ask again.
+SOON = {"retry-after": "1"}
+
+
+class ProblemDocument(BaseModel, frozen=True):
+    """An RFC 9457 problem: why a request was not answered as asked."""
+
+    type: str = Field(description="A stable name of this kind of problem, or `about:blank`.")
+    title: str = Field(description="The kind of problem, in words.")
+    status: int = Field(description="The status code of the answer.")
+    detail: str = Field(description="What was wrong with this request, and what to do.")
+    errors: list[dict[str, Any]] | None = Field(
+        default=None, description="With 422: what is wrong where, in the form of pydantic's errors."
+    )
+
+
+class ProblemError(Exception):
+    """Raised where a request cannot be answered as asked."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        *,
+        errors: list[dict[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        name = title.lower().replace(" ", "-")
+        self.document = ProblemDocument(
+            type=f"urn:stoat-jobs:problem:{name}",
+            title=title,
+            status=status,
+            detail=detail,
+            errors=errors,
+        )
+        self.headers = headers
+
+    def response(self) -> Response:
+        """The answer."""
+        return _response(self.document, self.headers)
+
+
+def response_to(error: Exception) -> Response | None:
+    """The answer to a request that raised *error*; None where there is none for it."""
+    if isinstance(error, ProblemError):
+        return error.response()
+    if isinstance(error, HTTPException):
+        return _of_http_exception(error)
+    for kind, problem in _PROBLEMS.items():
+        if isinstance(error, kind):
+            return problem(error).response()
+    return None
+
+
+def _response(document: ProblemDocument, headers: Mapping[str, str] | None) -> Response:
+    return Response(
+        to_json(document, exclude_none=True),
+        document.status,
+        {"cache-control": "no-store", **(headers or {})},
+        MEDIA_TYPE,
+    )
+
+
+def _of_http_exception(error: HTTPException) -> Response:
+    """As ``authorize`` raises them, and the routes for what is not there."""
+    document = ProblemDocument(
+        type="about:blank",
+        title=_phrase(error.status_code),
+        status=error.status_code,
+        detail=str(error.detail),
+    )
+    return _response(document, error.headers)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:  # one of the application's own
+        return str(status)
+
+
+def _not_found(error: Any) -> ProblemError:
+    return ProblemError(404, "Job not found", str(error))
+
+
+def _unknown_job_type(error: Any) -> ProblemError:
+    detail = "the server has no handler for this job type"
+    return ProblemError(422, "Unknown job type", detail)
+
+
+def _invalid_payload(error: Any) -> ProblemError:
+    return ProblemError(422, "Invalid payload", str(error), errors=error.errors)
+
+
+def invalid_request(errors: list[Any]) -> ProblemError:
+    """The request does not fit; *errors* are pydantic's."""
+    kept = [{name: error[name] for name in ("type", "loc", "msg")} for error in errors[:100]]
+    return ProblemError(
+        422, "Invalid request", "the request does not fit; see `errors`", errors=kept
+    )
+
+
+def _queue_full(error: Any) -> ProblemError:
+    detail = "too many jobs wait already; try again later"
+    return ProblemError(503, "Queue full", detail, headers=SOON)
+
+
+def _queue_closed(error: Any) -> ProblemError:
+    detail = "the server is stopping, or has not started; try again later"
+    return ProblemError(503, "Queue closed", detail, headers=SOON)
+
+
+def _backend_fails(error: Any) -> ProblemError:
+    detail = "the server cannot reach or keep its jobs at the moment; try again later"
+    return ProblemError(503, "Queue unavailable", detail, headers=SOON)
+
+
+_PROBLEMS = {
+    JobNotFoundError: _not_found,
+    UnknownJobTypeError: _unknown_job_type,
+    InvalidPayloadError: _invalid_payload,
+    QueueFullError: _queue_full,
+    QueueClosedError: _queue_closed,
+    BackendError: _backend_fails,
+}

@@ -1,0 +1,68 @@
+"""Records as clients see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any, Generic
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic_core import to_json
+from typing_extensions import TypeVar
+
+from stoat_jobs import JobResult
+
+R = TypeVar("R", default=Any)
+
+_RECORD: TypeAdapter[JobResult[Any]] = TypeAdapter(JobResult[Any])
+_RESULT: TypeAdapter[Any] = TypeAdapter(
+    Any, config=ConfigDict(ser_json_bytes="base64", ser_json_inf_nan="null")
+)
+
+
+class JobRecord(JobResult[R], Generic[R], frozen=True):
+    """A job as a client sees it: a :class:`JobResult`, and whether its result could be sent."""
+
+    result_error: str | None = Field(
+        default=None, description="The type of a result that has no JSON; `result` is null then."
+    )
+
+
+class ShownRecord:
+    """The JSON of one record, and the tag that changes with it."""
+
+    __slots__ = ("body", "record", "tag")
+
+    def __init__(self, record: JobResult[Any], *, expose_errors: bool) -> None:
+        self.record = record
+        self.body = record_json(record, expose_errors=expose_errors)
+        self.tag = blake2b(self.body, digest_size=12).hexdigest()
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended."""
+        return self.record.status.is_terminal
+
+
+def record_json(record: JobResult[Any], *, expose_errors: bool) -> bytes:
+    """*record* as JSON on one line; a result that has none is null, and its type is named."""
+    if record.error is not None and not expose_errors:
+        record = record.model_copy(update={"error": record.error_type})
+    result, result_error = _result_json(record.result)
+    head = _RECORD.dump_json(record, exclude={"result"})[:-1]
+    return b'%b,"result":%b,"result_error":%b}' % (head, result, to_json(result_error))
+
+
+def list_json(records: Iterable[JobResult[Any]], *, expose_errors: bool) -> bytes:
+    """*records* as a JSON array."""
+    return b"[%b]" % b",".join(record_json(each, expose_errors=expose_errors) for each in records)
+
+
+def _result_json(result: Any) -> tuple[bytes, str | None]:
+    if result is None:
+        return b"null", None
+    try:
+        # In the form that the OpenAPI document gives, which is by alias.
+        return _RESULT.dump_json(result, by_alias=True, warnings=False), None
+    except Exception:  # whatever an object of the user's own raises when it is read
+        return b"null", type(result).__name__

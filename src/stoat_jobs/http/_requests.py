@@ -1,0 +1,126 @@
+"""What requests may say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Protocol, TypeVar, cast
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, create_model
+from pydantic_core import from_json
+from starlette.requests import Request
+
+from stoat_jobs import JobStatus
+from stoat_jobs.backends import checked_key
+
+from ._limits import HttpLimits
+from ._problems import ProblemError, invalid_request
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Submission(BaseModel, frozen=True, extra="forbid"):
+    """A job to do."""
+
+    job_type: str = Field(description="The name of a job type that may be submitted here.")
+    payload: dict[str, Any] = Field(default={}, description="The handler's arguments by name.")
+    key: (
+        Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(checked_key)] | None
+    ) = Field(
+        default=None,
+        description="At most one job of this type with this key waits or runs; submitting again"
+        " gives that job. At most 1,024 bytes.",
+    )
+
+
+class WaitQuery(Protocol):
+    """What a long poll may say."""
+
+    timeout: float
+
+
+class Forms:
+    """The forms of requests, within the limits."""
+
+    def __init__(self, limits: HttpLimits) -> None:
+        self._limits = limits
+        self.ListQuery = _list_query_model(limits)
+        self.WaitQuery = _wait_query_model(limits)
+
+    def list_query(self, request: Request) -> BaseModel:
+        """Which jobs a list is to have."""
+        return _checked(self.ListQuery, dict(request.query_params), "query")
+
+    def wait_query(self, request: Request) -> WaitQuery:
+        """How long to wait."""
+        return cast(WaitQuery, _checked(self.WaitQuery, dict(request.query_params), "query"))
+
+    async def submission(self, request: Request) -> Submission:
+        """The job in the body."""
+        return _checked(Submission, _parsed(await self._body(request)), "body")
+
+    async def _body(self, request: Request) -> bytes:
+        # A page of another site can have a browser post any other type without asking us.
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            detail = "send the job as application/json"
+            raise ProblemError(415, "Unsupported media type", detail)
+        limit = self._limits.max_body_bytes
+        if _says(request) > limit:
+            raise _too_large(limit)
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise _too_large(limit)
+        return bytes(body)
+
+
+def _list_query_model(limits: HttpLimits) -> type[BaseModel]:
+    return create_model(
+        "ListQuery",
+        status=(JobStatus, Field(None, description="Only jobs of this status.")),
+        job_type=(str, Field(None, description="Only jobs of this type.")),
+        limit=(
+            int,
+            Field(min(100, limits.max_listed), ge=1, le=limits.max_listed, description="At most."),
+        ),
+    )
+
+
+def _wait_query_model(limits: HttpLimits) -> type[BaseModel]:
+    longest = limits.max_wait_timeout
+    seconds = Field(
+        min(limits.wait_timeout, longest),
+        ge=0,
+        le=longest,
+        allow_inf_nan=False,
+        description="Seconds to wait for the end of the job.",
+    )
+    return create_model("WaitQuery", timeout=(float, seconds))
+
+
+def _says(request: Request) -> int:
+    """The length that the request says its body has."""
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        errors = [{"type": "json_invalid", "loc": ("body",), "msg": str(error)}]
+        raise invalid_request(errors) from error
+
+
+def _checked(model: type[M], values: Mapping[str, Any] | Any, place: str) -> M:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        for each in errors:
+            each["loc"] = (place, *each["loc"])
+        raise invalid_request(errors) from error
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(413, "Body too large", f"a submission may have {limit} bytes")

@@ -1,0 +1,81 @@
+"""The jobs as a router of FastAPI: the same operations, with types in the OpenAPI document."""
+
+# No annotations as text here: FastAPI reads those of functions inside functions.
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.requests import HTTPConnection
+
+from stoat_jobs import JobBackend, JobHandlers, get_queue
+
+from ._access import Authorize
+from ._limits import HttpLimits
+from ._openapi import Document
+from ._operations import Metadata, Operations
+from ._routes import PLACES, Place
+
+
+async def _job_queue(connection: HTTPConnection) -> JobBackend:
+    return get_queue(connection)
+
+
+JobQueueDep = Annotated[JobBackend, Depends(_job_queue)]
+"""The queue that serves a request or a websocket, as an annotation: ``queue: JobQueueDep``."""
+
+
+def jobs_router(
+    *,
+    handlers: JobHandlers | None = None,
+    queue: JobBackend | None = None,
+    authorize: Authorize | None = None,
+    submittable: Iterable[str] = (),
+    metadata: Metadata | None = None,
+    expose_errors: bool = False,
+    limits: HttpLimits | None = None,
+    name: str = "jobs",
+) -> APIRouter:
+    """The jobs as a router: ``app.include_router(jobs_router(), prefix="/jobs")``.
+
+    It does what :func:`jobs_app` does, of which the other arguments are, and stands in the
+    application's OpenAPI document; what is closed, because there is no *authorize*, does not.
+
+    *handlers* are the job types whose results the document is to describe. *name* begins the
+    names of the routes, as in ``request.url_for("jobs:read", job_id=...)``.
+    """
+    operations = Operations(
+        queue=queue,
+        authorize=authorize,
+        submittable=submittable,
+        metadata=metadata,
+        expose_errors=expose_errors,
+        limits=limits or HttpLimits(),
+    )
+    router = APIRouter(tags=["jobs"])
+    document = Document(operations, handlers)
+    for place in PLACES:
+        router.add_api_route(
+            place.path,
+            _endpoint(place, getattr(operations, place.operation)),
+            methods=[place.method],
+            name=f"{name}:{place.operation}",
+            summary=place.operation.capitalize(),
+            include_in_schema=place.operation in operations.offered,
+            **document.described(place),
+        )
+    return router
+
+
+def _endpoint(place: Place, operate: Any) -> Any:
+    async def about_one(request: Request, job_id: str) -> Response:
+        response: Response = await operate(request, job_id)
+        return response
+
+    async def about_all(request: Request) -> Response:
+        response: Response = await operate(request)
+        return response
+
+    endpoint = about_one if place.has_id else about_all
+    endpoint.__doc__ = operate.__doc__
+    return endpoint
