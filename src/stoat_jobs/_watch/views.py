@@ -1,0 +1,100 @@
+"""Where records are shown: in place in a terminal, line by line elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from .._terminal.console import is_plain, make_console
+from . import wording
+from .remote import Jobs, WatchedJob
+
+Draw = Callable[[Jobs, Console], RenderableType]
+Say = Callable[[WatchedJob], Iterable[str]]
+
+
+@contextmanager
+def opened_view(draw: Draw, say: Say) -> Iterator[LineView | LiveView]:
+    """The view that suits standard output, for as long as the block runs."""
+    plain = is_plain()
+    console = make_console(plain=plain)
+    if plain:
+        yield LineView(say)
+        return
+    view = LiveView(draw, console)
+    with view.live:
+        yield view
+
+
+class LineView:
+    """Lines for a pipe: one for each job that has changed."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._said: dict[str, list[str]] = {}
+        self._in_touch = True
+
+    def show(self, jobs: Jobs) -> None:
+        """Print what is new, the oldest job first."""
+        if not self._in_touch:
+            self._in_touch = True
+            _print(["in touch again"])
+        before, self._said = self._said, {job.job_id: list(self._say(job)) for job in jobs}
+        for job_id, lines in reversed(self._said.items()):
+            if lines != before.get(job_id):
+                _print(lines)
+
+    def lost(self, reason: str, seconds: float) -> None:
+        """Say so, once."""
+        if self._in_touch:
+            self._in_touch = False
+            _print([f"out of touch: {wording.safe(reason)}; asking again until Ctrl-C"])
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
+class LiveView:
+    """The present state, drawn over and over in the same place."""
+
+    def __init__(self, draw: Draw, console: Console) -> None:
+        self._draw = draw
+        self._console = console
+        self._jobs: Jobs | None = None
+        self._lost_at: float | None = None
+        self._reason = ""
+        self._again_at = 0.0
+        # Its thread draws four times a second: clocks go on, and many changes are one picture.
+        self.live = Live(get_renderable=self._drawn, console=console)
+
+    def show(self, jobs: Jobs) -> None:
+        """Show them from the next picture on."""
+        self._jobs = jobs
+        self._lost_at = None
+
+    def lost(self, reason: str, seconds: float) -> None:
+        """Say so below what is known, which grows old."""
+        self._again_at = monotonic() + seconds
+        self._reason = reason
+        if self._lost_at is None:
+            self._lost_at = monotonic()
+
+    def _drawn(self) -> RenderableType:
+        parts = [] if self._jobs is None else [self._draw(self._jobs, self._console)]
+        lost_at = self._lost_at
+        if lost_at is not None:
+            parts.append(self._warning(monotonic() - lost_at))
+        return Group(*parts)
+
+    def _warning(self, seconds: float) -> RenderableType:
+        wait = max(self._again_at - monotonic(), 0.0)
+        again = f"asking again in {wait:.0f} s" if wait >= 1 else "asking again"
+        text = f"out of touch for {wording.clock(seconds)}: {wording.safe(self._reason)}; {again}"
+        return Text(text, style="yellow")
