@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -153,10 +154,17 @@ def _reason(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
+            return _word(cause)
         first_of_group = next(iter(getattr(cause, "exceptions", ())), None)
         cause = first_of_group or cause.__cause__ or cause.__context__
     return str(error) or type(error).__name__
+
+
+def _word(error: OSError) -> str:
+    # asyncio says in its own words, with the address, that a connection failed; errors of TLS and
+    # of name resolution have numbers of their own.
+    ours = type(error) is OSError or isinstance(error, ConnectionError)
+    return os.strerror(error.errno) if ours and error.errno else str(error.strerror)
 
 
 async def _check(response: httpx.Response) -> None:

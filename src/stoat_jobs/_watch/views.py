@@ -7,12 +7,17 @@ from contextlib import contextmanager
 from time import monotonic
 
 from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.text import Text
 
 from .._terminal.console import is_plain, make_console
 from . import wording
 from .remote import Jobs, WatchedJob
+
+# A terminal shows Ctrl-C as ^C behind the cursor. On a full line that would move the cursor to the
+# next one, and the last picture would be drawn below the one before.
+_ECHO_WIDTH = 3
 
 Draw = Callable[[Jobs, Console], RenderableType]
 Say = Callable[[WatchedJob], Iterable[str]]
@@ -72,7 +77,7 @@ class LiveView:
         self._reason = ""
         self._again_at = 0.0
         # Its thread draws four times a second: clocks go on, and many changes are one picture.
-        self.live = Live(get_renderable=self._drawn, console=console)
+        self.live = Live(get_renderable=self._fitted, console=console)
 
     def show(self, jobs: Jobs) -> None:
         """Show them from the next picture on."""
@@ -85,6 +90,9 @@ class LiveView:
         self._reason = reason
         if self._lost_at is None:
             self._lost_at = monotonic()
+
+    def _fitted(self) -> RenderableType:
+        return Constrain(self._drawn(), max(self._console.width - _ECHO_WIDTH, 1))
 
     def _drawn(self) -> RenderableType:
         parts = [] if self._jobs is None else [self._draw(self._jobs, self._console)]
