@@ -11,6 +11,7 @@ from typing import Any
 
 JOB_ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 MOUNT, JOB = "/jobs/", f"/jobs/{JOB_ID}"
+EVENTS = f"{JOB}/events"
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -41,38 +42,52 @@ class StandIn(ThreadingHTTPServer):
     """A server of one job, whose stream a test writes.
 
     Attributes:
-        answers: what a path answers, its stream aside.
+        answers: what a path answers, one after another; the last of them again and again.
+        refusals: what is answered instead of a stream, one after another; None for a stream.
         seen: the requests, as (path, headers).
+        date: what the clock says here; by default the time.
     """
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
-        self.answers: dict[str, Answer] = {JOB: answer(record())}
-        self.seen: SimpleQueue[tuple[str, dict[str, str]]] = SimpleQueue()
-        self.chunks: SimpleQueue[bytes] = SimpleQueue()
+        self.answers: dict[str, list[Answer]] = {JOB: [answer(record())]}
+        self.refusals: list[Answer | None] = []
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        self.date: str | None = None
         self.url = f"http://127.0.0.1:{self.server_port}"
-        Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+        self._chunks: SimpleQueue[bytes] = SimpleQueue()
+        self._serving = Thread(target=self.serve_forever, args=(0.01,))
+        self._serving.start()
 
-    def tell(self, **fields: Any) -> None:
-        """Send a record of the running job on the stream."""
-        self.send(record(**fields))
-
-    def end(self, status: str = "completed", **fields: Any) -> None:
-        """Send the record of the job that has ended on the stream."""
-        self.send(ended(status, **fields))
-
-    def send(self, said: Any) -> None:
+    def tell(self, said: Any) -> None:
         """Send *said* on the stream as an event."""
-        self.chunks.put(f"event: change\ndata: {json.dumps(said)}\n\n".encode())
+        self.send(f"event: change\ndata: {json.dumps(said)}\n\n".encode())
+
+    def send(self, chunk: bytes) -> None:
+        """Send *chunk* on the stream."""
+        self._chunks.put(chunk)
 
     def hang_up(self) -> None:
         """End the stream."""
-        self.chunks.put(b"")
+        self.send(b"")
 
-    def stop(self) -> None:
+    def handle_error(self, *_: Any) -> None:
+        """Clients may leave when they like."""
+
+    def next_chunk(self) -> bytes:
+        return self._chunks.get()
+
+    def next_answer(self, path: str) -> Answer | None:
+        if path == EVENTS:
+            return self.refusals.pop(0) if self.refusals else None
+        answers = self.answers.get(path) or [answer({}, HTTPStatus.NOT_FOUND)]
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    def close(self) -> None:
         """Leave the port to another."""
         self.hang_up()
         self.shutdown()
+        self._serving.join()
         self.server_close()
 
 
@@ -80,16 +95,17 @@ class _Handler(BaseHTTPRequestHandler):
     server: StandIn
 
     def do_GET(self) -> None:
-        self.server.seen.put((self.path, dict(self.headers)))
-        if self.path == f"{JOB}/events" and self.path not in self.server.answers:
+        self.server.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
+        answer = self.server.next_answer(self.path)
+        if answer is None:
             self._stream()
         else:
-            self._answer(*self.server.answers.get(self.path, answer({}, HTTPStatus.NOT_FOUND)))
+            self._answer(*answer)
 
     def _stream(self) -> None:
         self._begin(HTTPStatus.OK, {"Content-Type": "text/event-stream"})
         self.wfile.write(b"retry: 10\n\n")
-        while chunk := self.server.chunks.get():
+        while chunk := self.server.next_chunk():
             self.wfile.write(chunk)
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
@@ -101,6 +117,9 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return self.server.date or super().date_time_string(timestamp)
 
     def log_message(self, *_: Any) -> None:
         """Nowhere."""

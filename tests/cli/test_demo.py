@@ -40,16 +40,18 @@ def test_a_run_tells_the_whole_story(start: Start, tree: Path) -> None:
     root = re.escape(str(tree))
     story = [
         rf"A web app reads {root} in a background job\.",
-        r"server          http://127\.0\.0\.1:\d+ \(uvicorn, Starlette\)",
-        r"POST /scan      202 Accepted in [\d.]+ m?s: job [0-9a-f]{8}",
-        r"GET /jobs/id    100%  3 of 3 files",
-        r"GET /ping       meanwhile answered [\d,]+ times?(: median [\d.]+ m?s, slowest .*s)?",
+        r"server               http://127\.0\.0\.1:\d+ \(uvicorn, Starlette\)",
+        r"POST /scan           202 Accepted in [\d.]+ m?s: job [0-9a-f]{8}",
+        r"GET /jobs/id/events  100%  3 of 3 files",
+        r"GET /ping            meanwhile answered [\d,]+ times?(: median [\d.]+ m?s, slowest .*s)?",
         r"",
         rf"3 files, 7\.0 kB in {root}",
         r"  read in [\d.]+ m?s, .* per second",
     ]
     # How much of the way is seen depends on the machine.
-    steps = [line for line in out.splitlines() if not re.match(r"GET /jobs/id +\d\d?%", line)]
+    steps = [
+        line for line in out.splitlines() if not re.match(r"GET /jobs/id/events +\d\d?%", line)
+    ]
     assert matches(story, steps) is None
     assert "Duplicates: 1 file, 2.0 kB, repeat another file's content" in steps
 
@@ -69,7 +71,7 @@ def test_an_empty_directory_has_an_honest_report(start: Start, tmp_path: Path) -
     code, out, err = start("demo", tmp_path).finish()
     assert (code, err) == (0, "")
     assert f"0 files, 0 B in {tmp_path}\n" in out
-    assert "GET /jobs/id    100%  0 of 0 files\n" in out
+    assert "GET /jobs/id/events  100%  0 of 0 files\n" in out
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_the_command_itself_needs_no_extra() -> None:
     """Importing the command imports nothing that an extra brings."""
     program = (
         "import sys, stoat_jobs._cli;"
-        " print({'httpx', 'rich', 'starlette', 'uvicorn'} & set(sys.modules))"
+        " print({'httpx', 'httpx_sse', 'rich', 'starlette', 'uvicorn'} & set(sys.modules))"
     )
     shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
     assert shown.stdout.strip() == b"set()"
@@ -201,7 +203,7 @@ def test_a_second_client_finds_the_same_job_and_may_cancel_it(start: Start, endl
     with httpx.Client(base_url=url, trust_env=False) as client:
         found = client.post("/scan").json()["job_id"]
         assert found.startswith(job_id)
-        assert client.delete(f"/jobs/{found}").json() == {"cancelled": True}
+        assert client.post(f"/jobs/{found}/cancel").status_code == 202
     code, _, err = command.finish()
     assert code == 1
     assert err.startswith("stoat-jobs demo: the job ended cancelled: ")

@@ -25,6 +25,7 @@ _COLOURS = {
 }
 # A column is there from the width on at which there is room for it.
 _WHOLE_ID_FROM = 140
+_LONG_BAR_FROM = 100
 _AGE_FROM = 90
 _MESSAGE_FROM = 70
 _SHORT_ID = 8
@@ -48,8 +49,8 @@ def _job(job: WatchedJob, now: datetime, width: int) -> Iterator[RenderableType]
 
 def _head(job: WatchedJob, now: datetime) -> Text:
     parts = [
-        (wording.safe(job.job_type), "bold"),
-        (wording.safe(job.job_id), "dim"),
+        (job.job_type, "bold"),
+        (job.job_id, "dim"),
         (wording.state(job), _COLOURS[job.status]),
         (wording.took(job, now), ""),
         (wording.attempt(job), "yellow"),
@@ -62,7 +63,7 @@ def _bar_row(job: WatchedJob, width: int) -> RenderableType:
     row.add_column(width=min(40, max(10, width // 2)))
     row.add_column(width=4)
     row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    row.add_row(_bar(job), wording.percent(job), Text(wording.safe(job.message or "")))
+    row.add_row(_bar(job), wording.percent(job), Text(job.message or ""))
     return row
 
 
@@ -93,20 +94,20 @@ def _jobs_table(width: int) -> Table:
     table.add_column("JOB", width=36 if width >= _WHOLE_ID_FROM else _SHORT_ID, no_wrap=True)
     table.add_column("TYPE", max_width=24, no_wrap=True, overflow="ellipsis")
     table.add_column("STATUS", width=9)
-    table.add_column("PROGRESS", width=16 if width >= _MESSAGE_FROM else 8)
+    table.add_column("PROGRESS", width=16 if width >= _LONG_BAR_FROM else 10)
     table.add_column("", width=4)
     if width >= _MESSAGE_FROM:
         table.add_column("MESSAGE", ratio=1, no_wrap=True, overflow="ellipsis")
     if width >= _AGE_FROM:
         table.add_column("AGE", width=6, justify="right", no_wrap=True)
-    table.add_column("TOOK", width=10, justify="right", no_wrap=True)
+    table.add_column("TOOK", width=8, justify="right", no_wrap=True)
     return table
 
 
 def _cells(job: WatchedJob, now: datetime, width: int) -> Iterator[RenderableType]:
     colour = _COLOURS[job.status]
-    yield Text(wording.safe(job.job_id)[: None if width >= _WHOLE_ID_FROM else _SHORT_ID])
-    yield Text(wording.safe(job.job_type), style="bold")
+    yield Text(job.job_id[: None if width >= _WHOLE_ID_FROM else _SHORT_ID])
+    yield Text(job.job_type, style="bold")
     yield Text(wording.state(job), style=colour)
     yield _bar(job) if job.status is JobStatus.RUNNING or job.progress is not None else ""
     yield wording.percent(job)
@@ -114,4 +115,4 @@ def _cells(job: WatchedJob, now: datetime, width: int) -> Iterator[RenderableTyp
         yield Text(wording.message(job), style="red" if wording.failure(job) else "")
     if width >= _AGE_FROM:
         yield wording.age(job, now)
-    yield wording.took(job, now) if job.started_at else ""
+    yield wording.took_briefly(job, now) if job.started_at else ""

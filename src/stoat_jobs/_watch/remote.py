@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
-from httpx_sse import aconnect_sse
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from httpx_sse import SSEError, aconnect_sse
+from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 
 from stoat_jobs import JobResult
+
+from .._terminal.text import safe_text
 
 # Between two bytes of a stream there may be as many seconds, or its server is gone: heartbeats come
 # every 15 s, unless the server was told otherwise.
@@ -25,10 +27,18 @@ _NO_SKEW = timedelta(seconds=2)  # the Date header has seconds, and travels a wh
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 
 
-class WatchedJob(JobResult[Any], frozen=True):
-    """A record as it comes over HTTP."""
+Text = Annotated[str, AfterValidator(safe_text)]
 
-    result_error: str | None = None
+
+class WatchedJob(JobResult[Any], frozen=True):
+    """A record as it comes over HTTP; its texts, the result's aside, are made safe to show."""
+
+    job_id: Text
+    job_type: Text
+    error: Text | None = None
+    error_type: Text | None = None
+    message: Text | None = None
+    result_error: Text | None = None
 
 
 Jobs = Sequence[WatchedJob]
@@ -44,8 +54,17 @@ class _Problem(BaseModel):
 _ANSWER: TypeAdapter[WatchedJob | list[WatchedJob]] = TypeAdapter(WatchedJob | list[WatchedJob])
 
 
+_SOMETHING_ELSE = (
+    "what answers there is neither a job nor the mount of jobs_app: give the URL of one job"
+    " (.../jobs/ID) or of the mount (.../jobs/)"
+)
+
+
 class RemoteError(Exception):
-    """What was asked for cannot be had."""
+    """What was asked for cannot be had, for this *reason*."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(safe_text(reason))
 
 
 class OutOfTouchError(RemoteError):
@@ -133,18 +152,19 @@ def _parsed(content: bytes | str) -> WatchedJob | list[WatchedJob]:
     try:
         return _ANSWER.validate_json(content)
     except ValidationError:
-        raise RemoteError(
-            "what answers there is neither a job nor the mount of jobs_app: give the URL of one job"
-            " (.../jobs/ID) or of the mount (.../jobs/)"
-        ) from None
+        raise RemoteError(_SOMETHING_ELSE) from None
 
 
 @contextmanager
 def _told_apart() -> Iterator[None]:
     try:
         yield
+    except SSEError as error:
+        raise RemoteError(_SOMETHING_ELSE) from error
     except httpx.TimeoutException as error:
         raise OutOfTouchError("it does not answer in time") from error
+    except httpx.RemoteProtocolError as error:
+        raise OutOfTouchError("the connection broke off") from error
     except httpx.HTTPError as error:
         raise OutOfTouchError(_reason(error)) from error
 

@@ -50,13 +50,13 @@ async def keep_in_touch(
                         return jobs
         except OutOfTouchError as error:
             reason, wish = str(error), error.retry_after
-        seconds = max(wish, _wait(remote.retry_after, failures))
+        seconds = wait_after(failures, max(wish, remote.retry_after))
         shown.lost(reason, seconds)
         await asyncio.sleep(seconds)
         failures += 1
 
 
-def _wait(wish: float, failures: int) -> float:
-    """Twice as long each time: from what the server wishes, up to a bound."""
+def wait_after(failures: int, wish: float) -> float:
+    """Seconds: what the server wishes, or one, then twice as long each time, up to a bound."""
     doubled = (wish or _FIRST_WAIT_S) * 2.0 ** min(failures, _DOUBLINGS)
     return max(wish, min(doubled, _LONGEST_WAIT_S))

@@ -58,7 +58,7 @@ class LineView:
         """Say so, once."""
         if self._in_touch:
             self._in_touch = False
-            _print([f"out of touch: {wording.safe(reason)}; asking again until Ctrl-C"])
+            _print([f"out of touch: {reason}; asking again until Ctrl-C"])
 
 
 def _print(lines: Iterable[str]) -> None:
@@ -104,5 +104,5 @@ class LiveView:
     def _warning(self, seconds: float) -> RenderableType:
         wait = max(self._again_at - monotonic(), 0.0)
         again = f"asking again in {wait:.0f} s" if wait >= 1 else "asking again"
-        text = f"out of touch for {wording.clock(seconds)}: {wording.safe(self._reason)}; {again}"
+        text = f"out of touch for {wording.clock(seconds)}: {self._reason}; {again}"
         return Text(text, style="yellow")

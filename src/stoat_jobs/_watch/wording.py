@@ -1,32 +1,15 @@
-"""What a record says, as one line of text that is safe to show."""
+"""What a record says, as one line of text."""
 
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterator
 from datetime import datetime
 
 from stoat_jobs import JobStatus
 
-from .._terminal.text import duration_text, printable
+from .._terminal.text import duration_text, safe_text
 from .remote import WatchedJob
-
-_LONGEST = 1000
-
-
-def safe(text: str) -> str:
-    """*text* of a server, with escapes for all that is no letter, sign or space.
-
-    >>> safe("two\\nlines\\x1b[2J of [red]1\\N{NO-BREAK SPACE}200")
-    'two\\\\nlines\\\\x1b[2J of [red]1 200'
-    """
-    short = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    return printable("".join(map(_plain_space, short)))
-
-
-def _plain_space(char: str) -> str:
-    return " " if unicodedata.category(char) == "Zs" else char
 
 
 def percent(job: WatchedJob) -> str:
@@ -85,31 +68,40 @@ def took(job: WatchedJob, now: datetime) -> str:
     return duration_text(duration) if job.status.is_terminal else clock(duration)
 
 
+def took_briefly(job: WatchedJob, now: datetime) -> str:
+    """The same in fewer columns."""
+    duration = seconds(job, now)
+    short = job.status.is_terminal and duration < 60
+    return duration_text(duration) if short else clock(duration)
+
+
 def message(job: WatchedJob) -> str:
     """What it said last; why it ended, if it did not complete."""
     if job.status.is_terminal and job.status is not JobStatus.COMPLETED:
         return failure(job)
-    return safe(job.message or "")
+    return job.message or ""
 
 
 def failure(job: WatchedJob) -> str:
     """The error with its type, each once; empty where there is none."""
     kind, error = job.error_type or "", job.error or ""
-    return safe(error if error.startswith(kind) else f"{kind}: {error}" if error else kind)
+    if not error or error.startswith(kind):
+        return error or kind
+    return f"{kind}: {error}"
 
 
 def result(job: WatchedJob) -> str:
     """What it returned, as JSON; empty for nothing."""
     if job.result_error:
-        return safe(f"a {job.result_error}, which has no JSON")
-    return "" if job.result is None else safe(json.dumps(job.result, ensure_ascii=False))
+        return f"a {job.result_error}, which has no JSON"
+    return "" if job.result is None else safe_text(json.dumps(job.result, ensure_ascii=False))
 
 
 def line(job: WatchedJob) -> str:
     """All of it that changes, for a log."""
     ended = "" if job.finished_at is None else f"in {took(job, job.finished_at)}"
     parts = (f"{state(job):<9}", percent(job), ended, attempt(job), message(job))
-    return "  ".join(filter(None, (job.job_id, safe(job.job_type), *parts))).rstrip()
+    return "  ".join(filter(None, (job.job_id, job.job_type, *parts))).rstrip()
 
 
 def lines(job: WatchedJob) -> Iterator[str]:
