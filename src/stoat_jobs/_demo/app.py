@@ -9,11 +9,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from stoat_jobs import JobBackend, JobQueueSettings, get_queue, lifespan
-from stoat_jobs.http import allow_all, jobs_app
+from stoat_jobs import JobQueueSettings, get_queue, lifespan
+from stoat_jobs.http import accepted, allow_all, jobs_app
 
 from .jobs import TO_PLAY_WITH, demo_handlers
 from .server import HOST
@@ -39,10 +39,7 @@ def create_app(root: Path) -> Starlette:
 
 async def start_scan(request: Request) -> Response:
     """Submit a scan, or find the one that runs, and answer at once."""
-    queue: JobBackend = get_queue(request)
-    job_id = await queue.submit("scan", key="scan")
-    place = str(request.url_for("jobs", path=f"/{job_id}"))
-    return JSONResponse({"job_id": job_id}, status_code=202, headers={"location": place})
+    return accepted(request, await get_queue(request).submit("scan", key="scan"))
 
 
 async def ping(request: Request) -> Response:
