@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from datetime import datetime
 
 import httpx
 from rich.console import Console, RenderableType
@@ -70,7 +71,7 @@ class _Session:
             raise RemoteError(f"cannot reach {_shown(self._remote.url)}: {error}") from error
 
     async def _watch_one(self, job: WatchedJob) -> int:
-        with opened_view(self._draw_job, wording.lines) as view:
+        with opened_view(_draw_job, wording.story, self._remote.now) as view:
             view.show([job])
             jobs: Jobs = [job]
             if not _is_over(jobs):
@@ -78,16 +79,18 @@ class _Session:
         return 0 if jobs[0].status is JobStatus.COMPLETED else 1
 
     async def _watch_all(self, jobs: Jobs) -> int:
-        with opened_view(self._draw_jobs, lambda job: [wording.line(job)]) as view:
+        with opened_view(_draw_jobs, wording.line, self._remote.now) as view:
             view.show(jobs)
             await keep_in_touch(self._remote, self._remote.listings, view, lambda jobs: False)
         return 0
 
-    def _draw_job(self, jobs: Jobs, console: Console) -> RenderableType:
-        return draw_job(jobs[0], self._remote.now(), console.width)
 
-    def _draw_jobs(self, jobs: Jobs, console: Console) -> RenderableType:
-        return draw_jobs(jobs, self._remote.now(), console.width, console.height)
+def _draw_job(jobs: Jobs, now: datetime, console: Console) -> RenderableType:
+    return draw_job(jobs[0], now, console.width)
+
+
+def _draw_jobs(jobs: Jobs, now: datetime, console: Console) -> RenderableType:
+    return draw_jobs(jobs, now, console.width, console.height)
 
 
 def _is_over(jobs: Jobs) -> bool:

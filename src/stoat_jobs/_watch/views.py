@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from time import monotonic
 
 from rich.console import Console, Group, RenderableType
@@ -19,19 +20,20 @@ from .remote import Jobs, WatchedJob
 # next one, and the last picture would be drawn below the one before.
 _ECHO_WIDTH = 3
 
-Draw = Callable[[Jobs, Console], RenderableType]
-Say = Callable[[WatchedJob], Iterable[str]]
+Draw = Callable[[Jobs, datetime, Console], RenderableType]
+Now = Callable[[], datetime]
+Say = Callable[[WatchedJob], str]
 
 
 @contextmanager
-def opened_view(draw: Draw, say: Say) -> Iterator[LineView | LiveView]:
+def opened_view(draw: Draw, say: Say, now: Now) -> Iterator[LineView | LiveView]:
     """The view that suits standard output, for as long as the block runs."""
     plain = is_plain()
     console = make_console(plain=plain)
     if plain:
         yield LineView(say)
         return
-    view = LiveView(draw, console)
+    view = LiveView(draw, console, now)
     with view.live:
         yield view
 
@@ -41,39 +43,35 @@ class LineView:
 
     def __init__(self, say: Say) -> None:
         self._say = say
-        self._said: dict[str, list[str]] = {}
+        self._said: dict[str, str] = {}
         self._in_touch = True
 
     def show(self, jobs: Jobs) -> None:
         """Print what is new, the oldest job first."""
         if not self._in_touch:
             self._in_touch = True
-            _print(["in touch again"])
-        before, self._said = self._said, {job.job_id: list(self._say(job)) for job in jobs}
-        for job_id, lines in reversed(self._said.items()):
-            if lines != before.get(job_id):
-                _print(lines)
+            print("in touch again", flush=True)
+        before, self._said = self._said, {job.job_id: self._say(job) for job in jobs}
+        for job_id, text in reversed(self._said.items()):
+            if text != before.get(job_id):
+                print(text, flush=True)
 
     def lost(self, reason: str, seconds: float) -> None:
         """Say so, once."""
         if self._in_touch:
             self._in_touch = False
-            _print([f"out of touch: {reason}; asking again until Ctrl-C"])
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(line, flush=True)
+            print(f"out of touch: {reason}; asking again until Ctrl-C", flush=True)
 
 
 class LiveView:
     """The present state, drawn over and over in the same place."""
 
-    def __init__(self, draw: Draw, console: Console) -> None:
+    def __init__(self, draw: Draw, console: Console, now: Now) -> None:
         self._draw = draw
         self._console = console
         self._jobs: Jobs | None = None
-        self._lost_at: float | None = None
+        self._now = now
+        self._lost_at: datetime | None = None
         self._reason = ""
         self._again_at = 0.0
         # Its thread draws four times a second: clocks go on, and many changes are one picture.
@@ -89,16 +87,18 @@ class LiveView:
         self._again_at = monotonic() + seconds
         self._reason = reason
         if self._lost_at is None:
-            self._lost_at = monotonic()
+            self._lost_at = self._now()
 
     def _fitted(self) -> RenderableType:
         return Constrain(self._drawn(), max(self._console.width - _ECHO_WIDTH, 1))
 
     def _drawn(self) -> RenderableType:
-        parts = [] if self._jobs is None else [self._draw(self._jobs, self._console)]
-        lost_at = self._lost_at
+        now, lost_at = self._now(), self._lost_at
+        # What was running when the server was lost may have ended since.
+        moment = now if lost_at is None else lost_at
+        parts = [] if self._jobs is None else [self._draw(self._jobs, moment, self._console)]
         if lost_at is not None:
-            parts.append(self._warning(monotonic() - lost_at))
+            parts.append(self._warning((now - lost_at).total_seconds()))
         return Group(*parts)
 
     def _warning(self, seconds: float) -> RenderableType:

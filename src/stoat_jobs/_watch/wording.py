@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 
 from stoat_jobs import JobStatus
@@ -104,8 +103,7 @@ def line(job: WatchedJob) -> str:
     return "  ".join(filter(None, (job.job_id, job.job_type, *parts))).rstrip()
 
 
-def lines(job: WatchedJob) -> Iterator[str]:
-    """The line, and what came of it."""
-    yield line(job)
-    if came := result(job):
-        yield f"result: {came}"
+def story(job: WatchedJob) -> str:
+    """The line, and below it what came of it."""
+    came = result(job)
+    return f"{line(job)}\nresult: {came}" if came else line(job)
