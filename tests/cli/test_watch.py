@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import socket
@@ -16,7 +17,7 @@ import httpx
 import pytest
 
 from stoat_jobs._cli import main
-from stoat_jobs._watch.remote import Remote
+from stoat_jobs._watch import remote
 from stoat_jobs._watch.touch import wait_after
 
 from .running import Start
@@ -167,6 +168,29 @@ def test_a_server_that_cannot_be_reached(watch: Watch) -> None:
     assert watch(url) == (2, "", f"stoat-jobs watch: {expected}\n")
 
 
+def test_a_server_that_does_not_answer(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that listens and says nothing is not waited for without end."""
+    monkeypatch.setattr(remote, "_TIMEOUT", httpx.Timeout(0.1))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        code, _, err = watch(f"127.0.0.1:{silent.getsockname()[1]}")
+    assert code == 2
+    assert err.endswith(": it does not answer in time\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ((200, {"Content-Length": "9"}, b"[]"), "the connection broke off"),
+        ((307, {"Location": JOB}, b""), "Exceeded maximum allowed redirects."),
+    ],
+)
+def test_answers_that_come_to_nothing(server: StandIn, watch: Watch, said: Any, shown: str) -> None:
+    """An answer that is cut off, or leads round in a circle, is said in one line."""
+    server.answers[JOB] = [said]
+    expected = f"stoat-jobs watch: cannot reach {server.url}{JOB}: {shown}\n"
+    assert watch(server.url + JOB) == (2, "", expected)
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
@@ -297,6 +321,17 @@ def test_a_signal_leaves_quietly(
     assert command.finish() == (exit_code, f"{JOB_ID}  scan  running\n", "")
 
 
+def test_ctrl_c_again_ends_what_is_stuck(server: StandIn, start: Start) -> None:
+    """Where nobody reads the output any more, a second Ctrl-C ends the command."""
+    command = start("watch", server.url + JOB)
+    fcntl.fcntl(command.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    for number in range(100):
+        server.tell(record(message=f"{number} {'x' * 400}"))
+    command.read_until("running")
+    command.interrupt_until_it_ends()
+    assert command.finish_unread() == (130, "")
+
+
 def test_missing_extras_are_named(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra [watch] one line says what is missing and how to get it; exit code 2."""
     for name in ("httpx_sse", "rich"):
@@ -310,20 +345,20 @@ async def test_durations_are_by_the_clock_of_the_server(server: StandIn, skew: t
     """Where the server's clock differs from ours, the server's counts."""
     there = datetime.now(timezone.utc) + skew
     server.date = format_datetime(there, usegmt=True)
-    remote = Remote(httpx.URL(server.url + JOB), [], 1.0)
-    await remote.look()
-    await remote.aclose()
-    assert abs(remote.now() - there) < timedelta(minutes=1)
+    asked = remote.Remote(httpx.URL(server.url + JOB), [], 1.0)
+    await asked.look()
+    await asked.aclose()
+    assert abs(asked.now() - there) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("date", ["yesterday", "Thu, 01 Jan 2026 10:00:00 -0000"])
 async def test_a_clock_that_is_not_told_is_ours(server: StandIn, date: str) -> None:
     """A date that says nothing changes nothing."""
     server.date = date
-    remote = Remote(httpx.URL(server.url + JOB), [], 1.0)
-    await remote.look()
-    await remote.aclose()
-    assert abs(remote.now() - datetime.now(timezone.utc)) < timedelta(minutes=1)
+    asked = remote.Remote(httpx.URL(server.url + JOB), [], 1.0)
+    await asked.look()
+    await asked.aclose()
+    assert abs(asked.now() - datetime.now(timezone.utc)) < timedelta(minutes=1)
 
 
 def test_waiting_doubles_up_to_a_bound() -> None:

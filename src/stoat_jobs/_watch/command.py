@@ -10,6 +10,7 @@ from typing import Any
 
 from .._terminal.extras import missing_extra
 from .._terminal.interrupts import Interrupts
+from .._terminal.output import discard_output
 from .._terminal.text import printable
 
 _NEEDS = ("httpx", "httpx_sse", "rich")
@@ -87,7 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
             return watch(arguments.url, arguments.headers, arguments.every, interrupts)
         except RemoteError as error:
             return _refuse(str(error))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # the second one, of somebody whose output is stuck
+            discard_output()
             return interrupts.exit_code
 
 
