@@ -13,7 +13,6 @@ import sys
 import termios
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 # A command that hangs is killed, so that its test fails; nothing else waits this long.
@@ -45,13 +44,6 @@ class Command:
 
     def interrupt(self, signum: signal.Signals = signal.SIGINT) -> None:
         self._process.send_signal(signum)
-
-    def interrupt_until_it_ends(self) -> None:
-        """Again and again: where two signals come at once, one is received."""
-        while self._process.poll() is None:
-            self.interrupt()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=0.2)
 
     def finish(self) -> tuple[int, str, str]:
         """Exit code, all output, all errors."""

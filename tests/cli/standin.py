@@ -45,6 +45,7 @@ class StandIn(ThreadingHTTPServer):
         answers: what a path answers, one after another; the last of them again and again.
         refusals: what is answered instead of a stream, one after another; None for a stream.
         seen: the requests, as (path, headers).
+        retry: milliseconds that clients are told to wait between two streams.
         date: what the clock says here; by default the time.
     """
 
@@ -53,6 +54,7 @@ class StandIn(ThreadingHTTPServer):
         self.answers: dict[str, list[Answer]] = {JOB: [answer(record())]}
         self.refusals: list[Answer | None] = []
         self.seen: list[tuple[str, dict[str, str]]] = []
+        self.retry = b"10"
         self.date: str | None = None
         self.url = f"http://127.0.0.1:{self.server_port}"
         self._chunks: SimpleQueue[bytes] = SimpleQueue()
@@ -104,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self) -> None:
         self._begin(HTTPStatus.OK, {"Content-Type": "text/event-stream"})
-        self.wfile.write(b"retry: 10\n\n")
+        self.wfile.write(b"retry: %b\n\n" % self.server.retry)
         while chunk := self.server.next_chunk():
             self.wfile.write(chunk)
 

@@ -19,7 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stoat_jobs import JobStatus
 from stoat_jobs._cli import main
+from stoat_jobs._demo.app import create_app
 from stoat_jobs._demo.client import Client
 from stoat_jobs._demo.run import told
 from stoat_jobs._demo.server import Server
@@ -133,13 +135,14 @@ def test_names_of_any_bytes_survive(start: Start, tmp_path: Path) -> None:
     """Names that are no UTF-8, or would move the cursor, are read and shown with escapes."""
     root = tmp_path / os.fsdecode(b"\xff")
     root.mkdir()
-    for name in (b"latin-\xe9.txt", b"evil\x1b[2J\n.txt"):
+    for name in (b"latin-\xe9.txt", b"evil\x1b[2J\n.txt", b"[red].txt"):
         (root / os.fsdecode(name)).write_bytes(name)
     code, out, err = start("demo", root).finish()
     assert (code, err) == (0, "")
-    assert f"2 files, 24 B in {tmp_path}/\\xff\n" in out
+    assert f"3 files, 33 B in {tmp_path}/\\xff\n" in out
     assert "  latin-\\xe9.txt\n" in out
     assert "  evil\\x1b[2J\\n.txt\n" in out
+    assert "  [red].txt\n" in out
 
 
 def test_output_that_cannot_show_a_name_escapes_it(start: Start, tmp_path: Path) -> None:
@@ -217,6 +220,21 @@ def test_a_server_that_cannot_start_is_said(start: Start, tree: Path, tmp_path: 
     assert code == 1
     assert re.search("BackendError: backend 'asyncio' is claimed by .*rival", err)
     assert err.splitlines()[-1].startswith("stoat-jobs demo: the server does not answer: ")
+
+
+async def test_a_scan_that_ended_first_stands(tree: Path) -> None:
+    """Where a scan ends before Ctrl-C reaches it, its own end is what is told."""
+    server = Server(create_app(tree))
+    server.start()
+    client = Client(server.url)
+    response, _ = await client.start_scan()
+    job_id = response.json()["job_id"]
+    records = [record async for record in client.follow(job_id)]
+    record = await client.cancel(job_id)
+    await client.aclose()
+    server.stop()
+    assert record == records[-1]
+    assert record.status is JobStatus.COMPLETED
 
 
 async def broken(request: Request) -> Response:

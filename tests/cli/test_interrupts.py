@@ -131,6 +131,16 @@ def test_a_port_that_is_taken_is_one_clear_line(serving: Serving, start: Start, 
     assert (code, err) == (2, f"stoat-jobs demo: {expected}\n")
 
 
+def test_a_port_can_be_taken_again_at_once(serving: Serving, start: Start, tree: Path) -> None:
+    """A demo on a port that one has just left starts, though a client was connected to it."""
+    command, url, _ = serving
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        client.get("/ping")
+        command.interrupt()
+        command.finish()
+    assert start("demo", "--port", url.rpartition(":")[2], tree).finish()[0] == 0
+
+
 @pytest.mark.parametrize("port", ["65536", "-1", "http"])
 def test_what_is_no_port_is_refused(capsys: pytest.CaptureFixture[str], port: str) -> None:
     """What is no port number is refused with what is one."""

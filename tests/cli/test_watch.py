@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import aclosing, closing, suppress
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
@@ -321,14 +321,14 @@ def test_a_signal_leaves_quietly(
     assert command.finish() == (exit_code, f"{JOB_ID}  scan  running\n", "")
 
 
-def test_ctrl_c_again_ends_what_is_stuck(server: StandIn, start: Start) -> None:
-    """Where nobody reads the output any more, a second Ctrl-C ends the command."""
+def test_ctrl_c_ends_what_is_stuck(server: StandIn, start: Start) -> None:
+    """Where nobody reads the output any more, Ctrl-C ends the command as quietly."""
     command = start("watch", server.url + JOB)
     fcntl.fcntl(command.stdout, fcntl.F_SETPIPE_SZ, 4096)
     for number in range(100):
         server.tell(record(message=f"{number} {'x' * 400}"))
     command.read_until("running")
-    command.interrupt_until_it_ends()
+    command.interrupt()
     assert command.finish_unread() == (130, "")
 
 
@@ -338,6 +338,20 @@ def test_missing_extras_are_named(watch: Watch, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setitem(sys.modules, name, None)
     missing = 'httpx_sse, rich not installed: pip install "stoat-jobs[watch]"'
     assert watch("http://localhost/jobs/") == (2, "", f"stoat-jobs watch: {missing}\n")
+
+
+@pytest.mark.parametrize(("told", "seconds"), [(b"10", 0.01), (b"9" * 20, 60), (b"soon", 0)])
+async def test_a_server_says_how_long_it_wishes_to_be_left_alone(
+    server: StandIn, told: bytes, seconds: float
+) -> None:
+    """The `retry` of a stream is how long to wait before the next one, up to a minute."""
+    server.retry = told
+    server.tell(ended())
+    asked = remote.Remote(httpx.URL(server.url + JOB), [], 1.0)
+    async with aclosing(asked.changes()) as changes:
+        await anext(changes)
+    await asked.aclose()
+    assert asked.retry_after == seconds
 
 
 @pytest.mark.parametrize("skew", [timedelta(hours=-2), timedelta(), timedelta(hours=2)])

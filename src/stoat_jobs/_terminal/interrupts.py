@@ -110,3 +110,5 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
         task.cancel()
         # Again if need be: before Python 3.11 the HTTP client can lose a cancel.
         await asyncio.wait([task], timeout=_CANCEL_AGAIN_S)
+    if not task.cancelled():
+        task.exception()  # seen: a KeyboardInterrupt reaches whoever runs the loop by itself

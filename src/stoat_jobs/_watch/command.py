@@ -10,7 +10,6 @@ from typing import Any
 
 from .._terminal.extras import missing_extra
 from .._terminal.interrupts import Interrupts
-from .._terminal.output import discard_output
 from .._terminal.text import printable
 
 _NEEDS = ("httpx", "httpx_sse", "rich")
@@ -88,9 +87,6 @@ def run(arguments: argparse.Namespace) -> int:
             return watch(arguments.url, arguments.headers, arguments.every, interrupts)
         except RemoteError as error:
             return _refuse(str(error))
-        except KeyboardInterrupt:  # the second one, of somebody whose output is stuck
-            discard_output()
-            return interrupts.exit_code
 
 
 def _refuse(problem: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 
 import httpx
@@ -12,12 +13,14 @@ from rich.console import Console, RenderableType
 
 from stoat_jobs import JobStatus
 
+from .._terminal.console import is_plain, make_console
 from .._terminal.interrupts import Interrupts
+from .._terminal.output import discard_output
 from . import wording
 from .drawing import draw_job, draw_jobs
 from .remote import Jobs, OutOfTouchError, Remote, RemoteError, WatchedJob
-from .touch import keep_in_touch
-from .views import opened_view
+from .touch import View, keep_in_touch
+from .views import Draw, LineView, LiveView, Say
 
 
 def watch(
@@ -28,8 +31,12 @@ def watch(
     Raises:
         RemoteError: there is nothing to watch, or there is no more.
     """
-    session = _Session(Remote(_address(url), headers, every))
-    code = asyncio.run(interrupts.cutting(session.run()))
+    session = _Session(Remote(_address(url), headers, every), interrupts)
+    try:
+        code = asyncio.run(interrupts.cutting(session.run()))
+    except KeyboardInterrupt:  # in the middle of output that nobody reads
+        discard_output()
+        code = None
     if code is not None:
         return code
     # A table has no end of its own: Ctrl-C is how one leaves it.
@@ -50,9 +57,10 @@ def _address(url: str) -> httpx.URL:
 class _Session:
     """One call of the command; *found* is what was at the URL, None until that is known."""
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, interrupts: Interrupts) -> None:
         self.found: WatchedJob | list[WatchedJob] | None = None
         self._remote = remote
+        self._interrupts = interrupts
 
     async def run(self) -> int:
         """Watch until the job is over; returns the exit code."""
@@ -71,7 +79,7 @@ class _Session:
             raise RemoteError(f"cannot reach {_shown(self._remote.url)}: {error}") from error
 
     async def _watch_one(self, job: WatchedJob) -> int:
-        with opened_view(_draw_job, wording.story, self._remote.now) as view:
+        with self._opened_view(_draw_job, wording.story) as view:
             view.show([job])
             jobs: Jobs = [job]
             if not _is_over(jobs):
@@ -79,10 +87,16 @@ class _Session:
         return 0 if jobs[0].status is JobStatus.COMPLETED else 1
 
     async def _watch_all(self, jobs: Jobs) -> int:
-        with opened_view(_draw_jobs, wording.line, self._remote.now) as view:
+        with self._opened_view(_draw_jobs, wording.line) as view:
             view.show(jobs)
             await keep_in_touch(self._remote, self._remote.listings, view, lambda jobs: False)
         return 0
+
+    def _opened_view(self, draw: Draw, say: Say) -> AbstractContextManager[View]:
+        """What suits standard output."""
+        if is_plain():
+            return nullcontext(LineView(say, self._interrupts))
+        return LiveView(draw, make_console(plain=False), self._remote.now)
 
 
 def _draw_job(jobs: Jobs, now: datetime, console: Console) -> RenderableType:

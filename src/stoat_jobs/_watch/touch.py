@@ -14,7 +14,7 @@ _LONGEST_WAIT_S = 15.0
 _DOUBLINGS = 4
 
 
-class Shown(Protocol):
+class View(Protocol):
     """Who is told."""
 
     def show(self, jobs: Jobs) -> None:
@@ -27,7 +27,7 @@ class Shown(Protocol):
 async def keep_in_touch(
     remote: Remote,
     stream: Callable[[], AsyncGenerator[Jobs, None]],
-    shown: Shown,
+    view: View,
     until: Callable[[Jobs], bool],
 ) -> Jobs:
     """Show what comes of *stream*, begun anew whenever it ends.
@@ -45,13 +45,13 @@ async def keep_in_touch(
             async with aclosing(stream()) as news:
                 async for jobs in news:
                     failures = 0
-                    shown.show(jobs)
+                    view.show(jobs)
                     if until(jobs):
                         return jobs
         except OutOfTouchError as error:
             reason, wish = str(error), error.retry_after
         seconds = wait_after(failures, max(wish, remote.retry_after))
-        shown.lost(reason, seconds)
+        view.lost(reason, seconds)
         await asyncio.sleep(seconds)
         failures += 1
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.constrain import Constrain
 from rich.live import Live
 from rich.text import Text
 
-from .._terminal.console import is_plain, make_console
+from .._terminal.interrupts import Interrupts
 from . import wording
 from .remote import Jobs, WatchedJob
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # A terminal shows Ctrl-C as ^C behind the cursor. On a full line that would move the cursor to the
 # next one, and the last picture would be drawn below the one before.
@@ -25,24 +29,12 @@ Now = Callable[[], datetime]
 Say = Callable[[WatchedJob], str]
 
 
-@contextmanager
-def opened_view(draw: Draw, say: Say, now: Now) -> Iterator[LineView | LiveView]:
-    """The view that suits standard output, for as long as the block runs."""
-    plain = is_plain()
-    console = make_console(plain=plain)
-    if plain:
-        yield LineView(say)
-        return
-    view = LiveView(draw, console, now)
-    with view.live:
-        yield view
-
-
 class LineView:
     """Lines for a pipe: one for each job that has changed."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, interrupts: Interrupts) -> None:
         self._say = say
+        self._interrupts = interrupts
         self._said: dict[str, str] = {}
         self._in_touch = True
 
@@ -50,17 +42,21 @@ class LineView:
         """Print what is new, the oldest job first."""
         if not self._in_touch:
             self._in_touch = True
-            print("in touch again", flush=True)
+            self._print("in touch again")
         before, self._said = self._said, {job.job_id: self._say(job) for job in jobs}
         for job_id, text in reversed(self._said.items()):
             if text != before.get(job_id):
-                print(text, flush=True)
+                self._print(text)
 
     def lost(self, reason: str, seconds: float) -> None:
         """Say so, once."""
         if self._in_touch:
             self._in_touch = False
-            print(f"out of touch: {reason}; asking again until Ctrl-C", flush=True)
+            self._print(f"out of touch: {reason}; asking again until Ctrl-C")
+
+    def _print(self, text: str) -> None:
+        with self._interrupts.raising():
+            print(text, flush=True)
 
 
 class LiveView:
@@ -75,7 +71,7 @@ class LiveView:
         self._reason = ""
         self._again_at = 0.0
         # Its thread draws four times a second: clocks go on, and many changes are one picture.
-        self.live = Live(get_renderable=self._fitted, console=console)
+        self._live = Live(get_renderable=self._fitted, console=console)
 
     def show(self, jobs: Jobs) -> None:
         """Show them from the next picture on."""
@@ -106,3 +102,16 @@ class LiveView:
         again = f"asking again in {wait:.0f} s" if wait >= 1 else "asking again"
         text = f"out of touch for {wording.clock(seconds)}: {self._reason}; {again}"
         return Text(text, style="yellow")
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        self._live.stop()
