@@ -13,6 +13,7 @@ from stoat_jobs import JobStatus
 from stoat_jobs._watch import wording
 from stoat_jobs._watch.drawing import draw_job, draw_jobs
 from stoat_jobs._watch.remote import WatchedJob
+from stoat_jobs._watch.views import LiveView
 
 from .standin import JOB_ID, ended, record
 
@@ -74,6 +75,29 @@ def test_each_status_is_drawn(status: JobStatus) -> None:
     each = job(record(status=status.value))
     assert f"{JOB_ID}  {status}  " in drawn(draw_job(each, NOW, 80), 80)[0]
     assert f"  {status} " in drawn(draw_jobs([each], NOW, 80, 24), 80)[1]
+
+
+@pytest.mark.parametrize(
+    ("progress", "shown"), [(0.0, "  0%"), (0.29, " 29%"), (0.9999, " 99%"), (1.0, "100%")]
+)
+def test_a_job_is_not_all_done_before_it_is(progress: float, shown: str) -> None:
+    """Only what has all of it behind it is at 100%."""
+    assert wording.percent(job(record(progress=progress))) == shown
+
+
+def test_the_clocks_stand_still_while_the_server_is_out_of_touch() -> None:
+    """What was running when the server was lost may have ended: its duration does not go on."""
+    times = [NOW]
+    console = Console(file=StringIO(), width=83)
+    view = LiveView(lambda jobs, now, _: draw_job(jobs[0], now, 80), console, lambda: times[-1])
+    view.show([job(record())])
+    view.lost("gone", 40.0)
+    times.append(NOW + timedelta(seconds=30))
+    lines = drawn(view.picture(), 83)
+    assert lines[0] == f"scan  {JOB_ID}  running  1:34"
+    assert lines[2] == "out of touch for 0:30: gone; asking again in 10 s"
+    view.show([job(record())])
+    assert drawn(view.picture(), 83)[0] == f"scan  {JOB_ID}  running  2:04"
 
 
 def test_a_long_run_is_shown_briefly_in_a_table() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from time import monotonic
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -69,9 +68,9 @@ class LiveView:
         self._now = now
         self._lost_at: datetime | None = None
         self._reason = ""
-        self._again_at = 0.0
+        self._again_at = now()
         # Its thread draws four times a second: clocks go on, and many changes are one picture.
-        self._live = Live(get_renderable=self._fitted, console=console)
+        self._live = Live(get_renderable=self.picture, console=console)
 
     def show(self, jobs: Jobs) -> None:
         """Show them from the next picture on."""
@@ -80,12 +79,14 @@ class LiveView:
 
     def lost(self, reason: str, seconds: float) -> None:
         """Say so below what is known, which grows old."""
-        self._again_at = monotonic() + seconds
+        now = self._now()
+        self._again_at = now + timedelta(seconds=seconds)
         self._reason = reason
         if self._lost_at is None:
-            self._lost_at = self._now()
+            self._lost_at = now
 
-    def _fitted(self) -> RenderableType:
+    def picture(self) -> RenderableType:
+        """What is known, as it is drawn now."""
         return Constrain(self._drawn(), max(self._console.width - _ECHO_WIDTH, 1))
 
     def _drawn(self) -> RenderableType:
@@ -94,14 +95,14 @@ class LiveView:
         moment = now if lost_at is None else lost_at
         parts = [] if self._jobs is None else [self._draw(self._jobs, moment, self._console)]
         if lost_at is not None:
-            parts.append(self._warning((now - lost_at).total_seconds()))
+            parts.append(self._warning(now, now - lost_at))
         return Group(*parts)
 
-    def _warning(self, seconds: float) -> RenderableType:
-        wait = max(self._again_at - monotonic(), 0.0)
+    def _warning(self, now: datetime, lost_for: timedelta) -> RenderableType:
+        wait = (self._again_at - now).total_seconds()
         again = f"asking again in {wait:.0f} s" if wait >= 1 else "asking again"
-        text = f"out of touch for {wording.clock(seconds)}: {self._reason}; {again}"
-        return Text(text, style="yellow")
+        lost = wording.clock(lost_for.total_seconds())
+        return Text(f"out of touch for {lost}: {self._reason}; {again}", style="yellow")
 
     def __enter__(self) -> Self:
         self._live.start()

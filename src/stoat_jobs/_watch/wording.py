@@ -12,8 +12,11 @@ from .remote import WatchedJob
 
 
 def percent(job: WatchedJob) -> str:
-    """How far it says it is; empty where it does not say."""
-    return "" if job.progress is None else f"{job.progress:4.0%}"
+    """How far it says it is; empty where it does not say, 100 only where it is all of it."""
+    if job.progress is None:
+        return ""
+    rounded = round(job.progress * 100)
+    return f"{rounded if job.progress >= 1 else min(rounded, 99):3}%"
 
 
 def state(job: WatchedJob) -> str:
