@@ -45,6 +45,12 @@ class Command:
     def interrupt(self, signum: signal.Signals = signal.SIGINT) -> None:
         self._process.send_signal(signum)
 
+    def wait_until_unread(self, size: int) -> None:
+        """Until so many bytes of its output wait for a reader."""
+        waiting = bytearray(4)
+        while struct.unpack("i", waiting)[0] < size and self._process.poll() is None:
+            fcntl.ioctl(self.stdout, termios.FIONREAD, waiting)
+
     def finish(self) -> tuple[int, str, str]:
         """Exit code, all output, all errors."""
         out, err = self._process.communicate()

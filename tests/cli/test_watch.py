@@ -18,7 +18,7 @@ import pytest
 
 from stoat_jobs._cli import main
 from stoat_jobs._watch import remote
-from stoat_jobs._watch.touch import wait_after
+from stoat_jobs._watch.touch import keep_in_touch, wait_after
 
 from .running import Start
 from .standin import EVENTS, JOB, JOB_ID, MOUNT, StandIn, answer, ended, record
@@ -328,6 +328,7 @@ def test_ctrl_c_ends_what_is_stuck(server: StandIn, start: Start) -> None:
     for number in range(100):
         server.tell(record(message=f"{number} {'x' * 400}"))
     command.read_until("running")
+    command.wait_until_unread(3500)
     command.interrupt()
     assert command.finish_unread() == (130, "")
 
@@ -373,6 +374,36 @@ async def test_a_clock_that_is_not_told_is_ours(server: StandIn, date: str) -> N
     await asked.look()
     await asked.aclose()
     assert abs(asked.now() - datetime.now(timezone.utc)) < timedelta(minutes=1)
+
+
+class Waits:
+    """A view that keeps how long was waited."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def show(self, jobs: remote.Jobs) -> None: ...
+
+    def lost(self, reason: str, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+async def test_waiting_begins_anew_after_each_success(server: StandIn) -> None:
+    """A server that answered in between is asked again as soon as one that was never away."""
+    busy = answer({}, 503)
+    server.refusals = [busy, busy, busy, None, busy]
+    server.tell(record())
+    server.hang_up()
+    server.tell(ended())
+    asked = remote.Remote(httpx.URL(server.url + JOB), [], 1.0)
+    asked.retry_after = 0.01
+    waits = Waits()
+    last = await keep_in_touch(
+        asked, asked.changes, waits, lambda jobs: jobs[0].finished_at is not None
+    )
+    await asked.aclose()
+    assert last[0].status == "completed"
+    assert waits.seconds == [0.01, 0.02, 0.04, 0.01, 0.02]
 
 
 def test_waiting_doubles_up_to_a_bound() -> None:
