@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -222,17 +223,33 @@ def test_a_server_that_cannot_start_is_said(start: Start, tree: Path, tmp_path: 
     assert err.splitlines()[-1].startswith("stoat-jobs demo: the server does not answer: ")
 
 
-async def test_a_scan_that_ended_first_stands(tree: Path) -> None:
-    """Where a scan ends before Ctrl-C reaches it, its own end is what is told."""
+@pytest.fixture
+def served(tree: Path) -> Iterator[str]:
+    """The address of the demo's app, on a server in this process."""
     server = Server(create_app(tree))
     server.start()
-    client = Client(server.url)
+    yield server.url
+    server.stop()
+
+
+def test_the_app_is_for_its_own_machine_alone(served: str) -> None:
+    """A page of the web cannot reach it under a name of its own, nor submit without asking."""
+    with httpx.Client(base_url=served, trust_env=False) as client:
+        assert client.get("/jobs/", headers={"Host": "evil.example"}).status_code == 400
+        unasked = {"Content-Type": "text/plain"}
+        answer = client.post("/jobs/", content='{"job_type": "scan"}', headers=unasked)
+        assert answer.status_code == 415
+        assert client.get("/jobs/").json() == []
+
+
+async def test_a_scan_that_ended_first_stands(served: str) -> None:
+    """Where a scan ends before Ctrl-C reaches it, its own end is what is told."""
+    client = Client(served)
     response, _ = await client.start_scan()
     job_id = response.json()["job_id"]
     records = [record async for record in client.follow(job_id)]
     record = await client.cancel(job_id)
     await client.aclose()
-    server.stop()
     assert record == records[-1]
     assert record.status is JobStatus.COMPLETED
 

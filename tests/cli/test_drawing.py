@@ -52,6 +52,15 @@ def test_a_table_of_jobs() -> None:
     ]
 
 
+def test_a_job_shows_what_it_returned() -> None:
+    """A job that completes shows its result; where it told no progress there is no bar."""
+    done = job(ended(result={"files": [2, "[red]"]}, attempt=2))
+    assert drawn(draw_job(done, NOW, 80), 80) == [
+        f"scan  {JOB_ID}  completed  2.5 s  attempt 3",
+        '{"files": [2, "[red]"]}',
+    ]
+
+
 def test_a_table_without_jobs() -> None:
     """No jobs are said, not drawn."""
     assert drawn(draw_jobs([], NOW, 80, 24), 80) == ["No jobs so far."]

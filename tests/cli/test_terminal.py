@@ -66,18 +66,6 @@ def test_a_watched_job_is_drawn_in_its_place(server: StandIn, terminal: StartTer
     assert out.rindex(SHOWN) > out.rindex(HIDDEN)
 
 
-def test_a_watched_job_shows_what_it_returned(server: StandIn, terminal: StartTerminal) -> None:
-    """A job that completes leaves its result; where it told no progress there is no bar."""
-    server.tell(ended(result={"files": [2, "[red]"]}, attempt=2))
-    code, out = terminal("watch", server.url + JOB, columns=80).finish()
-    assert code == 0
-    assert pictures(out)[-3:] == [
-        f"scan  {JOB_ID}  completed  2.5 s  attempt 3",
-        '{"files": [2, "[red]"]}',
-        "",
-    ]
-
-
 @pytest.mark.parametrize("columns", [150, 80, 30])
 def test_a_table_fits_its_terminal(server: StandIn, terminal: StartTerminal, columns: int) -> None:
     """As many jobs as there is room for are drawn, however wide and high the terminal is."""

@@ -259,6 +259,15 @@ def test_texts_of_a_server_are_shown_as_text(server: StandIn, watch: Watch) -> N
     ]
 
 
+def test_a_separator_in_a_text_is_no_end_of_a_line(server: StandIn, watch: Watch) -> None:
+    """Characters that end lines elsewhere do not end those of a stream."""
+    said = json.dumps(ended(result="a\u2028b\x85c"), ensure_ascii=False)
+    server.send(f"data: {said}\n\n".encode())
+    code, out, _ = watch(server.url + JOB)
+    assert code == 0
+    assert out.endswith('\nresult: "a\\u2028b\\x85c"\n')
+
+
 def test_very_long_texts_are_cut(server: StandIn, watch: Watch) -> None:
     """However long a text of a server is, its line stays one that can be read."""
     server.answers[JOB] = [answer(ended("failed", error="x" * 1_000_000, result="y" * 1_000_000))]
