@@ -42,13 +42,14 @@ JOBS = [
 
 def test_a_table_of_jobs() -> None:
     """A table has a row for each job, with what is known of it."""
-    assert drawn(draw_jobs(JOBS, NOW, 90, 40), 90) == [
-        "JOB       TYPE  STATUS     PROGRESS          MESSAGE                         AGE      TOOK",
-        "aaaaaaaa  scan  pending                                                    1 min",
-        "bbbbbbbb  scan  running    ━━━━━        50%  half of it                    1 min      1:34",
-        "cccccccc  scan  stopping   ━━━━━━━━━━                                      1 min      1:34",
-        "dddddddd  scan  completed  ━━━━━━━━━━  100%  all of it                     1 min     2.5 s",
-        "eeeeeeee  scan  failed                       ValueError: no luck           1 min     2.5 s",
+    lines = drawn(draw_jobs(JOBS, NOW, 90, 40), 90)
+    assert [line.split() for line in lines] == [
+        "JOB TYPE STATUS PROGRESS MESSAGE AGE TOOK".split(),
+        "aaaaaaaa scan pending 1 min".split(),
+        "bbbbbbbb scan running ━━━━━ 50% half of it 1 min 1:34".split(),
+        "cccccccc scan stopping ━━━━━━━━━━ 1 min 1:34".split(),
+        "dddddddd scan completed ━━━━━━━━━━ 100% all of it 1 min 2.5 s".split(),
+        "eeeeeeee scan failed ValueError: no luck 1 min 2.5 s".split(),
     ]
 
 
