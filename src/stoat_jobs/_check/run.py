@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from stoat_jobs._demo.text import printable
+from stoat_jobs._terminal.text import printable
 
 from .interrupts import insisting
 from .subject import Subject
