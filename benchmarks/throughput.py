@@ -18,6 +18,10 @@ AIOJOBS = ("aiojobs, no limit", "aiojobs, limit 100")
 TASKIQ = ("taskiq InMemoryBroker, inplace", "taskiq InMemoryBroker, tasks")
 
 
+# A queue on Redis now and then ends with a job too few (saq), which is no reason to end all.
+_TRIES = 3
+
+
 class Contender(NamedTuple):
     """Who takes part; slow ones take fewer jobs (``share``), which is to their advantage."""
 
@@ -103,8 +107,11 @@ def _bench(one: Contender, size: Size) -> Bench:
 
 
 def _run(one: Contender, jobs: int) -> Round:
-    watch = Stopwatch()
-    require(asyncio.run(_awaited(one, jobs, watch)), jobs, f"jobs of {one.name}")
+    ended, tries = 0, _TRIES if one.redis else 1
+    while ended != jobs and tries:
+        watch, tries = Stopwatch(), tries - 1
+        ended = asyncio.run(_awaited(one, jobs, watch))
+    require(ended, jobs, f"jobs of {one.name}")
     return watch.rates(one.name, jobs)
 
 
