@@ -122,7 +122,7 @@ async def test_a_root_path_that_paths_lack(works: Works) -> None:
     """Some servers leave the proxy's prefix out of the path: places have it all the same."""
     mount = asgi("/work", is_mount=True, copy_scope=True)(jobs_app(**OPEN))
     hung = partial(lifespan, queue=works.queue)
-    app = litestar.Litestar([mount], lifespan=[hung], logging_config=None)
+    app: Any = litestar.Litestar([mount], lifespan=[hung], logging_config=None)
     async with LifespanManager(app) as running:
         transport = httpx.ASGITransport(running.app, root_path="/proxied")
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
