@@ -118,6 +118,18 @@ async def test_a_place_below_a_root_path(works: Works) -> None:
             assert (await client.get(location)).status_code == 200
 
 
+async def test_a_root_path_that_paths_lack(works: Works) -> None:
+    """Some servers leave the proxy's prefix out of the path: places have it all the same."""
+    mount = asgi("/work", is_mount=True, copy_scope=True)(jobs_app(**OPEN))
+    hung = partial(lifespan, queue=works.queue)
+    app: Any = litestar.Litestar([mount], lifespan=[hung], logging_config=None)
+    async with LifespanManager(app) as running:
+        transport = httpx.ASGITransport(running.app, root_path="/proxied")
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            answer = await client.post("/work/", json={"job_type": "held"})
+            assert answer.headers["location"] == f"/proxied/work/{answer.json()['job_id']}"
+
+
 async def by_path(request: Request) -> Response:
     job_id = await get_queue(request).submit("double", {"n": 21})
     return accepted(request, job_id, jobs="/work")

@@ -66,7 +66,7 @@ HEAVY = [
         "anyio",
     ),
     *("concurrent.futures.thread", "multiprocessing", "sqlite3", "stoat_jobs.testing"),
-    *("stoat_jobs._demo", "stoat_jobs._cli"),
+    *("stoat_jobs._demo", "stoat_jobs._cli", "stoat_jobs.http"),
 ]
 
 FACES = [stoat_jobs, stoat_jobs.backends]

@@ -98,7 +98,7 @@ def _routable(scope: Scope) -> MutableMapping[str, Any]:
     """
     path, root = scope["path"].rstrip("/"), scope.get("root_path", "").rstrip("/")
     # Without an app in it, the router answers by itself what it raises otherwise.
-    return {"app": None, **scope, "path": f"{path}/" if path == root else path}
+    return {"app": None, **scope, "path": f"{path}/" if path in ("", root) else path}
 
 
 def _routes(operations: Operations) -> list[Route]:
