@@ -116,19 +116,27 @@ async def arq(jobs: int, watch: Stopwatch) -> int:
 
 
 async def streaq(jobs: int, watch: Stopwatch) -> int:
+    """One that works and one that submits: each may be entered once, and working enters it."""
     _empty()
     module = import_module("streaq")
     tally = Tally(jobs)
-    worker = module.Worker(redis_url=URL, concurrency=100, handle_signals=False)
 
-    @worker.task(name="noop")  # type: ignore[untyped-decorator]
     async def noop() -> None:
         tally.add()
 
-    async with worker, _running(worker.run_async):
+    worker = module.Worker(redis_url=URL, concurrency=100, handle_signals=False)
+    worker.task(name="noop")(noop)
+    sender = module.Worker(redis_url=URL)
+    submitted = sender.task(name="noop")(noop)
+
+    async def is_done(task: Any) -> bool:
+        return bool(await task.status() is module.TaskStatus.DONE)
+
+    async with sender, _running(worker.run_async):
         with watch:
-            sent = [await noop.enqueue() for _ in range(jobs)]
+            sent = [await submitted.enqueue() for _ in range(jobs)]
             await tally.done.wait()
-            ended = [(await task.result(60)).success for task in sent]
+            # Reading a result subscribes first, which takes it 0.1 s.
+            ended = [await _ended(lambda task=task: is_done(task)) for task in sent]  # type: ignore[misc]
     _empty()
     return min(tally.ran, ended.count(True))
