@@ -8,6 +8,7 @@ import logging
 import random
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -389,6 +390,36 @@ def test_handlers_of_another_type_are_refused_by_name() -> None:
     """A list of functions is no registry."""
     with pytest.raises(TypeError, match="handlers must be a JobHandlers, not list"):
         AsyncioJobQueue([print])  # type: ignore[arg-type]
+
+
+class Large:
+    """A result whose end can be seen."""
+
+
+def test_finished_records_go_without_being_asked_for() -> None:
+    """What is too old frees its memory on time, though nobody looks at the queue any more."""
+    handlers = JobHandlers()
+    made: list[weakref.ref[Large]] = []
+
+    @handlers.job
+    async def large(ctx: JobContext) -> Large:
+        result = Large()
+        made.append(weakref.ref(result))
+        return result
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, FakeClockLoop)
+        settings = JobQueueSettings(result_ttl=60, **UNWATCHED)
+        async with AsyncioJobQueue(handlers, settings) as queue:
+            for _ in range(2):
+                await queue.submit("large")
+                await loop.advance(40)
+            assert [ref() is None for ref in made] == [True, False]
+            await loop.advance(40)
+            assert [ref() is None for ref in made] == [True, True]
+
+    run_with_fake_clock(main())
 
 
 async def test_a_negative_limit_is_refused() -> None:

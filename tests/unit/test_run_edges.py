@@ -256,3 +256,50 @@ async def test_a_group_that_hides_its_errors_fails_its_job_and_no_more__fault_5(
     record = await queue.get_result(await queue.submit("hiding"))
     assert (record.status, record.error_type) == (JobStatus.FAILED, "BaseExceptionGroup")
     assert record.error == "BaseExceptionGroup without a message"
+
+
+@pytest.mark.parametrize("kind", ["sync", "cooperative"])
+async def test_a_job_told_to_stop_before_its_first_step_is_not_called(kind: str) -> None:
+    """Handlers that have the flag alone are not called for it, and the log has no error."""
+    handlers = JobHandlers()
+    ends: list[FinishedEvent] = []
+    calls: list[JobContext] = []
+
+    @handlers.job
+    def sync(ctx: JobContext) -> None:
+        calls.append(ctx)
+
+    @handlers.job(cooperative=True)
+    async def cooperative(ctx: JobContext) -> None:
+        calls.append(ctx)
+
+    class Ends(JobObserver):
+        def finished(self, event: FinishedEvent) -> None:
+            ends.append(event)
+
+    async with AsyncioJobQueue(handlers, observers=[Ends()]) as queue:
+        job_id = await queue.submit(kind)
+        assert await queue.cancel(job_id) is True
+        await queue.wait(job_id)
+    assert calls == []
+    assert [(end.record.status, end.exception) for end in ends] == [(JobStatus.CANCELLED, None)]
+
+
+def test_a_keyboard_interrupt_is_not_reported_as_lost() -> None:
+    """What Ctrl-C raised in a handler reaches the user, and no task complains of it besides."""
+    handlers = JobHandlers()
+    complaints: list[dict[str, Any]] = []
+
+    @handlers.job
+    async def interrupted(ctx: JobContext) -> None:
+        raise KeyboardInterrupt
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+        async with AsyncioJobQueue(handlers) as queue:
+            await queue.wait(await queue.submit("interrupted"))
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+    gc.collect()
+    assert complaints == []

@@ -23,9 +23,11 @@ class Listener(logging.Handler):
         super().__init__()
         self.named = threading.Event()
         self.told: list[tuple[str, float]] = []
+        self.jobs: list[tuple[str | None, str | None]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self.told.append((record.getMessage(), record.duration_s))  # type: ignore[attr-defined]
+        self.jobs.append((record.job_id, record.job_type))  # type: ignore[attr-defined]
         self.named.set()
 
 
@@ -82,6 +84,7 @@ def test_how_long_the_loop_was_held_is_told_when_it_is_free(heard: Listener) -> 
     loop.close()
     (first, begun), (last, whole) = heard.told
     assert (first, last) == ("loop_blocked", "loop_free")
+    assert heard.jobs == [(None, None)] * 2  # it is no job's turn, and both lines say so
     assert 0.001 <= begun < whole < HANG
 
 

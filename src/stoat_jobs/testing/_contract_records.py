@@ -177,14 +177,14 @@ class RecordPromises(Promises):
                 for _ in range(10):
                     await asyncio.sleep(0)
 
-            submission = bench.submit("slow")
-            await asyncio.sleep(0)
-            job_id = (await bench.queue.list_jobs())[0].job_id
             for read in (bench.queue.get_status, bench.queue.get_result):
+                submission = bench.submit("slow")
+                await asyncio.sleep(0)
+                job_id = (await bench.queue.list_jobs())[0].job_id
                 for _ in range(20):
                     last = await read(job_id)
-            assert getattr(last, "status", last) is JobStatus.COMPLETED
-            assert await submission == job_id
+                assert getattr(last, "status", last) is JobStatus.COMPLETED
+                assert await submission == job_id
 
     async def test_progress_from_a_thread_wakes_the_loop__fault_40(self) -> None:
         """A sync handler's reports reach a watcher who waits, with nothing else going on."""
