@@ -311,6 +311,8 @@ except KeyboardInterrupt:
 def test_a_keyboard_interrupt_is_not_reported_as_lost() -> None:
     """What Ctrl-C raised in a handler reaches the user, and no task complains of it besides."""
     # In a process of its own: the log that pytest keeps would hold the task.
-    run = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=True
+    )
     assert run.stdout == "reached the user\n"
     assert "never retrieved" not in run.stderr
