@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint
-from importlib.util import find_spec
-from pathlib import Path
 
 from stoat_jobs import available_backends
 
 from ._check import command as check
-from ._demo.interrupts import Interrupts
-from ._demo.text import printable
+from ._demo import command as demo
+from ._terminal.output import discard_output
+from ._terminal.text import printable
+from ._watch import command as watch
 
-_DEMO_NEEDS = ("httpx", "rich", "starlette", "uvicorn")
 _HEADINGS = ("BACKEND", "DISTRIBUTION", "VERSION", "STATE")
 _OK = "ok"
 
 _BACKENDS_HELP = "list the installed backends; exits with 1 if one of them cannot be used"
-_DEMO_HELP = "scan a directory as a job of a real web app"
-_DEMO_MORE = """\
-Starts a web server on a free port of this machine, asks it to read every file below DIR, and shows
-that it goes on answering meanwhile. Nothing is written, nothing leaves the machine.
-
-exit codes: 0 done (also: Ctrl-C once --serve waits), 1 the job failed, 2 DIR cannot be scanned or
-the extra [demo] is missing, 130 Ctrl-C, 143 SIGTERM
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        _discard_output()
+        discard_output()
         return 1
     return code
 
@@ -55,21 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     backends = commands.add_parser("backends", help=_BACKENDS_HELP, description=_BACKENDS_HELP)
     backends.set_defaults(run=_backends)
     check.add_to(commands)
-    demo = commands.add_parser(
-        "demo",
-        help=_DEMO_HELP,
-        description=_DEMO_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    demo.add_argument("dir", metavar="DIR", nargs="?", default=".", help="default: here")
-    demo.add_argument("--serve", action="store_true", help="keep the server after the report")
-    demo.set_defaults(run=_demo)
+    demo.add_to(commands)
+    watch.add_to(commands)
     return parser
-
-
-def _discard_output() -> None:
-    """Nobody reads it any more: flushing it at exit would fail, or block."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _backends(arguments: argparse.Namespace) -> int:
@@ -103,34 +81,3 @@ def _state(point: EntryPoint, points: Sequence[EntryPoint]) -> str:
     except (Exception, SystemExit) as error:  # what a module may do when it is imported
         return f"cannot be imported: {type(error).__name__}: {printable(str(error))}"
     return _OK
-
-
-def _demo(arguments: argparse.Namespace) -> int:
-    with Interrupts() as interrupts:
-        try:
-            return _scan(Path(arguments.dir), arguments.serve, interrupts)
-        except KeyboardInterrupt:
-            _discard_output()
-            print(f"stoat-jobs demo: ended by {interrupts.name}", file=sys.stderr)
-            return interrupts.exit_code
-
-
-def _scan(root: Path, serve: bool, interrupts: Interrupts) -> int:
-    if problem := _problem(root):
-        print(f"stoat-jobs demo: {problem}", file=sys.stderr)
-        return 2
-    print(f"A web app reads {printable(os.path.abspath(root))} in a background job.", flush=True)
-    from ._demo.run import run
-
-    return run(root, serve=serve, interrupts=interrupts)
-
-
-def _problem(root: Path) -> str | None:
-    """Why the demo cannot run on *root*, in one line."""
-    if missing := [name for name in _DEMO_NEEDS if find_spec(name) is None]:
-        return f'{", ".join(missing)} not installed: pip install "stoat-jobs[demo]"'
-    try:
-        os.scandir(root).close()
-    except OSError as error:
-        return f"cannot read {printable(str(root))}: {error.strerror}"
-    return None

@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from .running import ENDLESS_BYTES, Command, Start
+from .running import ENDLESS_BYTES, Command, Start, StartTerminal, Terminal
+from .standin import StandIn
 
 
 @pytest.fixture
@@ -43,6 +44,29 @@ def start(environment: dict[str, str]) -> Iterator[Start]:
             return command
 
         yield start
+
+
+@pytest.fixture
+def terminal(environment: dict[str, str]) -> Iterator[StartTerminal]:
+    """Starts `stoat-jobs ARGUMENTS` in a terminal of *columns*; ended with the test."""
+    with ExitStack() as stack:
+
+        def start(
+            *arguments: str | Path, columns: int, lines: int = 40, **variables: str
+        ) -> Terminal:
+            everything = {**environment, **variables}
+            terminal = Terminal(*arguments, columns=columns, lines=lines, environment=everything)
+            stack.callback(terminal.close)
+            return terminal
+
+        yield start
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    """A server of one running job."""
+    with closing(StandIn()) as server:
+        yield server
 
 
 @pytest.fixture

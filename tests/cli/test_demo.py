@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -19,7 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stoat_jobs import JobStatus
 from stoat_jobs._cli import main
+from stoat_jobs._demo.app import create_app
 from stoat_jobs._demo.client import Client
 from stoat_jobs._demo.run import told
 from stoat_jobs._demo.server import Server
@@ -40,16 +43,18 @@ def test_a_run_tells_the_whole_story(start: Start, tree: Path) -> None:
     root = re.escape(str(tree))
     story = [
         rf"A web app reads {root} in a background job\.",
-        r"server          http://127\.0\.0\.1:\d+ \(uvicorn, Starlette\)",
-        r"POST /scan      202 Accepted in [\d.]+ m?s: job [0-9a-f]{8}",
-        r"GET /jobs/id    100%  3 of 3 files",
-        r"GET /ping       meanwhile answered [\d,]+ times?(: median [\d.]+ m?s, slowest .*s)?",
+        r"server               http://127\.0\.0\.1:\d+ \(uvicorn, Starlette\)",
+        r"POST /scan           202 Accepted in [\d.]+ m?s: job [0-9a-f]{8}",
+        r"GET /jobs/id/events  100%  3 of 3 files",
+        r"GET /ping            meanwhile answered [\d,]+ times?(: median [\d.]+ m?s, slowest .*s)?",
         r"",
         rf"3 files, 7\.0 kB in {root}",
         r"  read in [\d.]+ m?s, .* per second",
     ]
     # How much of the way is seen depends on the machine.
-    steps = [line for line in out.splitlines() if not re.match(r"GET /jobs/id +\d\d?%", line)]
+    steps = [
+        line for line in out.splitlines() if not re.match(r"GET /jobs/id/events +\d\d?%", line)
+    ]
     assert matches(story, steps) is None
     assert "Duplicates: 1 file, 2.0 kB, repeat another file's content" in steps
 
@@ -69,7 +74,7 @@ def test_an_empty_directory_has_an_honest_report(start: Start, tmp_path: Path) -
     code, out, err = start("demo", tmp_path).finish()
     assert (code, err) == (0, "")
     assert f"0 files, 0 B in {tmp_path}\n" in out
-    assert "GET /jobs/id    100%  0 of 0 files\n" in out
+    assert "GET /jobs/id/events  100%  0 of 0 files\n" in out
 
 
 @pytest.mark.parametrize(
@@ -131,13 +136,14 @@ def test_names_of_any_bytes_survive(start: Start, tmp_path: Path) -> None:
     """Names that are no UTF-8, or would move the cursor, are read and shown with escapes."""
     root = tmp_path / os.fsdecode(b"\xff")
     root.mkdir()
-    for name in (b"latin-\xe9.txt", b"evil\x1b[2J\n.txt"):
+    for name in (b"latin-\xe9.txt", b"evil\x1b[2J\n.txt", b"[red].txt"):
         (root / os.fsdecode(name)).write_bytes(name)
     code, out, err = start("demo", root).finish()
     assert (code, err) == (0, "")
-    assert f"2 files, 24 B in {tmp_path}/\\xff\n" in out
+    assert f"3 files, 33 B in {tmp_path}/\\xff\n" in out
     assert "  latin-\\xe9.txt\n" in out
     assert "  evil\\x1b[2J\\n.txt\n" in out
+    assert "  [red].txt\n" in out
 
 
 def test_output_that_cannot_show_a_name_escapes_it(start: Start, tmp_path: Path) -> None:
@@ -187,7 +193,7 @@ def test_the_command_itself_needs_no_extra() -> None:
     """Importing the command imports nothing that an extra brings."""
     program = (
         "import sys, stoat_jobs._cli;"
-        " print({'httpx', 'rich', 'starlette', 'uvicorn'} & set(sys.modules))"
+        " print({'httpx', 'httpx_sse', 'rich', 'starlette', 'uvicorn'} & set(sys.modules))"
     )
     shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
     assert shown.stdout.strip() == b"set()"
@@ -201,7 +207,7 @@ def test_a_second_client_finds_the_same_job_and_may_cancel_it(start: Start, endl
     with httpx.Client(base_url=url, trust_env=False) as client:
         found = client.post("/scan").json()["job_id"]
         assert found.startswith(job_id)
-        assert client.delete(f"/jobs/{found}").json() == {"cancelled": True}
+        assert client.post(f"/jobs/{found}/cancel").status_code == 202
     code, _, err = command.finish()
     assert code == 1
     assert err.startswith("stoat-jobs demo: the job ended cancelled: ")
@@ -215,6 +221,37 @@ def test_a_server_that_cannot_start_is_said(start: Start, tree: Path, tmp_path: 
     assert code == 1
     assert re.search("BackendError: backend 'asyncio' is claimed by .*rival", err)
     assert err.splitlines()[-1].startswith("stoat-jobs demo: the server does not answer: ")
+
+
+@pytest.fixture
+def served(tree: Path) -> Iterator[str]:
+    """The address of the demo's app, on a server in this process."""
+    server = Server(create_app(tree))
+    server.start()
+    yield server.url
+    server.stop()
+
+
+def test_the_app_is_for_its_own_machine_alone(served: str) -> None:
+    """A page of the web cannot reach it under a name of its own, nor submit without asking."""
+    with httpx.Client(base_url=served, trust_env=False) as client:
+        assert client.get("/jobs/", headers={"Host": "evil.example"}).status_code == 400
+        unasked = {"Content-Type": "text/plain"}
+        answer = client.post("/jobs/", content='{"job_type": "scan"}', headers=unasked)
+        assert answer.status_code == 415
+        assert client.get("/jobs/").json() == []
+
+
+async def test_a_scan_that_ended_first_stands(served: str) -> None:
+    """Where a scan ends before Ctrl-C reaches it, its own end is what is told."""
+    client = Client(served)
+    response, _ = await client.start_scan()
+    job_id = response.json()["job_id"]
+    records = [record async for record in client.follow(job_id)]
+    record = await client.cancel(job_id)
+    await client.aclose()
+    assert record == records[-1]
+    assert record.status is JobStatus.COMPLETED
 
 
 async def broken(request: Request) -> Response:

@@ -10,7 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stoat_jobs._cli import main
+
 from .running import ENDLESS_BYTES, Command, Start
+
+TOYS = [{"job_type": "endless"}, {"job_type": "failing", "payload": {"seconds": 0.01}}]
 
 Serving = tuple[Command, str, str]
 
@@ -41,8 +45,8 @@ def test_an_interrupt_cancels_the_job(
     command.interrupt(signum)
     code, out, err = command.finish()
     assert (code, err) == (exit_code, "")
-    assert re.search(rf"DELETE /jobs/id {name}: job cancelled \([01] of 2 files\)\n", out)
-    assert "GET /ping       meanwhile answered" in out
+    assert re.search(rf"POST /jobs/id/cancel {name}: job cancelled \([01] of 2 files\)\n", out)
+    assert "GET /ping            meanwhile answered" in out
 
 
 def test_an_interrupt_ends_a_report_that_nobody_reads(start: Start, tmp_path: Path) -> None:
@@ -63,7 +67,7 @@ def serving(start: Start, tree: Path) -> Serving:
     """A demo that has reported and serves on, its address, and its job's path."""
     command = start("demo", "--serve", tree)
     command.read_until("The server stays until Ctrl-C")
-    url, _, job_id = command.read_until("/jobs/").split()[-1].partition("/jobs/")
+    url, _, job_id = command.read_until("  curl http").split()[-1].partition("/jobs/")
     command.read_until("/ping")
     return command, url, f"/jobs/{job_id}"
 
@@ -75,15 +79,59 @@ def test_serve_answers_on_every_endpoint_it_prints(serving: Serving) -> None:
         assert client.get("/ping").text == "pong"
         record = client.get(path).json()
         assert (record["status"], record["result"]["files"]) == ("completed", 3)
-        assert client.delete(path).json() == {"cancelled": False}
+        assert client.post(f"{path}/cancel").status_code == 409
         answer = client.post("/scan")
         assert answer.status_code == 202
-        assert answer.headers["location"] == f"{url}/jobs/{answer.json()['job_id']}"
+        assert answer.headers["location"].endswith(f"/jobs/{answer.json()['job_id']}")
         unknown = client.get("/jobs/unknown")
         assert unknown.status_code == 404
         assert unknown.json()["detail"].startswith("no job 'unknown'")
     command.interrupt()
-    assert command.finish()[0] == 0
+    code, out, _ = command.finish()
+    assert code == 0
+    assert f"  stoat-jobs watch {url}/jobs/\n" in out
+    assert f"""  curl --json '{{"job_type": "endless"}}' {url}/jobs/\n""" in out
+
+
+def test_serve_offers_jobs_to_play_with(serving: Serving, start: Start) -> None:
+    """A job that fails and one that does not end can be submitted, watched and cancelled."""
+    _, url, _ = serving
+    with httpx.Client(base_url=f"{url}/jobs", trust_env=False) as client:
+        endless, failing = (client.post("/", json=job).headers["location"] for job in TOYS)
+        watching = start("watch", url + endless)
+        watching.read_until("  endless  running  ")
+        code, out, err = start("watch", url + failing).finish()
+        assert (code, err) == (1, "")
+        assert out.endswith(" RuntimeError: step 16 of 20 went wrong, as it always does\n")
+        assert client.post(f"{url}{endless}/cancel").status_code == 202
+        code, out, _ = watching.finish()
+        assert code == 1
+        assert " cancelled " in out.splitlines()[-1]
+        table = start("watch", f"{url}/jobs")
+        seen = [table.read_until(f"  {job}  ") for job in ("scan", "endless", "failing")]
+    assert [line.split()[2] for line in seen] == ["completed", "cancelled", "failed"]
+
+
+def test_a_port_is_for_one_at_a_time(serving: Serving, start: Start, tree: Path) -> None:
+    """`--port` of another server is one line and exit code 2; it is free as soon as that is gone."""
+    command, url, _ = serving
+    port = url.rpartition(":")[2]
+    expected = f"stoat-jobs demo: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        client.get("/ping")  # the server closes this connection first, which keeps the port busy
+        code, _, err = start("demo", "--port", port, tree).finish()
+        assert (code, err) == (2, expected)
+        command.interrupt()
+        command.finish()
+    assert start("demo", "--port", port, tree).finish()[0] == 0
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http"])
+def test_what_is_no_port_is_refused(capsys: pytest.CaptureFixture[str], port: str) -> None:
+    """What is no port number is refused with what is one."""
+    with pytest.raises(SystemExit):
+        main(["demo", f"--port={port}"])
+    assert f"'{port}' is no port from 0 to 65535" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

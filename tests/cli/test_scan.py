@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobContext, JobStatus
-from stoat_jobs._demo.app import scan_handlers
+from stoat_jobs._demo.jobs import demo_handlers
 from stoat_jobs._demo.scan import ROWS, ScanReport, Unreadable, scan_directory
 from stoat_jobs._demo.tree import UNREADABLE_LISTED, Tree, chunks, filled
 
@@ -31,7 +31,7 @@ class Reported(JobContext):
 
 async def scan(root: Path) -> ScanReport:
     """The report, as it comes back from a queue."""
-    queue = InMemoryJobQueue(scan_handlers(root))
+    queue = InMemoryJobQueue(demo_handlers(root))
     record = await queue.wait(await queue.submit("scan"))
     assert record.status is JobStatus.COMPLETED, record.error
     assert isinstance(record.result, ScanReport)
@@ -229,7 +229,7 @@ def test_a_tree_that_grows_keeps_its_progress_in_range(tmp_path: Path) -> None:
 
 async def test_a_cancel_is_honoured_within_a_file(endless: Path) -> None:
     """A cancel stops the scan in the middle of a file, and the job is cancelled."""
-    async with AsyncioJobQueue(scan_handlers(endless)) as queue:
+    async with AsyncioJobQueue(demo_handlers(endless)) as queue:
         job_id = await queue.submit("scan")
         async for record in queue.watch(job_id):
             if record.message == "1 of 2 files" and not record.status.is_terminal:

@@ -54,7 +54,17 @@ PUBLIC = [
 
 # What an app pays for only where it uses it.
 HEAVY = [
-    *("uvicorn", "starlette", "fastapi", "rich", "httpx", "pytest", "hypothesis", "anyio"),
+    *(
+        "uvicorn",
+        "starlette",
+        "fastapi",
+        "rich",
+        "httpx",
+        "httpx_sse",
+        "pytest",
+        "hypothesis",
+        "anyio",
+    ),
     *("concurrent.futures.thread", "multiprocessing", "sqlite3", "stoat_jobs.testing"),
     *("stoat_jobs._demo", "stoat_jobs._cli", "stoat_jobs.http"),
 ]

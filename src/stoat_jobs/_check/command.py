@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from importlib.util import find_spec
 from typing import Any
 
 from stoat_jobs import JobsError
-from stoat_jobs._demo.text import printable
+from stoat_jobs._terminal.extras import missing_extra
+from stoat_jobs._terminal.text import printable
 
 from .subject import FOLDER, Subject
 
@@ -71,8 +71,8 @@ def _option(text: str) -> tuple[str, Any]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check a backend; gives the exit code."""
-    if missing := [name for name in _NEEDS if find_spec(name) is None]:
-        return _refuse(f'{", ".join(missing)} not installed: pip install "stoat-jobs[testing]"')
+    if missing := missing_extra("testing", _NEEDS):
+        return _refuse(missing)
     subject = Subject(arguments.name, arguments.url, dict(arguments.options))
     try:
         queue = subject.first_queue()

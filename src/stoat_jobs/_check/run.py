@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from stoat_jobs._demo.text import printable
+from stoat_jobs._terminal.text import printable
 
 from .subject import Subject
 from .table import State, Table

@@ -9,7 +9,7 @@ from collections import Counter
 from enum import Enum
 from typing import TextIO
 
-from stoat_jobs._demo.text import counted
+from stoat_jobs._terminal.text import counted
 
 _INDENT = " " * len("  excused  ")
 

@@ -1,88 +1,47 @@
-"""The demo's web app: it takes a scan, answers at once, and tells how it goes."""
+"""The demo's web app: it takes a scan, answers at once, and its jobs can be followed."""
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
 
-from stoat_jobs import (
-    JobBackend,
-    JobContext,
-    JobHandlers,
-    JobNotFoundError,
-    JobQueueSettings,
-    lifespan,
-)
+from stoat_jobs import JobQueueSettings, get_queue, lifespan
+from stoat_jobs.http import accepted, allow_all, jobs_app
 
-from .scan import ScanReport, scan_directory
+from .jobs import TO_PLAY_WITH, demo_handlers
+from .server import HOST
 
-SETTINGS = JobQueueSettings(backend="asyncio", drain_timeout=2.0)
-
-
-def scan_handlers(root: Path) -> JobHandlers:
-    """The one job type of the demo, ``scan``.
-
-    The directory is the server's, not the client's, to choose: else everybody who reaches the
-    port could have any file read.
-    """
-    handlers = JobHandlers()
-
-    @handlers.job(timeout=math.inf)
-    def scan(ctx: JobContext) -> ScanReport:
-        return scan_directory(ctx, root)
-
-    return handlers
+SETTINGS = JobQueueSettings(backend="asyncio", concurrency=4, drain_timeout=2.0)
 
 
 def create_app(root: Path) -> Starlette:
     """The app that scans *root*."""
+    # Everybody on this machine may do everything. A page of the web in its browser may not: it
+    # cannot send JSON here unasked, nor come under a name of its own.
+    jobs = jobs_app(authorize=allow_all, submittable=TO_PLAY_WITH, expose_errors=True)
     return Starlette(
-        lifespan=partial(lifespan, handlers=scan_handlers(root), settings=SETTINGS),
+        lifespan=partial(lifespan, handlers=demo_handlers(root), settings=SETTINGS),
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
         routes=[
             Route("/scan", start_scan, methods=["POST"]),
-            Route("/jobs/{job_id}", read_job, methods=["GET"]),
-            Route("/jobs/{job_id}", cancel_job, methods=["DELETE"]),
+            Mount("/jobs", jobs, name="jobs"),
             Route("/ping", ping),
         ],
-        exception_handlers={JobNotFoundError: not_found},
     )
 
 
 async def start_scan(request: Request) -> Response:
     """Submit a scan, or find the one that runs, and answer at once."""
-    job_id = await _queue(request).submit("scan", key="scan")
-    place = str(request.url_for("read_job", job_id=job_id))
-    return JSONResponse({"job_id": job_id}, status_code=202, headers={"location": place})
-
-
-async def read_job(request: Request) -> Response:
-    """The job's record."""
-    record = await _queue(request).get_result(request.path_params["job_id"])
-    return Response(record.model_dump_json(), media_type="application/json")
-
-
-async def cancel_job(request: Request) -> Response:
-    """Ask the job to stop."""
-    cancelled = await _queue(request).cancel(request.path_params["job_id"])
-    return JSONResponse({"cancelled": cancelled})
+    return accepted(request, await get_queue(request).submit("scan", key="scan"))
 
 
 async def ping(request: Request) -> Response:
     """Answer, as any other endpoint of a busy app should."""
     return PlainTextResponse("pong")
-
-
-async def not_found(request: Request, error: Exception) -> Response:
-    """404, with the error's own text."""
-    return JSONResponse({"detail": str(error)}, status_code=404)
-
-
-def _queue(request: Request) -> JobBackend:
-    queue: JobBackend = request.state.job_queue
-    return queue

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import statistics
 from array import array
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from time import perf_counter
 
 import httpx
+from httpx_sse import aconnect_sse
 
 from stoat_jobs import JobResult
 
@@ -18,6 +20,7 @@ from .scan import ScanReport
 ScanRecord = JobResult[ScanReport]
 
 _PING_PAUSE_S = 0.01
+_TIMEOUT_S = 60.0  # heartbeats and long polls keep well below
 
 
 class Pings:
@@ -52,7 +55,7 @@ class Client:
 
     def __init__(self, url: str) -> None:
         # No proxy of the environment stands between a client and its own machine.
-        self._http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=30.0)
+        self._http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=_TIMEOUT_S)
 
     async def ping(self) -> None:
         """Returns once the server answers."""
@@ -65,14 +68,25 @@ class Client:
         seconds = perf_counter() - before
         return response.raise_for_status(), seconds
 
-    async def read(self, job_id: str) -> ScanRecord:
-        """The job's record now."""
-        response = await self._http.get(f"/jobs/{job_id}")
-        return ScanRecord.model_validate_json(response.raise_for_status().content)
+    async def follow(self, job_id: str) -> AsyncGenerator[ScanRecord, None]:
+        """The job's record at each of its changes, up to and with the last one."""
+        while True:  # a stream has a greatest age
+            async with aconnect_sse(self._http, "GET", f"/jobs/{job_id}/events") as source:
+                source.response.raise_for_status()
+                async for event in source.aiter_sse():
+                    if event.data:
+                        yield ScanRecord.model_validate_json(event.data)
+                    if event.event == "end":
+                        return
 
-    async def cancel(self, job_id: str) -> None:
-        """Ask the job to stop."""
-        (await self._http.delete(f"/jobs/{job_id}")).raise_for_status()
+    async def cancel(self, job_id: str) -> ScanRecord:
+        """Have the job stopped, unless it has ended; its record at the end."""
+        response = await self._http.post(f"/jobs/{job_id}/cancel")
+        if response.status_code != HTTPStatus.CONFLICT:
+            response.raise_for_status()
+        while response.status_code != HTTPStatus.OK:
+            response = (await self._http.get(f"/jobs/{job_id}/wait")).raise_for_status()
+        return ScanRecord.model_validate_json(response.content)
 
     @asynccontextmanager
     async def pinging(self) -> AsyncIterator[Pings]:

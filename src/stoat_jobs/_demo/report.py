@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len
 
+from .._terminal.text import counted, duration_text, size_text
 from .scan import Copies, ScanReport
-from .text import counted, duration_text, size_text
 
 _SIZE_WIDTH = 10
 _ELLIPSIS = "..."

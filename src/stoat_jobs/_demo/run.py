@@ -9,28 +9,25 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import httpx
 
 from stoat_jobs import JobStatus
 
-from .app import create_app
+from .._terminal.interrupts import Interrupts
+from .._terminal.text import counted, duration_text, printable
 from .client import Client, Pings, ScanRecord
-from .interrupts import Interrupts
 from .report import report_lines
 from .scan import ScanReport
-from .screen import Screen
+from .screen import BarProgress, PlainProgress, Screen
 from .server import Server
-from .text import counted, duration_text, printable
-
-_POLL_S = 0.1
 
 
-def run(root: Path, *, serve: bool, interrupts: Interrupts) -> int:
+def run(server: Server, root: Path, *, serve: bool, interrupts: Interrupts) -> int:
     """Scan *root*, show it, and with *serve* stay until a signal; returns the exit code."""
     _log_to_stderr()
-    server = Server(create_app(root))
     server.start()
     try:
         demo = _Demo(server.url, root, interrupts)
@@ -100,22 +97,21 @@ class _Demo:
         return record
 
     async def _follow(self, job_id: str) -> ScanRecord:
-        record = await self._client.read(job_id)
         with self._screen.progress() as progress:
-            while not record.status.is_terminal:
+            record = await self._interrupts.cutting(self._show(job_id, progress))
+        return await self._cancel(job_id) if record is None else record
+
+    async def _show(self, job_id: str, progress: PlainProgress | BarProgress) -> ScanRecord:
+        async with aclosing(self._client.follow(job_id)) as records:
+            async for record in records:
                 progress.show(record)
-                if await self._interrupts.wait(_POLL_S):
-                    break
-                record = await self._client.read(job_id)
-            progress.show(record)
-        return record if record.status.is_terminal else await self._cancel(job_id)
+        return record
 
     async def _cancel(self, job_id: str) -> ScanRecord:
-        await self._client.cancel(job_id)
-        while not (record := await self._client.read(job_id)).status.is_terminal:
-            await asyncio.sleep(_POLL_S)
+        record = await self._client.cancel(job_id)
         place = f" ({record.message})" if record.message else ""
-        self._screen.step("DELETE /jobs/id", f"{self._interrupts.name}: job {record.status}{place}")
+        told = f"{self._interrupts.name}: job {record.status}{place}"
+        self._screen.step("POST /jobs/id/cancel", told)
         return record
 
     def _report(self, record: ScanRecord, report: ScanReport) -> Iterator[str]:
@@ -143,7 +139,10 @@ def told(pings: Pings) -> str:
 
 def _invitation(url: str, job_id: str) -> Iterator[str]:
     yield "The server stays until Ctrl-C. From another terminal:"
-    yield f"  curl -XPOST {url}/scan"
+    yield f"  stoat-jobs watch {url}/jobs/"
+    yield f"  curl -X POST {url}/scan"
+    yield f'  curl --json \'{{"job_type": "failing"}}\' {url}/jobs/'
+    yield f'  curl --json \'{{"job_type": "endless"}}\' {url}/jobs/'
     yield f"  curl {url}/jobs/{job_id}"
-    yield f"  curl -XDELETE {url}/jobs/{job_id}"
+    yield f"  curl -X POST {url}/jobs/{job_id}/cancel"
     yield f"  curl {url}/ping"

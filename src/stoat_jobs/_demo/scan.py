@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from stoat_jobs import JobContext
 
-from .text import counted
+from .._terminal.text import counted
 from .tree import CHUNK_BYTES, File, Tree, chunks
 
 ROWS = 5

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import math
 import textwrap
 from collections.abc import Iterable
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -19,20 +19,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from .._terminal.console import is_plain, make_console
 from .client import ScanRecord
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-LABEL_WIDTH = 15
-_PROGRESS_LABEL = "GET /jobs/id"
+LABEL_WIDTH = 20
+_PROGRESS_LABEL = "GET /jobs/id/events"
 _QUARTERS = 4
-
-
-def is_plain() -> bool:
-    """Whether output must do without control codes: a pipe, a dumb terminal, or NO_COLOR."""
-    wishes = os.environ.get("NO_COLOR"), os.environ.get("TERM") == "dumb"
-    return any(wishes) or not sys.stdout.isatty()
+_PICTURE_S = 0.05
 
 
 class Screen:
@@ -40,13 +36,7 @@ class Screen:
 
     def __init__(self) -> None:
         self._plain = is_plain()
-        self._console = Console(
-            force_terminal=not self._plain,
-            color_system=None if self._plain else "auto",
-            highlight=False,
-            markup=False,
-            emoji=False,
-        )
+        self._console = make_console(plain=self._plain)
 
     @property
     def width(self) -> int | None:
@@ -118,17 +108,20 @@ class BarProgress:
     def __init__(self, console: Console) -> None:
         # Drawn when there is news: no thread of its own competes with what is measured.
         self._progress = Progress(*_columns(console.width), console=console, auto_refresh=False)
+        self._drawn_at = -math.inf
         self._task = self._progress.add_task(_PROGRESS_LABEL, total=None, message="")
 
     def show(self, record: ScanRecord) -> None:
-        """Move the bar."""
+        """Move the bar; not for each of very many changes, which would take the scan's time."""
         self._progress.update(
             self._task,
             total=1.0 if record.progress else None,
             completed=record.progress or 0.0,
             message=record.message or str(record.status),
-            refresh=True,
         )
+        if record.status.is_terminal or monotonic() >= self._drawn_at + _PICTURE_S:
+            self._progress.refresh()
+            self._drawn_at = monotonic()
 
     def __enter__(self) -> Self:
         self._progress.start()

@@ -1,26 +1,31 @@
-"""A real uvicorn on a free loopback port, in a thread of its own."""
+"""A real uvicorn on a loopback port, in a thread of its own."""
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 
 import uvicorn
 from starlette.applications import Starlette
 
+HOST = "127.0.0.1"
 _BACKLOG = 128
 
 
 class Server:
-    """Serves *app*; requests may be sent as soon as it is made.
+    """Serves *app* on *port*, 0 for a free one; requests may be sent as soon as it is made.
 
     A thread, because uvicorn leaves signals alone there: they are the demo's to handle. A daemon,
     because the process can end without it.
+
+    Raises:
+        OSError: the port is taken, or not ours to take.
     """
 
-    def __init__(self, app: Starlette) -> None:
-        self._socket = _listening()
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+    def __init__(self, app: Starlette, port: int = 0) -> None:
+        self._socket = _listening(port)
+        self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", ws="none")
         )
@@ -41,14 +46,16 @@ class Server:
             self._thread.join(0.1)  # for ever, it may miss a signal on Python 3.13
 
 
-def _listening() -> socket.socket:
-    """A socket on a free port, bound here so that nobody can take the port in between.
+def _listening(port: int) -> socket.socket:
+    """A socket, bound here so that nobody can take a free port in between.
 
     It listens already, so that a client need not ask whether the server is up: it is let in when
     it is.
     """
     # asyncio turns Nagle's delay (40 ms for each answer) off for sockets that say they are TCP.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.bind(("127.0.0.1", 0))
+    if os.name == "posix":  # else a port stays taken for a minute after its last server
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((HOST, port))
     listening.listen(_BACKLOG)
     return listening

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stoat_jobs import JobContext
 
-from .text import printable
+from .._terminal.text import printable
 
 CHUNK_BYTES = 1 << 20
 UNREADABLE_LISTED = 20

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import unicodedata
+
+_LONGEST = 1000
 
 
 def printable(name: str) -> str:
@@ -17,6 +20,20 @@ def printable(name: str) -> str:
 
 def _seen(char: str) -> str:
     return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+
+
+def safe_text(text: str) -> str:
+    """*text* of somebody else as one line to show; not very long, whatever it was.
+
+    >>> safe_text("two\\nlines\\x1b[2J of 1\\N{NO-BREAK SPACE}200")
+    'two\\\\nlines\\\\x1b[2J of 1 200'
+    """
+    short = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    return printable("".join(map(_plain_space, short)))
+
+
+def _plain_space(char: str) -> str:
+    return " " if unicodedata.category(char) == "Zs" else char
 
 
 def size_text(size: float) -> str:

@@ -1,6 +1,7 @@
-"""Ctrl-C and SIGTERM while the demo runs.
+"""Ctrl-C and SIGTERM while a command runs.
 
-- The first one is noted; whoever runs looks at it between two steps and leaves in good order.
+- The first one is noted, and cuts off what is awaited inside `cutting()`; whoever runs leaves in
+  good order.
 - Output may block for as long as its reader likes: inside `raising()` it ends the block instead.
 - The second one always ends what runs.
 """
@@ -9,15 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+R = TypeVar("R")
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_CANCEL_AGAIN_S = 0.2
 
 
 class Interrupts:
@@ -56,19 +60,26 @@ class Interrupts:
         finally:
             self._raising = False
 
-    async def wait(self, seconds: float) -> bool:
-        """Whether one was received, if need be within the next *seconds*."""
+    async def cutting(self, work: Coroutine[Any, Any, R]) -> R | None:
+        """What *work* returns; None once a signal is received, and then *work* was cancelled."""
+        task = asyncio.create_task(work)
+        signalled = asyncio.create_task(self._received())
+        try:
+            await asyncio.wait([task, signalled], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._wake = None
+            await _cancelled(signalled)
+            await _cancelled(task)
+        if task.cancelled() or (self.signum is not None and task.exception()):
+            return None
+        return task.result()
+
+    async def _received(self) -> None:
         loop = asyncio.get_running_loop()
         received = asyncio.Event()
         self._wake = lambda: loop.call_soon_threadsafe(received.set)
-        waiting = asyncio.create_task(received.wait())
-        try:
-            if self.signum is None:
-                await asyncio.wait([waiting], timeout=seconds)
-        finally:
-            self._wake = None
-            waiting.cancel()
-        return self.signum is not None
+        if self.signum is None:
+            await received.wait()
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
         self.repeated = self.signum is not None
@@ -92,3 +103,12 @@ class Interrupts:
     ) -> None:
         for each, handler in self._previous.items():
             signal.signal(each, handler)
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    while not task.done():
+        task.cancel()
+        # Again if need be: before Python 3.11 the HTTP client can lose a cancel.
+        await asyncio.wait([task], timeout=_CANCEL_AGAIN_S)
+    if not task.cancelled():
+        task.exception()  # seen: a KeyboardInterrupt reaches whoever runs the loop by itself

@@ -1,0 +1,1 @@
+"""What the commands share: text that is safe to show, signals, how much a terminal can show."""
