@@ -17,6 +17,8 @@ class Place(NamedTuple):
     problems: tuple[HTTPStatus, ...] = ()
     is_open: bool = False
     """It answers also where there is no ``authorize``."""
+    is_page: bool = False
+    """It is for people, and in no OpenAPI document."""
 
     @property
     def has_id(self) -> bool:
@@ -50,6 +52,13 @@ PLACES = (
         {200: "Jobs are taken.", 503: "No jobs are taken."},
         is_open=True,
     ),
+    Place(
+        *("watch_all", "GET", "/events"),
+        {200: "The jobs, then those that change."},
+        (*_REFUSED, *_HELD),
+    ),
+    Place(*("dashboard", "GET", "/dashboard"), {200: "A page."}, _REFUSED, is_page=True),
+    Place("dashboard_file", "GET", "/dashboard/{name}", {200: "A part of it."}, is_page=True),
     Place(
         *("read", "GET", "/{job_id}"),
         {200: "The record as it is now.", 304: "It is as `If-None-Match` has it."},
