@@ -114,7 +114,7 @@ def test_hostile_text_is_shown_as_text__fault_49(
     assert viewer.complaints() == []
 
 
-def test_the_policy_stops_what_is_put_in(viewer: Viewer, running: Server) -> None:
+def test_the_policy_stops_what_is_put_in__fault_49(viewer: Viewer, running: Server) -> None:
     """Were markup put in as such after all, the policy would let none of it run: it is seen to."""
     page = viewer.look_at(running.dashboard)
     page.evaluate("markup => document.body.insertAdjacentHTML('beforeend', markup)", EVIL)

@@ -255,7 +255,7 @@ async def test_a_reader_that_is_slow() -> None:
             assert slow.names == names
 
 
-async def test_the_stream_ends_with_the_queue__faults_25_51() -> None:
+async def test_the_stream_of_all_jobs_ends_with_the_queue__faults_25_51() -> None:
     """When the queue closes, those who follow its jobs are not left waiting."""
     async with feeding() as (works, feeds, reader):
         await reader.read()

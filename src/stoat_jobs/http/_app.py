@@ -42,8 +42,8 @@ def jobs_app(
         queue: the queue; by default the one that :func:`stoat_jobs.get_queue` finds in the
             request, which is that of the outer app.
         authorize: an async function that is asked about every request, with the request, the
-            :class:`Operation` and the job's record (None for list, submit and stats), and once
-            more when a stream begins. It gives False to refuse, or raises Starlette's
+            :class:`Operation` and the job's record (None where it is about no one job), and
+            once more when a stream begins. It gives False to refuse, or raises Starlette's
             ``HTTPException`` for an answer of its own. ``allow_all`` lets everybody do
             everything.
         submittable: the job types that clients may submit; none by default.

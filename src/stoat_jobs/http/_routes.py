@@ -58,7 +58,12 @@ PLACES = (
         (*_REFUSED, *_HELD),
     ),
     Place(*("dashboard", "GET", "/dashboard"), {200: "A page."}, _REFUSED, is_page=True),
-    Place("dashboard_file", "GET", "/dashboard/{name}", {200: "A part of it."}, is_page=True),
+    Place(
+        *("dashboard_file", "GET", "/dashboard/{name}"),
+        {200: "A part of the page."},
+        is_open=True,
+        is_page=True,
+    ),
     Place(
         *("read", "GET", "/{job_id}"),
         {200: "The record as it is now.", 304: "It is as `If-None-Match` has it."},
