@@ -134,7 +134,7 @@ def _lately(dice: random.Random, now: datetime) -> Iterator[JobResult[Any]]:
         _, seconds, _, (error_type, error), message = WORK[job_type]
         fate: dict[str, Any] = {"progress": 1.0, "message": message}
         if status is JobStatus.FAILED:
-            fate = {"error": f"{error_type}: {error}", "error_type": error_type, "attempt": 2}
+            fate = {"error": error, "error_type": error_type, "attempt": 2}
         elif status is JobStatus.CANCELLED:
             fate = {"error": "cancelled", "error_type": "Cancelled", "cancel_requested": True}
         elif job_type == "import_orders":
@@ -152,7 +152,7 @@ def _ended(dice: random.Random, submitted: datetime) -> JobResult[Any]:
     chance = dice.random()
     end: dict[str, Any] = {"started_at": started, "finished_at": started + took}
     if chance < failing:
-        fate = {"error": f"{error_type}: {error}", "error_type": error_type, "progress": 0.4}
+        fate = {"error": error, "error_type": error_type, "progress": 0.4}
         return _record(dice, job_type, JobStatus.FAILED, submitted, attempt=2, **fate, **end)
     if chance > 0.985:
         fate = {"error": "timed out after 300 s", "error_type": "Timeout", "progress": 0.9}

@@ -77,6 +77,7 @@ def _take(picture: Picture, viewer: Any, url: str) -> None:
         page.locator(picture.opened).first.click()
         page.locator("#detail .tree").wait_for()
         page.locator("#detail").evaluate("panel => panel.focus()")
+    page.mouse.move(0, 0)
     image = Image.open(io.BytesIO(page.screenshot()))
     info = PngInfo()
     info.add_text(MADE_FROM, made_from())

@@ -61,7 +61,7 @@ def test_a_cancel_that_comes_too_late(page: Page, viewer: Viewer, running: Serve
 def test_a_failing_job_says_why(page: Page, running: Server) -> None:
     """The error of a failed job is in its row, and with its type in the panel."""
     job = row(page, running.finished("failing"))
-    expect(job).to_contain_text("the folder is locked")
+    expect(job).to_contain_text("PermissionError: the folder is locked")
     job.click()
     panel = page.get_by_role("complementary", name="Job")
     expect(panel).to_contain_text("PermissionError")
@@ -140,6 +140,29 @@ def test_the_server_is_killed_and_comes_back(viewer: Viewer, server: Server) -> 
     expect(row(page, lost)).to_have_count(0)
 
 
+# Runs in the page: what it makes of two events whose text is cut at every place.
+_CUT = """
+async () => {
+  const { Events } = await import("/jobs/dashboard/stream.js");
+  const text = 'retry: 1\\nevent: a\\ndata: {"n": 1}\\n\\n: alive\\n\\nevent: b\\ndata: {"n": 2}\\n\\n';
+  const found = new Set();
+  for (let cut = 0; cut <= text.length; cut += 1) {
+    const seen = [];
+    const events = new Events((name, data) => seen.push(name + data.n));
+    events.take(text.slice(0, cut));
+    events.take(text.slice(cut));
+    found.add(seen.join());
+  }
+  return [...found];
+}
+"""
+
+
+def test_events_that_come_in_pieces(page: Page) -> None:
+    """An event is whole wherever the network has cut it."""
+    assert page.evaluate(_CUT) == ["a1,b2"]
+
+
 def test_a_page_that_may_not_look(viewer: Viewer, running: Server) -> None:
     """A page whose stream is refused says what the server has answered."""
     page = viewer.open("about:blank")
@@ -202,6 +225,7 @@ def test_an_address_keeps_filters_and_job(viewer: Viewer, running: Server) -> No
     expect(other.locator("#counts [aria-pressed=true]")).to_contain_text("failed")
     missing = viewer.look_at(f"{running.dashboard}#job={NO_JOB}")
     expect(missing.get_by_role("complementary", name="Job")).to_contain_text("kept no longer")
+    expect(missing.get_by_role("complementary").get_by_role("link")).to_be_visible()
 
 
 def test_nothing_outside_is_asked(page: Page, viewer: Viewer, running: Server) -> None:

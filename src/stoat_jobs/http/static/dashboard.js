@@ -24,11 +24,13 @@ const stream = new Stream("events", {
   message(name, data) {
     if (name === "snapshot") jobs.replace(data);
     else jobs.update(data);
-    Object.assign(touch, { state: "live", since: null });
+    if (touch.since !== null) tell("In touch again");
+    Object.assign(touch, { state: "live", since: null, why: "" });
     changed();
   },
   lost(why) {
     jobs.stopClock();
+    if (touch.since === null) tell("Out of touch with the server, trying again");
     touch.since ??= Date.now();
     Object.assign(touch, { state: "lost", why });
     tick();
@@ -59,7 +61,7 @@ function drawAll() {
 function tick() {
   const now = jobs.now();
   table.draw(now);
-  detail.show(detail.id, jobs.byId.get(detail.id), now);
+  detail.show(detail.id, known(detail.id), now);
   plot.draw(jobs);
   drawTouch();
 }
@@ -68,6 +70,7 @@ function drawTouch() {
   $("#touch").dataset.state = touch.state;
   document.body.classList.toggle("lost", touch.state === "lost");
   say($("#touch-text"), touchText());
+  $("#touch").title = touch.why;
 }
 
 function touchText() {
@@ -141,7 +144,9 @@ function filter(change) {
   $("#search").value = filters.search;
   $("#type").value = filters.type;
   remember();
-  if (jobs.stats) changed();
+  if (!jobs.stats) return;
+  changed();
+  tell(`${count(jobs.newestFirst(fits()).length, "job")} found`);
 }
 
 /** Keep filters and open job in the address, so that it can be passed on. */
@@ -154,14 +159,24 @@ function remember() {
 function recall() {
   const told = new URLSearchParams(location.hash.slice(1));
   const status = STATUSES.includes(told.get("status")) ? told.get("status") : "";
-  detail.show(told.get("job"), undefined, jobs.now());
+  detail.show(told.get("job"), known(told.get("job")), jobs.now());
   filter({ status, type: told.get("type") ?? "", search: told.get("search") ?? "" });
+}
+
+/** The job, undefined where there is none, null where none are known yet. */
+function known(id) {
+  return jobs.stats ? jobs.byId.get(id) : null;
+}
+
+/** For those who do not see the page: what has changed of itself, or by a filter. */
+function tell(text) {
+  say($("#told"), text);
 }
 
 // ---- what the reader does
 
 function open(id) {
-  detail.show(id, jobs.byId.get(id), jobs.now());
+  detail.show(id, known(id), jobs.now());
   table.active = table.chosen = id;
   remember();
   changed();
@@ -225,7 +240,8 @@ function pressed(event) {
   if (key === "Escape" && typing) return target.blur();
   if (key === "/" && !typing) act(event, () => $("#search").focus());
   else if (target.id === "search" && (key === "ArrowDown" || key === "Enter")) act(event, () => table.focus(table.active));
-  else if (target.matches(".row, body") && KEYS[key]) act(event, KEYS[key]);
+  else if (target.matches(".row") && KEYS[key]) act(event, KEYS[key]);
+  else if (target.matches("body") && key === "ArrowDown") act(event, () => table.move(0));
 }
 
 function act(event, what) {

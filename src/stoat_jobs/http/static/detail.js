@@ -20,7 +20,7 @@ export class Detail {
     this.#on = on;
   }
 
-  /** Show *job*; null closes the panel, and undefined is a job that is kept no longer. */
+  /** Show *job*: undefined where it is not among those that are known, null before any are. */
   show(id, job, now) {
     if (id !== this.id) {
       this.id = id;
@@ -32,7 +32,7 @@ export class Detail {
     document.body.classList.toggle("with-detail", id !== null);
     if (id === null) return;
     const shown = JSON.stringify(job ?? null);
-    if (shown !== this.#shown) this.#build(job, shown);
+    if (shown !== this.#shown || job === undefined) this.#build(job, shown);
     if (job) this.#tick(job, now);
   }
 
@@ -43,12 +43,14 @@ export class Detail {
   #build(job, shown) {
     this.#shown = shown;
     const focused = this.#panel.contains(document.activeElement) && document.activeElement.name;
-    this.#panel.replaceChildren(...(job ? this.#parts(job) : this.#missing()));
+    this.#panel.replaceChildren(...(job ? this.#parts(job) : this.#unknown(job)));
     if (focused) (this.#panel.querySelector(`[name="${focused}"]`) ?? this.#panel).focus();
   }
 
-  #missing() {
-    return [this.#top(null), element("p", {}, "This job is kept no longer, or was never here.")];
+  #unknown(job) {
+    if (job === null) return [this.#top(null)];
+    const text = "This job is not among those on the page. It is kept no longer, or older than they are.";
+    return [this.#top(null), element("p", {}, text), element("p", { class: "foot" }, link(this.id))];
   }
 
   #parts(job) {
@@ -62,7 +64,7 @@ export class Detail {
       this.#times(job),
       ...this.#metadata(job),
       ...this.#resultOf(job),
-      element("p", { class: "foot" }, link(job)),
+      element("p", { class: "foot" }, link(job.job_id)),
     ];
   }
 
@@ -146,8 +148,8 @@ function row(name, value, more = null) {
   return [element("dt", {}, name), element("dd", {}, value, more)];
 }
 
-function link(job) {
-  return element("a", { href: encodeURIComponent(job.job_id), target: "_blank", rel: "noopener" }, "The record as JSON");
+function link(id) {
+  return element("a", { href: encodeURIComponent(id), target: "_blank", rel: "noopener" }, "The record as JSON");
 }
 
 function button(name, label, act) {

@@ -43,9 +43,14 @@ export class Plot {
   }
 
   #line(high) {
-    const steps = this.#columns.map(({ started }, index) =>
-      `${index ? "V" : "M0 "}${(HEIGHT - high(started)).toFixed(1)}H${(index + 1) * STEP}`);
-    return drawn("path", { class: "line started", d: steps.join("") });
+    let before = 0;
+    const steps = this.#columns.map(({ started }, index) => {
+      const step = started || before ? `V${(HEIGHT - high(started)).toFixed(1)}` : "";
+      const end = (index + 1) * STEP;
+      before = started;
+      return step + (started ? `H${end}` : `M${end} ${HEIGHT}`); // no line at nothing
+    });
+    return drawn("path", { class: "line started", d: `M0 ${HEIGHT}${steps.join("")}` });
   }
 
   #minutes() {

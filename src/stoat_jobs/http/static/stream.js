@@ -64,8 +64,8 @@ export class Stream {
 }
 
 /** Cuts text that comes in pieces into events. */
-class Events {
-  #pieces = [];
+export class Events {
+  #rest = "";
   #took;
 
   constructor(took) {
@@ -73,24 +73,9 @@ class Events {
   }
 
   take(piece) {
-    const events = piece.split("\n\n");
-    const rest = events.pop();
-    for (const text of events) {
-      this.#event(this.#pieces.join("") + text);
-      this.#pieces = [];
-    }
-    if (rest) this.#pieces.push(rest);
-    // The end of an event may itself be cut in two.
-    if (rest === "" || rest[0] === "\n") this.#rejoin();
-  }
-
-  #rejoin() {
-    const text = this.#pieces.join("");
-    const end = text.indexOf("\n\n");
-    if (end < 0) return;
-    this.#pieces = [];
-    this.#event(text.slice(0, end));
-    this.take(text.slice(end + 2));
+    const events = (this.#rest + piece).split("\n\n");
+    this.#rest = events.pop();
+    events.forEach((text) => this.#event(text));
   }
 
   #event(text) {

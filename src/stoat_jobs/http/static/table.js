@@ -193,7 +193,8 @@ class Row {
 function saysOf(job) {
   if (isLive(job)) return job.cancel_requested ? "asked to stop" : (job.message ?? "");
   if (job.status === "completed") return job.message ?? "";
-  return job.error ?? "";
+  const type = job.status === "failed" && job.error_type !== job.error ? `${job.error_type}: ` : "";
+  return `${type}${job.error ?? ""}`;
 }
 
 function timeOf(job, now) {
