@@ -140,6 +140,41 @@ def test_the_server_is_killed_and_comes_back(viewer: Viewer, server: Server) -> 
     expect(row(page, lost)).to_have_count(0)
 
 
+def test_clocks_stand_still_without_the_server(viewer: Viewer, server: Server) -> None:
+    """How old a job is goes on while the server tells of it, and not while it is gone."""
+    page = viewer.open("about:blank")
+    page.clock.install()
+    page.goto(server.dashboard)
+    job = row(page, server.submit("endless"))
+    age = job.get_by_role("gridcell").nth(3)
+    expect(age).to_have_text(re.compile(r"^\d+ s$"))
+    page.clock.fast_forward(120_000)
+    expect(age).to_have_text("2 min")
+    server.kill()
+    touch = page.locator("#touch")
+    expect(touch).to_contain_text("Out of touch")
+    page.clock.fast_forward(600_000)
+    expect(touch).to_contain_text("10 min")
+    expect(age).to_have_text("2 min")
+
+
+def test_the_readers_place_is_kept(page: Page, running: Server) -> None:
+    """What is read stays where it is while jobs come in above, and the focus stays with its job."""
+    for n in range(60):
+        last = running.submit("quick", n=n)
+    expect(row(page, last)).to_be_visible()
+    row(page, last).focus()
+    page.evaluate("scrollTo(0, 2000)")
+    read = row(page, page.locator(".row").nth(12).get_attribute("data-id") or "")
+    place = read.bounding_box()
+    newer = [running.submit("endless") for _ in range(3)]
+    page.wait_for_function("y => scrollY === y", arg=2000 + 3 * 52)
+    assert read.bounding_box() == place
+    assert page.evaluate("document.activeElement.dataset.id") == last
+    for job_id in newer:
+        running.client.post(f"/jobs/{job_id}/cancel").raise_for_status()
+
+
 # Runs in the page: what it makes of two events whose text is cut at every place.
 _CUT = """
 async () => {

@@ -14,6 +14,7 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 from stoat_jobs import AsyncioJobQueue, BackendError, JobQueueSettings, QueueClosedError
 from stoat_jobs.http import HttpLimits
 from stoat_jobs.http._feed import _KEPT, Feeds
+from stoat_jobs.http._rows import Rows
 
 from .hosts import BOTH_FACES, JOBS, OPEN, SAFETY_NET, SETTINGS, Face, Works, serving
 from .test_routes import is_problem
@@ -146,11 +147,39 @@ async def test_what_is_kept_no_longer_goes() -> None:
         AsyncioJobQueue(works_handlers(), SETTINGS.model_copy(update={"max_results": 1}))
     ) as (works, _, reader):
         first = await works.queue.submit("held")
-        await reader.until(lambda it: it.statuses() == ["running"])
         for _ in range(3):
+            last = await works.queue.submit("double", {"n": 1})
+            await reader.until(lambda it, last=last: set(it.jobs) == {first, last})
+        assert reader.statuses() == ["running", "completed"]
+
+
+async def test_what_ended_first_goes_first() -> None:
+    """Of jobs that did not end as they were submitted, that one is found to be gone that is."""
+    settings = SETTINGS.model_copy(update={"max_results": 3})
+    async with feeding(AsyncioJobQueue(works_handlers(), settings)) as (works, _, reader):
+        longest, lives = [await works.queue.submit("held") for _ in range(2)]
+        kept = [await works.queue.submit("double", {"n": n}) for n in range(2)]
+        await asyncio.gather(*map(works.queue.wait, kept))
+        await works.queue.cancel(longest)
+        await works.queue.wait(longest)
+        await reader.until(lambda it: len(it.jobs) == 4)
+        for gone in (*kept, longest):
+            lives = await works.queue.submit("held")  # looks at which nothing goes
+            await reader.until(lambda it, lives=lives: lives in it.jobs)
             await works.queue.wait(await works.queue.submit("double", {"n": 1}))
-        await reader.until(lambda it: it.statuses() == ["running", "completed"])
-        assert next(iter(reader.jobs)) == first
+            await reader.until(lambda it, gone=gone: gone not in it.jobs)
+
+
+async def test_an_ended_job_that_is_read_again_keeps_its_turn() -> None:
+    """The job that ended first is the first to be looked for, however often it is found."""
+    works = Works(SETTINGS)
+    async with works.queue:
+        ids = [await works.queue.submit("double", {"n": n}) for n in range(2)]
+        records = [await works.queue.wait(job_id) for job_id in ids]
+    rows = Rows(10, lambda record: record.job_id.encode())
+    for record in (*records, records[0]):
+        rows.put(record)
+    assert list(rows.ended) == ids
 
 
 def works_handlers() -> Any:
@@ -223,6 +252,21 @@ async def test_a_look_costs_what_has_changed() -> None:
         await reader.read()
         assert 0 < queue.read < 200
         assert len(reader.jobs) == 2_001
+
+
+async def test_a_look_costs_no_more_where_many_wait() -> None:
+    """With hundreds that wait, those that began and ended in turn are found without the others."""
+    queue = Counting(works_handlers(), ONE_SLOT)
+    async with feeding(queue) as (works, _, reader):
+        first = await queue.submit("held")
+        ids = [await queue.submit("double", {"n": n}) for n in range(5)]
+        for _ in range(300):
+            await queue.submit("held")
+        await reader.until(lambda it: len(it.jobs) == 306)
+        queue.read = 0
+        await queue.cancel(first)
+        await reader.until(lambda it: it.statuses().count("completed") == len(ids))
+        assert 0 < queue.read < 200
 
 
 async def test_one_look_serves_all_and_none_is_taken_for_nobody__fault_32() -> None:

@@ -42,9 +42,8 @@ export class Table {
     const [from, to] = this.#inSight();
     const wanted = new Map();
     for (const job of this.#list.slice(from, to)) wanted.set(job.job_id, job);
-    const focused = idOf(document.activeElement);
-    if (this.#places.has(focused)) wanted.set(focused, this.#list[this.#places.get(focused)]);
-    else if (this.active) wanted.set(this.active, this.#list[this.#places.get(this.active)]);
+    // Where the focus may be: it would be lost with its row.
+    if (this.active) wanted.set(this.active, this.#list[this.#places.get(this.active)]);
     for (const [id, row] of this.#made) {
       if (wanted.has(id)) continue;
       row.node.remove();
