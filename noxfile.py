@@ -10,7 +10,10 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.10.14"
-nox.options.sessions = ["tests", "third_party", "coverage", "mypy", "pyright", "lint", "docs"]
+nox.options.sessions = [
+    *("tests", "third_party", "coverage", "browser"),
+    *("mypy", "pyright", "lint", "docs"),
+]
 nox.options.reuse_venv = "yes"
 # A Python that is not here is skipped, on a build server too; .ci/run says what was tested.
 nox.options.error_on_missing_interpreters = False
@@ -76,10 +79,38 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
+@nox.session(python=NEWEST)
+def browser(session: nox.Session) -> None:
+    """Look at the dashboard with Debian's Chromium; arguments go to pytest."""
+    _install_debian(session, "chromium", "/usr/bin/chromium")
+    session.install(".[demo,http]", "--group", "browser")
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures of the dashboard for the README and the documentation."""
+    _install_debian(session, "chromium", "/usr/bin/chromium")
+    _install_debian(session, "fonts-inter", "/usr/share/fonts/opentype/inter")
+    session.install(".[demo,http]", "--group", "browser")
+    session.run("python", "-m", "tests.browser.pictures")
+
+
+def _install_debian(session: nox.Session, package: str, there: str) -> None:
+    """Install a Debian *package*, unless the file or folder *there* is."""
+    if Path(there).exists():
+        return
+    as_root = () if os.geteuid() == 0 else ("sudo", "--non-interactive")
+    for command in ("update", "install"):
+        wanted = () if command == "update" else ("--no-install-recommends", package)
+        session.run(*as_root, "apt-get", command, "-y", "-qq", *wanted, external=True)
+
+
 @nox.session
 def mypy(session: nox.Session) -> None:
     """Check the types of everything, as the oldest and the newest Python see them."""
-    session.install(".[demo,http,testing]", THIRD_PARTY, "--group", "tests")
+    groups = ("--group", "tests", "--group", "browser")
+    session.install(".[demo,http,testing]", THIRD_PARTY, *groups)
     for python in (PYTHONS[0], PYTHONS[-1]):
         session.run("mypy", f"--python-version={python}", *_present(*CHECKED))
 

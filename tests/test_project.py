@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL import Image
 
 import stoat_jobs
 from stoat_jobs._status import TRANSITIONS
@@ -89,6 +90,17 @@ def test_status_diagram_has_every_change() -> None:
     changes = {(str(a), str(b)) for a, exits in TRANSITIONS.items() for b in exits}
     assert set(re.findall(r"<title>(\w+) to (\w+)</title>", picture)) == changes
     assert set(re.findall(r">(\w+)</text>", picture)) == set(map(str, TRANSITIONS))
+
+
+def test_the_pictures_are_of_the_page_as_it_is() -> None:
+    """The pictures of the dashboard were taken of this page, and are soon loaded."""
+    pictures = load("tests/browser/pictures.py")
+    for picture in pictures.PICTURES_TAKEN:
+        path = pictures.PICTURES / f"{picture.name}.png"
+        assert path.stat().st_size < 200_000
+        with Image.open(path) as image:
+            made_from = image.info[pictures.MADE_FROM]
+        assert made_from == pictures.made_from(), "the page has changed: run nox -s screenshots"
 
 
 def test_import_needs_no_extra() -> None:

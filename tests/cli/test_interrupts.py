@@ -89,6 +89,7 @@ def test_serve_answers_on_every_endpoint_it_prints(serving: Serving) -> None:
     command.interrupt()
     code, out, _ = command.finish()
     assert code == 0
+    assert f"  {url}/jobs/dashboard\n" in out
     assert f"  stoat-jobs watch {url}/jobs/\n" in out
     assert f"""  curl --json '{{"job_type": "endless"}}' {url}/jobs/\n""" in out
 
@@ -110,6 +111,19 @@ def test_serve_offers_jobs_to_play_with(serving: Serving, start: Start) -> None:
         table = start("watch", f"{url}/jobs")
         seen = [table.read_until(f"  {job}  ") for job in ("scan", "endless", "failing")]
     assert [line.split()[2] for line in seen] == ["completed", "cancelled", "failed"]
+
+
+def test_serve_ends_while_somebody_follows_its_jobs(serving: Serving) -> None:
+    """Ctrl-C ends the server in good order though a page and a command follow its jobs."""
+    command, url, _ = serving
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        place = client.post("/jobs/", json={"job_type": "endless"}).headers["location"]
+        with client.stream("GET", "/jobs/events") as page, client.stream("GET", f"{place}/events"):
+            next(page.iter_bytes())
+            command.interrupt()
+            code, out, err = command.finish()
+    assert (code, err) == (0, "log: job_cancelled: stopped by the queue's shutdown\n")
+    assert out.endswith("Ctrl-C: the server stops.\n")
 
 
 def test_a_port_is_for_one_at_a_time(serving: Serving, start: Start, tree: Path) -> None:

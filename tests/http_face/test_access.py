@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from stoat_jobs import JobResult
-from stoat_jobs.http import Operation, allow_all, jobs_app
+from stoat_jobs.http import HttpLimits, Operation, allow_all, jobs_app
 
 from .hosts import BOTH_FACES, JOBS, SUBMITTABLE, Face, serving
 from .test_routes import is_problem
@@ -27,9 +27,15 @@ ROUTES = {
     "wait": ("GET", "/{job_id}/wait"),
     "events": ("GET", "/{job_id}/events"),
     "cancel": ("POST", "/{job_id}/cancel"),
+    "watch_all": ("GET", "/events"),
+    "dashboard": ("GET", "/dashboard"),
 }
+ABOUT_ALL = {"list", "submit", "stats", "watch_all", "dashboard"}
 OPEN_TO_ALL = {"read", "wait", "events"}
 BY_ROUTE = pytest.mark.parametrize("name", ROUTES)
+
+# Streams that go on are to end, too.
+SHORT = HttpLimits(max_stream_age=0.1)
 
 SECRET = "postgres://user:hunter2@db"
 
@@ -54,7 +60,7 @@ class Doorkeeper:
 async def guarded(request: Any) -> AsyncIterator[tuple[Face, Doorkeeper]]:
     """An app that asks a doorkeeper."""
     doorkeeper = Doorkeeper()
-    options: dict[str, Any] = {"authorize": doorkeeper, "submittable": SUBMITTABLE}
+    options: dict[str, Any] = {"authorize": doorkeeper, "submittable": SUBMITTABLE, "limits": SHORT}
     async with serving(request.param, **options) as face:
         yield face, doorkeeper
 
@@ -93,10 +99,10 @@ async def test_one_who_is_asked_and_agrees(guarded: tuple[Face, Doorkeeper], nam
     face, doorkeeper = guarded
     place = await face.begun("held") if name == "cancel" else await face.finished("double", n=1)
     assert (await ask(face, name, place)).status_code in (200, 202)
-    times = 2 if name == "events" else 1
+    times = 2 if name in ("events", "watch_all") else 1
     assert [operation for operation, _ in doorkeeper.asked] == [name] * times
     for _, record in doorkeeper.asked:
-        about = None if name in ("list", "submit", "stats") else place.rpartition("/")[2]
+        about = None if name in ABOUT_ALL else place.rpartition("/")[2]
         assert (record and record.job_id) == about
 
 

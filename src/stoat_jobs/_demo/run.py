@@ -138,7 +138,9 @@ def told(pings: Pings) -> str:
 
 
 def _invitation(url: str, job_id: str) -> Iterator[str]:
-    yield "The server stays until Ctrl-C. From another terminal:"
+    yield "The server stays until Ctrl-C. In a browser:"
+    yield f"  {url}/jobs/dashboard"
+    yield "From another terminal:"
     yield f"  stoat-jobs watch {url}/jobs/"
     yield f"  curl -X POST {url}/scan"
     yield f'  curl --json \'{{"job_type": "failing"}}\' {url}/jobs/'

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import Message, Receive, Scope, Send
 
 HOST = "127.0.0.1"
 _BACKLOG = 128
+_LOOK = 0.2  # seconds between two looks at whether the server stops
 
 
 class Server:
@@ -27,13 +32,41 @@ class Server:
         self._socket = _listening(port)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
         self._uvicorn = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", ws="none")
+            uvicorn.Config(
+                self._until_stopped(app),
+                log_level="warning",
+                access_log=False,
+                lifespan="on",
+                ws="none",
+            )
         )
         self._thread = threading.Thread(target=self._serve, name="uvicorn", daemon=True)
 
     def _serve(self) -> None:
         with self._socket:  # closed even if the app cannot start, so that its clients are told
             self._uvicorn.run(sockets=[self._socket])
+
+    def _until_stopped(self, app: Starlette) -> Any:
+        """*app*, to which every client leaves when the server stops.
+
+        uvicorn waits for open requests and tells them nothing, and one that follows jobs may have
+        no end. Where it handles signals ``stoat_jobs.http`` sees that, but not in a thread.
+        """
+
+        async def until_stopped(scope: Scope, receive: Receive, send: Send) -> None:
+            await app(scope, partial(self._received, receive), send)
+
+        return until_stopped
+
+    async def _received(self, receive: Receive) -> Message:
+        message = asyncio.ensure_future(receive())
+        try:
+            while not (await asyncio.wait({message}, timeout=_LOOK))[0]:
+                if self._uvicorn.should_exit:
+                    return {"type": "http.disconnect"}
+            return message.result()
+        finally:
+            message.cancel()
 
     def start(self) -> None:
         """Begin to serve."""

@@ -26,6 +26,8 @@ class Operation(str, Enum):
     EVENTS = "events"
     CANCEL = "cancel"
     STATS = "stats"
+    WATCH_ALL = "watch_all"
+    DASHBOARD = "dashboard"
 
     # Formats as the bare text on every Python version, as StrEnum (3.11) does.
     __str__ = str.__str__

@@ -28,6 +28,7 @@ def jobs_app(
     metadata: Metadata | None = None,
     expose_errors: bool = False,
     limits: HttpLimits | None = None,
+    trusted_origins: Iterable[str] = (),
 ) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
     """An ASGI app with the jobs, to be mounted.
 
@@ -41,8 +42,8 @@ def jobs_app(
         queue: the queue; by default the one that :func:`stoat_jobs.get_queue` finds in the
             request, which is that of the outer app.
         authorize: an async function that is asked about every request, with the request, the
-            :class:`Operation` and the job's record (None for list, submit and stats), and once
-            more when a stream begins. It gives False to refuse, or raises Starlette's
+            :class:`Operation` and the job's record (None where it is about no one job), and
+            once more when a stream begins. It gives False to refuse, or raises Starlette's
             ``HTTPException`` for an answer of its own. ``allow_all`` lets everybody do
             everything.
         submittable: the job types that clients may submit; none by default.
@@ -51,6 +52,8 @@ def jobs_app(
         expose_errors: show clients the text of errors, which is the handlers' own and may hold
             secrets; by default ``error`` is ``error_type``.
         limits: what clients may ask at once; the defaults without it.
+        trusted_origins: sites, as in ``"https://app.example.com"``, whose pages may have a browser
+            submit and cancel here; without it only pages of the site that the jobs are on.
     """
     return _JobsApp(
         Operations(
@@ -60,6 +63,7 @@ def jobs_app(
             metadata=metadata,
             expose_errors=expose_errors,
             limits=limits or HttpLimits(),
+            trusted_origins=trusted_origins,
         )
     )
 

@@ -1,8 +1,8 @@
-"""A job's records as server-sent events.
+"""Server-sent events, and a job's records as such.
 
 - ``change`` for each record of a live job, ``end`` for the terminal one, which is the last.
 - An event's id is the tag of its record: a client that comes back says which one it has seen.
-- A stream ends after ``end``, when its client leaves, when the queue closes or the server
+- A stream ends after its last event, when its client leaves, when the queue closes or the server
   stops, and at its greatest age; also where it waits for a client that does not read.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -26,10 +26,11 @@ from ._problems import response_to
 from ._records import ShownRecord
 
 Records = AsyncIterator["JobResult[Any]"]
+Chunks = AsyncGenerator[bytes, None]
 
 # In milliseconds: when a browser that lost its stream comes back. A line of the first event:
 # by itself some clients take it for an event.
-_RETRY = b"retry: 2000\n"
+RETRY = b"retry: 2000\n"
 _ALIVE = b": alive\n\n"
 
 _HEADERS = {
@@ -45,7 +46,7 @@ _FAREWELL = 1.0
 
 
 class EventStream(Response):
-    """The answer that lasts as long as the job.
+    """The answer that lasts as long as *chunks* come; what the first step raises is a problem.
 
     It takes its place among the requests that are held open when it is sent, so that there is
     no moment at which it has one and nobody to give it back.
@@ -53,32 +54,20 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self,
-        request: Request,
-        records: Records,
-        held: HeldRequests,
-        *,
-        show: Callable[[JobResult[Any]], ShownRecord],
-        check: Callable[[JobResult[Any]], Awaitable[None]],
-    ) -> None:
+    def __init__(self, request: Request, chunks: Chunks, held: HeldRequests) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers(_HEADERS)
         self._request = request
-        self._records = records
+        self._chunks = chunks
         self._held = held
         self._limits = held.limits
-        self._show = show
-        self._check = check
-        self._seen = request.headers.get("last-event-id")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; a problem where it may not begin."""
         try:
             async with self._held.hold(self._request, receive) as held:
-                first = await anext(self._records)
-                await self._check(first)
+                first = await anext(self._chunks)
                 await self._stream(held, first, send)
         except Exception as error:
             answer = response_to(error)
@@ -86,9 +75,9 @@ class EventStream(Response):
                 raise
             await answer(scope, receive, send)
         finally:
-            await _closed(self._records)
+            await self._chunks.aclose()
 
-    async def _stream(self, held: Held, first: JobResult[Any], send: Send) -> None:
+    async def _stream(self, held: Held, first: bytes, send: Send) -> None:
         """From here on the answer has begun, and what goes wrong ends it."""
         try:
             await held.unless_over(self._send_all(first, send), self._limits.max_stream_age)
@@ -96,11 +85,10 @@ class EventStream(Response):
             pass
         except Exception as error:
             log_event(logging.ERROR, "stream_failed", exc_info=error)
-        if not held.client_left:
-            with suppress(OSError):
-                await within(_FAREWELL, _end(send))
+        with suppress(OSError):  # the client may be gone
+            await within(_FAREWELL, _end(send))
 
-    async def _send_all(self, first: JobResult[Any], send: Send) -> None:
+    async def _send_all(self, first: bytes, send: Send) -> None:
         await send(
             {
                 "type": "http.response.start",
@@ -110,21 +98,43 @@ class EventStream(Response):
         )
         if self._request.method == "HEAD":
             return
-        shown = self._show(first)
-        await _send_chunk(send, _ALIVE if shown.tag == self._seen else _RETRY + event(shown))
-        while not shown.is_terminal:
-            shown = self._show(await self._next(send))
-            await _send_chunk(send, event(shown))
+        await _send_chunk(send, first)
+        while True:
+            await _send_chunk(send, await self._next(send))
 
-    async def _next(self, send: Send) -> JobResult[Any]:
-        """The next record, with signs of life until then."""
-        step = asyncio.ensure_future(anext(self._records))
+    async def _next(self, send: Send) -> bytes:
+        """The next chunk, with signs of life until then."""
+        step = asyncio.ensure_future(anext(self._chunks))
         try:
             while not (await asyncio.wait({step}, timeout=self._limits.heartbeat))[0]:
                 await _send_chunk(send, _ALIVE)
             return step.result()
         finally:
             await stopped(step)
+
+
+async def job_events(
+    records: Records,
+    *,
+    show: Callable[[JobResult[Any]], ShownRecord],
+    check: Callable[[JobResult[Any]], Awaitable[None]],
+    seen: str | None,
+) -> Chunks:
+    """The events of one job, up to the end; the record of which *seen* is the tag is left out.
+
+    Raises:
+        ProblemError: *check* does, of the first record.
+    """
+    try:
+        first = await anext(records)
+        await check(first)
+        shown = show(first)
+        yield _ALIVE if shown.tag == seen else RETRY + event(shown)
+        if not shown.is_terminal:  # then there is nothing more to wait for
+            async for record in records:
+                yield event(show(record))
+    finally:
+        await _closed(records)
 
 
 def event(shown: ShownRecord) -> bytes:

@@ -32,7 +32,6 @@ class Held:
 
     def __init__(self) -> None:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.client_left = False
 
     def end(self) -> None:
         """It should not be held open any longer."""
@@ -43,7 +42,6 @@ class Held:
         """End it when the client leaves."""
         while (await receive())["type"] != "http.disconnect":
             pass
-        self.client_left = True
         self.end()
 
     async def unless_over(self, step: Awaitable[T], timeout: float) -> T | None:

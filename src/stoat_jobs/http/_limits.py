@@ -48,6 +48,17 @@ class HttpLimits(BaseModel, frozen=True, extra="forbid"):
         description="Seconds that a client may have a long poll wait. Keep it under the time"
         " after which a proxy gives up.",
     )
+    max_watched: int = Field(
+        default=5_000,
+        gt=0,
+        description="Jobs that the stream of all jobs shows: the newest, and all that run.",
+    )
+    watch_interval: float = Field(
+        default=0.5,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds between two looks at the queue while somebody follows all jobs.",
+    )
     heartbeat: float = Field(
         default=15.0,
         gt=0,

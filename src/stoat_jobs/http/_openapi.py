@@ -18,24 +18,33 @@ from ._records import JobRecord
 from ._requests import Submission
 from ._routes import Place
 
-# As OpenAPI 3.2 has them, and FastAPI.
-_EVENTS = {
-    "text/event-stream": {
-        "itemSchema": {
-            "type": "object",
-            "properties": {
-                "id": {"type": "string"},
-                "event": {"type": "string", "enum": ["change", "end"]},
-                "data": {
-                    "type": "string",
-                    "contentMediaType": "application/json",
-                    "description": "The record, as reading the job gives it.",
-                },
-                "retry": {"type": "integer"},
-            },
-            "required": ["id", "event", "data"],
-        }
+
+def _events(names: list[str], required: list[str], description: str) -> dict[str, Any]:
+    """Server-sent events, as OpenAPI 3.2 has them, and FastAPI."""
+    properties = {
+        "id": {"type": "string"},
+        "event": {"type": "string", "enum": names},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": description,
+        },
+        "retry": {"type": "integer"},
     }
+    schema = {"type": "object", "properties": properties, "required": required}
+    return {"text/event-stream": {"itemSchema": schema}}
+
+
+_EVENTS = {
+    "events": _events(
+        ["change", "end"], ["id", "event", "data"], "The record, as reading the job gives it."
+    ),
+    "watch_all": _events(
+        ["snapshot", "changes"],
+        ["event", "data"],
+        "An object: `jobs`, the records without `result`; `gone`, ids that are kept no more;"
+        " `stats`; and `at`, the time of the server.",
+    ),
 }
 
 _HEADERS = {
@@ -61,7 +70,7 @@ class Document:
     def described(self, place: Place) -> dict[str, Any]:
         """Arguments of ``add_api_route``."""
         status, description = next(iter(place.answers.items()))
-        has_json = place.operation not in ("events", "health")
+        has_json = not place.is_page and place.operation not in ("events", "health", "watch_all")
         model = self._models.get(place.operation, self._record)
         return {
             "status_code": status,
@@ -76,8 +85,8 @@ class Document:
         answers: dict[int | str, Any] = {
             status: {"description": description} for status, description in place.answers.items()
         }
-        if place.operation == "events":
-            answers[200]["content"] = _EVENTS
+        if place.operation in _EVENTS:
+            answers[200]["content"] = _EVENTS[place.operation]
         if place.operation == "wait":
             answers[202]["model"] = self._record
         for status in place.problems:

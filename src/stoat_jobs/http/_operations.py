@@ -16,9 +16,12 @@ from typing_extensions import ParamSpec
 from stoat_jobs import JobBackend, JobResult, get_queue
 
 from ._access import Access, Authorize, Operation
-from ._events import EventStream
+from ._dashboard import page, part
+from ._events import EventStream, job_events
+from ._feed import Feeds
 from ._holding import HeldRequests
 from ._limits import HttpLimits
+from ._origins import Origins
 from ._problems import SOON, ProblemError, response_to
 from ._records import ShownRecord, list_json
 from ._requests import Forms, Submission
@@ -61,6 +64,7 @@ class Operations:
         metadata: Metadata | None,
         expose_errors: bool,
         limits: HttpLimits,
+        trusted_origins: Iterable[str],
     ) -> None:
         self.forms = Forms(limits)
         self._queue = _checked_queue(queue)
@@ -70,13 +74,16 @@ class Operations:
         self._show = partial(ShownRecord, expose_errors=expose_errors)
         self._expose_errors = expose_errors
         self._held = HeldRequests(limits)
+        self._feeds = Feeds(limits, expose_errors=expose_errors)
+        self._origins = Origins(trusted_origins)
 
     @property
     def offered(self) -> set[str]:
-        """The operations that may answer with more than that they are closed."""
-        everything = {place.operation for place in PLACES}
+        """The operations for programs that may answer with more than that they are closed."""
+        places = [place for place in PLACES if not place.is_page]
         if self._access.is_default:
-            return {place.operation for place in PLACES if place.is_open}
+            return {place.operation for place in places if place.is_open}
+        everything = {place.operation for place in places}
         return everything if self.submittable else everything - {"submit"}
 
     @_answering
@@ -128,17 +135,38 @@ class Operations:
         shown = self._show(await self._record(request, Operation.EVENTS, job_id))
         if shown.is_terminal and request.headers.get("last-event-id") == shown.tag:
             return Response(status_code=204)  # an EventSource does not come back after this
-        return EventStream(
-            request,
+        chunks = job_events(
             self._find(request).watch(job_id),
-            self._held,
             show=self._show,
             check=partial(self._access.check, request, Operation.EVENTS),
+            seen=request.headers.get("last-event-id"),
         )
+        return EventStream(request, chunks, self._held)
+
+    @_answering
+    async def watch_all(self, request: Request) -> Response:
+        """All jobs as they change, on one stream."""
+        await self._access.check(request, Operation.WATCH_ALL)
+        check = partial(self._access.check, request, Operation.WATCH_ALL)
+        return EventStream(request, self._feeds.follow(self._find(request), check), self._held)
+
+    @_answering
+    async def dashboard(self, request: Request) -> Response:
+        """A page to look at."""
+        await self._access.check(request, Operation.DASHBOARD)
+        if _path(request).endswith("/"):  # what the page links to is found from the path without
+            return Response(status_code=308, headers={"location": "../dashboard"})
+        return page(request)
+
+    @_answering
+    async def dashboard_file(self, request: Request, name: str) -> Response:
+        """A part of the page; the same for everybody, so nobody is asked."""
+        return part(request, name)
 
     @_answering
     async def cancel(self, request: Request, job_id: str) -> Response:
         """Ask the job to stop."""
+        self._origins.check(request)
         await self._record(request, Operation.CANCEL, job_id)
         queue = self._find(request)
         will_be_cancelled = await queue.cancel(job_id)
@@ -150,6 +178,7 @@ class Operations:
     @_answering
     async def submit(self, request: Request) -> Response:
         """Accept a job."""
+        self._origins.check(request)
         await self._access.check(request, Operation.SUBMIT)
         submission = await self.forms.submission(request)
         if submission.job_type not in self.submittable:

@@ -46,16 +46,26 @@ class ShownRecord:
 
 def record_json(record: JobResult[Any], *, expose_errors: bool) -> bytes:
     """*record* as JSON on one line; a result that has none is null, and its type is named."""
-    if record.error is not None and not expose_errors:
-        record = record.model_copy(update={"error": record.error_type})
+    record = _shown(record, expose_errors)
     result, result_error = _result_json(record.result)
     head = _RECORD.dump_json(record, exclude={"result"})[:-1]
     return b'%b,"result":%b,"result_error":%b}' % (head, result, to_json(result_error))
 
 
+def row_json(record: JobResult[Any], *, expose_errors: bool) -> bytes:
+    """*record* as JSON without its result, which may be large, and which no list shows."""
+    return _RECORD.dump_json(_shown(record, expose_errors), exclude={"result"})
+
+
 def list_json(records: Iterable[JobResult[Any]], *, expose_errors: bool) -> bytes:
     """*records* as a JSON array."""
     return b"[%b]" % b",".join(record_json(each, expose_errors=expose_errors) for each in records)
+
+
+def _shown(record: JobResult[Any], expose_errors: bool) -> JobResult[Any]:
+    if record.error is None or expose_errors:
+        return record
+    return record.model_copy(update={"error": record.error_type})
 
 
 def _result_json(result: Any) -> tuple[bytes, str | None]:

@@ -34,6 +34,7 @@ def jobs_router(
     metadata: Metadata | None = None,
     expose_errors: bool = False,
     limits: HttpLimits | None = None,
+    trusted_origins: Iterable[str] = (),
     name: str = "jobs",
 ) -> APIRouter:
     """The jobs as a router: ``app.include_router(jobs_router(), prefix="/jobs")``.
@@ -51,6 +52,7 @@ def jobs_router(
         metadata=metadata,
         expose_errors=expose_errors,
         limits=limits or HttpLimits(),
+        trusted_origins=trusted_origins,
     )
     router = APIRouter(tags=["jobs"])
     document = Document(operations, handlers)
@@ -60,7 +62,7 @@ def jobs_router(
             _endpoint(place, getattr(operations, place.operation)),
             methods=[place.method],
             name=f"{name}:{place.operation}",
-            summary=place.operation.capitalize(),
+            summary=place.operation.replace("_", " ").capitalize(),
             include_in_schema=place.operation in operations.offered,
             **document.described(place),
         )
@@ -76,6 +78,10 @@ def _endpoint(place: Place, operate: Any) -> Any:
         response: Response = await operate(request)
         return response
 
-    endpoint = about_one if place.has_id else about_all
+    async def part_of_page(request: Request, name: str) -> Response:
+        response: Response = await operate(request, name)
+        return response
+
+    endpoint = about_one if place.has_id else part_of_page if "{name}" in place.path else about_all
     endpoint.__doc__ = operate.__doc__
     return endpoint

@@ -17,6 +17,8 @@ class Place(NamedTuple):
     problems: tuple[HTTPStatus, ...] = ()
     is_open: bool = False
     """It answers also where there is no ``authorize``."""
+    is_page: bool = False
+    """It is for people, and in no OpenAPI document."""
 
     @property
     def has_id(self) -> bool:
@@ -49,6 +51,18 @@ PLACES = (
         *("health", "GET", "/health"),
         {200: "Jobs are taken.", 503: "No jobs are taken."},
         is_open=True,
+    ),
+    Place(
+        *("watch_all", "GET", "/events"),
+        {200: "The jobs, then those that change."},
+        (*_REFUSED, *_HELD),
+    ),
+    Place(*("dashboard", "GET", "/dashboard"), {200: "A page."}, _REFUSED, is_page=True),
+    Place(
+        *("dashboard_file", "GET", "/dashboard/{name}"),
+        {200: "A part of the page."},
+        is_open=True,
+        is_page=True,
     ),
     Place(
         *("read", "GET", "/{job_id}"),

@@ -1,0 +1,64 @@
+"""The page to look at. It is three files, and its data are those of the other routes.
+
+Everything on it comes from jobs, and so from whoever may submit one. The page puts it in as
+text, and by its policy no script runs that is not its own, nor is anything else asked for.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import blake2b
+from importlib import resources
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ._problems import ProblemError
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_PAGE_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": _POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+_STATIC = resources.files(__package__).joinpath("static")
+_PAGE = "dashboard.html"
+_TYPES = {"css": "text/css", "js": "text/javascript"}
+
+
+def page(request: Request) -> Response:
+    """The page."""
+    return Response(_text(_PAGE), headers=_PAGE_HEADERS, media_type="text/html")
+
+
+def part(request: Request, name: str) -> Response:
+    """A file that the page asks for; 304 where the browser has it.
+
+    Raises:
+        ProblemError: the page has no such part.
+    """
+    if name not in _parts():
+        raise ProblemError(404, "Not found", "the dashboard has no such part")
+    text = _text(name)
+    tag = f'"{blake2b(text, digest_size=12).hexdigest()}"'
+    headers = {"etag": tag, "cache-control": "no-cache", "x-content-type-options": "nosniff"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(text, headers=headers, media_type=_TYPES[name.rpartition(".")[2]])
+
+
+@cache
+def _parts() -> frozenset[str]:
+    return frozenset(each.name for each in _STATIC.iterdir()) - {_PAGE}
+
+
+@cache
+def _text(name: str) -> bytes:
+    return _STATIC.joinpath(name).read_bytes()

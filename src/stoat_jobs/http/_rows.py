@@ -1,0 +1,85 @@
+"""What whoever follows all jobs is shown: a row for each, and which of them have changed.
+
+A row is the JSON of a record without its result. Records are not kept, so that what the queue
+drops is dropped.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from stoat_jobs import JobResult, JobStatus
+
+Ids = OrderedDict[str, None]
+
+
+class Rows:
+    """The rows of at most *limit* jobs, the oldest submitted first, beside those that run."""
+
+    def __init__(self, limit: int, row_of: Callable[[JobResult[Any]], bytes]) -> None:
+        self._limit = limit
+        self._row_of = row_of
+        self._rows: OrderedDict[str, bytes] = OrderedDict()
+        self._changed: dict[str, None] = {}
+        self._gone: dict[str, None] = {}
+        self.pending: Ids = OrderedDict()
+        self.running: Ids = OrderedDict()
+        self.ended: Ids = OrderedDict()
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def newest_first(self) -> Iterator[bytes]:
+        """All rows."""
+        return reversed(self._rows.values())
+
+    def put(self, record: JobResult[Any]) -> None:
+        """Show *record*; one that is new is the newest."""
+        job_id, row = record.job_id, self._row_of(record)
+        phase = self._phase(record.status)
+        if job_id not in phase:
+            self._forget_phase(job_id)
+            phase[job_id] = None
+        if self._rows.get(job_id) != row:
+            self._rows[job_id] = row
+            self._changed[job_id] = None
+
+    def sort_ends(self, records: Iterable[JobResult[Any]]) -> None:
+        """Bring those of *records* that have ended into the order of their ends."""
+        ended = ((each.finished_at, each.job_id) for each in records if each.finished_at)
+        for _, job_id in sorted(ended):
+            self.ended.move_to_end(job_id)
+
+    def drop(self, job_id: str) -> None:
+        """Show this job no longer."""
+        self._forget_phase(job_id)
+        del self._rows[job_id]
+        self._gone[job_id] = None
+
+    def trim(self) -> None:
+        """Drop the oldest that do not run where there are too many."""
+        over = len(self.pending) + len(self.ended) - self._limit
+        idle = (job_id for job_id in self._rows if job_id not in self.running)
+        for job_id in [next(idle) for _ in range(over)]:
+            self.drop(job_id)
+
+    def take_changes(self) -> tuple[list[bytes], list[str]]:
+        """The rows that are new or other than at the last call, newest first, and who is gone."""
+        gone = list(self._gone)
+        changed = [job_id for job_id in reversed(self._changed) if job_id in self._rows]
+        self._changed, self._gone = {}, {}
+        return [self._rows[job_id] for job_id in changed], gone
+
+    def _phase(self, status: JobStatus) -> Ids:
+        if status.is_terminal:
+            return self.ended
+        return self.pending if status is JobStatus.PENDING else self.running
+
+    def _forget_phase(self, job_id: str) -> None:
+        for phase in (self.pending, self.running, self.ended):
+            phase.pop(job_id, None)
