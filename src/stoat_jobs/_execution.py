@@ -26,19 +26,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Generic
 
-from typing_extensions import TypeVar
-
 from ._calls import HandlerCall, call_threadsafe, close, is_alive, start_thread, wake
 from ._context import context_of, is_running_here
-from ._hosting import RunHost, RunnableJob
+from ._hosting import J, RunHost
 from ._jobtypes import JobType
 from ._logging import log_event
 from ._outcome import Ended, Outcome, StopReason, classify, failed
 from ._status import JobStatus
 from ._tasks import first_step, spawn
 from ._text import one_line
-
-J = TypeVar("J", bound=RunnableJob, default=RunnableJob)
 
 _LONGEST_DELAY = 60.0
 _TASKS_COPY_CONTEXTS = sys.version_info < (3, 11)
@@ -75,7 +71,7 @@ class JobRun(Generic[J]):
         self._host = host
         self._settled = False
         self._closing = False
-        self._cut_off: Ended | None = None
+        self._cut_off = False
         self._second_grace = False
         self._reporting = False
         self._latest: tuple[float, str | None] = (0.0, None)
@@ -318,13 +314,12 @@ class JobRun(Generic[J]):
         """Whether others cancelled the job, and it is to be seen whether they stop the queue."""
         if self.reason is not None or self._closing or self._cut_off or not ended.cancelled:
             return False
-        self._cut_off = ended
-        self._host.loop.call_soon(self._end_cut_off, context=self.job.context)
+        self._cut_off = True
+        self._host.loop.call_soon(self._end_cut_off, ended, context=self.job.context)
         return True
 
-    def _end_cut_off(self) -> None:
-        if self._cut_off is not None:
-            self._end(self._cut_off, abandoned=self.alive)
+    def _end_cut_off(self, ended: Ended) -> None:
+        self._end(ended, abandoned=self.alive)
 
     def _kept(self, outcome: Outcome, keep: Callable[[JobType[..., Any], Any], Any]) -> Outcome:
         if outcome.result is None and outcome.status is not JobStatus.COMPLETED:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from types import GenericAlias
@@ -20,6 +19,7 @@ from typing_extensions import TypedDict
 
 from ._codec import Codec, all_same, brief, depth_of, json_schema, same
 from ._errors import InvalidPayloadError
+from ._excess import NOT_JSON, Problem, excess, too_deep, too_large
 from ._settings import JobQueueSettings
 from ._signature import OPEN, read_signature
 from ._text import ERROR_LIMIT, one_line, shown
@@ -27,79 +27,8 @@ from ._text import ERROR_LIMIT, one_line, shown
 _DEFAULTS = JobQueueSettings()
 _PLACE_LIMIT = 200
 _MOST_ERRORS = 100
-# 4,300 digits, beyond which no JSON parser here reads an int; writing one takes long.
-_LONGEST_INT = 14_285
-# These types alone, which cannot lie about their length.
-_CONTAINERS = frozenset({deque, dict, frozenset, list, set, tuple})
-_TEXTS = frozenset({bytes, str})
 
 Place = tuple[Any, ...]
-
-
-class Problem(NamedTuple):
-    """What is wrong with a payload, in the terms of pydantic's errors."""
-
-    type: str
-    msg: str
-
-
-_NOT_JSON = Problem(
-    "not_json", "does not come back from JSON as it was; annotate it more exactly or leave it out"
-)
-
-
-def _excess(payload: dict[str, Any], settings: JobQueueSettings) -> Problem | None:
-    """What makes *payload* plainly too much; looks at no more parts than bytes are allowed."""
-    limit = settings.max_payload_bytes
-    size, level = 0, [payload]
-    for _ in range(settings.max_payload_depth):
-        below: list[Any] = []
-        for container in level:
-            size += 2 * len(container)
-            found = _text_size(container, below) if size <= limit else 0
-            if found is None:
-                return _NOT_JSON
-            size += found
-            if size > limit:
-                return _too_large(f"at least {size}", settings)
-        if not below:
-            return None
-        level = below
-    return _too_deep(settings)
-
-
-def _too_large(size: str, settings: JobQueueSettings) -> Problem:
-    return Problem(
-        "too_large",
-        f"takes {size} bytes as JSON, more than max_payload_bytes, {settings.max_payload_bytes};"
-        " keep large data in a file or an object store, and submit its name",
-    )
-
-
-def _too_deep(settings: JobQueueSettings) -> Problem:
-    limit = settings.max_payload_depth
-    return Problem(
-        "too_deep",
-        f"is nested at least {limit + 1} levels deep, more than max_payload_depth, {limit};"
-        " submit it flatter",
-    )
-
-
-def _text_size(container: Any, below: list[Any]) -> int | None:
-    """Characters of the texts in *container*; None if an int in it is too long.
-
-    Containers in it are added to *below*.
-    """
-    size = 0
-    for part in container.values() if type(container) is dict else container:
-        kind = type(part)
-        if kind in _TEXTS:
-            size += len(part)
-        elif kind in _CONTAINERS:
-            below.append(part)
-        elif kind is int and part.bit_length() > _LONGEST_INT:
-            return None
-    return size
 
 
 class FrozenPayload(NamedTuple):
@@ -179,24 +108,24 @@ class PayloadForm:
             raise self._refusal(Problem("mapping_type", problem))
         try:
             plain = {**self._defaults, **payload}
-            excess = _excess(plain, settings)
+            too_much = excess(plain, settings)
         except Exception as error:  # a mapping of the caller's own, or changed by another thread
             problem = f"reading it raised {type(error).__name__}"
             raise self._refusal(Problem("unusable", problem)) from error
-        if excess is not None:
-            raise self._refusal(excess, _exceeding(plain, settings))
+        if too_much is not None:
+            raise self._refusal(too_much, _exceeding(plain, settings))
         return plain
 
     def _check_text(self, text: bytes, value: dict[str, Any], settings: JobQueueSettings) -> None:
         if len(text) > settings.max_payload_bytes:
-            raise self._refusal(_too_large(str(len(text)), settings))
+            raise self._refusal(too_large(str(len(text)), settings))
         limit = settings.max_payload_depth
         if len(text) <= 2 * limit:  # each level has two brackets
             return
         if text.count(b"[") + text.count(b"{") <= limit or depth_of(text) <= limit:
             return
         if places := self._deeper_than(limit, value):
-            raise self._refusal(_too_deep(settings), places)
+            raise self._refusal(too_deep(settings), places)
 
     def _deeper_than(self, limit: int, value: dict[str, Any]) -> list[Place]:
         def is_deeper(codec: Codec, part: dict[str, Any]) -> bool:
@@ -219,7 +148,7 @@ class PayloadForm:
         try:
             return self._codec.encode(value)
         except Exception as error:
-            raise self._refusal(_NOT_JSON, self._places(value, _is_lost)) from error
+            raise self._refusal(NOT_JSON, self._places(value, _is_lost)) from error
 
     def _survivor(self, value: dict[str, Any], text: bytes) -> dict[str, Any]:
         """*value* as it comes back from *text*."""
@@ -227,9 +156,9 @@ class PayloadForm:
             decoded: dict[str, Any] = self._codec.decode(text)
             survived = all_same([(part, decoded[name]) for name, part in value.items()])
         except Exception as error:
-            raise self._refusal(_NOT_JSON, self._places(value, _is_lost)) from error
+            raise self._refusal(NOT_JSON, self._places(value, _is_lost)) from error
         if not survived:
-            raise self._refusal(_NOT_JSON, self._places(value, _is_lost))
+            raise self._refusal(NOT_JSON, self._places(value, _is_lost))
         return decoded
 
     def _checked(
@@ -297,7 +226,7 @@ class PayloadForm:
 
 def _exceeding(payload: dict[str, Any], settings: JobQueueSettings) -> Iterator[Place]:
     """The names in *payload* that are too much by themselves."""
-    return ((name,) for name, part in payload.items() if _excess({name: part}, settings))
+    return ((name,) for name, part in payload.items() if excess({name: part}, settings))
 
 
 def _survives(codec: Codec, value: Any) -> bool:
