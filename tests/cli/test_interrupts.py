@@ -73,7 +73,10 @@ def serving(start: Start, tree: Path) -> Serving:
 
 
 def test_serve_answers_on_every_endpoint_it_prints(serving: Serving) -> None:
-    """`--serve` keeps the app: records can be read, scans started, unknown jobs are 404."""
+    """`--serve` keeps the app: records can be read, scans started, unknown jobs are 404.
+
+    Ctrl-C ends it in good order though a page and a command follow its jobs.
+    """
     command, url, path = serving
     with httpx.Client(base_url=url, trust_env=False) as client:
         assert client.get("/ping").text == "pong"
@@ -86,9 +89,12 @@ def test_serve_answers_on_every_endpoint_it_prints(serving: Serving) -> None:
         unknown = client.get("/jobs/unknown")
         assert unknown.status_code == 404
         assert unknown.json()["detail"].startswith("no job 'unknown'")
-    command.interrupt()
-    code, out, _ = command.finish()
-    assert code == 0
+        place = client.post("/jobs/", json=TOYS[0]).headers["location"]
+        with client.stream("GET", "/jobs/events") as page, client.stream("GET", f"{place}/events"):
+            next(page.iter_bytes())
+            command.interrupt()
+            code, out, err = command.finish()
+    assert (code, err) == (0, "log: job_cancelled: stopped by the queue's shutdown\n")
     assert f"  {url}/jobs/dashboard\n" in out
     assert f"  stoat-jobs watch {url}/jobs/\n" in out
     assert f"""  curl --json '{{"job_type": "endless"}}' {url}/jobs/\n""" in out
@@ -111,19 +117,6 @@ def test_serve_offers_jobs_to_play_with(serving: Serving, start: Start) -> None:
         table = start("watch", f"{url}/jobs")
         seen = [table.read_until(f"  {job}  ") for job in ("scan", "endless", "failing")]
     assert [line.split()[2] for line in seen] == ["completed", "cancelled", "failed"]
-
-
-def test_serve_ends_while_somebody_follows_its_jobs(serving: Serving) -> None:
-    """Ctrl-C ends the server in good order though a page and a command follow its jobs."""
-    command, url, _ = serving
-    with httpx.Client(base_url=url, trust_env=False) as client:
-        place = client.post("/jobs/", json={"job_type": "endless"}).headers["location"]
-        with client.stream("GET", "/jobs/events") as page, client.stream("GET", f"{place}/events"):
-            next(page.iter_bytes())
-            command.interrupt()
-            code, out, err = command.finish()
-    assert (code, err) == (0, "log: job_cancelled: stopped by the queue's shutdown\n")
-    assert out.endswith("Ctrl-C: the server stops.\n")
 
 
 def test_a_port_is_for_one_at_a_time(serving: Serving, start: Start, tree: Path) -> None:

@@ -83,12 +83,15 @@ def test_a_server_stops_with_streams_open__faults_25_51(
                 for _ in range(3)
             ]
             assert {next(stream).event for stream in streams} == {"change"}
+            every = stack.enter_context(connect_sse(client, "GET", f"{server.url}/events"))
+            streams.append(every.iter_sse())
+            assert next(streams[-1]).event == "snapshot"
             silent = stack.enter_context(closing(asked(f"{place}/events")))
             poll = stack.enter_context(closing(asked(f"{place}/wait?timeout=60")))
             assert silent.recv(15) == b"HTTP/1.1 200 OK"
             assert client.get(f"{server.url}/stats").json()["slots_in_use"] == 1
             code, seconds, log = server.stop(number)
-            assert [list(stream) for stream in streams] == [[], [], []]
+            assert [list(stream) for stream in streams] == [[]] * 4
             answer = poll.makefile("rb").read()
         assert answer.startswith(b"HTTP/1.1 202")
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == "running"

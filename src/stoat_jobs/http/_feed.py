@@ -59,13 +59,16 @@ class Feeds:
 
     @asynccontextmanager
     async def _joined(self, queue: JobBackend) -> AsyncIterator[Feed]:
+        """The feed of *queue*, which has an end with the last that has joined it."""
         feed = self._feeds.setdefault(id(queue), Feed(queue, self._limits, self._row_of))
+        feed.readers += 1
         try:
-            async with feed.joined():
-                yield feed
+            yield feed
         finally:
-            if not feed.readers and self._feeds.get(id(queue)) is feed:
-                del self._feeds[id(queue)]
+            feed.readers -= 1
+            if not feed.readers:
+                del self._feeds[id(queue)]  # first: nobody may join it any more
+                await feed.stop()
 
 
 class Feed:
@@ -82,17 +85,10 @@ class Feed:
         self._news: asyncio.Future[None] | None = None
         self._poller: asyncio.Task[None] | None = None
 
-    @asynccontextmanager
-    async def joined(self) -> AsyncIterator[None]:
-        """Look at the queue while at least one is in here."""
-        self.readers += 1
-        try:
-            yield
-        finally:
-            self.readers -= 1
-            if not self.readers and self._poller is not None:
-                poller, self._poller = self._poller, None
-                await stopped(poller)
+    async def stop(self) -> None:
+        """Look at the queue no longer."""
+        if self._poller is not None:
+            await stopped(self._poller)
 
     async def chunks(self) -> Chunks:
         """All jobs, then what changes.
