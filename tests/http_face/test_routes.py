@@ -77,6 +77,18 @@ async def test_read_what_was_seen(face: Face) -> None:
     assert (await face.get(place, headers={"if-none-match": '"other"'})).status_code == 200
 
 
+async def test_list_what_was_seen(face: Face) -> None:
+    """Who polls the list is sent it again only when a job in it has changed."""
+    await face.finished("double", n=1)
+    first = await face.get("/")
+    seen = {"if-none-match": first.headers["etag"]}
+    again = await face.get("/", headers=seen)
+    assert (again.status_code, again.content) == (304, b"")
+    await face.finished("double", n=2)
+    changed = await face.get("/", headers=seen)
+    assert (changed.status_code, len(changed.json())) == (200, 2)
+
+
 async def test_the_tag_changes_with_the_record(face: Face) -> None:
     """A record that has changed is not taken for the one that was seen."""
     place = await face.submit("held")

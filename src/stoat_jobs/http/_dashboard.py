@@ -7,13 +7,13 @@ text, and by its policy no script runs that is not its own, nor is anything else
 from __future__ import annotations
 
 from functools import cache
-from hashlib import blake2b
 from importlib import resources
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ._problems import ProblemError
+from ._records import tag_of
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
@@ -47,7 +47,7 @@ def part(request: Request, name: str) -> Response:
     if name not in _parts():
         raise ProblemError(404, "Not found", "the dashboard has no such part")
     text = _text(name)
-    tag = f'"{blake2b(text, digest_size=12).hexdigest()}"'
+    tag = f'"{tag_of(text)}"'
     headers = {"etag": tag, "cache-control": "no-cache", "x-content-type-options": "nosniff"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)

@@ -23,7 +23,7 @@ from ._holding import HeldRequests
 from ._limits import HttpLimits
 from ._origins import Origins
 from ._problems import SOON, ProblemError, response_to
-from ._records import ShownRecord, list_json
+from ._records import ShownRecord, list_json, tag_of
 from ._requests import Forms, Submission
 from ._routes import PLACES
 
@@ -92,7 +92,11 @@ class Operations:
         await self._access.check(request, Operation.LIST)
         query = self.forms.list_query(request)
         records = await self._find(request).list_jobs(**dict(query))
-        return _json(list_json(records, expose_errors=self._expose_errors))
+        body = list_json(records, expose_errors=self._expose_errors)
+        headers = _tagged(tag := tag_of(body))
+        if _has_seen(request, tag):
+            return Response(status_code=304, headers=headers)
+        return Response(body, headers=headers, media_type="application/json")
 
     @_answering
     async def stats(self, request: Request) -> Response:
@@ -244,7 +248,11 @@ def _record_response(
 
 def _headers(shown: ShownRecord) -> dict[str, str]:
     later = {} if shown.is_terminal else SOON
-    return {"etag": f'"{shown.tag}"', "cache-control": "private, no-cache", **later}
+    return {**_tagged(shown.tag), **later}
+
+
+def _tagged(tag: str) -> dict[str, str]:
+    return {"etag": f'"{tag}"', "cache-control": "private, no-cache"}
 
 
 def _has_seen(request: Request, tag: str) -> bool:

@@ -36,12 +36,17 @@ class ShownRecord:
     def __init__(self, record: JobResult[Any], *, expose_errors: bool) -> None:
         self.record = record
         self.body = record_json(record, expose_errors=expose_errors)
-        self.tag = blake2b(self.body, digest_size=12).hexdigest()
+        self.tag = tag_of(self.body)
 
     @property
     def is_terminal(self) -> bool:
         """Whether the job has ended."""
         return self.record.status.is_terminal
+
+
+def tag_of(body: bytes) -> str:
+    """What an ``ETag`` says of *body*, without its quotes."""
+    return blake2b(body, digest_size=12).hexdigest()
 
 
 def record_json(record: JobResult[Any], *, expose_errors: bool) -> bytes:

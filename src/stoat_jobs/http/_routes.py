@@ -33,7 +33,11 @@ _UNFIT = (HTTPStatus.UNPROCESSABLE_ENTITY,)
 
 # What has a place of its own stands before what takes any id.
 PLACES = (
-    Place("list", "GET", "/", {200: "The newest jobs first."}, (*_REFUSED, *_UNFIT)),
+    Place(
+        *("list", "GET", "/"),
+        {200: "The newest jobs first.", 304: "They are as `If-None-Match` has them."},
+        (*_REFUSED, *_UNFIT),
+    ),
     Place(
         *("submit", "POST", "/"),
         {202: "The job was accepted; `Location` says where it is."},
