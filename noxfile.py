@@ -20,7 +20,7 @@ nox.options.error_on_missing_interpreters = False
 # Never download a Python.
 nox.options.download_python = "never"
 
-PARALLEL = ["--numprocesses=auto", "--maxprocesses=4"]
+PARALLEL = ["--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]
 CHECKED = ["src", "tests", "examples", "benchmarks"]
 THIRD_PARTY = "./examples/stoat-jobs-sqlite"
 PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))

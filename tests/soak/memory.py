@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PER_JOB = {
-    "CoroutineCall",
+    "Ended",
     "FrozenPayload",
     "Job",
     "JobContext",
     "JobResult",
     "JobRun",
-    "ThreadCall",
+    "Outcome",
     "Watch",
 }
 """Classes of the package that have an instance for each job or reader."""
