@@ -23,7 +23,7 @@ nitpick_ignore_regex = [
         r"(_?asyncio|collections|contextvars|datetime|fastapi|importlib|pydantic|starlette|typing)\b.*",
     ),
     ("py:class", r"stoat_jobs\.(http\.|testing\.)?_.*"),
-    ("py:class", r"EntryPoint|Metadata|[CPRT]"),
+    ("py:class", r"EntryPoint|Metadata|[CJPRT]"),
     ("py:meth", r"JobType\.form"),  # an attribute
 ]
 
