@@ -31,6 +31,7 @@ OF_ANOTHER: list[dict[str, str]] = [
     {"origin": "http://test:81"},
     {"origin": "http://test.example.com"},
     {"origin": ""},
+    {"origin": "http://[no"},  # no address at all
 ]
 
 
