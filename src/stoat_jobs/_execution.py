@@ -23,6 +23,7 @@ import math
 import random
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Generic
 
@@ -325,11 +326,11 @@ class JobRun(Generic[J]):
         if outcome.result is None and outcome.status is not JobStatus.COMPLETED:
             return outcome
         try:
-            return outcome._replace(result=keep(self.handler, outcome.result))
+            return replace(outcome, result=keep(self.handler, outcome.result))
         except Exception as error:
             if outcome.error is None:
-                return failed(error)._replace(refused=True)
-            return outcome._replace(result=None)
+                return replace(failed(error), refused=True)
+            return replace(outcome, result=None)
 
     # The loop.
 

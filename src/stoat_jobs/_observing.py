@@ -28,14 +28,27 @@ class Observers:
     it is the user's, not the observer's.
     """
 
-    __slots__ = ("_listeners",)
+    __slots__ = ("_listeners", "_wants")
 
     def __init__(self, observers: Iterable[Any] = ()) -> None:
         everyone = (LoggingObserver(), *_checked(observers))
         self._listeners = {hook: _listeners(everyone, hook) for hook in HOOKS}
+        self._wants = {hook: self._asked(hook) for hook in HOOKS}
 
     def wants(self, hook: str) -> bool:
         """Whether anybody listens now: an event that nobody wants need not be built."""
+        return self._wants[hook]()
+
+    def _asked(self, hook: str) -> Callable[[], bool]:
+        """What answers whether anybody listens; the log alone, as mostly, is asked directly."""
+        listeners = self._listeners[hook]
+        if not listeners:
+            return bool
+        if len(listeners) == 1 and isinstance(listeners[0].observer, LoggingObserver):
+            return listeners[0].enabled
+        return partial(self._any_wants, hook)
+
+    def _any_wants(self, hook: str) -> bool:
         for listener in self._listeners[hook]:
             try:
                 if listener.enabled():
@@ -70,6 +83,7 @@ class Observers:
         # New lists: one of the old ones is being read by the caller.
         for name, listeners in self._listeners.items():
             self._listeners[name] = [each for each in listeners if each.observer is not culprit]
+            self._wants[name] = self._asked(name)
         name = type(culprit).__name__
         log_event(logging.ERROR, "observer_dropped", exc_info=error, observer=name, hook=hook)
 

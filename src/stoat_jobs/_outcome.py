@@ -11,8 +11,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 from ._status import JobStatus
 from ._text import describe, leaf_errors
@@ -26,7 +27,12 @@ class StopReason(Enum):
     SHUTDOWN = "shutdown"
 
 
-class Ended(NamedTuple):
+# Both are made for each job: slots are read faster than a named tuple's fields, and made in
+# half the time, if they are not frozen.
+
+
+@dataclass(slots=True)
+class Ended:
     """How one call of a handler ended; ``at`` is seconds on the loop's clock."""
 
     value: Any
@@ -39,7 +45,8 @@ class Ended(NamedTuple):
         return self.error is not None and is_cancellation(self.error)
 
 
-class Outcome(NamedTuple):
+@dataclass(slots=True)
+class Outcome:
     """How a job ended, as a record keeps it.
 
     ``exception`` is for the log: what the handler raised, unless it only obeyed a cancel.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -178,7 +179,7 @@ class InMemoryJobQueue(InProcessQueue):
         known = job_type in self.handlers
         handler = self.handlers.get(job_type) if known else stand_in(job_type)
         if result is not None:
-            outcome = outcome._replace(result=handler.result_through_json(result))
+            outcome = replace(outcome, result=handler.result_through_json(result))
         if not known:
             self._stand_ins[job_type] = handler
         self._slots.scripts[job_type] = outcome

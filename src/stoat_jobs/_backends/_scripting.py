@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from .._context import JobContext
@@ -36,7 +37,7 @@ def _outcome(status: JobStatus, error: str | Exception) -> Outcome:
     if status is JobStatus.FAILED:
         return failed(exception)
     reason = StopReason.DEADLINE if status is JobStatus.TIMEOUT else StopReason.CANCEL
-    return never_started(reason)._replace(error=describe(exception))
+    return replace(never_started(reason), error=describe(exception))
 
 
 def stand_in(job_type: str) -> JobType[..., Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .._calls import wake
 from .._clock import Clock
+from .._context import current_job_id
 from .._deadlines import Deadlines
 from .._execution import JobRun
 from .._jobtypes import JobType
@@ -125,6 +126,7 @@ class Slots:
         return self.open
 
     def _start(self, job: Job) -> None:
+        job.context.run(current_job_id.set, job.job_id)
         self._table.start(job)
         run = self.running[job.job_id] = JobRun(job, job.handler, self)
         run.start()
@@ -145,6 +147,7 @@ class Slots:
     def drop(self, job: Job, reason: StopReason) -> None:
         """Settle *job*, which waits."""
         self.pending.remove(job)
+        job.context.run(current_job_id.set, job.job_id)
         job.context.run(self.finish, job, never_started(reason))
 
     def close(self) -> None:

@@ -237,12 +237,12 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             stored.job_id,
             self.handlers.get(stored.job_type) if known else stand_in(stored.job_type),
             _NO_PAYLOAD,
-            timeout=stored.timeout,
-            key=stored.key,
-            metadata=stored.metadata,
+            stored.timeout,
+            stored.key,
+            stored.metadata,
             # The wall clock may have gone back since.
-            submitted=min(stored.submitted_at.timestamp(), self._clock.stamp()),
-            context=context,
+            min(stored.submitted_at.timestamp(), self._clock.stamp()),
+            context,
         )
         job.cancel_requested = stored.cancel_requested
         if stored.record is not None:

@@ -31,7 +31,7 @@ _PENDING, _RUNNING = JobStatus.PENDING, JobStatus.RUNNING
 
 # What finished jobs share in the place of their own.
 _NO_CONTEXT = contextvars.Context()
-_NO_PAYLOAD = FrozenPayload({}, b"")
+_NO_ARGUMENTS: dict[str, Any] = {}
 
 
 class Job:
@@ -69,7 +69,6 @@ class Job:
         job_id: str,
         handler: JobType[..., Any],
         payload: FrozenPayload,
-        *,
         timeout: float,
         key: str | None,
         metadata: Mapping[str, str],
@@ -79,7 +78,8 @@ class Job:
         self.job_id = job_id
         self.job_type = handler.name
         self.handler: Any = handler  # None in a finished job
-        self.arguments, self.text = payload
+        self.arguments = payload.arguments
+        self.text = payload.text
         self.timeout = timeout
         self.key = key
         self.metadata = metadata
@@ -113,8 +113,8 @@ class Job:
                 "message": self.message,
                 "attempt": self.attempt,
                 "submitted_at": as_datetime(self.submitted),
-                "started_at": self.started and as_datetime(self.started),
-                "finished_at": self.finished and as_datetime(self.finished),
+                "started_at": as_datetime(self.started),
+                "finished_at": as_datetime(self.finished),
                 "cancel_requested": self.cancel_requested,
                 "metadata": dict(self.metadata) if self.metadata else {},
             }
@@ -227,7 +227,7 @@ class JobTable:
             self.release_key(job)
         self._finished.append(job)
         if len(self._finished) > self._max_results:
-            self._trim()
+            self._drop_oldest()
         job.changed()
         if self._timer is None:
             self._expire_later()
@@ -246,7 +246,8 @@ class JobTable:
         job.error_type = outcome.error_type
         job.finished = self._clock.stamp()
         job.handler = None
-        job.arguments, job.text = _NO_PAYLOAD
+        job.arguments = _NO_ARGUMENTS
+        job.text = b""
         job.context = _NO_CONTEXT
 
     def expire(self) -> None:
