@@ -12,6 +12,7 @@ from typing_extensions import TypeVar
 from ._deadlines import Deadlines
 from ._jobtypes import JobType
 from ._outcome import Outcome
+from ._payload import FrozenPayload
 
 if TYPE_CHECKING:
     from ._execution import JobRun
@@ -22,13 +23,11 @@ class RunnableJob(Protocol):
 
     job_id: str
     job_type: str
-    arguments: dict[str, Any]
-    text: bytes
-    """The arguments as JSON, for further attempts."""
+    payload: FrozenPayload
     timeout: float
     metadata: Mapping[str, str]
     context: contextvars.Context
-    """The submitter's, with ``current_job_id`` set in it."""
+    """The submitter's; from its start on ``current_job_id`` is set in it."""
 
 
 J = TypeVar("J", bound=RunnableJob, default=RunnableJob)

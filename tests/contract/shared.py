@@ -20,6 +20,7 @@ from stoat_jobs._backends._slots import Slots
 from stoat_jobs._backends._table import Job
 from stoat_jobs._jobtypes import JobType
 from stoat_jobs._outcome import failed
+from stoat_jobs._payload import FrozenPayload
 
 T = TypeVar("T")
 
@@ -59,10 +60,10 @@ class SharedSlots(Slots):
     def _start(self, job: Job) -> None:
         try:
             handler = self.queue.handlers.get(job.job_type)
-            job.arguments = handler.form.thaw(job.text)
+            job.payload = FrozenPayload(handler.form.thaw(job.payload.text), job.payload.text)
         except Exception as error:
             self._table.start(job)
-            job.context.run(self.finish, job, failed(error))
+            self.end(job, failed(error))
             return
         job.handler = handler
         super()._start(job)

@@ -38,9 +38,8 @@ class _MemorySlots(Slots):
         self.scripts: dict[str, Outcome] = {}
 
     def _may_start(self) -> bool:
-        return super()._may_start() and (
-            not self.held or self.pending.first().job_id in self.released
-        )
+        held = self.held and self.pending.first().job_id not in self.released
+        return not held and super()._may_start()
 
     def _start(self, job: Job) -> None:
         script = self.scripts.get(job.job_type)
@@ -50,6 +49,7 @@ class _MemorySlots(Slots):
             job.context.run(self._play, job, script)
 
     def _play(self, job: Job, script: Outcome) -> None:
+        current_job_id.set(job.job_id)
         self._table.start(job)
         self.tell_started(job)
         self.finish(job, script)

@@ -113,20 +113,20 @@ class Slots:
     def put(self, job: Job) -> None:
         """Take *job* on; it starts now if a slot is free."""
         self.pending.put_nowait(job)
-        self.fill()
+        if len(self.running) < self.concurrency:
+            self.fill()
 
     def fill(self) -> None:
         """Start what waits, as far as slots are free."""
         pending = self.pending
-        while pending._queue and len(self.running) < self.concurrency and self._may_start():
-            self._start(pending._get())
+        while pending._queue and self._may_start():
+            self._start(pending.get_nowait())
 
     def _may_start(self) -> bool:
-        """Whether the oldest that waits may have a free slot."""
-        return self.open
+        """Whether the oldest that waits may start."""
+        return self.open and len(self.running) < self.concurrency
 
     def _start(self, job: Job) -> None:
-        job.context.run(current_job_id.set, job.job_id)
         self._table.start(job)
         run = self.running[job.job_id] = JobRun(job, job.handler, self)
         run.start()
@@ -147,8 +147,12 @@ class Slots:
     def drop(self, job: Job, reason: StopReason) -> None:
         """Settle *job*, which waits."""
         self.pending.remove(job)
+        self.end(job, never_started(reason))
+
+    def end(self, job: Job, outcome: Outcome) -> None:
+        """Settle *job*, which no run does, in its own context."""
         job.context.run(current_job_id.set, job.job_id)
-        job.context.run(self.finish, job, never_started(reason))
+        job.context.run(self.finish, job, outcome)
 
     def close(self) -> None:
         """Start nothing more: settle what waits, begin no further attempt."""

@@ -21,7 +21,6 @@ from typing import Any, ClassVar, cast
 from pydantic import BaseModel
 
 from .._clock import as_datetime
-from .._context import current_job_id
 from .._errors import BackendError, QueueClosedError
 from .._execution import JobRun
 from .._handlers import JobHandlers
@@ -57,7 +56,7 @@ class StoredTable(JobTable):
             job_id=job.job_id,
             job_type=job.job_type,
             number=self._next_number(),
-            payload=job.text.decode(),
+            payload=job.payload.text.decode(),
             timeout=job.timeout,
             key=job.key,
             metadata=dict(job.metadata),
@@ -137,7 +136,7 @@ class StoredSlots(Slots):
     def fail(self, job: Job, outcome: Outcome) -> None:
         """Settle *job*, which cannot be run any more."""
         self._table.start(job)
-        job.context.run(self.finish, job, outcome)
+        self.end(job, outcome)
 
 
 class StoredJobQueue(AsyncioJobQueue, ABC):
@@ -231,8 +230,6 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
 
     def _restored(self, stored: StoredJob) -> Job:
         known = stored.job_type in self.handlers
-        context = contextvars.Context()
-        context.run(current_job_id.set, stored.job_id)
         job = Job(
             stored.job_id,
             self.handlers.get(stored.job_type) if known else stand_in(stored.job_type),
@@ -242,7 +239,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             stored.metadata,
             # The wall clock may have gone back since.
             min(stored.submitted_at.timestamp(), self._clock.stamp()),
-            context,
+            contextvars.Context(),
         )
         job.cancel_requested = stored.cancel_requested
         if stored.record is not None:
@@ -252,12 +249,12 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     def _can_run(self, job: Job, stored: StoredJob) -> bool:
         """Make *job* ready to run, or else settle it."""
         if stored.cancel_requested:
-            job.context.run(self._slots.finish, job, never_started(StopReason.CANCEL))
+            self._slots.end(job, never_started(StopReason.CANCEL))
             return False
         try:
             handler = self.handlers.get(stored.job_type)
             text = stored.payload.encode()
-            job.arguments, job.text = handler.form.thaw(text), text
+            job.payload = FrozenPayload(handler.form.thaw(text), text)
         except Exception as error:  # the code has changed since
             self._slots.fail(job, failed(error))
             return False

@@ -31,7 +31,7 @@ _PENDING, _RUNNING = JobStatus.PENDING, JobStatus.RUNNING
 
 # What finished jobs share in the place of their own.
 _NO_CONTEXT = contextvars.Context()
-_NO_ARGUMENTS: dict[str, Any] = {}
+_NO_PAYLOAD = FrozenPayload({}, b"")
 
 
 class Job:
@@ -39,7 +39,6 @@ class Job:
 
     __slots__ = (
         "__weakref__",
-        "arguments",
         "attempt",
         "cancel_requested",
         "context",
@@ -53,12 +52,12 @@ class Job:
         "key",
         "message",
         "metadata",
+        "payload",
         "progress",
         "result",
         "started",
         "status",
         "submitted",
-        "text",
         "timeout",
         "version",
         "waiters",
@@ -78,8 +77,7 @@ class Job:
         self.job_id = job_id
         self.job_type = handler.name
         self.handler: Any = handler  # None in a finished job
-        self.arguments = payload.arguments
-        self.text = payload.text
+        self.payload = payload
         self.timeout = timeout
         self.key = key
         self.metadata = metadata
@@ -246,8 +244,7 @@ class JobTable:
         job.error_type = outcome.error_type
         job.finished = self._clock.stamp()
         job.handler = None
-        job.arguments = _NO_ARGUMENTS
-        job.text = b""
+        job.payload = _NO_PAYLOAD
         job.context = _NO_CONTEXT
 
     def expire(self) -> None:
