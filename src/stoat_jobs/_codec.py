@@ -43,17 +43,17 @@ Pairs = list[tuple[Any, Any]]
 class Codec:
     """Checks, encodes and decodes values of one annotation."""
 
-    __slots__ = ("_serializer", "_validator")
+    __slots__ = ("_serializer", "_validator", "validate")
+
+    validate: Callable[[Any], Any]
+    """A value as the annotation wants it; raises what pydantic raises."""
 
     def __init__(self, annotation: Any, *, closed: bool = False) -> None:
         """For *annotation*; with *closed*, a TypedDict that takes no keys but its own."""
         schema = _core_schema(annotation, closed=closed)
         self._validator = _build(SchemaValidator, schema)
         self._serializer = _build(SchemaSerializer, schema)
-
-    def validate(self, value: Any) -> Any:
-        """*value* as the annotation wants it; raises what pydantic raises."""
-        return self._validator.validate_python(value)
+        self.validate = self._validator.validate_python
 
     def encode(self, value: Any) -> bytes:
         """A validated value as JSON; raises what pydantic raises."""

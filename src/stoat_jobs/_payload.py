@@ -9,9 +9,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from types import GenericAlias
-from typing import Any, NamedTuple
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -21,17 +22,20 @@ from ._codec import Codec, all_same, brief, depth_of, json_schema, same
 from ._errors import InvalidPayloadError
 from ._excess import NOT_JSON, Problem, excess, too_deep, too_large
 from ._settings import JobQueueSettings
-from ._signature import OPEN, read_signature
+from ._signature import OPEN, UNIONS, read_signature
 from ._text import ERROR_LIMIT, one_line, shown
 
 _DEFAULTS = JobQueueSettings()
 _PLACE_LIMIT = 200
 _MOST_ERRORS = 100
+# What is of one of these types is the same when it comes back from JSON, in a field of them.
+_UNCHANGED = frozenset({bool, int, str, type(None)})
 
 Place = tuple[Any, ...]
 
 
-class FrozenPayload(NamedTuple):
+@dataclass(slots=True)  # not a named tuple, which takes twice as long to make
+class FrozenPayload:
     """A payload that passed: what the handler is called with, and the same as JSON."""
 
     arguments: dict[str, Any]
@@ -51,6 +55,8 @@ class PayloadForm:
         self._fields = signature.annotations
         self._defaults = signature.defaults
         self._reserved = signature.reserved
+        self._is_open = OPEN in self._fields
+        self._is_plain = all(map(_is_plain, self._fields.values())) and not self._is_open
         self._check_fields()
         self._codec = Codec(self._typed_dict(), closed=True)
 
@@ -86,11 +92,13 @@ class PayloadForm:
         if type(payload) is dict and not payload and not self._fields:
             return _EMPTY
         plain = self._read(payload, settings)
-        given = self._arranged(plain)
+        given = self._arranged(plain) if self._is_open else plain
         value = self._checked(self._codec.validate, given, given)
         text = self._encoded(value)
         self._check_text(text, value, settings)
-        return FrozenPayload(_opened(self._survivor(value, text)), text)
+        if not self._is_plain or not _UNCHANGED.issuperset(map(type, value.values())):
+            value = _opened(self._survivor(value, text))
+        return FrozenPayload(value, text)
 
     def thaw(self, text: bytes) -> dict[str, Any]:
         """The arguments in *text*, which :meth:`freeze` made, perhaps in another process.
@@ -102,7 +110,7 @@ class PayloadForm:
 
     def _read(self, payload: Mapping[str, Any], settings: JobQueueSettings) -> dict[str, Any]:
         """*payload* and the defaults it leaves."""
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, (dict, Mapping)):  # the first is the faster question
             kind = type(payload).__name__
             problem = f"a payload maps names to values; this is {kind}"
             raise self._refusal(Problem("mapping_type", problem))
@@ -136,8 +144,6 @@ class PayloadForm:
 
     def _arranged(self, given: dict[str, Any]) -> dict[str, Any]:
         """*given* by field."""
-        if OPEN not in self._fields:
-            return given
         if taken := [(name,) for name in given if name in self._reserved]:
             problem = Problem("reserved", "is the handler's own, not the payload's")
             raise self._refusal(problem, taken)
@@ -227,6 +233,13 @@ class PayloadForm:
 def _exceeding(payload: dict[str, Any], settings: JobQueueSettings) -> Iterator[Place]:
     """The names in *payload* that are too much by themselves."""
     return ((name,) for name, part in payload.items() if excess({name: part}, settings))
+
+
+def _is_plain(annotation: Any) -> bool:
+    """Whether it is of no other types than :data:`_UNCHANGED`."""
+    members = get_args(annotation) if get_origin(annotation) in UNIONS else (annotation,)
+    # Not by its hash: what stands in Annotated may have none.
+    return all(any(member is kind for kind in _UNCHANGED) for member in members)
 
 
 def _survives(codec: Codec, value: Any) -> bool:

@@ -27,7 +27,7 @@ OPEN = "**"
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_UNIONS = (typing.Union, types.UnionType)
+UNIONS = (typing.Union, types.UnionType)
 
 
 class PayloadSignature(NamedTuple):
@@ -124,7 +124,7 @@ def _takes_context(annotation: Any) -> bool:
     if annotation in (Any, object) or isinstance(annotation, TypeVar):
         return True
     origin = typing.get_origin(annotation)
-    if origin is typing.Annotated or origin in _UNIONS:
+    if origin is typing.Annotated or origin in UNIONS:
         return any(map(_takes_context, typing.get_args(annotation)))
     if not inspect.isclass(annotation):
         return False

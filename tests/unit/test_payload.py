@@ -15,11 +15,13 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import AliasChoices, AnyUrl, BaseModel, ConfigDict, Field, RootModel
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import NotRequired, TypedDict
 
-from stoat_jobs import JobContext, JobHandlers
+from stoat_jobs import InvalidPayloadError, JobContext, JobHandlers
 from stoat_jobs._payload import PayloadForm
 
 T = TypeVar("T")
@@ -172,6 +174,33 @@ def test_a_value_of_the_declared_type_arrives(annotation: Any, value: Any) -> No
     assert frozen.arguments == {"it": value}
     assert type(frozen.arguments["it"]) is type(value)
     assert form.thaw(frozen.text) == {"it": value}
+
+
+SHORTCUTS: list[Any] = [int, str, bool, None, int | None, str | int, bool | int | str, str | bool]
+
+
+@given(
+    st.sampled_from(SHORTCUTS),
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from([*Colour, *Level]),
+)
+def test_what_is_not_decoded_at_submission_is_what_decoding_gives(
+    annotation: Any, value: Any
+) -> None:
+    """A payload of plain texts and numbers is taken as it is; a retry decodes it, and gets that."""
+    form = form_of(annotation)
+    try:
+        frozen = form.freeze({"it": value})
+    except InvalidPayloadError:
+        return
+    thawed = form.thaw(frozen.text)
+    assert thawed == frozen.arguments
+    assert type(thawed["it"]) is type(frozen.arguments["it"])
+
+
+def test_what_decoding_would_change_is_refused_in_a_plain_field_too() -> None:
+    """Half a surrogate pair is no JSON, whatever else a plain text is."""
+    with pytest.raises(InvalidPayloadError, match="it"):
+        form_of(str).freeze({"it": "\ud800"})
 
 
 @pytest.mark.parametrize(("annotation", "value"), VALUES, ids=map(str, range(len(VALUES))))
