@@ -33,7 +33,7 @@ class LeaksSlots(AsyncioJobQueue):
 
 class _Stack(PendingJobs):
     def _get(self) -> Job:
-        return self._queue.popitem(last=True)[1]
+        return self._queue.pop()
 
 
 class _StackOfJobs(Slots):

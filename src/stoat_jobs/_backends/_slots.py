@@ -7,7 +7,7 @@ between that could die unnoticed, and every change of a job goes through the tab
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,43 +29,59 @@ _COMPLETED = JobStatus.COMPLETED  # looking a member up costs more than comparin
 
 
 class PendingJobs(asyncio.Queue[Job]):
-    """The jobs that wait, oldest first; one that is cancelled leaves at once."""
+    """The jobs that wait, oldest first; one that is cancelled leaves at once.
 
-    _queue: OrderedDict[str, Job]
+    Its place is left empty until it is the first, or half of all places are empty.
+    """
+
+    _queue: deque[Job]  # the first of it always waits
     _maxsize: int
 
     def _init(self, maxsize: int) -> None:
-        self._queue = OrderedDict()
-
-    def _put(self, item: Job) -> None:
-        self._queue[item.job_id] = item
+        super()._init(maxsize)
+        self._gone: set[Job] = set()
 
     def _get(self) -> Job:
-        return self._queue.popitem(last=False)[1]
+        job = self._queue.popleft()
+        if self._gone:
+            self._skip_the_gone()
+        return job
 
     def remove(self, job: Job) -> None:
-        """Take *job* out of the middle."""
-        del self._queue[job.job_id]
+        """Take *job*, which waits, out of the middle."""
+        self._gone.add(job)
+        self._skip_the_gone()
+        if 2 * len(self._gone) > len(self._queue):
+            self.put_back(self.all())
+
+    def _skip_the_gone(self) -> None:
+        while self._queue and self._queue[0] in self._gone:
+            self._gone.remove(self._queue.popleft())
 
     def all(self) -> list[Job]:
         """All that wait, oldest first; they stay."""
-        return list(self._queue.values())
+        return [job for job in self._queue if job not in self._gone]
 
     def put_back(self, jobs: Iterable[Job]) -> None:
         """Wait for these alone; there may be more than ``maxsize``."""
         self._init(self.maxsize)
-        for job in jobs:
-            self._put(job)
+        self._queue.extend(jobs)
 
     def first(self) -> Job:
         """The oldest, which stays; one must be there."""
-        return next(iter(self._queue.values()))
+        return self._queue[0]
+
+    def qsize(self) -> int:
+        return len(self._queue) - len(self._gone)
 
     def full(self) -> bool:
-        return 0 < self._maxsize <= len(self._queue)
+        return 0 < self._maxsize <= len(self._queue) - len(self._gone)
 
     # Nobody ever waits for this queue, so there is nobody to wake: half a put's and a get's cost.
-    put_nowait = _put
+
+    def put_nowait(self, item: Job) -> None:
+        self._queue.append(item)
+
     get_nowait = _get
 
 
@@ -120,7 +136,7 @@ class Slots:
         """Start what waits, as far as slots are free."""
         pending = self.pending
         while pending._queue and self._may_start():
-            self._start(pending.get_nowait())
+            self._start(pending._get())
 
     def _may_start(self) -> bool:
         """Whether the oldest that waits may start."""
