@@ -333,6 +333,19 @@ async def test_a_start_that_fails_says_why_and_leaves_nothing_half_done(
         assert queue.started
 
 
+@pytest.mark.parametrize("kind", [AsyncioJobQueue, InMemoryJobQueue])
+def test_a_start_outside_an_event_loop_says_what_it_needs(kind: Any) -> None:
+    """Under trio, say: the error names the backend, asyncio, and what helps in a test."""
+    entered = kind().__aenter__()
+    with pytest.raises(BackendError) as caught:
+        entered.send(None)
+    assert str(caught.value) == (
+        f"backend '{kind.name}' needs an asyncio event loop, and none is running here (trio? with"
+        " anyio's pytest plugin let the fixture anyio_backend return 'asyncio')"
+    )
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
 async def test_none_is_checked_against_the_declared_result() -> None:
     """On a queue that encodes, None is no int either."""
     handlers = JobHandlers()

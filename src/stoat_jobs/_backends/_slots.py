@@ -51,7 +51,7 @@ class PendingJobs(asyncio.Queue[Job]):
         """Take *job*, which waits, out of the middle."""
         self._gone.add(job)
         self._skip_the_gone()
-        if 2 * len(self._gone) > len(self._queue):
+        if 2 * len(self._gone) >= len(self._queue):
             self.put_back(self.all())
 
     def _skip_the_gone(self) -> None:

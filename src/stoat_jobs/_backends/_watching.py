@@ -48,7 +48,7 @@ async def until_terminal(job: Job, timeout: float | None = None) -> None:
         raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
     now = asyncio.get_running_loop().time
     deadline = math.inf if timeout is None else now() + timeout
-    while not job.status.is_terminal:
+    while job.finished is None:
         if now() >= deadline:
             raise TimeoutError(f"job {job.job_id} is {job.status} after {timeout:g} s")
         await job.change(deadline)

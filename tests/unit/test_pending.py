@@ -1,0 +1,71 @@
+"""What waits for a slot: oldest first, and a cancelled job leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextvars
+from itertools import count
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stoat_jobs import JobContext, JobHandlers
+from stoat_jobs._backends._slots import PendingJobs
+from stoat_jobs._backends._table import Job
+from stoat_jobs._payload import FrozenPayload
+
+handlers = JobHandlers()
+numbers = count()
+
+
+@handlers.job
+async def noop(ctx: JobContext) -> None: ...
+
+
+def new_job() -> Job:
+    payload = FrozenPayload({}, b"{}")
+    job_id = str(next(numbers))
+    return Job(job_id, handlers.get("noop"), payload, 1.0, None, {}, 0.0, contextvars.Context())
+
+
+def state(pending: PendingJobs) -> tuple[int, bool, bool, list[Job]]:
+    return pending.qsize(), pending.empty(), pending.full(), pending.all()
+
+
+@given(st.integers(0, 4), st.lists(st.none() | st.integers(0, 9), max_size=40))
+def test_it_is_a_list_in_the_order_of_submission(maxsize: int, steps: list[int | None]) -> None:
+    """Whatever is cancelled: the oldest starts next, and what is full or empty is exact.
+
+    A step of None submits a job, and 0 starts the oldest; other numbers cancel that one.
+    """
+    pending, expected = PendingJobs(maxsize), list[Job]()
+    for step in steps:
+        if step is None:
+            expected.append(job := new_job())
+            pending.put_nowait(job)
+        elif step == 0 and expected:
+            assert pending.first() is expected[0]
+            assert pending.get_nowait() is expected.pop(0)
+        elif step and step <= len(expected):
+            pending.remove(expected.pop(step - 1))
+        full = 0 < maxsize <= len(expected)
+        assert state(pending) == (len(expected), not expected, full, expected)
+
+
+def test_empty_places_are_given_back() -> None:
+    """A million jobs that are cancelled behind one that waits for long take no room."""
+    pending, jobs = PendingJobs(), [new_job() for _ in range(1_000)]
+    for job in jobs:
+        pending.put_nowait(job)
+    for job in jobs[1:]:
+        pending.remove(job)
+        assert len(pending._queue) + len(pending._gone) <= 3 * pending.qsize() + 1
+    assert (len(pending._queue), len(pending._gone)) == (1, 0)
+
+
+def test_jobs_that_are_put_back_take_no_notice_of_the_limit() -> None:
+    """A durable backend has promised to run them."""
+    pending, jobs = PendingJobs(1), [new_job(), new_job()]
+    pending.put_back(jobs)
+    assert state(pending) == (2, False, True, jobs)
+    pending.remove(jobs[0])
+    assert pending.full()
