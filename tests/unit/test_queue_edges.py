@@ -86,6 +86,35 @@ def test_a_poller_that_swallows_everything_is_left_behind_and_the_loop_goes_on(
     assert line.error == "it swallows GeneratorExit too, and can hold up the exit of the process"
 
 
+def test_a_stop_does_not_wait_for_what_swallows_everything() -> None:
+    """Whatever a coroutine resists, leaving the queue takes no longer than it may."""
+    handlers = JobHandlers()
+    over = False
+
+    @handlers.job
+    async def poller(ctx: JobContext) -> None:
+        while not over:
+            with contextlib.suppress(BaseException):
+                await wait_in_time()
+
+    async def main() -> None:
+        nonlocal over
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, FakeClockLoop)
+        settings = JobQueueSettings(drain_timeout=2, cancel_grace=1, **UNWATCHED)
+        queue = await AsyncioJobQueue(handlers, settings).__aenter__()
+        job_id = await queue.submit("poller")
+        leaving = asyncio.ensure_future(queue.__aexit__(None, None, None))
+        await loop.advance(2 + 2 * 1 + 1.1)
+        left, over = leaving.done(), True
+        await loop.advance(20.0)
+        await leaving
+        assert left
+        assert (await queue.get_result(job_id)).error_type == "Shutdown"
+
+    run_with_fake_clock(main())
+
+
 async def test_a_handler_that_can_be_closed_is_not_called_unstoppable(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -409,7 +438,8 @@ class Large:
     """A result whose end can be seen."""
 
 
-def test_finished_records_go_without_being_asked_for() -> None:
+@pytest.mark.parametrize("ttl", [60, 0.6])
+def test_finished_records_go_without_being_asked_for(ttl: float) -> None:
     """What is too old frees its memory on time, though nobody looks at the queue any more."""
     handlers = JobHandlers()
     made: list[weakref.ref[Large]] = []
@@ -423,13 +453,13 @@ def test_finished_records_go_without_being_asked_for() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, FakeClockLoop)
-        settings = JobQueueSettings(result_ttl=60, **UNWATCHED)
+        settings = JobQueueSettings(result_ttl=ttl, **UNWATCHED)
         async with AsyncioJobQueue(handlers, settings) as queue:
             for _ in range(2):
                 await queue.submit("large")
-                await loop.advance(40)
+                await loop.advance(ttl * 2 / 3)
             assert [ref() is None for ref in made] == [True, False]
-            await loop.advance(40)
+            await loop.advance(ttl * 2 / 3)
             assert [ref() is None for ref in made] == [True, True]
 
     run_with_fake_clock(main())
