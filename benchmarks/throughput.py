@@ -8,7 +8,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from . import floors, loop_peers, ours, redis_peers, thread_peers
+from . import floor_d, floors, loop_peers, ours, redis_peers, thread_peers
 from .measure import Bench, Round, Size, Stopwatch, require
 
 OURS, OURS_ONE = "asyncio, 100 slots", "asyncio, 1 slot"
@@ -40,6 +40,9 @@ FLOORS = (
     Contender("floor B, task per job", floors.floor_b),
     Contender(FLOOR_C_ONE, partial(floors.floor_c, slots=1), FLOOR_C_ONE),
     Contender(FLOOR_C, partial(floors.floor_c, slots=100)),
+    Contender("floor D, 1 slot", partial(floor_d.floor_d, slots=1), FLOOR_C_ONE),
+    Contender("floor D, 100 slots", partial(floor_d.floor_d, slots=100)),
+    Contender("floor D, 100 slots, read untimed", partial(floor_d.floor_d_read_later, slots=100)),
 )
 OWN = (
     Contender(OURS_ONE, partial(ours.noops, slots=1), FLOOR_C_ONE),
