@@ -79,8 +79,8 @@ class FloorD:
         asyncio.Task(main, loop=self._loop)
 
     async def _main(self, job: Job) -> None:
-        await first_step()
         try:
+            await first_step()
             job.result = await noop()
             job.status = JobStatus.COMPLETED
         except BaseException as error:

@@ -28,7 +28,7 @@ from functools import partial
 from typing import Any, Generic
 
 from ._calls import HandlerCall, call_threadsafe, close, is_alive, start_thread, wake
-from ._context import context_of, current_job_id, is_running_here
+from ._context import context_of, is_running_here
 from ._hosting import J, RunHost
 from ._jobtypes import JobType
 from ._logging import log_event
@@ -87,7 +87,7 @@ class JobRun(Generic[J]):
         if job.timeout != math.inf:
             self._host.deadlines.add(self, job.timeout)
         main = self._main()
-        job.context.run(main.send, None)  # to its first await, see first_step
+        main.send(None)  # to its first await, see first_step
         self._task = spawn(main, self._host.loop, f"stoat-jobs {job.job_id}", job.context)
 
     def stop(self, reason: StopReason) -> bool:
@@ -175,7 +175,6 @@ class JobRun(Generic[J]):
     # The task.
 
     async def _main(self) -> None:
-        current_job_id.set(self.job.job_id)
         try:
             await first_step()
             ended = await self._attempt()

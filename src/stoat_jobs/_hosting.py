@@ -27,7 +27,7 @@ class RunnableJob(Protocol):
     timeout: float
     metadata: Mapping[str, str]
     context: contextvars.Context
-    """The submitter's; from its start on ``current_job_id`` is set in it."""
+    """The submitter's; before a run starts, the host sets ``current_job_id`` in it."""
 
 
 J = TypeVar("J", bound=RunnableJob, default=RunnableJob)

@@ -37,7 +37,10 @@ class Observers:
 
     def wants(self, hook: str) -> bool:
         """Whether anybody listens now: an event that nobody wants need not be built."""
-        return self._wants[hook]()
+        try:
+            return self._wants[hook]()
+        except Exception:  # the log's; asked one by one, whoever raises is dropped
+            return self._any_wants(hook)
 
     def _asked(self, hook: str) -> Callable[[], bool]:
         """What answers whether anybody listens; the log alone, as mostly, is asked directly."""

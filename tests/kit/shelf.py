@@ -251,7 +251,7 @@ class EvictsRunning(AsyncioJobQueue):
 
 class _LastFirst(PendingJobs):
     def _get(self) -> Job:
-        return self._queue.pop()
+        return self._queue.popitem(last=True)[1]
 
 
 class _StackOfJobs(Slots):

@@ -33,7 +33,7 @@ class LeaksSlots(AsyncioJobQueue):
 
 class _Stack(PendingJobs):
     def _get(self) -> Job:
-        return self._queue.pop()
+        return self._queue.popitem(last=True)[1]
 
 
 class _StackOfJobs(Slots):

@@ -21,6 +21,7 @@ from stoat_jobs import (
     SubmittingEvent,
     current_job_id,
 )
+from stoat_jobs._logging import LoggingObserver
 from stoat_jobs._observing import HOOKS, Observers
 
 handlers = JobHandlers()
@@ -161,6 +162,19 @@ def test_events_that_nobody_wants_are_not_built(caplog: pytest.LogCaptureFixture
     assert not Observers([]).wants("started")
     caplog.set_level(logging.INFO, logger="stoat_jobs")
     assert Observers([]).wants("started")
+
+
+def test_a_log_that_cannot_say_whether_it_is_on_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app's own class of loggers may raise in there, and hurts no job."""
+
+    def raises() -> bool:
+        raise OSError
+
+    monkeypatch.setattr(LoggingObserver, "is_on", staticmethod(raises))
+    observers = Observers()
+    assert not observers.wants("started")
+    monkeypatch.undo()
+    assert not observers.wants("started")
 
 
 def test_hooks_that_are_not_overridden_are_not_wanted(caplog: pytest.LogCaptureFixture) -> None:

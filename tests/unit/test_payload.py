@@ -197,10 +197,33 @@ def test_what_is_not_decoded_at_submission_is_what_decoding_gives(
     assert type(thawed["it"]) is type(frozen.arguments["it"])
 
 
-def test_what_decoding_would_change_is_refused_in_a_plain_field_too() -> None:
-    """Half a surrogate pair is no JSON, whatever else a plain text is."""
+class Int(int):
+    """No int of the standard library."""
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (str, "\ud800"),
+        (int, 10**4_300),
+        (int | None, 1 - 2**14_285),
+        (int | str, Int(10**5_000)),
+        (int, Decimal("1e5000")),
+    ],
+    ids=["half a pair", "long", "long, below 0", "of a subclass", "a decimal"],
+)
+def test_what_cannot_be_decoded_is_refused_in_a_plain_field_too(
+    annotation: Any, value: Any
+) -> None:
+    """Half a surrogate pair is no JSON, and an int of more than 4,300 digits cannot be read."""
     with pytest.raises(InvalidPayloadError, match="it"):
-        form_of(str).freeze({"it": "\ud800"})
+        form_of(annotation).freeze({"it": value})
+
+
+def test_the_longest_int_arrives() -> None:
+    """4,300 digits are read again."""
+    frozen = form_of(int).freeze({"it": 10**4_300 - 1})
+    assert form_of(int).thaw(frozen.text) == frozen.arguments == {"it": 10**4_300 - 1}
 
 
 @pytest.mark.parametrize(("annotation", "value"), VALUES, ids=map(str, range(len(VALUES))))

@@ -51,17 +51,6 @@ def test_it_is_a_list_in_the_order_of_submission(maxsize: int, steps: list[int |
         assert state(pending) == (len(expected), not expected, full, expected)
 
 
-def test_empty_places_are_given_back() -> None:
-    """A million jobs that are cancelled behind one that waits for long take no room."""
-    pending, jobs = PendingJobs(), [new_job() for _ in range(1_000)]
-    for job in jobs:
-        pending.put_nowait(job)
-    for job in jobs[1:]:
-        pending.remove(job)
-        assert len(pending._queue) + len(pending._gone) <= 3 * pending.qsize() + 1
-    assert (len(pending._queue), len(pending._gone)) == (1, 0)
-
-
 def test_jobs_that_are_put_back_take_no_notice_of_the_limit() -> None:
     """A durable backend has promised to run them."""
     pending, jobs = PendingJobs(1), [new_job(), new_job()]

@@ -7,7 +7,7 @@ between that could die unnoticed, and every change of a job goes through the tab
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,59 +29,43 @@ _COMPLETED = JobStatus.COMPLETED  # looking a member up costs more than comparin
 
 
 class PendingJobs(asyncio.Queue[Job]):
-    """The jobs that wait, oldest first; one that is cancelled leaves at once.
+    """The jobs that wait, oldest first; one that is cancelled leaves at once."""
 
-    Its place is left empty until it is the first, or half of all places are empty.
-    """
-
-    _queue: deque[Job]  # the first of it always waits
+    _queue: OrderedDict[str, Job]
     _maxsize: int
 
     def _init(self, maxsize: int) -> None:
-        super()._init(maxsize)
-        self._gone: set[Job] = set()
+        self._queue = OrderedDict()
+
+    def _put(self, item: Job) -> None:
+        self._queue[item.job_id] = item
 
     def _get(self) -> Job:
-        job = self._queue.popleft()
-        if self._gone:
-            self._skip_the_gone()
-        return job
+        return self._queue.popitem(last=False)[1]
 
     def remove(self, job: Job) -> None:
-        """Take *job*, which waits, out of the middle."""
-        self._gone.add(job)
-        self._skip_the_gone()
-        if 2 * len(self._gone) >= len(self._queue):
-            self.put_back(self.all())
-
-    def _skip_the_gone(self) -> None:
-        while self._queue and self._queue[0] in self._gone:
-            self._gone.remove(self._queue.popleft())
+        """Take *job* out of the middle."""
+        del self._queue[job.job_id]
 
     def all(self) -> list[Job]:
         """All that wait, oldest first; they stay."""
-        return [job for job in self._queue if job not in self._gone]
+        return list(self._queue.values())
 
     def put_back(self, jobs: Iterable[Job]) -> None:
         """Wait for these alone; there may be more than ``maxsize``."""
         self._init(self.maxsize)
-        self._queue.extend(jobs)
+        for job in jobs:
+            self._put(job)
 
     def first(self) -> Job:
         """The oldest, which stays; one must be there."""
-        return self._queue[0]
-
-    def qsize(self) -> int:
-        return len(self._queue) - len(self._gone)
+        return next(iter(self._queue.values()))
 
     def full(self) -> bool:
-        return 0 < self._maxsize <= len(self._queue) - len(self._gone)
+        return 0 < self._maxsize <= len(self._queue)
 
     # Nobody ever waits for this queue, so there is nobody to wake: half a put's and a get's cost.
-
-    def put_nowait(self, item: Job) -> None:
-        self._queue.append(item)
-
+    put_nowait = _put
     get_nowait = _get
 
 
@@ -143,6 +127,7 @@ class Slots:
         return self.open and len(self.running) < self.concurrency
 
     def _start(self, job: Job) -> None:
+        job.context.run(current_job_id.set, job.job_id)
         self._table.start(job)
         run = self.running[job.job_id] = JobRun(job, job.handler, self)
         run.start()
