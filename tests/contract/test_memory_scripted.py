@@ -8,11 +8,15 @@ import pytest
 from pydantic import BaseModel
 
 from stoat_jobs import (
+    FinishedEvent,
     InMemoryJobQueue,
     InvalidPayloadError,
     JobContext,
+    JobObserver,
     JobStatus,
+    StartedEvent,
     UnknownJobTypeError,
+    current_job_id,
 )
 
 from .test_memory_only import memory
@@ -69,6 +73,23 @@ async def test_a_scripted_job_is_logged_like_any_other(caplog: pytest.LogCapture
         job_id = await queue.submit("hold")
     told = [(each.getMessage(), getattr(each, "job_id", None)) for each in caplog.records]
     assert told == [(event, job_id) for event in ("job_submitted", "job_started", "job_timeout")]
+
+
+async def test_a_scripted_job_is_told_in_a_context_of_its_own() -> None:
+    """What an observer logs by itself at its start and end bears the job's id, as of any other."""
+    seen: list[str | None] = []
+
+    class Notes(JobObserver):
+        def started(self, event: StartedEvent) -> None:
+            seen.append(current_job_id.get())
+
+        def finished(self, event: FinishedEvent) -> None:
+            seen.append(current_job_id.get())
+
+    queue = InMemoryJobQueue(observers=[Notes()])
+    queue.set_outcome("scan")
+    job_id = await queue.submit("scan")
+    assert (seen, current_job_id.get()) == ([job_id, job_id], None)
 
 
 async def test_set_outcome_needs_no_handler() -> None:

@@ -161,13 +161,14 @@ class ObserverPromises(Promises):
         assert recorder.hooks.count("finished") == 1
 
     async def test_a_job_that_never_started_is_told_as_finished_only(self) -> None:
-        """A job cancelled while it waited has an end, and neither start nor duration."""
+        """A job cancelled while it waited has an end, in its own context, and no start."""
         recorder = Recorder()
         async with self.bench([recorder]) as bench:
             await bench.begin()
             job_id = await bench.put()
             await bench.queue.cancel(job_id)
             finished = recorder.last("finished")
+            assert (recorder.hooks[-1], recorder.traces[-1][-1]) == ("finished", job_id)
             assert (finished.record.job_id, finished.duration_s) == (job_id, None)
             started = [event.job_id for hook, event in recorder.events if hook == "started"]
             assert job_id not in started
