@@ -54,6 +54,21 @@ async def test_a_job_of_a_process_that_died_runs_again__fault_43(
     assert (line.job_id, line.job_type) == (first, "hold")  # type: ignore[attr-defined]
 
 
+async def test_a_job_that_runs_again_may_be_retried__fault_43() -> None:
+    """Its later attempts get the payload that was submitted, as its first one does."""
+    store = TextStore()
+    bench = new_bench(store)
+    await bench.open()
+    call = await bench.begin("retrying", {"n": 7})
+    store.lose_owner()
+    async with new_bench(store) as bench:
+        (await bench.call(call.job_id)).fail(ValueError("try again"))
+        await bench.clock.advance(1)
+        again = await bench.call_number(1)
+        assert (again.ctx.attempt, again.payload) == (1, {"n": 7})
+        assert (await bench.finish(again, "at last")).result == "at last"
+
+
 async def test_a_job_that_takes_its_process_with_it_is_given_up__fault_43() -> None:
     """After three processes that died with it a job is ``WorkerLost``, and the queue lives."""
     store = TextStore()
