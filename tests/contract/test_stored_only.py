@@ -54,7 +54,7 @@ async def test_a_job_of_a_process_that_died_runs_again__fault_43(
     assert (line.job_id, line.job_type) == (first, "hold")  # type: ignore[attr-defined]
 
 
-async def test_a_job_that_runs_again_may_be_retried__fault_43() -> None:
+async def test_a_job_that_runs_again_may_be_retried() -> None:
     """Its later attempts get the payload that was submitted, as its first one does."""
     store = TextStore()
     bench = new_bench(store)
