@@ -117,20 +117,29 @@ class FloorD:
         )  # fmt: skip
 
 
+async def _run_all(floor: FloorD, jobs: int) -> list[str]:
+    ids = [await floor.submit() for _ in range(jobs)]
+    await floor.join()
+    return ids
+
+
+async def _read_all(floor: FloorD, ids: list[str]) -> int:
+    """Read each record, look at it and drop it, as is done with stoat-jobs' own."""
+    good = 0
+    for job_id in ids:
+        good += (await floor.get_result(job_id)).status is JobStatus.COMPLETED
+    return good
+
+
 async def floor_d(jobs: int, watch: Stopwatch, slots: int) -> int:
     floor = FloorD(slots)
     with watch:
-        ids = [await floor.submit() for _ in range(jobs)]
-        await floor.join()
-        ended = [(await floor.get_result(job_id)).status for job_id in ids]
-    return ended.count(JobStatus.COMPLETED)
+        return await _read_all(floor, await _run_all(floor, jobs))
 
 
 async def floor_d_read_later(jobs: int, watch: Stopwatch, slots: int) -> int:
     """The same, but no record is built in time."""
     floor = FloorD(slots)
     with watch:
-        ids = [await floor.submit() for _ in range(jobs)]
-        await floor.join()
-    ended = [(await floor.get_result(job_id)).status for job_id in ids]
-    return ended.count(JobStatus.COMPLETED)
+        ids = await _run_all(floor, jobs)
+    return await _read_all(floor, ids)
