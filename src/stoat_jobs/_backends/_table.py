@@ -129,14 +129,15 @@ class Job:
         """Tell those who wait for a change, after it was made."""
         self.version += 1
         if self.waiters is not None:
-            self._wake_waiters()
+            self.wake_waiters()
 
     def forsake(self) -> None:
         """Tell those who wait for a change that it will not come here: the queue is closed."""
         self.forsaken = True
-        self._wake_waiters()
+        self.wake_waiters()
 
-    def _wake_waiters(self) -> None:
+    def wake_waiters(self) -> None:
+        """Let those who wait for a change look again."""
         waiters, self.waiters = self.waiters, None
         for waiter in waiters or ():
             wake(waiter)
@@ -237,15 +238,31 @@ class JobTable:
     def _settle(self, job: Job, outcome: Outcome) -> None:
         """Finish *job*, and let go of what only a live one needs."""
         transition(job, outcome.status)
+        job.finished = self._clock.stamp()
         job.result = outcome.result
         if outcome.refused and job.progress == 1.0:
             job.progress = None  # a failed job is not done
         job.error = outcome.error
         job.error_type = outcome.error_type
-        job.finished = self._clock.stamp()
         job.handler = None
         job.payload = _NO_PAYLOAD
         job.context = _NO_CONTEXT
+
+    def live(self) -> list[Job]:
+        """The jobs that have not ended, oldest first."""
+        return [job for job in self._jobs.values() if not job.status.is_terminal]
+
+    def repair(self) -> None:
+        """Complete what a Ctrl-C has cut short in :meth:`finish`."""
+        ended = [job for job in self._jobs.values() if job.status.is_terminal]
+        for job in ended:
+            if job.finished is None:
+                job.finished = self._clock.stamp()
+            self.release_key(job)
+            job.wake_waiters()
+        if len(ended) != len(self._finished):
+            self._finished = deque(sorted(ended, key=_finished_at))
+            self._trim()
 
     def expire(self) -> None:
         """Drop the finished records that are too old."""
@@ -271,8 +288,10 @@ class JobTable:
 
     def _on_timer(self) -> None:
         self._timer = None
-        self.expire()
-        self._expire_later()
+        try:
+            self.expire()
+        finally:
+            self._expire_later()
 
     def _oldest_has(self) -> float:
         """Seconds that the oldest finished record may stay."""
@@ -293,3 +312,7 @@ class JobTable:
         self.expire()
         counted = Counter(job.status for job in self._jobs.values())
         return {status: counted[status] for status in JobStatus}
+
+
+def _finished_at(job: Job) -> float:
+    return job.finished or 0.0
