@@ -10,8 +10,7 @@ import asyncio
 import contextvars
 import inspect
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -44,13 +43,12 @@ def close(
     for _ in range(_CLOSE_TRIES):
         if not is_alive(call):
             return True
-        with _turn_of(task):
-            try:
-                context.run(call.close)
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # noqa: S110 - it yielded again, or raised in cleaning up
-                pass
+        try:
+            _in_turn_of(task, partial(context.run, call.close))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: S110 - it yielded again, or raised in cleaning up
+            pass
     return not is_alive(call)
 
 
@@ -78,28 +76,37 @@ def _in_thread(
     del ended  # its error has this frame in its traceback: a cycle, and the handler's locals
 
 
-@contextmanager
-def _turn_of(task: asyncio.Task[None] | None) -> Iterator[None]:
-    """As if it were the turn of *task*.
+def _in_turn_of(task: asyncio.Task[None] | None, act: Callable[[], object]) -> None:
+    """Do *act* as if it were the turn of *task*.
 
     Without a current task ``asyncio.timeout`` and its like raise at once instead of waiting,
     and a handler that swallows what it is closed with would loop for ever. The functions are
     those that asyncio's documentation has for tasks of other makes ("Extending").
     """
     if task is None:
-        yield
+        act()
         return
     loop = task.get_loop()
     outer = asyncio.current_task(loop)
-    if outer is not None:
-        asyncio._leave_task(loop, outer)
-    asyncio._enter_task(loop, task)
     try:
-        yield
-    finally:
-        asyncio._leave_task(loop, task)
-        if outer is not None:
-            asyncio._enter_task(loop, outer)
+        try:
+            _give_turn(loop, task)
+            act()
+        finally:
+            _give_turn(loop, outer)
+    finally:  # again, for a Ctrl-C that comes in the first moment
+        _give_turn(loop, outer)
+
+
+def _give_turn(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) -> None:
+    """Make *task* the current one of *loop*, or none."""
+    current = asyncio.current_task(loop)
+    if current is task:
+        return
+    if current is not None:
+        asyncio._leave_task(loop, current)
+    if task is not None:
+        asyncio._enter_task(loop, task)
 
 
 def cancel(task: asyncio.Task[Any]) -> BaseException | None:

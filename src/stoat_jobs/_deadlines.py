@@ -98,4 +98,5 @@ class Deadlines:
 
     def _forget(self, timeout: float) -> None:
         del self._groups[timeout]
-        self._timers.pop(timeout).handle.cancel()
+        if (timer := self._timers.pop(timeout, None)) is not None:
+            timer.handle.cancel()

@@ -246,9 +246,9 @@ class InProcessQueue:
     ) -> None:
         if self._phase is not Phase.STARTED:
             return
-        self._phase = Phase.CLOSING
         first = exc
         try:
+            self._phase = Phase.CLOSING
             self._log("queue_draining")
             await self._drain()
         except BaseException as error:

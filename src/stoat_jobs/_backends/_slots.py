@@ -193,11 +193,11 @@ class Slots:
 
     def _settle_rest(self) -> None:
         self.open = False
+        self._table.repair()
         self._end_pending()
         self.abandon_all()
         self.running.clear()  # of a run that was interrupted while it ended
         self._end_lost()
-        self._table.repair()
 
     def _end_lost(self) -> None:
         """Settle jobs that a Ctrl-C has caught between waiting, running and their end."""

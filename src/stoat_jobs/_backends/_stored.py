@@ -26,7 +26,7 @@ from .._execution import JobRun
 from .._handlers import JobHandlers
 from .._jobtypes import JobType
 from .._logging import log_event
-from .._outcome import Outcome, StopReason, failed, never_started
+from .._outcome import INTERRUPTED, Outcome, StopReason, failed, never_started
 from .._payload import FrozenPayload
 from .._records import JobResult
 from .._settings import JobQueueSettings
@@ -49,6 +49,8 @@ class StoredTable(JobTable):
     """None while it is not open."""
     _stored: dict[str, StoredJob]
     _number = 0
+    _ending: tuple[Job, Any] | None = None
+    """The job that is being settled, with its result as plain JSON."""
 
     def save_new(self, job: Job) -> None:
         """Save *job*; raises what the store raises."""
@@ -76,11 +78,25 @@ class StoredTable(JobTable):
         self._keep(job.job_id, lambda store: store.save(stored))
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
-        plain = self._plain(job, outcome)
+        if self._ending is not None:  # a Ctrl-C came before it was saved
+            self.repair()
+        self._ending = job, self._plain(job, outcome)
         super()._settle(job, outcome)
-        record = job.record().model_copy(update={"result": plain})
-        self.save(job, payload="", record=record, end_number=self._next_number())
-        del self._stored[job.job_id]
+        self._save_end()
+
+    def _save_end(self) -> None:
+        if self._ending is None:
+            return
+        job, plain = self._ending
+        if job.finished is not None and job.job_id in self._stored:
+            record = job.record().model_copy(update={"result": plain})
+            self.save(job, payload="", record=record, end_number=self._next_number())
+            del self._stored[job.job_id]
+        self._ending = None
+
+    def repair(self) -> None:
+        super().repair()
+        self._save_end()
 
     def _plain(self, job: Job, outcome: Outcome) -> Any:
         """The result as plain JSON; None where it cannot be written after all."""
@@ -137,12 +153,15 @@ class StoredSlots(Slots):
             self._table.save(run.job, cancel_requested=True)
 
     def _end_pending(self) -> None:
-        """They wait for the next start."""
-        for job in self._table.live():
-            if job.job_id not in self.running:
-                job.forsake()
+        for job in self.pending.all():
+            job.forsake()
 
-    _end_lost = _end_pending
+    def _end_lost(self) -> None:
+        for job in self._table.live():
+            if job.status is JobStatus.PENDING:
+                job.forsake()
+            else:
+                self.end(job, INTERRUPTED)
 
     def fail(self, job: Job, outcome: Outcome) -> None:
         """Settle *job*, which cannot be run any more."""

@@ -1,0 +1,167 @@
+"""A Ctrl-C at any line of ours: whatever it cuts short, the stop settles every job."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import stoat_jobs
+from stoat_jobs import (
+    AsyncioJobQueue,
+    InMemoryJobQueue,
+    JobBackend,
+    JobQueueSettings,
+    JobStatus,
+    QueueClosedError,
+)
+from stoat_jobs.testing import Bench, FakeClockLoop
+from stoat_jobs.testing._clock import fake_clock_loop
+
+from .stores import TextJobQueue, TextStore
+
+OURS = str(Path(stoat_jobs.__file__).parent)
+KIT = str(Path(stoat_jobs.__file__).parent / "testing")
+
+# Without grace: what does not end at once is cut off.
+SETTINGS = JobQueueSettings(concurrency=2, drain_timeout=0, cancel_grace=0, loop_block_limit=0)
+
+
+class Interrupts:
+    """Raises ``KeyboardInterrupt`` at one line after another of the package, and counts them."""
+
+    def __init__(self, *at: int) -> None:
+        self.lines = 0
+        self._at = at
+        self._over = False
+
+    def trace(self, frame: FrameType, event: str, arg: Any) -> Any:
+        name = frame.f_code.co_filename
+        if not name.startswith(OURS) or name.startswith(KIT):
+            return None
+        if event == "line":
+            self.lines += 1
+            if self.lines in self._at:
+                # Tracing ends with what a tracer raises.
+                asyncio.get_running_loop().call_soon(self._go_on)
+                raise KeyboardInterrupt
+        return self.trace
+
+    def _go_on(self) -> None:
+        if not self._over:
+            sys.settrace(self.trace)
+
+    @contextmanager
+    def tracing(self) -> Iterator[None]:
+        before = sys.gettrace()
+        sys.settrace(self.trace)
+        try:
+            yield
+        finally:
+            self._over = True
+            sys.settrace(before)
+
+
+def run(loop: FakeClockLoop, step: Any) -> bool:
+    """Run *step* as ``asyncio.run`` does; whether a Ctrl-C came."""
+    task = loop.create_task(step)
+    try:
+        loop.run_until_complete(task)
+    except KeyboardInterrupt:
+        pass
+    else:
+        return False
+    if not task.done():
+        task.cancel()
+        with pytest.raises((asyncio.CancelledError, KeyboardInterrupt)):
+            loop.run_until_complete(loop.drive(task))
+    return True
+
+
+def new_memory(*args: Any) -> JobBackend:
+    return InMemoryJobQueue(*args)
+
+
+def new_stored(*args: Any) -> JobBackend:
+    return TextJobQueue(*args, store=TextStore())
+
+
+def insist(loop: FakeClockLoop, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run *step*; tasks that a Ctrl-C has ended are heard of meanwhile."""
+    over = False
+    while not over:
+        with suppress(KeyboardInterrupt):
+            loop.run_until_complete(step())
+            over = True
+
+
+class Life:
+    """A queue of running, waiting and ended jobs, from its start to its end."""
+
+    def __init__(self, new_queue: Callable[..., JobBackend]) -> None:
+        self.bench = Bench()
+        self.bench.queue = new_queue(self.bench.handlers, SETTINGS)
+
+    async def live(self) -> None:
+        bench = self.bench
+        async with bench.queue:
+            for job_type in ("hold", "deaf", "hold", "polite", "work", "hold"):
+                bench.submit(job_type, key=job_type if job_type == "deaf" else None)
+                await bench.clock.settle()
+            bench.calls[0].finish()
+            await bench.clock.settle()
+
+    async def check(self) -> None:
+        """What was accepted has ended, and whoever waits for it is told."""
+        queue = self.bench.queue
+        for record in await queue.list_jobs():
+            kept = isinstance(queue, TextJobQueue) and record.status is JobStatus.PENDING
+            assert kept or record.status.is_terminal, record
+            with pytest.raises(QueueClosedError) if kept else nullcontext():
+                assert await queue.wait(record.job_id) == record
+
+
+async def new_life(new_queue: Callable[..., JobBackend]) -> Life:
+    return Life(new_queue)
+
+
+def lived(new_queue: Callable[..., JobBackend], interrupts: Interrupts) -> bool:
+    """Let a queue live; whether a Ctrl-C came."""
+    with fake_clock_loop() as loop:
+        life = loop.run_until_complete(new_life(new_queue))
+        with interrupts.tracing():
+            came = run(loop, life.live())
+        life.bench.open_gates()
+        if life.bench.queue.started:  # it came before the stop, or in its first two lines
+            insist(loop, life.bench.close)
+        insist(loop, loop.settle)
+        loop.run_until_complete(life.check())
+    return came
+
+
+QUEUES = [AsyncioJobQueue, new_memory, new_stored]
+
+STRIDE = 32
+"""Of so many lines one is tried in a run; each queue begins at another."""
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("second", [None, 1, 9], ids=lambda second: f"then {second}")
+@pytest.mark.parametrize("number", range(3), ids=["asyncio", "memory", "stored"])
+def test_a_ctrl_c_at_any_line_leaves_no_job_behind__fault_57(
+    number: int, second: int | None
+) -> None:
+    """Wherever one Ctrl-C falls, or two, each job ends, and whoever waits for it is told."""
+    for _ in range(2):  # what is done once only is done in the first
+        whole = Interrupts()
+        assert lived(QUEUES[number], whole) is False
+    assert whole.lines > 1000
+    for at in range(1 + number, whole.lines - STRIDE, STRIDE):
+        more = () if second is None else (at + second,)
+        assert lived(QUEUES[number], Interrupts(at, *more)) is True
