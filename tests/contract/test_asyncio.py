@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .loops import BareLoop, UvloopWithFakeClock
+
 from stoat_jobs import AsyncioJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
@@ -16,3 +18,11 @@ class TestAsyncioJobQueue(JobQueueContract):
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> AsyncioJobQueue:
         return AsyncioJobQueue(handlers, settings, observers)
+
+
+class TestAsyncioJobQueueOnUvloop(TestAsyncioJobQueue):
+    loop_factory = UvloopWithFakeClock
+
+
+class TestAsyncioJobQueueOnTheBarestLoop(TestAsyncioJobQueue):
+    loop_factory = BareLoop

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .loops import BareLoop, UvloopWithFakeClock
+
 from stoat_jobs import InMemoryJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
@@ -18,3 +20,11 @@ class TestInMemoryJobQueue(JobQueueContract):
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> InMemoryJobQueue:
         return InMemoryJobQueue(handlers, settings, observers)
+
+
+class TestInMemoryJobQueueOnUvloop(TestInMemoryJobQueue):
+    loop_factory = UvloopWithFakeClock
+
+
+class TestInMemoryJobQueueOnTheBarestLoop(TestInMemoryJobQueue):
+    loop_factory = BareLoop

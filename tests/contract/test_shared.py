@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .loops import UvloopWithFakeClock
+
 from stoat_jobs import JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
@@ -22,3 +24,7 @@ class TestSharedJobQueue(JobQueueContract):
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> SharedJobQueue:
         return SharedJobQueue(handlers, settings, observers, engine=self.engine)
+
+
+class TestSharedJobQueueOnUvloop(TestSharedJobQueue):
+    loop_factory = UvloopWithFakeClock

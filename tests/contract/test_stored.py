@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .loops import UvloopWithFakeClock
+
 from stoat_jobs import JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
@@ -21,3 +23,7 @@ class TestStoredJobQueue(JobQueueContract):
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> TextJobQueue:
         return TextJobQueue(handlers, settings, observers, store=self.store)
+
+
+class TestStoredJobQueueOnUvloop(TestStoredJobQueue):
+    loop_factory = UvloopWithFakeClock

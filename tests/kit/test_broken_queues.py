@@ -11,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from stoat_jobs import AsyncioJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import DeadlockError, JobQueueContract, JobQueueMachine
+from stoat_jobs.testing._hostile import SHAPES
 
 from .shelf import (
     AcceptsAfterClose,
@@ -42,6 +43,13 @@ from .shelf import (
     StatusGoesBack,
     TakesAnyKey,
     WaitsForSlots,
+)
+from .shelf_hostile import (
+    CancelsUnguarded,
+    ComparesErrors,
+    LetsTheDeadSpeak,
+    LetsThreadsBe,
+    TimesOutOnce,
 )
 
 CAUGHT = (AssertionError, DeadlockError, pytest.fail.Exception)
@@ -94,6 +102,24 @@ CATCHES: list[tuple[Any, ...]] = [
         "test_a_job_past_its_deadline_is_told_to_stop_and_ends_timeout",
     ),
     (ForgetsObservers, "test_each_step_is_told_once_and_in_order"),
+    (
+        ComparesErrors,
+        "test_whatever_looking_at_an_exception_does_its_job_fails__fault_56",
+        SHAPES[0],
+        False,
+    ),
+    (TimesOutOnce, "test_a_limit_holds_for_every_job_that_has_it__fault_54", 1.0003),
+    (
+        CancelsUnguarded,
+        "test_a_future_that_refuses_its_cancel_costs_one_grace__fault_55",
+        "deadline",
+    ),
+    (
+        LetsThreadsBe,
+        "test_what_a_thread_runs_on_the_loop_is_cancelled_with_its_job__fault_72",
+        "cancel",
+    ),
+    (LetsTheDeadSpeak, "test_after_its_end_a_job_runs_nothing_on_the_loop__fault_72"),
 ]
 
 FOUND_BY_THE_MACHINE = [

@@ -20,7 +20,7 @@ import math
 import selectors
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from typing_extensions import TypeVarTuple, Unpack
 
@@ -74,55 +74,26 @@ class _Selector(selectors.DefaultSelector):
         return events
 
 
-class FakeClockLoop(asyncio.SelectorEventLoop):
-    """An event loop for tests: deadlines, delays and retention without waiting for them.
+class FakeClock:
+    """What a test asks of an event loop whose clock stands still."""
 
-    It needs no arguments, so it serves as a ``loop_factory``. Its helpers are awaited from
-    a coroutine that it runs:
-
-    >>> async def main() -> float:
-    ...     loop = asyncio.get_running_loop()
-    ...     sleeper = asyncio.create_task(asyncio.sleep(300, "slept"))
-    ...     await loop.advance(299)
-    ...     assert not sleeper.done()
-    ...     await loop.advance(1)
-    ...     return sleeper.result()
-    >>> run_with_fake_clock(main())
-    'slept'
-
-    Attributes:
-        errors: what the loop's exception handler was given: errors that nobody caught.
-    """
+    create_future: Callable[[], asyncio.Future[None]]
 
     def __init__(self) -> None:
         self._now = _START
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
-        self._timer_numbers = itertools.count()
         self._settlers: list[asyncio.Future[None]] = []
         self._threads_before = set(threading.enumerate())
+        self._timers: list[tuple[float, int, Any]] = []
+        self._timer_numbers = itertools.count()
         self.errors: list[dict[str, Any]] = []
-        selector = _Selector()
-        selector.on_idle = self._wake_settlers
-        selector.may_wait = self._why_no_waiting
-        super().__init__(selector)
-        self._files = selector.get_map()
-        self._own_files = len(self._files)
-        self.set_exception_handler(lambda _, context: self.errors.append(context))
 
     def time(self) -> float:
         """The fake time, in seconds."""
         return self._now
 
-    def call_at(
-        self,
-        when: float,
-        callback: Callable[[Unpack[Ts]], object],
-        *args: Unpack[Ts],
-        context: contextvars.Context | None = None,
-    ) -> asyncio.TimerHandle:
-        handle = super().call_at(when, callback, *args, context=context)
+    def _note_timer(self, when: float, handle: Any) -> None:
+        """*handle*, which has the methods of :class:`asyncio.Handle`, is due then."""
         heapq.heappush(self._timers, (when, next(self._timer_numbers), handle))
-        return handle
 
     async def settle(self) -> None:
         """Return once nothing is ready to run; time stands still.
@@ -142,9 +113,9 @@ class FakeClockLoop(asyncio.SelectorEventLoop):
         target = self._target(seconds)
         await self.settle()
         while (when := self.next_timer()) <= target + _ROUNDING:
-            self._now = when
+            self._move(when)
             await self.settle()
-        self._now = max(self._now, target)
+        self._move(max(self._now, target))
         await self.settle()
 
     async def drive(self, awaitable: Awaitable[T]) -> T:
@@ -155,13 +126,16 @@ class FakeClockLoop(asyncio.SelectorEventLoop):
         task = asyncio.ensure_future(awaitable)
         await self.settle()
         while not task.done() and (when := self.next_timer()) <= _END:
-            self._now = when
+            self._move(when)
             await self.settle()
         return await task
 
     def jump(self, seconds: float) -> None:
         """Move time on without running anything, as code that blocks the loop does."""
-        self._now = self._target(seconds)
+        self._move(self._target(seconds))
+
+    def _move(self, now: float) -> None:
+        self._now = now
 
     def _target(self, seconds: float) -> float:
         target = self._now + seconds
@@ -184,11 +158,60 @@ class FakeClockLoop(asyncio.SelectorEventLoop):
 
     def _why_no_waiting(self) -> str | None:
         """Why waiting would be for ever; None when something may come."""
-        threads = set(threading.enumerate()) - self._threads_before
-        if threads or len(self._files) > self._own_files:
+        if set(threading.enumerate()) - self._threads_before or self._hears_files():
             return None
-        places = "; ".join(sorted(map(_place, asyncio.all_tasks(self))))
+        loop = cast(asyncio.AbstractEventLoop, self)
+        places = "; ".join(sorted(map(_place, asyncio.all_tasks(loop))))
         return f"nothing is ready and time stands still: advance() it? Waiting at {places}"
+
+    def _hears_files(self) -> bool:
+        """Whether a connection is open, which may bring something."""
+        return False
+
+
+class FakeClockLoop(FakeClock, asyncio.SelectorEventLoop):
+    """An event loop for tests: deadlines, delays and retention without waiting for them.
+
+    It needs no arguments, so it serves as a ``loop_factory``. Its helpers are awaited from
+    a coroutine that it runs:
+
+    >>> async def main() -> float:
+    ...     loop = asyncio.get_running_loop()
+    ...     sleeper = asyncio.create_task(asyncio.sleep(300, "slept"))
+    ...     await loop.advance(299)
+    ...     assert not sleeper.done()
+    ...     await loop.advance(1)
+    ...     return sleeper.result()
+    >>> run_with_fake_clock(main())
+    'slept'
+
+    Attributes:
+        errors: what the loop's exception handler was given: errors that nobody caught.
+    """
+
+    def __init__(self) -> None:
+        FakeClock.__init__(self)
+        selector = _Selector()
+        selector.on_idle = self._wake_settlers
+        selector.may_wait = self._why_no_waiting
+        asyncio.SelectorEventLoop.__init__(self, selector)
+        self._files = selector.get_map()
+        self._own_files = len(self._files)
+        self.set_exception_handler(lambda _, context: self.errors.append(context))
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        handle = super().call_at(when, callback, *args, context=context)
+        self._note_timer(when, handle)
+        return handle
+
+    def _hears_files(self) -> bool:
+        return len(self._files) > self._own_files
 
 
 def _place(task: asyncio.Task[Any]) -> str:
@@ -197,14 +220,19 @@ def _place(task: asyncio.Task[Any]) -> str:
     return f"{where} ({task.get_name()})"
 
 
-def run_with_fake_clock(main: Coroutine[Any, Any, T]) -> T:
+LoopFactory = Callable[[], FakeClockLoop]
+
+
+def run_with_fake_clock(
+    main: Coroutine[Any, Any, T], loop_factory: LoopFactory = FakeClockLoop
+) -> T:
     """Run *main* in a :class:`FakeClockLoop` of its own, as :func:`asyncio.run` would.
 
     Raises:
         DeadlockError: *main* waits for what can never come.
         AssertionError: a task or callback ended in an error that nobody caught.
     """
-    with fake_clock_loop() as loop:
+    with fake_clock_loop(loop_factory) as loop:
         value = loop.run_until_complete(main)
     gc.collect(1)  # a task that nobody awaited reports its error when it goes
     if loop.errors:
@@ -213,9 +241,9 @@ def run_with_fake_clock(main: Coroutine[Any, Any, T]) -> T:
 
 
 @contextlib.contextmanager
-def fake_clock_loop() -> Iterator[FakeClockLoop]:
+def fake_clock_loop(loop_factory: LoopFactory = FakeClockLoop) -> Iterator[FakeClockLoop]:
     """A loop for tests that enter it more than once; closed at the end, whatever happens."""
-    loop = FakeClockLoop()
+    loop = loop_factory()
     try:
         yield loop
     finally:

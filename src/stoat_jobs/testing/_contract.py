@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._contract_attempts import AttemptPromises
 from ._contract_durable import DurablePromises
+from ._contract_hostile import HostilePromises
 from ._contract_input import InputPromises
 from ._contract_keeping import KeepingPromises
 from ._contract_lives import LifePromises
@@ -27,6 +28,7 @@ class JobQueueContract(
     AttemptPromises,
     StoppingPromises,
     ResistingPromises,
+    HostilePromises,
     ShutdownPromises,
     LifePromises,
     DurablePromises,

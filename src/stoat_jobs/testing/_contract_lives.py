@@ -106,8 +106,8 @@ class LifePromises(Promises):
 
     def test_a_queue_may_be_used_by_two_event_loops_in_turn__fault_27(self) -> None:
         """One queue object serves one loop after another, and keeps its records."""
-        bench = run_with_fake_clock(self._first_life())
-        run_with_fake_clock(self._second_life(bench))
+        bench = run_with_fake_clock(self._first_life(), self.loop_factory)
+        run_with_fake_clock(self._second_life(bench), self.loop_factory)
 
     async def _first_life(self) -> Bench:
         bench = await self.new_bench()
@@ -131,11 +131,11 @@ class LifePromises(Promises):
 
     def test_a_queue_that_runs_refuses_another_event_loop__fault_27(self) -> None:
         """A second loop gets a clear error while the first one runs the queue."""
-        with fake_clock_loop() as loop:
+        with fake_clock_loop(self.loop_factory) as loop:
             bench = loop.run_until_complete(self.new_bench())
             loop.run_until_complete(bench.open())
             with pytest.raises(RuntimeError, match="event loop"):
-                run_with_fake_clock(bench.queue.submit("hold", {}))
+                run_with_fake_clock(bench.queue.submit("hold", {}), self.loop_factory)
             with pytest.raises(BackendError):
-                run_with_fake_clock(bench.queue.__aenter__())
+                run_with_fake_clock(bench.queue.__aenter__(), self.loop_factory)
             loop.run_until_complete(bench.close())

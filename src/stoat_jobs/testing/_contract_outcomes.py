@@ -122,7 +122,7 @@ class OutcomePromises(Promises):
         self,
     ) -> None:
         """A real Ctrl-C stops the app, and leaves no job running."""
-        with fake_clock_loop() as loop:
+        with fake_clock_loop(self.loop_factory) as loop:
             bench = loop.run_until_complete(self._interrupted())
             with pytest.raises(KeyboardInterrupt):
                 loop.run_until_complete(bench.put("interrupted"))

@@ -29,7 +29,7 @@ from stoat_jobs import (
 
 from ._bench import Bench, Watching
 from ._capabilities import Capabilities
-from ._clock import FakeClockLoop, wind_down
+from ._clock import FakeClockLoop, LoopFactory, wind_down
 from ._model import ModelJob, QueueModel
 from ._promises import QueueFactory
 
@@ -66,11 +66,14 @@ class JobQueueMachine(Capabilities, RuleBasedStateMachine):
     make_queue: QueueFactory
     """As :attr:`JobQueueContract.make_queue`."""
 
+    loop_factory: LoopFactory = FakeClockLoop
+    """As :attr:`JobQueueContract.loop_factory`."""
+
     jobs = Bundle("jobs")
 
     def __init__(self) -> None:
         super().__init__()
-        self.loop = FakeClockLoop()
+        self.loop = self.loop_factory()
         self.submitted = 0
         self.waits: list[tuple[ModelJob, asyncio.Future[JobResult[Any]]]] = []
         self.watches: list[tuple[ModelJob, Watching]] = []
@@ -117,7 +120,7 @@ class JobQueueMachine(Capabilities, RuleBasedStateMachine):
 
     def _accepted(self, key: str | None, deaf: bool) -> str:
         self.submitted += 1
-        timeout = 10 + self.submitted % 3 * 0.3
+        timeout = 10.0003 + self.submitted % 3 * 0.3  # not whole milliseconds, as some loops count
         job_id = self._submit(key, deaf, timeout)
         self.model.submit(ModelJob(job_id, deaf, key, timeout))
         return job_id

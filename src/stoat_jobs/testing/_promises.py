@@ -14,7 +14,7 @@ from stoat_jobs import JobBackend, JobHandlers, JobQueueSettings
 
 from ._bench import Bench
 from ._capabilities import Capabilities
-from ._clock import run_with_fake_clock
+from ._clock import FakeClockLoop, LoopFactory, run_with_fake_clock
 
 QueueFactory = Callable[[JobHandlers, JobQueueSettings, Iterable[Any]], Awaitable[JobBackend]]
 
@@ -53,6 +53,10 @@ class Promises(Capabilities):
     """``async def make_queue(self, handlers, settings, observers)``: the queue to test, not
     started; called inside the event loop it will run in."""
 
+    loop_factory: LoopFactory = FakeClockLoop
+    """Makes the event loop of each test: a :class:`FakeClockLoop`, or what behaves like one on
+    another kind of loop."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for name, test in list(vars(cls).items()):
@@ -84,6 +88,6 @@ def _plain(test: Callable[..., Any]) -> Callable[..., None]:
             pytest.skip(f"excused by `{test.unless} = True`")  # type: ignore[attr-defined]
         outcome = test(self, *args, **kwargs)
         if inspect.iscoroutine(outcome):
-            run_with_fake_clock(outcome)
+            run_with_fake_clock(outcome, self.loop_factory)
 
     return run

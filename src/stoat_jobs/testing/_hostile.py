@@ -1,0 +1,102 @@
+"""Exceptions whose special methods raise, lie or give nonsense: one for each of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+if sys.version_info < (3, 11):  # pytest brings it along
+    from exceptiongroup import BaseExceptionGroup, ExceptionGroup
+
+# Without these there is no class, or no instance of it.
+_NEEDED = frozenset({"__class_getitem__", "__init__", "__init_subclass__", "__new__"})
+
+_MORE = frozenset(
+    {
+        *("__bool__", "__bytes__", "__call__", "__contains__", "__float__", "__getattr__"),
+        *("__getitem__", "__index__", "__int__", "__iter__", "__len__", "__next__"),
+        *("__get__", "__set__", "__set_name__", "__instancecheck__", "__subclasscheck__"),
+        *("__await__", "__enter__", "__exit__", "__add__", "__copy__", "__deepcopy__"),
+    }
+)
+
+
+class _LyingText(str):
+    """Says that it is printable, and is not."""
+
+    __slots__ = ()
+
+    def isprintable(self) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        return "also\nlying"
+
+
+def _raises(*args: Any, **options: Any) -> Any:
+    raise RuntimeError("hostile")
+
+
+def _exits(*args: Any, **options: Any) -> Any:
+    raise SystemExit(3)
+
+
+def _lies(*args: Any, **options: Any) -> Any:
+    return _LyingText("one\nline, \x1b[31mit says")
+
+
+def _is_anything(*args: Any, **options: Any) -> Any:
+    return KeyboardInterrupt
+
+
+# What stands in the place of a special method, also as an attribute.
+SHAPES: list[Callable[..., Any]] = [_raises, _exits, _lies, _is_anything]
+
+
+def special_names() -> list[str]:
+    """All names that mean something to Python in an exception, or in its class."""
+    found = {name for kind in (BaseExceptionGroup, type) for name in dir(kind)} | _MORE
+    return sorted(name for name in found if name[:2] == "__" and name not in _NEEDED)
+
+
+def hostile_errors(shape: Callable[..., Any]) -> Iterator[BaseException]:
+    """An exception for each special name, with *shape* there: its own, and its class's."""
+    for name in special_names():
+        for override in (shape, property(shape)):
+            yield from _made(lambda o=override, n=name: type("HostileError", (Exception,), {n: o}))  # type: ignore[misc]
+            yield from _made(lambda o=override, n=name: _of_a_hostile_class(n, o))  # type: ignore[misc]
+
+
+def _of_a_hostile_class(name: str, override: Any) -> type[BaseException]:
+    meta: Any = type("Meta", (type,), {name: override})
+    made: type[BaseException] = meta("HostileError", (Exception,), {})
+    return made
+
+
+def _made(make: Callable[[], type[BaseException]]) -> Iterator[BaseException]:
+    """The exception in its four forms; none where Python itself cannot make it."""
+    try:
+        kind = make()
+        forms = [kind("x"), ExceptionGroup("several", [kind("x"), kind("y")]), ValueError("z")]
+        forms[2].__cause__ = kind("x")
+        nested = ExceptionGroup("outer", [forms[1]])
+    except BaseException:
+        return
+    yield from (*forms, nested)
+
+
+class EndlessGroup(ExceptionGroup[Exception]):
+    """A group that says it contains itself."""
+
+    @property
+    def exceptions(self) -> Any:
+        return (self,)
+
+
+class HidingGroup(ExceptionGroup[Exception]):
+    """A group that takes the process with it when it is looked into."""
+
+    @property
+    def exceptions(self) -> Any:
+        raise SystemExit(3)

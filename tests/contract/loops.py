@@ -1,0 +1,172 @@
+"""Event loops of other makes than asyncio's own, with the kit's fake clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+import itertools
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import uvloop
+
+from stoat_jobs.testing import DeadlockError, FakeClockLoop
+from stoat_jobs.testing._clock import REAL_LIMIT, FakeClock
+
+
+class BareHandle:
+    """What a handle has to have, and nothing else."""
+
+    def __init__(self, handle: asyncio.Handle) -> None:
+        self.cancel = handle.cancel
+        self.cancelled = handle.cancelled
+
+
+class BareLoop(FakeClockLoop):
+    """Gives as little as a loop may: bare handles, and timers of whole milliseconds, as uvloop."""
+
+    def call_soon(self, *args: Any, **options: Any) -> Any:
+        return BareHandle(super().call_soon(*args, **options))
+
+    def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:
+        return BareHandle(super().call_soon_threadsafe(*args, **options))
+
+    def call_at(self, when: float, *args: Any, **options: Any) -> Any:
+        rounded = rounded_as_by_uvloop(self.time(), when)
+        if rounded <= self.time():
+            return self.call_soon(*args, **options)
+        return BareHandle(super().call_at(rounded, *args, **options))
+
+    def call_later(self, delay: float, *args: Any, **options: Any) -> Any:
+        return self.call_at(self.time() + delay, *args, **options)
+
+
+def rounded_as_by_uvloop(now: float, when: float) -> float:
+    """When a timer fires that is due at *when*: it may be half a millisecond early."""
+    return now + round(max(when - now, 0.0) * 1000) / 1000
+
+
+class _Timer:
+    """A callback that waits for the fake clock, and then for its turn."""
+
+    def __init__(self, call: Callable[[], asyncio.Handle]) -> None:
+        self._call = call
+        self._handle: asyncio.Handle | None = None
+        self._cancelled = False
+
+    def fire(self) -> None:
+        """Its time has come."""
+        if not self._cancelled:
+            self._handle = self._call()
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+
+class UvloopWithFakeClock(FakeClock, uvloop.Loop):  # type: ignore[misc]
+    """uvloop runs all callbacks, tasks and words from threads; the kit's clock its timers.
+
+    It is idle when every callback that it was given has run.
+    """
+
+    def __init__(self) -> None:
+        FakeClock.__init__(self)
+        uvloop.Loop.__init__(self)
+        self._numbers = itertools.count()
+        self._ready: dict[int, asyncio.Handle | None] = {}
+        self._deadlock: str | None = None
+        self._stops = False
+        self._alarm: asyncio.Handle | None = None
+        self.set_exception_handler(lambda _, context: self.errors.append(context))
+
+    # Callbacks, counted.
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        return self._counted(super().call_soon, callback, args, context)
+
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        return self._counted(super().call_soon_threadsafe, callback, args, context)
+
+    def _counted(self, call: Any, callback: Any, args: Any, context: Any) -> asyncio.Handle:
+        number = next(self._numbers)
+        self._ready[number] = None
+        try:
+            handle: asyncio.Handle = call(self._run, number, callback, args, context=context)
+        except BaseException:
+            del self._ready[number]
+            raise
+        if number in self._ready:  # else it has run already, in the loop's own thread
+            self._ready[number] = handle
+        return handle
+
+    def _run(self, number: int, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        del self._ready[number]
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        try:
+            callback(*args)
+        finally:
+            self._look()
+
+    # Idleness.
+
+    def _look(self) -> None:
+        for number, handle in tuple(self._ready.items()):
+            if handle is not None and handle.cancelled():
+                self._ready.pop(number, None)
+        if self._ready or self._stops or self._wake_settlers():
+            return
+        refusal = self._why_no_waiting()
+        if refusal is None:
+            limit = f"no thread stirred for {REAL_LIMIT} real seconds"
+            self._alarm = super().call_later(REAL_LIMIT, self._give_up, limit)
+        else:
+            self._give_up(refusal)
+
+    def _give_up(self, reason: str) -> None:
+        self._deadlock = reason
+        self.stop()
+
+    def stop(self) -> None:
+        self._stops = True
+        super().stop()
+
+    def run_until_complete(self, future: Any) -> Any:
+        self._stops, self._deadlock = False, None
+        try:
+            return super().run_until_complete(future)
+        except RuntimeError as error:
+            if self._deadlock is None:
+                raise
+            raise DeadlockError(self._deadlock) from error
+        finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
+                self._alarm = None
+
+    # Timers.
+
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+        due = rounded_as_by_uvloop(self.time(), when)
+        if due <= self.time():
+            return self.call_soon(callback, *args, context=context)
+        context = contextvars.copy_context() if context is None else context
+        timer = _Timer(partial(self.call_soon, callback, *args, context=context))
+        self._note_timer(due, timer)
+        return timer
+
+    def _move(self, now: float) -> None:
+        super()._move(now)
+        while self._timers and self._timers[0][0] <= now:
+            heapq.heappop(self._timers)[2].fire()

@@ -1,0 +1,81 @@
+"""Queues on the shelf that do not stand up to what handlers raise, await and leave behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stoat_jobs import AsyncioJobQueue
+from stoat_jobs._backends._slots import Slots
+from stoat_jobs._backends._table import Job
+from stoat_jobs._deadlines import Deadlines
+from stoat_jobs._execution import JobRun
+from stoat_jobs._outcome import Outcome
+
+
+class _ComparesErrors(Slots):
+    def settled(self, run: JobRun[Job], outcome: Outcome) -> None:
+        if outcome.exception not in (ValueError(), run):
+            super().settled(run, outcome)
+
+
+class ComparesErrors(AsyncioJobQueue):
+    """Asks an exception whether it equals another."""
+
+    slots_type = _ComparesErrors
+
+
+class _OnceOnly(Deadlines):
+    def _arm_again(self, timeout: float) -> None:
+        """The timer has served."""
+
+
+class _TimesOutOnce(Slots):
+    def attach(self, loop: Any) -> None:
+        super().attach(loop)
+        self.deadlines = _OnceOnly(loop, loop.time)
+
+
+class TimesOutOnce(AsyncioJobQueue):
+    """Stops the first job that is past its limit, and no other."""
+
+    slots_type = _TimesOutOnce
+
+
+class _CancelsUnguarded(Slots):
+    def stopping(self, run: JobRun[Job]) -> None:
+        super().stopping(run)
+        if run.task is not None:
+            run.task.cancel()
+
+
+class CancelsUnguarded(AsyncioJobQueue):
+    """Lets out what a cancel raises."""
+
+    slots_type = _CancelsUnguarded
+
+
+class _LetsThreadsBe(Slots):
+    def stopping(self, run: JobRun[Job]) -> None:
+        super().stopping(run)
+        run._relay = None
+
+
+class LetsThreadsBe(AsyncioJobQueue):
+    """Cancels nothing that a thread has begun on the loop."""
+
+    slots_type = _LetsThreadsBe
+
+
+class _NeverOver(Slots):
+    def settled(self, run: JobRun[Job], outcome: Outcome) -> None:
+        super().settled(run, outcome)
+        if run._relay is not None:
+            run._relay._closed = False
+        else:
+            run._settled = False
+
+
+class LetsTheDeadSpeak(AsyncioJobQueue):
+    """Runs on the loop what a thread asks for after the end of its job."""
+
+    slots_type = _NeverOver
