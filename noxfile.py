@@ -171,7 +171,7 @@ def soak(session: nox.Session) -> None:
 
     It takes about a quarter of an hour.
     """
-    session.install(".")
+    session.install(".", "uvloop")
     session.run("python", "-m", "tests.soak", *session.posargs)
 
 

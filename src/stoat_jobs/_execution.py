@@ -21,7 +21,6 @@ import contextvars
 import logging
 import math
 import sys
-import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -33,15 +32,13 @@ from ._jobtypes import JobType
 from ._logging import log_event
 from ._outcome import INTERRUPTED, Ended, Outcome, StopReason, classify, kept
 from ._pause import Pause, backoff
-from ._relay import Relay
+from ._relay import Relay, relay_of
 from ._tasks import first_step, spawn
 from ._text import describe, one_line
 
 T = TypeVar("T")
 
 _SWALLOWS_ALL = "it swallows GeneratorExit too, and can hold up the exit of the process"
-# Two threads of one job may be the first to need its relay.
-_ONE_RELAY = threading.Lock()
 _TASKS_COPY_CONTEXTS = sys.version_info < (3, 11)
 
 
@@ -55,7 +52,6 @@ class JobRun(Generic[J]):
         "_grace",
         "_host",
         "_pause",
-        "_relay",
         "_second_grace",
         "_settled",
         "_task",
@@ -64,6 +60,7 @@ class JobRun(Generic[J]):
         "handler",
         "job",
         "reason",
+        "relay",
     )
 
     def __init__(self, job: J, handler: JobType[..., Any], host: RunHost[J]) -> None:
@@ -77,10 +74,10 @@ class JobRun(Generic[J]):
         self._closing = False
         self._cut_off = False
         self._second_grace = False
-        self._relay: Relay | None = None
+        self.relay: Relay | None = None
         self._task: asyncio.Task[None] | None = None
         self._call: HandlerCall | None = None
-        self._grace: asyncio.TimerHandle | None = None
+        self._grace: asyncio.Handle | None = None
         self._pause: Pause | None = None
 
     def start(self) -> None:
@@ -109,7 +106,6 @@ class JobRun(Generic[J]):
         return self.reason is reason
 
     def deadline_passed(self) -> None:
-        """Called by the watch over deadlines."""
         self.stop(StopReason.DEADLINE)
 
     def queue_closes(self) -> None:
@@ -158,24 +154,23 @@ class JobRun(Generic[J]):
     def loop(self) -> asyncio.AbstractEventLoop:
         return self._host.loop
 
+    @property
+    def ended(self) -> bool:
+        return self._settled
+
     def report(self, fraction: float, message: str | None) -> None:
         if self._settled:
             return
         if is_running_here(self._host.loop):
             self._host.progressed(self, fraction, message)
         else:
-            self._from_threads().report(fraction, message)
+            relay_of(self).report(fraction, message)
 
     def run_from_thread(self, coro: Coroutine[Any, Any, T]) -> T:
-        return self._from_threads().run(coro)
+        return relay_of(self).run(coro)
 
-    def _from_threads(self) -> Relay:
-        with _ONE_RELAY:
-            if self._relay is None:
-                self._relay = Relay(self._host.loop, self._progressed, closed=self._settled)
-            return self._relay
-
-    def _progressed(self, fraction: float, message: str | None) -> None:
+    def progressed(self, fraction: float, message: str | None) -> None:
+        """A thread has reported."""
         if not self._settled:
             self.job.context.run(self._host.progressed, self, fraction, message)
 
@@ -266,8 +261,8 @@ class JobRun(Generic[J]):
 
     def _cancel_calls(self) -> None:
         """Cancel the handler: its coroutine, or what its threads run on the loop."""
-        if self._relay is not None:
-            self._relay.cancel()
+        if self.relay is not None:
+            self.relay.cancel()
         if self.handler.is_async:
             self._cancel_task()
 
@@ -279,9 +274,13 @@ class JobRun(Generic[J]):
             forget(self._task)
 
     def _start_grace(self) -> None:
-        # An empty context: a timer would keep the caller's alive, which may be another job's.
-        host, empty = self._host, contextvars.Context()
-        self._grace = host.loop.call_later(host.cancel_grace, self._grace_over, context=empty)
+        loop, seconds = self._host.loop, self._host.cancel_grace
+        # Empty contexts: a timer would keep the caller's alive, which may be another job's.
+        self._grace = loop.call_later(seconds, self._last_turn, context=contextvars.Context())
+
+    def _last_turn(self) -> None:
+        # uvloop runs what is due before what was ready: the handler may not have heard yet.
+        self._grace = self._host.loop.call_soon(self._grace_over, context=contextvars.Context())
 
     def _grace_over(self) -> None:
         handler = self.handler
@@ -321,8 +320,8 @@ class JobRun(Generic[J]):
             self._call = None  # it refers back to this run, and would wait for the collector
         if self._grace is not None:
             self._grace.cancel()
-        if self._relay is not None:
-            self._relay.close()
+        if self.relay is not None:
+            self.relay.close()
 
     def _outcome(self, ended: Ended, abandoned: bool) -> Outcome:
         if self.reason is None and ended.at > self.deadline:

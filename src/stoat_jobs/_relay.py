@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from ._calls import call_threadsafe, cancel
 
 T = TypeVar("T")
+
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class Relay:
@@ -84,3 +87,25 @@ class Relay:
         """The job has ended."""
         self._closed = True
         self.cancel()
+
+
+class HasThreads(Protocol):
+    """A run of a job, as its threads need it."""
+
+    relay: Relay | None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    @property
+    def ended(self) -> bool: ...
+
+    def progressed(self, fraction: float, message: str | None) -> None: ...
+
+
+def relay_of(run: HasThreads) -> Relay:
+    """The relay of *run*, which is made for the first of its threads that needs one."""
+    with _ONE_AT_A_TIME:
+        if run.relay is None:
+            run.relay = Relay(run.loop, run.progressed, closed=run.ended)
+        return run.relay

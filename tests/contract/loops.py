@@ -27,19 +27,19 @@ class BareHandle:
 class BareLoop(FakeClockLoop):
     """Gives as little as a loop may: bare handles, and timers of whole milliseconds, as uvloop."""
 
-    def call_soon(self, *args: Any, **options: Any) -> Any:
+    def call_soon(self, *args: Any, **options: Any) -> Any:  # type: ignore[override]
         return BareHandle(super().call_soon(*args, **options))
 
-    def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:
+    def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:  # type: ignore[override]
         return BareHandle(super().call_soon_threadsafe(*args, **options))
 
-    def call_at(self, when: float, *args: Any, **options: Any) -> Any:
+    def call_at(self, when: float, *args: Any, **options: Any) -> Any:  # type: ignore[override]
         rounded = rounded_as_by_uvloop(self.time(), when)
         if rounded <= self.time():
             return self.call_soon(*args, **options)
         return BareHandle(super().call_at(rounded, *args, **options))
 
-    def call_later(self, delay: float, *args: Any, **options: Any) -> Any:
+    def call_later(self, delay: float, *args: Any, **options: Any) -> Any:  # type: ignore[override]
         return self.call_at(self.time() + delay, *args, **options)
 
 
@@ -88,10 +88,10 @@ class UvloopWithFakeClock(FakeClock, uvloop.Loop):  # type: ignore[misc]
 
     # Callbacks, counted.
 
-    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
         return self._counted(super().call_soon, callback, args, context)
 
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
         return self._counted(super().call_soon_threadsafe, callback, args, context)
 
     def _counted(self, call: Any, callback: Any, args: Any, context: Any) -> asyncio.Handle:
@@ -154,10 +154,10 @@ class UvloopWithFakeClock(FakeClock, uvloop.Loop):  # type: ignore[misc]
 
     # Timers.
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
         return self.call_at(self.time() + delay, callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
         due = rounded_as_by_uvloop(self.time(), when)
         if due <= self.time():
             return self.call_soon(callback, *args, context=context)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .loops import BareLoop, UvloopWithFakeClock
-
 from stoat_jobs import AsyncioJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
+
+from .loops import BareLoop, UvloopWithFakeClock
 
 
 class TestAsyncioJobQueue(JobQueueContract):

@@ -10,6 +10,7 @@ from hypothesis import settings
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueMachine
 
+from .loops import BareLoop, UvloopWithFakeClock
 from .stores import TextJobQueue, TextStore
 
 # The same examples in every run: a test that fails now and then is no use to anybody.
@@ -51,3 +52,18 @@ TestMemoryMachine.settings = STEADY
 
 TestStoredMachine = StoredMachine.TestCase
 TestStoredMachine.settings = STEADY
+
+
+class AsyncioMachineOnUvloop(AsyncioMachine):
+    loop_factory = UvloopWithFakeClock
+
+
+class AsyncioMachineOnTheBarestLoop(AsyncioMachine):
+    loop_factory = BareLoop
+
+
+TestAsyncioMachineOnUvloop = AsyncioMachineOnUvloop.TestCase
+TestAsyncioMachineOnUvloop.settings = STEADY
+
+TestAsyncioMachineOnTheBarestLoop = AsyncioMachineOnTheBarestLoop.TestCase
+TestAsyncioMachineOnTheBarestLoop.settings = STEADY

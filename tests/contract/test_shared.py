@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .loops import UvloopWithFakeClock
-
 from stoat_jobs import JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
+from .loops import UvloopWithFakeClock
 from .shared import Engine, SharedJobQueue
 
 

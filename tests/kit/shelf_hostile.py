@@ -57,7 +57,7 @@ class CancelsUnguarded(AsyncioJobQueue):
 class _LetsThreadsBe(Slots):
     def stopping(self, run: JobRun[Job]) -> None:
         super().stopping(run)
-        run._relay = None
+        run.relay = None
 
 
 class LetsThreadsBe(AsyncioJobQueue):
@@ -69,8 +69,8 @@ class LetsThreadsBe(AsyncioJobQueue):
 class _NeverOver(Slots):
     def settled(self, run: JobRun[Job], outcome: Outcome) -> None:
         super().settled(run, outcome)
-        if run._relay is not None:
-            run._relay._closed = False
+        if run.relay is not None:
+            run.relay._closed = False
         else:
             run._settled = False
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from stoat_jobs import AsyncioJobQueue
 
 from . import report
+from .lives import RUNNERS
 from .soaking import Plan, Soak, soak
 
 STUCK = 10
@@ -41,6 +42,7 @@ def _plan(arguments: Sequence[str] | None) -> Plan:
     parser.add_argument("--jobs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--patience", type=float, default=60.0, help="seconds that a fault waits")
+    parser.add_argument("--loop", choices=RUNNERS, default="asyncio")
     return Plan(**vars(parser.parse_args(arguments)))
 
 

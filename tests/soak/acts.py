@@ -24,8 +24,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 LONG = 3600.0
 """Seconds that nobody waits for."""
 
-LIMITS = {"coroutine": 0.02, "cooperative": 0.02, "stubborn": 0.02, "thread": 0.03, "retried": 0.6}
-"""Seconds that jobs of each type have."""
+LIMITS = {
+    "coroutine": 0.0203,
+    "cooperative": 0.0203,
+    "stubborn": 0.0203,
+    "thread": 0.0307,
+    "retried": 0.6003,
+}
+"""Seconds that jobs of each type have; no whole milliseconds, of which some loops count."""
 
 BLOCK = 0.06
 """Seconds that a thread or the event loop is blocked, beyond every deadline of its type."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
+
+import uvloop
 
 from stoat_jobs import AsyncioJobQueue, JobQueueSettings, JobStatus, QueueClosedError
 
@@ -29,6 +31,13 @@ LOOK = 0.005
 """Seconds between two looks at something that tells nobody of its end."""
 
 
+RUNNERS: dict[str, Callable[[Coroutine[Any, Any, None]], None]] = {
+    "asyncio": asyncio.run,
+    "uvloop": uvloop.run,
+}
+"""What runs a life, by the kind of its event loop."""
+
+
 class BodyError(Exception):
     """Leaves the queue by an exception."""
 
@@ -42,7 +51,9 @@ class Lives:
         most_jobs: int,
         patience: float,
         queue_type: Callable[..., AsyncioJobQueue] = AsyncioJobQueue,
+        loop: str = "asyncio",
     ) -> None:
+        self._run = RUNNERS[loop]
         self.ledger = Ledger(SETTINGS.concurrency, SETTINGS.max_results, SETTINGS.result_ttl)
         self.number = 0
         self.slowest_stop = 0.0
@@ -58,12 +69,12 @@ class Lives:
 
     def in_one_loop(self, enough: Callable[[], bool]) -> None:
         """Live in one event loop, until a life ends it or it is enough."""
-        asyncio.run(self._era(enough))
-        asyncio.run(self._aftermath())  # the loop's end may have ended the queue
+        self._run(self._era(enough))
+        self._run(self._aftermath())  # the loop's end may have ended the queue
 
     def empty(self) -> None:
         """Let retention and the ledger drop every record."""
-        asyncio.run(self._emptied())
+        self._run(self._emptied())
         self.ledger.forget_ended()
 
     async def _era(self, enough: Callable[[], bool]) -> None:

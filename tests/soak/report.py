@@ -17,7 +17,7 @@ BOUND = SETTINGS.drain_timeout + 2 * SETTINGS.cancel_grace + 1
 def opening(plan: Plan) -> str:
     return (
         f"seed {plan.seed}, {plan.jobs:,} jobs, concurrency {SETTINGS.concurrency}\n"
-        f"replay with: nox -s soak -- --jobs {plan.jobs} --seed {plan.seed}"
+        f"replay with: nox -s soak -- --jobs {plan.jobs} --seed {plan.seed} --loop {plan.loop}"
     )
 
 

@@ -47,6 +47,7 @@ class Plan:
     seed: int
     patience: float = 60.0
     """Real seconds in which something that is due has to come; only a fault waits so long."""
+    loop: str = "asyncio"
 
 
 @dataclass
@@ -84,7 +85,8 @@ def soak(
 ) -> Soak:
     """Run at least ``plan.jobs`` jobs, and hold everything against the ledger."""
     most_jobs = min(LONGEST, max(SHORTEST, plan.jobs // 4))
-    run = Soak(plan, Lives(plan.seed, most_jobs, plan.patience, queue_type), memory.take(0))
+    lives = Lives(plan.seed, most_jobs, plan.patience, queue_type, plan.loop)
+    run = Soak(plan, lives, memory.take(0))
     random.seed(plan.seed)  # the queue draws the delays of retries from it
     began = time.monotonic()
     with _all_ears(run):

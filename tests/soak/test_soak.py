@@ -10,6 +10,7 @@ from stoat_jobs import AsyncioJobQueue
 
 from . import broken
 from .__main__ import main
+from .lives import RUNNERS
 from .memory import FEWEST, Sample, trends
 from .soaking import Plan, soak
 
@@ -19,10 +20,11 @@ SLOW = 319
 """A seed whose first life is one of slow jobs, six clients and a quiet end."""
 
 
+@pytest.mark.parametrize("loop", RUNNERS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_what_is_accepted_ends_once_and_leaves_nothing__fault_17(seed: int) -> None:
+def test_what_is_accepted_ends_once_and_leaves_nothing__fault_17(seed: int, loop: str) -> None:
     """Whatever handlers and submitters do, every job ends once, and nothing of it stays."""
-    run = soak(Plan(SHORT, seed))
+    run = soak(Plan(SHORT, seed, loop=loop))
     assert run.faults.lines() == []
     counts = run.ledger.counts
     assert counts["terminal"] == counts["accepted"] >= SHORT
@@ -57,7 +59,7 @@ def test_a_good_run_can_be_replayed_and_exits_with_0(capsys: pytest.CaptureFixtu
     assert main(["--jobs", str(SHORT), "--seed", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("seed 3,")
-    assert lines[1] == f"replay with: nox -s soak -- --jobs {SHORT} --seed 3"
+    assert lines[1] == f"replay with: nox -s soak -- --jobs {SHORT} --seed 3 --loop asyncio"
     assert "Left at the end: 0 tasks, 0 threads" in lines
     assert lines[-1] == "GOOD"
 

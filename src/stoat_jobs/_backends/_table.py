@@ -183,7 +183,7 @@ class JobTable:
         self._finished: deque[Job] = deque()  # in the order of finishing
         self._keys: dict[tuple[str, str], Job] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
 
     def add(self, job: Job) -> None:
         """Know *job*, and let it hold its key."""

@@ -68,17 +68,21 @@ def hostile_errors(shape: Callable[..., Any]) -> Iterator[BaseException]:
             yield from _made(lambda o=override, n=name: _of_a_hostile_class(n, o))  # type: ignore[misc]
 
 
-def _of_a_hostile_class(name: str, override: Any) -> type[BaseException]:
+def _of_a_hostile_class(name: str, override: Any) -> type[Exception]:
     meta: Any = type("Meta", (type,), {name: override})
-    made: type[BaseException] = meta("HostileError", (Exception,), {})
+    made: type[Exception] = meta("HostileError", (Exception,), {})
     return made
 
 
-def _made(make: Callable[[], type[BaseException]]) -> Iterator[BaseException]:
+def _made(make: Callable[[], type[Exception]]) -> Iterator[BaseException]:
     """The exception in its four forms; none where Python itself cannot make it."""
     try:
         kind = make()
-        forms = [kind("x"), ExceptionGroup("several", [kind("x"), kind("y")]), ValueError("z")]
+        forms: list[Exception] = [
+            kind("x"),
+            ExceptionGroup("several", [kind("x"), kind("y")]),
+            ValueError("z"),
+        ]
         forms[2].__cause__ = kind("x")
         nested = ExceptionGroup("outer", [forms[1]])
     except BaseException:

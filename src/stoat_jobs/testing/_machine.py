@@ -73,7 +73,7 @@ class JobQueueMachine(Capabilities, RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loop = self.loop_factory()
+        self.loop: FakeClockLoop = self.loop_factory()
         self.submitted = 0
         self.waits: list[tuple[ModelJob, asyncio.Future[JobResult[Any]]]] = []
         self.watches: list[tuple[ModelJob, Watching]] = []
