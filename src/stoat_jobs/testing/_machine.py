@@ -120,7 +120,8 @@ class JobQueueMachine(Capabilities, RuleBasedStateMachine):
 
     def _accepted(self, key: str | None, deaf: bool) -> str:
         self.submitted += 1
-        timeout = 10.0003 + self.submitted % 3 * 0.3  # not whole milliseconds, as some loops count
+        # No whole milliseconds, which is how some loops count, and never at a step of time.
+        timeout = 10.1003 + self.submitted % 3 * 0.3
         job_id = self._submit(key, deaf, timeout)
         self.model.submit(ModelJob(job_id, deaf, key, timeout))
         return job_id
