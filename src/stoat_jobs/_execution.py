@@ -21,24 +21,31 @@ import contextvars
 import logging
 import math
 import random
-import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, Generic
 
-from ._calls import HandlerCall, call_threadsafe, close, is_alive, start_thread, wake
+from ._calls import (
+    HandlerCall,
+    call_threadsafe,
+    close,
+    handed_back,
+    is_alive,
+    is_awaited,
+    start_thread,
+    taken_over,
+    wake,
+)
 from ._context import context_of, is_running_here
 from ._hosting import J, RunHost
 from ._jobtypes import JobType
 from ._logging import log_event
-from ._outcome import Ended, Outcome, StopReason, classify, failed
-from ._status import JobStatus
-from ._tasks import first_step, spawn
+from ._outcome import Ended, StopReason, classify, kept
+from ._results import is_awaitable
+from ._tasks import COPIES_CONTEXT, first_step, spawn
 from ._text import one_line
 
 _LONGEST_DELAY = 60.0
-_TASKS_COPY_CONTEXTS = sys.version_info < (3, 11)
 
 
 class JobRun(Generic[J]):
@@ -197,16 +204,20 @@ class JobRun(Generic[J]):
             return Ended(None, asyncio.CancelledError(), now())
         host, job, handler = self._host, self.job, self.handler
         host.attempt_started(self, previous)
-        if _TASKS_COPY_CONTEXTS:  # and observers may have written in the copy
+        if COPIES_CONTEXT:  # and observers may have written in the copy
             job.context = contextvars.copy_context()
         context = context_of(job, self.attempt, host.queue, self)
         # A further attempt must not see what the one before made of its arguments.
         arguments = handler.form.thaw(job.payload.text) if self.attempt else job.payload.arguments
+        call = partial(handler.function, context, **arguments)
         if not handler.is_async:
-            return await self._in_thread(partial(handler.function, context, **arguments))
+            ended = await self._in_thread(call)
+            if not is_awaitable(ended.value):
+                return ended
+            call = partial(taken_over, ended.value, is_stopped=self.reason is not None)
         try:
-            call = self._call = handler.function(context, **arguments)
-            value = await call
+            self._call = coroutine = call()
+            value = await coroutine
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -217,7 +228,7 @@ class JobRun(Generic[J]):
         done: asyncio.Future[Ended] = self._host.loop.create_future()
         name = f"stoat-jobs {one_line(self.job.job_type, 80)}"
         self._call = start_thread(call, done, self._host.now, name)
-        return await done
+        return await handed_back(done)
 
     # Attempts.
 
@@ -257,8 +268,11 @@ class JobRun(Generic[J]):
     def _interrupt(self) -> None:
         if self._pause is not None:
             wake(self._pause)
-        elif self.handler.is_async and not self.handler.cooperative:
+        elif self._hears_cancels() and not self.handler.cooperative:
             self._cancel_task()
+
+    def _hears_cancels(self) -> bool:  # a thread has the flag only
+        return self.handler.is_async or is_awaited(self._call)
 
     def _cancel_task(self) -> None:
         if self._task is not None:
@@ -269,8 +283,7 @@ class JobRun(Generic[J]):
         self._grace = self._call_at(when, self._grace_over)
 
     def _grace_over(self) -> None:
-        handler = self.handler
-        if handler.cooperative and handler.is_async and not self._second_grace:
+        if self.handler.cooperative and self._hears_cancels() and not self._second_grace:
             self._second_grace = True
             self._start_grace()
             self._cancel_task()
@@ -302,8 +315,9 @@ class JobRun(Generic[J]):
         elif self.reason is None and self._closing and ended.cancelled:
             self.reason = StopReason.SHUTDOWN
         outcome = classify(self.reason, ended, self.job.timeout, abandoned=abandoned)
-        keep = self._host.keep_result
-        self._host.settled(self, outcome if keep is None else self._kept(outcome, keep))
+        if type(outcome.result) not in self._host.kept_as_is:
+            outcome = kept(outcome, partial(self._host.keep_result, self.handler))
+        self._host.settled(self, outcome)
 
     def _is_void(self, ended: Ended) -> bool:
         """Whether an end by an exception does not settle the job, or not yet."""
@@ -321,16 +335,6 @@ class JobRun(Generic[J]):
 
     def _end_cut_off(self, ended: Ended) -> None:
         self._end(ended, abandoned=self.alive)
-
-    def _kept(self, outcome: Outcome, keep: Callable[[JobType[..., Any], Any], Any]) -> Outcome:
-        if outcome.result is None and outcome.status is not JobStatus.COMPLETED:
-            return outcome
-        try:
-            return replace(outcome, result=keep(self.handler, outcome.result))
-        except Exception as error:
-            if outcome.error is None:
-                return replace(failed(error), refused=True)
-            return replace(outcome, result=None)
 
     # The loop.
 

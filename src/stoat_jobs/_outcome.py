@@ -11,10 +11,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from ._results import discard
 from ._status import JobStatus
 from ._text import describe, leaf_errors
 
@@ -89,6 +91,8 @@ def stopped(reason: StopReason, ended: Ended, limit: float, abandoned: bool) -> 
     """The outcome of a job that was told to stop."""
     status, error_type, text = _STOPPED[reason]
     partial = None if reason is StopReason.DEADLINE else ended.value
+    if partial is None:
+        discard(ended.value)
     obeyed = ended.error is None or is_cancellation(ended.error)
     exception = None if obeyed else ended.error
     return Outcome(status, partial, text.format(limit=limit), error_type, exception, abandoned)
@@ -100,6 +104,18 @@ def failed(error: BaseException, abandoned: bool = False) -> Outcome:
     if is_cancellation(error):
         text += ": it was cancelled, but not through the queue"
     return Outcome(JobStatus.FAILED, None, text, type(error).__name__, error, abandoned)
+
+
+def kept(outcome: Outcome, keep: Callable[[Any], Any]) -> Outcome:
+    """*outcome* with what *keep* makes of its result; failed, or without one, where it raises."""
+    if outcome.result is None and outcome.status is not _COMPLETED:
+        return outcome
+    try:
+        return replace(outcome, result=keep(outcome.result))
+    except Exception as error:
+        if outcome.error is None:
+            return replace(failed(error), refused=True)
+        return replace(outcome, result=None)
 
 
 def never_started(reason: StopReason) -> Outcome:
