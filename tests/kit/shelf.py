@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import math
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -24,7 +23,6 @@ from stoat_jobs import (
 )
 from stoat_jobs._backends._slots import PendingJobs, Slots
 from stoat_jobs._backends._table import Job
-from stoat_jobs._results import discard
 
 
 class DeafToCancels(AsyncioJobQueue):
@@ -283,39 +281,6 @@ class LeaksSlots(AsyncioJobQueue):
     """A job that fails takes its slot along."""
 
     slots_type = _LeakySlots
-
-
-class _HoardingSlots(Slots):
-    def keep_result(self, handler: Any, value: Any) -> Any:
-        return value
-
-
-class KeepsIterators(AsyncioJobQueue):
-    """Keeps what its first reader uses up."""
-
-    slots_type = _HoardingSlots
-
-
-class Unawaited:
-    """What an async function gave, which nobody will await."""
-
-    def __init__(self, value: Any) -> None:
-        discard(value)
-
-
-class _UnawaitedSlots(Slots):
-    def _start(self, job: Job) -> None:
-        job.handler = copy.copy(job.handler)
-        if not job.handler.is_async:
-            function = job.handler.function
-            job.handler.function = lambda *args, **names: Unawaited(function(*args, **names))
-        super()._start(job)
-
-
-class AwaitsNoWrapper(AsyncioJobQueue):
-    """Takes what a thread hands back for the result, whatever it is."""
-
-    slots_type = _UnawaitedSlots
 
 
 class MixesResults(AsyncioJobQueue):

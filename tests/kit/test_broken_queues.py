@@ -15,7 +15,6 @@ from stoat_jobs.testing import DeadlockError, JobQueueContract, JobQueueMachine
 from .shelf import (
     AcceptsAfterClose,
     AlwaysCancels,
-    AwaitsNoWrapper,
     CallsTimeoutsFailures,
     DeafToCancels,
     DiesWithItsTask,
@@ -24,7 +23,6 @@ from .shelf import (
     ForgetsObservers,
     IgnoresKeys,
     IgnoresTimeouts,
-    KeepsIterators,
     KeepsResultsForEver,
     LeaksSlots,
     LeavesStreamsAtClose,
@@ -45,6 +43,7 @@ from .shelf import (
     TakesAnyKey,
     WaitsForSlots,
 )
+from .shelf_values import AwaitsNoWrapper, HandsOnSubclasses, KeepsIterators
 
 CAUGHT = (AssertionError, DeadlockError, pytest.fail.Exception)
 
@@ -76,6 +75,7 @@ CATCHES: list[tuple[Any, ...]] = [
     (LeavesStreamsAtClose, "test_a_stream_made_of_a_watch_ends_with_the_queue__fault_25"),
     (OldestFirst, "test_list_jobs_is_newest_first_and_limited"),
     (ListsNothing, "test_list_jobs_refuses_a_status_that_is_none"),
+    (HandsOnSubclasses, "test_an_instance_of_a_scalars_subclass_is_that_scalar__fault_62"),
     (TakesAnyKey, "test_a_bad_key_is_refused", "k" * 1025),
     (DiesWithItsTask, "test_a_slot_outlives_its_tasks__fault_22", True),
     (StatusGoesBack, "test_a_terminal_record_never_changes__fault_31"),

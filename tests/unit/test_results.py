@@ -163,7 +163,9 @@ def test_containers_are_looked_into_for_their_first_thousand_values__fault_61() 
 def test_coroutines_in_a_refused_result_are_closed__fault_61() -> None:
     """No RuntimeWarning says later that a coroutine was never awaited."""
     coroutines = [awaited(), awaited()]
-    with pytest.raises(TypeError, match="of type list contains a value of type coroutine, which was not"):
+    with pytest.raises(
+        TypeError, match="of type list contains a value of type coroutine, which was not"
+    ):
         refuse_used_up([coroutines[0], {"a": coroutines[1]}])
     assert {inspect.getcoroutinestate(each) for each in coroutines} == {inspect.CORO_CLOSED}
 
