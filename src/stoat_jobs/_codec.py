@@ -74,9 +74,20 @@ class Codec:
     validate: Callable[[Any], Any]
     """A value as the annotation wants it; raises what pydantic raises."""
 
-    def __init__(self, annotation: Any, *, closed: bool = False) -> None:
-        """For *annotation*; with *closed*, a TypedDict that takes no keys but its own."""
+    def __init__(
+        self,
+        annotation: Any,
+        *,
+        closed: bool = False,
+        check: Callable[[Any], None] | None = None,
+    ) -> None:
+        """For *annotation*; with *closed*, a TypedDict that takes no keys but its own.
+
+        *check* is given the core schema before it is built, and may raise.
+        """
         schema = _core_schema(annotation, closed=closed)
+        if check is not None:
+            check(schema)
         self._validator = _build(SchemaValidator, schema)
         self._serializer = _build(SchemaSerializer, schema)
         self.validate = self._validator.validate_python

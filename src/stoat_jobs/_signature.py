@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import Any, ForwardRef, NamedTuple, TypeVar
 
 from pydantic.fields import FieldInfo
-from typing_extensions import get_type_hints
+from typing_extensions import Unpack, get_type_hints
 
 from ._context import JobContext
 from ._text import describe
@@ -29,6 +29,9 @@ from ._text import describe
 OPEN = "**"
 
 _FORWARD_REF = re.compile(r"""ForwardRef\((['"])(.*?)\1(?:, [^()]*)?\)""")
+
+# Two of them before Python 3.12.
+_UNPACK = (Unpack, getattr(typing, "Unpack", Unpack))
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -153,6 +156,11 @@ def _annotation(job_type: str, function: Callable[..., Any], parameter: inspect.
     if parameter.annotation is not parameter.empty:
         annotation = _resolved(job_type, function, parameter.name, parameter.annotation)
     if parameter.kind is parameter.VAR_KEYWORD:
+        if typing.get_origin(annotation) in _UNPACK:
+            raise TypeError(
+                f"handler {job_type!r}: '**{parameter.name}' is unpacked from a TypedDict, which a"
+                " payload is not: make its keys parameters, or take it as one parameter"
+            )
         return dict[str, annotation]
     return annotation
 
