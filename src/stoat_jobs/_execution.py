@@ -315,7 +315,7 @@ class JobRun(Generic[J]):
         elif self.reason is None and self._closing and ended.cancelled:
             self.reason = StopReason.SHUTDOWN
         outcome = classify(self.reason, ended, self.job.timeout, abandoned=abandoned)
-        if type(outcome.result) not in self._host.kept_as_is:
+        if id(type(outcome.result)) not in self._host.kept_as_is:
             outcome = kept(outcome, partial(self._host.keep_result, self.handler))
         self._host.settled(self, outcome)
 

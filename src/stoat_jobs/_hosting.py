@@ -58,8 +58,8 @@ class RunHost(Protocol[J]):
         ...
 
     @property
-    def kept_as_is(self) -> frozenset[type]:
-        """The types of results that are kept without asking :meth:`keep_result`."""
+    def kept_as_is(self) -> frozenset[int]:
+        """The ids of the types of results that are kept without asking :meth:`keep_result`."""
         ...
 
     def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:

@@ -2,22 +2,29 @@
 
 - An iterator is used up by its first reader, an open handle is of use to its process only,
   and what is to be awaited is not a value yet.
-- A result is judged by its type: a mock or a proxy has any attribute that one asks for.
-- Plain containers are looked into at every depth, up to a thousand values in all. Models,
-  dataclasses and other objects are not: that would cost every job that returns one.
+- A result is judged by its type: a mock or a proxy has any attribute that one asks for. Of
+  the type nothing is asked that a metaclass could have its own word on, its hash included.
+- Plain containers and what derives from them are looked into at every depth, up to a
+  thousand values in all. Models, dataclasses and other objects are not: that would cost
+  every job that returns one.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-# What is never used up, and is not looked at.
-PLAIN: frozenset[type] = frozenset({type(None), bool, bytes, float, int, str})
+# The ids of the types that are never used up, and are not looked at.
+PLAIN = frozenset(map(id, (type(None), bool, bytes, float, int, str)))
 
-_CONTAINERS = frozenset({deque, dict, frozenset, list, set, tuple})
+# What is in a container, by the id of its type.
+_INSIDE: dict[int, Callable[[Any], Iterable[Any]]] = {
+    id(dict): dict.values,
+    **{id(kind): kind.__iter__ for kind in (deque, frozenset, list, set, tuple)},
+}
 _LOOKED_AT = 1000
 
 _OPEN = "is an open handle: return its path, or what is in it"
@@ -33,8 +40,8 @@ _REASONS = {
 _WRAPPER = ("tempfile", "_TemporaryFileWrapper")
 _TELLING = {"close", *(name for names in _REASONS for name in names)}
 
-# Not as attributes, on which a metaclass may have its own word.
 _bases_of = type.__dict__["__mro__"].__get__
+_name_of = type.__dict__["__name__"].__get__
 _names_of = type.__dict__["__dict__"].__get__
 
 
@@ -44,22 +51,21 @@ def refuse_used_up(value: Any) -> None:
     Raises:
         TypeError: it, or a part of it, is an iterator, an open handle or to be awaited.
     """
-    if type(value) in PLAIN:
+    if id(type(value)) in PLAIN:
         return
-    parts = _parts(value) if type(value) in _CONTAINERS else [value]
-    found = [(part, why) for part in parts if (why := _why_not(type(part)))]
+    found = [(part, why) for part in _parts(value) if (why := _why_not(type(part)))]
     if not found:
         return
     for part, _ in found:
         discard(part)
     part, why = found[0]
-    inside = "" if part is value else f" contains a value of type {type(part).__name__}, which"
-    raise TypeError(f"a result of type {type(value).__name__}{inside} {why}")
+    inside = "" if part is value else f" contains a value of type {_name_of(type(part))}, which"
+    raise TypeError(f"a result of type {_name_of(type(value))}{inside} {why}")
 
 
 def is_awaitable(value: Any) -> bool:
     """Whether *value* is to be awaited."""
-    return type(value) not in PLAIN and _has(type(value), "__await__")
+    return id(type(value)) not in PLAIN and _has(type(value), "__await__")
 
 
 def discard(value: Any) -> None:
@@ -73,22 +79,30 @@ def _parts(value: Any) -> list[Any]:
     """*value* and what is in it, as far as that is looked at; without what is plain."""
     parts, budget = [value], _LOOKED_AT
     for part in parts:  # which grows
-        if type(part) in _CONTAINERS:
-            values = list(islice(part.values() if type(part) is dict else part, budget))
+        if (inside := _inside(type(part))) is not None:
+            values = list(islice(inside(part), budget))
             budget -= len(values)
-            if not PLAIN.issuperset(map(type, values)):
-                parts += [each for each in values if type(each) not in PLAIN]
+            if not PLAIN.issuperset(map(id, map(type, values))):
+                parts += [each for each in values if id(type(each)) not in PLAIN]
     return parts
+
+
+def _inside(kind: type) -> Callable[[Any], Iterable[Any]] | None:
+    """What gives the values in a container of this type; None for what is no container."""
+    for base in _bases_of(kind):
+        if id(base) in _INSIDE:
+            return _INSIDE[id(base)]
+    return None
 
 
 def _why_not(kind: type) -> str | None:
     """What speaks against keeping a value of this type."""
-    if kind in _CONTAINERS or not _is_telling(kind):
+    if id(kind) in _INSIDE or not _is_telling(kind):
         return None
     for names, why in _REASONS.items():
         if all(_has(kind, name) for name in names):
             return why
-    return _OPEN if (kind.__module__, kind.__name__) == _WRAPPER else None
+    return _OPEN if (_names_of(kind).get("__module__"), _name_of(kind)) == _WRAPPER else None
 
 
 def _is_telling(kind: type) -> bool:

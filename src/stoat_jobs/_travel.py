@@ -29,8 +29,8 @@ _REQUEST = "a request is over before its job runs; submit what the job needs of 
 _FUNCTION = "submit a name, and let the handler choose the function by it"
 _CLASS = "submit a name, and let the handler choose the class by it"
 _OBJECT = (
-    "a handler opens what it needs itself; submit what it needs for that, such as an id, a path"
-    " or a URL"
+    "a handler opens what it needs itself; submit plain data for that, such as an id, a path, a"
+    " URL or a pydantic model"
 )
 
 _FRAMEWORKS = frozenset(

@@ -9,11 +9,11 @@ import io
 import itertools
 import socket
 import tempfile
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import AsyncMock, MagicMock, Mock
 
 import pytest
@@ -38,6 +38,11 @@ async def awaited() -> int:
 
 def temporary() -> Any:
     return tempfile.NamedTemporaryFile()
+
+
+class Row(NamedTuple):
+    n: int
+    rows: Any
 
 
 class Stream:
@@ -77,6 +82,8 @@ USED_UP: dict[str, Callable[[], Any]] = {
     "in a tuple": lambda: (1, rows()),
     "in a set": lambda: {rows()},
     "in a deque": lambda: deque([rows()]),
+    "in an ordered dict": lambda: OrderedDict(a=rows()),
+    "in a named tuple": lambda: Row(1, rows()),
     "deep": lambda: {"a": [{"b": (1, [rows()])}]},
 }
 
@@ -99,6 +106,17 @@ class Plain:
 
 class Model(BaseModel):
     n: int = 1
+
+
+def hostile() -> Any:
+    """What fails whatever is asked of its class; of no test module, which pytest looks through."""
+
+    def fail(*args: Any) -> Any:
+        raise SystemExit
+
+    names = ("__getattribute__", "__hash__", "__eq__", "__instancecheck__", "__subclasscheck__")
+    meta = type("Meta", (type,), dict.fromkeys(names, fail))
+    return object.__new__(meta("Hostile", (), {"close": fail}))
 
 
 class Closing:
@@ -130,6 +148,8 @@ KEPT: dict[str, Callable[[], Any]] = {
     "dataclass": lambda: Plain(1),
     "class": lambda: Cursor,
     "exception": lambda: ValueError("a"),
+    "hostile": hostile,
+    "hostile, inside": lambda: [hostile()],
     "closing": Closing,
     "readable": Readable,
     "not iterable": NotIterable,

@@ -77,7 +77,7 @@ class Slots:
     """
 
     delays = True
-    kept_as_is: frozenset[type] = PLAIN
+    kept_as_is: frozenset[int] = PLAIN
     loop: asyncio.AbstractEventLoop
     deadlines: Deadlines
 
