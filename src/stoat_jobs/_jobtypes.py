@@ -10,16 +10,17 @@ from typing import Any, Generic, Union, cast, get_args, get_origin
 
 from typing_extensions import ParamSpec, TypeVar
 
-from ._codec import Codec, brief, same
+from ._codec import Codec, same
 from ._context import JobContext
 from ._errors import JobFailedError
-from ._payload import PayloadForm
+from ._payload import PayloadForm, why_no_json
 from ._protocols import JobBackend
 from ._records import JobResult
 from ._results import refuse_used_up
 from ._settings import check_timeout
 from ._signature import UNIONS, is_async, resolve, signature_of
 from ._status import JobStatus
+from ._travel import refuse_stuck
 
 P = ParamSpec("P")
 R = TypeVar("R", default=Any)
@@ -172,7 +173,7 @@ class JobType(Generic[P, R]):
             valid = codec.validate(value)
             decoded = codec.decode(codec.encode(valid))
         except Exception as error:
-            raise TypeError(self._not_kept(value, brief(error))) from error
+            raise TypeError(self._not_kept(value, why_no_json(error, annotation))) from error
         if annotation is not Any and not same(valid, decoded):
             raise TypeError(self._not_kept(value, "it does not come back from JSON as it was"))
         return decoded
@@ -190,7 +191,7 @@ class JobType(Generic[P, R]):
 
     @functools.cached_property
     def _result_codec(self) -> Codec:
-        return Codec(self.result_type)
+        return Codec(self.result_type, check=refuse_stuck)
 
     @functools.cached_property
     def result_type(self) -> Any:

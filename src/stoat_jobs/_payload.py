@@ -206,7 +206,7 @@ class PayloadForm:
                 shown = f"{name}payload" if name == OPEN else name
                 raise TypeError(
                     f"handler {self._job_type!r}: {shown!r} cannot travel as JSON:"
-                    f" {_why_not(error, annotation)}"
+                    f" {why_no_json(error, annotation)}"
                 ) from error
             if name in self._defaults:
                 self._check_default(name, codec, self._defaults[name])
@@ -257,7 +257,8 @@ def _is_plain(annotation: Any) -> bool:
     return all(any(member is kind for kind in _UNCHANGED) for member in members)
 
 
-def _why_not(error: Exception, annotation: Any) -> str:
+def why_no_json(error: Exception, annotation: Any) -> str:
+    """What *error* says of *annotation*, for which there is no codec."""
     why = written(brief(error))
     if isinstance(error, PydanticSchemaGenerationError):
         # What pydantic says next is for models, and would be of no help here.

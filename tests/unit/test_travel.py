@@ -267,3 +267,22 @@ def test_keywords_of_a_typed_dict_are_refused_with_the_remedy__fault_63() -> Non
 
     with pytest.raises(TypeError, match=r"'it'.*'\*\*options'.*make its keys parameters"):
         JobHandlers().register("it", handler)
+
+
+@pytest.mark.parametrize("annotation", [Iterable[int], Iterator[int], Generator[int, None, None]])
+async def test_a_result_whose_annotation_has_no_json_says_what_to_do__fault_63(
+    annotation: Any,
+) -> None:
+    """Where results are JSON, an annotation that cannot be read back fails by its remedy."""
+
+    def handler(ctx: JobContext) -> Any:
+        return [1, 2]
+
+    handler.__annotations__["return"] = annotation
+    handlers = JobHandlers()
+    record = await (
+        await handlers.register("it", handler).submit(InMemoryJobQueue(handlers))
+    ).wait()
+    assert record.status is JobStatus.FAILED
+    assert ITERABLE in str(record.error)
+    assert "arbitrary_types_allowed" not in str(record.error)
