@@ -5,8 +5,8 @@ scheduling: a backend never decides what an exception means, and nothing is stor
 
 - Every job has a task of its own, never reused, so that a swallowed cancel hurts no other.
 - The reason to stop is set once, by :meth:`JobRun.stop`. An ``async`` handler gets
-  ``CancelledError`` with it. A sync one has the flag alone. A cooperative one has the
-  flag, and ``CancelledError`` one grace period later.
+  ``CancelledError`` with it. A sync one has the flag alone, until its thread hands back
+  what is to be awaited. A cooperative one has ``CancelledError`` one grace period later.
 - A handler that has not ended when its grace is over is left behind: the job is settled
   first, then the coroutine is closed. A thread runs on, and nobody waits for it.
 - A job whose task others cancelled failed. It ends one round later: if the queue begins to
@@ -225,9 +225,8 @@ class JobRun(Generic[J]):
         return Ended(value, None, now())
 
     async def _in_thread(self, call: Callable[[], Any]) -> Ended:
-        done: asyncio.Future[Ended] = self._host.loop.create_future()
-        name = f"stoat-jobs {one_line(self.job.job_type, 80)}"
-        self._call = start_thread(call, done, self._host.now, name)
+        name, done = one_line(self.job.job_type, 80), self._host.loop.create_future()
+        self._call = start_thread(call, done, self._host.now, f"stoat-jobs {name}")
         return await handed_back(done)
 
     # Attempts.
