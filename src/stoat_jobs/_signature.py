@@ -212,8 +212,8 @@ def _unknown_metadata(annotation: Any) -> Iterator[ForwardRef]:
 def written(annotation: Any) -> str:
     """*annotation* as it was written, or nearly so.
 
-    >>> written(typing.List["Later"])
-    'typing.List[Later]'
+    >>> written(list[ForwardRef("Later")])
+    'list[Later]'
     """
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     return _FORWARD_REF.sub(r"\2", text)
