@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from ._outcome import Ended
+from ._results import discard
 
 # A coroutine with an `await` in each of some nested `finally` takes one close for each.
 _CLOSE_TRIES = 10
@@ -28,6 +29,11 @@ def is_alive(call: HandlerCall | None) -> bool:
     """Whether the handler has yet to end."""
     if isinstance(call, threading.Thread):
         return call.is_alive()
+    return is_awaited(call)
+
+
+def is_awaited(call: HandlerCall | None) -> bool:
+    """Whether it is a coroutine that has yet to end."""
     return getattr(call, "cr_frame", None) is not None
 
 
@@ -69,11 +75,44 @@ def _in_thread(
     call: Callable[[], Any], done: asyncio.Future[Ended], now: Callable[[], float]
 ) -> None:
     try:
-        ended = Ended(_plain(call()), None, now())
+        ended = Ended(call(), None, now())
     except BaseException as error:
         ended = Ended(None, error, now())
-    call_threadsafe(done.get_loop(), wake, done, ended)
+    if not call_threadsafe(done.get_loop(), _hand_over, done, ended):
+        discard(ended.value)
     del ended  # its error has this frame in its traceback: a cycle, and the handler's locals
+
+
+def _hand_over(done: asyncio.Future[Ended], ended: Ended) -> None:
+    if done.done():  # nobody waits for it any more
+        discard(ended.value)
+    wake(done, ended)
+
+
+async def handed_back(done: asyncio.Future[Ended]) -> Ended:
+    """How a thread ended, as soon as it has."""
+    try:
+        return await done
+    except BaseException:  # cancelled from outside, perhaps in the same round
+        if done.done() and not done.cancelled():
+            discard(done.result().value)
+        raise
+
+
+def taken_over(awaitable: Any, *, is_stopped: bool) -> Coroutine[Any, Any, Any]:
+    """What a thread handed back, to be awaited in its place.
+
+    Raises:
+        CancelledError: the job was told to stop before this could begin.
+    """
+    if is_stopped:
+        discard(awaitable)
+        raise asyncio.CancelledError
+    return awaitable if inspect.iscoroutine(awaitable) else _awaiting(awaitable)
+
+
+async def _awaiting(awaitable: Any) -> Any:
+    return await awaitable
 
 
 def _in_turn_of(task: asyncio.Task[None] | None, act: Callable[[], object]) -> None:
@@ -129,13 +168,6 @@ def forget(task: asyncio.Task[None]) -> None:
     asyncio._unregister_task(task)
 
 
-def _plain(value: Any) -> Any:
-    if inspect.iscoroutine(value):
-        value.close()
-        raise TypeError("the handler returned a coroutine: register the async function itself")
-    return value
-
-
 def wake(future: asyncio.Future[Any], value: Any = None) -> None:
     """Resolve *future*, if anybody is left to care."""
     if not future.done() and not future.get_loop().is_closed():
@@ -144,9 +176,10 @@ def wake(future: asyncio.Future[Any], value: Any = None) -> None:
 
 def call_threadsafe(
     loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any
-) -> None:
-    """Call back on *loop*; nothing if it was closed while the thread ran on."""
+) -> bool:
+    """Call back on *loop*; False if it was closed while the thread ran on."""
     try:
         loop.call_soon_threadsafe(callback, *args)
     except RuntimeError:
-        return
+        return False
+    return True

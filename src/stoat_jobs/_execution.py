@@ -5,8 +5,8 @@ scheduling: a backend never decides what an exception means, and nothing is stor
 
 - Every job has a task of its own, never reused, so that a swallowed cancel hurts no other.
 - The reason to stop is set once, by :meth:`JobRun.stop`. An ``async`` handler gets
-  ``CancelledError`` with it. A sync one has the flag alone. A cooperative one has the
-  flag, and ``CancelledError`` one grace period later.
+  ``CancelledError`` with it. A sync one has the flag alone, until its thread hands back
+  what is to be awaited. A cooperative one has ``CancelledError`` one grace period later.
 - A handler that has not ended when its grace is over is left behind: the job is settled
   first, then the coroutine is closed. A thread runs on, and nobody waits for it.
 - A job whose task others cancelled failed. It ends one round later: if the queue begins to
@@ -18,28 +18,36 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import math
-import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from ._calls import HandlerCall, cancel, close, forget, is_alive, start_thread
+from ._calls import (
+    HandlerCall,
+    cancel,
+    close,
+    forget,
+    handed_back,
+    is_alive,
+    is_awaited,
+    start_thread,
+    taken_over,
+)
 from ._context import context_of, is_running_here
 from ._hosting import J, RunHost
 from ._jobtypes import JobType
-from ._logging import log_event
+from ._logging import log_unstoppable
 from ._outcome import INTERRUPTED, Ended, Outcome, StopReason, classify, kept
 from ._pause import Pause, backoff
 from ._relay import Relay, relay_of
-from ._tasks import first_step, spawn
+from ._results import is_awaitable
+from ._tasks import COPIES_CONTEXT, first_step, spawn
 from ._text import describe, one_line
 
 T = TypeVar("T")
 
 _SWALLOWS_ALL = "it swallows GeneratorExit too, and can hold up the exit of the process"
-_TASKS_COPY_CONTEXTS = sys.version_info < (3, 11)
 
 
 class JobRun(Generic[J]):
@@ -53,14 +61,14 @@ class JobRun(Generic[J]):
         "_host",
         "_pause",
         "_second_grace",
-        "_settled",
-        "_task",
         "attempt",
         "deadline",
+        "ended",
         "handler",
         "job",
         "reason",
         "relay",
+        "task",
     )
 
     def __init__(self, job: J, handler: JobType[..., Any], host: RunHost[J]) -> None:
@@ -70,12 +78,12 @@ class JobRun(Generic[J]):
         self.deadline = math.inf
         self.reason: StopReason | None = None
         self._host = host
-        self._settled = False
+        self.ended = False
         self._closing = False
         self._cut_off = False
         self._second_grace = False
         self.relay: Relay | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
         self._call: HandlerCall | None = None
         self._grace: asyncio.Handle | None = None
         self._pause: Pause | None = None
@@ -87,14 +95,14 @@ class JobRun(Generic[J]):
             self._host.deadlines.add(self, job.timeout)
         main = self._main()
         main.send(None)  # to its first await, see first_step
-        self._task = spawn(main, self._host.loop, f"stoat-jobs {job.job_id}", job.context)
+        self.task = spawn(main, self._host.loop, f"stoat-jobs {job.job_id}", job.context)
 
     def stop(self, reason: StopReason) -> bool:
         """Tell the job to stop, unless it has ended or was told before.
 
         True if *reason* is now why it will end.
         """
-        if self._settled:
+        if self.ended:
             return False
         if self.reason is None:
             # The deadline's timer is late where something has blocked the loop.
@@ -116,15 +124,15 @@ class JobRun(Generic[J]):
 
     def abandon(self) -> None:
         """Settle the job now, whatever its handler does, and end what can be ended."""
-        if self._settled:
+        if self.ended:
             return
         ended = Ended(None, None, self._host.now())
-        if is_running_here(self._host.loop) and asyncio.current_task() is self._task:
+        if is_running_here(self._host.loop) and asyncio.current_task() is self.task:
             self._end(ended, abandoned=True)
             return
         context = self.job.context  # a settled job may have let go of it
         context.run(partial(self._end, ended, abandoned=True))
-        if not close(self._call, context, self._task):
+        if not close(self._call, context, self.task):
             self._complain(_SWALLOWS_ALL)
         self._cancel_task()
 
@@ -136,30 +144,21 @@ class JobRun(Generic[J]):
     @property
     def over(self) -> bool:
         """Whether nothing of the run is left: neither its handler nor its task."""
-        return not self.alive and (self._task is None or self._task.done())
-
-    @property
-    def task(self) -> asyncio.Task[None] | None:
-        """The job's own task."""
-        return self._task
+        return not self.alive and (self.task is None or self.task.done())
 
     # What the handler's JobContext asks for.
 
     @property
     def cancelled(self) -> bool:
         # One that was left behind because others cancelled its task is told, too.
-        return self.reason is not None or (self._settled and self._call is not None)
+        return self.reason is not None or (self.ended and self._call is not None)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         return self._host.loop
 
-    @property
-    def ended(self) -> bool:
-        return self._settled
-
     def report(self, fraction: float, message: str | None) -> None:
-        if self._settled:
+        if self.ended:
             return
         if is_running_here(self._host.loop):
             self._host.progressed(self, fraction, message)
@@ -171,7 +170,7 @@ class JobRun(Generic[J]):
 
     def progressed(self, fraction: float, message: str | None) -> None:
         """A thread has reported."""
-        if not self._settled:
+        if not self.ended:
             self.job.context.run(self._host.progressed, self, fraction, message)
 
     # The task.
@@ -184,8 +183,8 @@ class JobRun(Generic[J]):
                 ended = await self._attempt(ended.error)
         except KeyboardInterrupt as error:
             self._end(Ended(None, error, self._host.now()))
-            if self._task is not None:
-                self._task.add_done_callback(asyncio.Task.exception)  # retrieved, for the loop
+            if self.task is not None:
+                self.task.add_done_callback(asyncio.Task.exception)  # retrieved, for the loop
             raise  # it is the user's, not the job's
         except BaseException as error:
             # Cancelled from outside: before the first step, or while a thread works.
@@ -199,16 +198,20 @@ class JobRun(Generic[J]):
             return Ended(None, asyncio.CancelledError(), now())
         host, job, handler = self._host, self.job, self.handler
         host.attempt_started(self, previous)
-        if _TASKS_COPY_CONTEXTS:  # and observers may have written in the copy
+        if COPIES_CONTEXT:  # and observers may have written in the copy
             job.context = contextvars.copy_context()
         context = context_of(job, self.attempt, host.queue, self)
         # A further attempt must not see what the one before made of its arguments.
         arguments = handler.form.thaw(job.payload.text) if self.attempt else job.payload.arguments
+        call = partial(handler.function, context, **arguments)
         if not handler.is_async:
-            return await self._in_thread(partial(handler.function, context, **arguments))
+            ended = await self._in_thread(call)
+            if not is_awaitable(ended.value):
+                return ended
+            call = partial(taken_over, ended.value, is_stopped=self.reason is not None)
         try:
-            call = self._call = handler.function(context, **arguments)
-            value = await call
+            self._call = coroutine = call()
+            value = await coroutine
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -216,10 +219,9 @@ class JobRun(Generic[J]):
         return Ended(value, None, now())
 
     async def _in_thread(self, call: Callable[[], Any]) -> Ended:
-        done: asyncio.Future[Ended] = self._host.loop.create_future()
-        name = f"stoat-jobs {one_line(self.job.job_type, 80)}"
-        self._call = start_thread(call, done, self._host.now, name)
-        return await done
+        name, done = one_line(self.job.job_type, 80), self._host.loop.create_future()
+        self._call = start_thread(call, done, self._host.now, f"stoat-jobs {name}")
+        return await handed_back(done)
 
     # Attempts.
 
@@ -263,15 +265,18 @@ class JobRun(Generic[J]):
         """Cancel the handler: its coroutine, or what its threads run on the loop."""
         if self.relay is not None:
             self.relay.cancel()
-        if self.handler.is_async:
+        if self._hears_cancels():
             self._cancel_task()
 
+    def _hears_cancels(self) -> bool:  # a thread has the flag only
+        return self.handler.is_async or is_awaited(self._call)
+
     def _cancel_task(self) -> None:
-        if self._task is None or (refusal := cancel(self._task)) is None:
+        if self.task is None or (refusal := cancel(self.task)) is None:
             return
         self._complain(f"what it awaits cannot be cancelled: {describe(refusal)}")
-        if self._settled:
-            forget(self._task)
+        if self.ended:
+            forget(self.task)
 
     def _start_grace(self) -> None:
         loop, seconds = self._host.loop, self._host.cancel_grace
@@ -283,8 +288,7 @@ class JobRun(Generic[J]):
         self._grace = self._host.loop.call_soon(self._grace_over, context=contextvars.Context())
 
     def _grace_over(self) -> None:
-        handler = self.handler
-        if handler.cooperative and handler.is_async and not self._second_grace:
+        if self.handler.cooperative and self._hears_cancels() and not self._second_grace:
             self._second_grace = True
             self._start_grace()
             self._cancel_calls()
@@ -292,20 +296,14 @@ class JobRun(Generic[J]):
             self.abandon()
 
     def _complain(self, error: str) -> None:
-        log_event(
-            logging.ERROR,
-            "handler_unstoppable",
-            job_id=self.job.job_id,
-            job_type=one_line(self.job.job_type, 200),
-            error=error,
-        )
+        log_unstoppable(self.job.job_id, self.job.job_type, error)
 
     # The end.
 
     def _end(self, ended: Ended, *, abandoned: bool = False) -> None:
-        if self._settled or (ended.error is not None and self._is_void(ended)):
+        if self.ended or (ended.error is not None and self._is_void(ended)):
             return
-        self._settled = True
+        self.ended = True
         outcome = INTERRUPTED
         try:
             self._let_go(abandoned)
@@ -329,14 +327,15 @@ class JobRun(Generic[J]):
         elif self.reason is None and self._closing and ended.cancelled:
             self.reason = StopReason.SHUTDOWN
         outcome = classify(self.reason, ended, self.job.timeout, abandoned=abandoned)
-        keep = self._host.keep_result
-        return outcome if keep is None else kept(outcome, partial(keep, self.handler))
+        if id(type(outcome.result)) not in self._host.kept_as_is:
+            outcome = kept(outcome, partial(self._host.keep_result, self.handler))
+        return outcome
 
     def _is_void(self, ended: Ended) -> bool:
         """Whether an end by an exception does not settle the job, or not yet."""
         if self._host.loop.is_closed():  # under a queue that nobody left, and nobody can use
-            self._settled = True
-        return self._settled or self._is_cut_off(ended)
+            self.ended = True
+        return self.ended or self._is_cut_off(ended)
 
     def _is_cut_off(self, ended: Ended) -> bool:
         """Whether others cancelled the job, and it is to be seen whether they stop the queue."""

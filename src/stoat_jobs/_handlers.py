@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Coroutine, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Concatenate, Protocol, overload
 
 from typing_extensions import ParamSpec, TypeVar
@@ -22,7 +22,7 @@ class _Decorator(Protocol):
 
     @overload
     def __call__(  # type: ignore[overload-overlap]
-        self, function: Callable[Concatenate[JobContext, P], Coroutine[Any, Any, R]], /
+        self, function: Callable[Concatenate[JobContext, P], Awaitable[R]], /
     ) -> AsyncJobType[P, R]: ...
 
     @overload
@@ -47,7 +47,7 @@ class JobHandlers:
 
     @overload
     def job(  # type: ignore[overload-overlap]
-        self, function: Callable[Concatenate[JobContext, P], Coroutine[Any, Any, R]], /
+        self, function: Callable[Concatenate[JobContext, P], Awaitable[R]], /
     ) -> AsyncJobType[P, R]: ...
 
     @overload
@@ -74,6 +74,11 @@ class JobHandlers:
         cooperative: bool = False,
     ) -> Any:
         """Register the decorated function, under its own name or *name*.
+
+        A coroutine function is awaited on the event loop, and any other one is called in a
+        thread of its own. What a thread hands back is awaited on the loop as well, if it is
+        to be awaited: so a plain decorator around an ``async`` function serves, and cancels,
+        time limits and grace periods hold for what it wraps.
 
         Args:
             name: the job type. Give one where the function may be renamed while jobs wait.
@@ -109,7 +114,7 @@ class JobHandlers:
     def register(  # type: ignore[overload-overlap]
         self,
         name: str,
-        function: Callable[Concatenate[JobContext, P], Coroutine[Any, Any, R]],
+        function: Callable[Concatenate[JobContext, P], Awaitable[R]],
         *,
         timeout: float | None = None,
         retries: int = 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import TypeVar
@@ -58,11 +58,12 @@ class RunHost(Protocol[J]):
         ...
 
     @property
-    def keep_result(self) -> Callable[[JobType[..., Any], Any], Any] | None:
-        """Makes of a handler's result what will be kept; raises what says why it cannot be.
+    def kept_as_is(self) -> frozenset[int]:
+        """The ids of the types of results that are kept without asking :meth:`keep_result`."""
+        ...
 
-        None where everything is kept as it is.
-        """
+    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
+        """What will be kept of a handler's result; raises what says why it cannot be."""
         ...
 
     def attempt_started(self, run: JobRun[J], previous: BaseException | None) -> None:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from typing import Any, Generic, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Generic, Union, cast, get_args, get_origin
 
 from typing_extensions import ParamSpec, TypeVar
 
-from ._codec import Codec, brief, same
+from ._codec import Codec, same
 from ._context import JobContext
 from ._errors import JobFailedError
-from ._payload import PayloadForm
+from ._payload import PayloadForm, why_no_json
 from ._protocols import JobBackend
 from ._records import JobResult
+from ._results import refuse_used_up
 from ._settings import check_timeout
-from ._signature import is_async, resolve
+from ._signature import UNIONS, is_async, resolve, signature_of
 from ._status import JobStatus
+from ._travel import refuse_stuck
 
 P = ParamSpec("P")
 R = TypeVar("R", default=Any)
@@ -84,7 +86,8 @@ class JobType(Generic[P, R]):
         retries: further attempts after an ``Exception``.
         cooperative: it is told to stop by its context's flag, and cancelled only
             ``cancel_grace`` seconds later.
-        is_async: it is a coroutine function; others run in a thread of their own.
+        is_async: it is known to be a coroutine function; others are called in a thread of
+            their own, and what they hand back is awaited if it is to be awaited.
         result_type: what it declares to return, Any where it declares nothing that is there.
     """
 
@@ -160,15 +163,17 @@ class JobType(Generic[P, R]):
         stands under ``TYPE_CHECKING``, the plain JSON comes back: a model as a dict.
 
         Raises:
-            TypeError: it has no JSON, or is not what the handler declares.
+            TypeError: it is used up by its first reader, has no JSON, or is not what the
+                handler declares.
         """
+        refuse_used_up(value)
         annotation = self.result_type
-        codec = self._result_codec
         try:
+            codec = self._result_codec
             valid = codec.validate(value)
             decoded = codec.decode(codec.encode(valid))
         except Exception as error:
-            raise TypeError(self._not_kept(value, brief(error))) from error
+            raise TypeError(self._not_kept(value, why_no_json(error, annotation))) from error
         if annotation is not Any and not same(valid, decoded):
             raise TypeError(self._not_kept(value, "it does not come back from JSON as it was"))
         return decoded
@@ -186,16 +191,14 @@ class JobType(Generic[P, R]):
 
     @functools.cached_property
     def _result_codec(self) -> Codec:
-        return Codec(self.result_type)
+        return Codec(self.result_type, check=refuse_stuck)
 
     @functools.cached_property
     def result_type(self) -> Any:
         """What the handler declares to return; Any where it declares nothing that is there."""
-        annotation = inspect.signature(self.function).return_annotation
-        if annotation is inspect.Signature.empty:
-            return Any
         try:
-            return resolve(self.function, annotation)
+            annotation = signature_of(self.function).return_annotation
+            return _awaited(resolve(self.function, annotation))
         except Exception:  # whatever evaluating a name can raise
             return Any
 
@@ -204,7 +207,7 @@ class JobType(Generic[P, R]):
 
 
 class AsyncJobType(JobType[P, R]):
-    """A job type whose handler is a coroutine function."""
+    """A job type whose handler gives what is to be awaited, as a coroutine function does."""
 
     def __call__(
         self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs
@@ -217,6 +220,17 @@ class SyncJobType(JobType[P, R]):
 
     def __call__(self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return cast(R, super().__call__(context, *args, **kwargs))
+
+
+def _awaited(annotation: Any) -> Any:
+    """What comes of awaiting what is annotated so, where that is to be awaited."""
+    if annotation is inspect.Signature.empty:
+        return Any
+    origin, members = get_origin(annotation), get_args(annotation)
+    if origin in UNIONS:
+        return Union[tuple(map(_awaited, members))]  # noqa: UP007 - of as many as there are
+    is_awaitable = inspect.isclass(origin) and issubclass(origin, Awaitable)
+    return members[-1] if is_awaitable and members else annotation
 
 
 def _checked_name(name: Any) -> str:

@@ -105,3 +105,9 @@ def log_event(level: int, name: str, **extra: Any) -> None:
         raise
     except BaseException:  # noqa: S110 - nowhere is left to say it
         pass
+
+
+def log_unstoppable(job_id: str, job_type: str, error: str) -> None:
+    """Log that a handler cannot be ended."""
+    job_type = one_line(job_type, _NAME_LIMIT)
+    log_event(logging.ERROR, "handler_unstoppable", job_id=job_id, job_type=job_type, error=error)

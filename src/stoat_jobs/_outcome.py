@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from ._results import discard
 from ._status import JobStatus
 from ._text import describe, leaf_errors, name_of
 
@@ -95,6 +96,8 @@ def stopped(reason: StopReason, ended: Ended, limit: float, abandoned: bool) -> 
     """The outcome of a job that was told to stop."""
     status, error_type, text = _STOPPED[reason]
     partial = None if reason is StopReason.DEADLINE else ended.value
+    if partial is None:
+        discard(ended.value)
     obeyed = ended.error is None or is_cancellation(ended.error)
     exception = None if obeyed else ended.error
     return Outcome(status, partial, text.format(limit=limit), error_type, exception, abandoned)

@@ -15,6 +15,7 @@ from types import GenericAlias
 from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
+from pydantic.errors import PydanticSchemaGenerationError
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
@@ -22,8 +23,9 @@ from ._codec import Codec, all_same, brief, depth_of, json_schema, same
 from ._errors import InvalidPayloadError
 from ._excess import NOT_JSON, Problem, excess, too_deep, too_large
 from ._settings import JobQueueSettings
-from ._signature import OPEN, UNIONS, read_signature
+from ._signature import OPEN, UNIONS, read_signature, written
 from ._text import ERROR_LIMIT, one_line, shown
+from ._travel import refuse_alias, refuse_dependency, refuse_stuck, remedy_for
 
 _DEFAULTS = JobQueueSettings()
 _PLACE_LIMIT = 200
@@ -197,11 +199,14 @@ class PayloadForm:
         """Refuse annotations that have no JSON, and defaults that do not fit their own."""
         for name, annotation in self._fields.items():
             try:
-                codec = Codec(annotation)
+                refuse_alias(annotation)
+                refuse_dependency(annotation, self._defaults.get(name))
+                codec = Codec(annotation, check=refuse_stuck)
             except Exception as error:
                 shown = f"{name}payload" if name == OPEN else name
                 raise TypeError(
-                    f"handler {self._job_type!r}: {shown!r} cannot travel as JSON: {brief(error)}"
+                    f"handler {self._job_type!r}: {shown!r} cannot travel as JSON:"
+                    f" {why_no_json(error, annotation)}"
                 ) from error
             if name in self._defaults:
                 self._check_default(name, codec, self._defaults[name])
@@ -250,6 +255,15 @@ def _is_plain(annotation: Any) -> bool:
     members = get_args(annotation) if get_origin(annotation) in UNIONS else (annotation,)
     # Not by its hash: what stands in Annotated may have none.
     return all(any(member is kind for kind in _UNCHANGED) for member in members)
+
+
+def why_no_json(error: Exception, annotation: Any) -> str:
+    """What *error* says of *annotation*, for which there is no codec."""
+    why = written(brief(error))
+    if isinstance(error, PydanticSchemaGenerationError):
+        # What pydantic says next is for models, and would be of no help here.
+        return f"{why.partition('. Set ')[0]}: {remedy_for(annotation)}"
+    return why
 
 
 def _survives(codec: Codec, value: Any) -> bool:

@@ -1,9 +1,9 @@
 """What a handler's signature says about the payloads of its job type.
 
 - The first parameter is the context's; all others are the payload's, by name.
-- Annotations are resolved one by one. The context's and the return's are not needed at
-  run time and may stand under ``TYPE_CHECKING``; a payload's must be reachable from the
-  function's module or closure.
+- Annotations are resolved one by one, as lazily as Python evaluates them. The context's and
+  the return's are not needed at run time and may stand under ``TYPE_CHECKING``; a payload's
+  must be reachable from the function's module or closure.
 - What cannot serve is refused, by the handler's and the parameter's name.
 """
 
@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
+import sys
 import types
 import typing
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, ForwardRef, NamedTuple, TypeVar
 
 from pydantic.fields import FieldInfo
-from typing_extensions import get_type_hints
+from typing_extensions import Unpack, get_type_hints
 
 from ._context import JobContext
 from ._text import describe
@@ -25,9 +28,23 @@ from ._text import describe
 # Where **payload goes among the fields; no parameter can have this name.
 OPEN = "**"
 
+_FORWARD_REF = re.compile(r"""ForwardRef\((['"])(.*?)\1(?:, [^()]*)?\)""")
+
+# Two of them before Python 3.12.
+_UNPACK = (Unpack, getattr(typing, "Unpack", Unpack))
+
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 UNIONS = (typing.Union, types.UnionType)
+
+
+if sys.version_info >= (3, 14):
+    from annotationlib import Format
+
+    # Annotations are evaluated here and now, and names may be unknown yet, or for ever.
+    signature_of = functools.partial(inspect.signature, annotation_format=Format.FORWARDREF)
+else:
+    signature_of = inspect.signature
 
 
 class PayloadSignature(NamedTuple):
@@ -68,7 +85,7 @@ def _key(parameter: inspect.Parameter) -> str:
 
 def _named_parameters(function: Callable[..., Any]) -> frozenset[str]:
     """All names that a call of the plain function behind *function* may give."""
-    parameters = inspect.signature(_underlying(function)).parameters.values()
+    parameters = signature_of(_underlying(function)).parameters.values()
     return frozenset(p.name for p in parameters if p.kind in _BY_NAME)
 
 
@@ -79,9 +96,11 @@ def _all_parameters(job_type: str, function: Callable[..., Any]) -> list[inspect
     if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
         raise TypeError(f"handler {job_type!r} is a generator; a handler returns its result")
     try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except ValueError as error:
-        raise TypeError(f"handler {job_type!r} has no signature to read: {error}") from error
+        parameters = list(signature_of(function).parameters.values())
+    except Exception as error:  # whatever evaluating an annotation can raise
+        raise TypeError(
+            f"handler {job_type!r} has no signature to read: {describe(error)}"
+        ) from error
     if not parameters or parameters[0].kind not in _POSITIONAL:
         raise TypeError(f"handler {job_type!r} has no first parameter to take the JobContext")
     return parameters
@@ -115,7 +134,7 @@ def _check_context(
     if not _takes_context(annotation):
         raise TypeError(
             f"handler {job_type!r}: its first parameter, {parameter.name!r}, is annotated"
-            f" {inspect.formatannotation(annotation)}, but a handler is given its JobContext there"
+            f" {written(annotation)}, but a handler is given its JobContext there"
         )
 
 
@@ -137,6 +156,11 @@ def _annotation(job_type: str, function: Callable[..., Any], parameter: inspect.
     if parameter.annotation is not parameter.empty:
         annotation = _resolved(job_type, function, parameter.name, parameter.annotation)
     if parameter.kind is parameter.VAR_KEYWORD:
+        if typing.get_origin(annotation) in _UNPACK:
+            raise TypeError(
+                f"handler {job_type!r}: '**{parameter.name}' is unpacked from a TypedDict, which a"
+                " payload is not: make its keys parameters, or take it as one parameter"
+            )
         return dict[str, annotation]
     return annotation
 
@@ -146,7 +170,8 @@ def _resolved(job_type: str, function: Callable[..., Any], name: str, annotation
         return resolve(function, annotation)
     except Exception as error:
         raise TypeError(
-            f"handler {job_type!r}: the annotation of {name!r}, {annotation!r}, cannot be resolved"
+            f"handler {job_type!r}: the annotation of {name!r}, {written(annotation)!r}, cannot be"
+            " resolved"
             f" at run time ({describe(error)}): import it at the top of the module, not under"
             " TYPE_CHECKING or inside a function"
         ) from error
@@ -155,12 +180,43 @@ def _resolved(job_type: str, function: Callable[..., Any], name: str, annotation
 def resolve(function: Callable[..., Any], annotation: Any) -> Any:
     """*annotation*, where it or a part of it is text, as *function*'s module means it."""
     code = _underlying(function)
-    names = getattr(getattr(code, "__code__", None), "co_freevars", ())
-    cells = getattr(code, "__closure__", None) or ()
-    local = {name: cell.cell_contents for name, cell in zip(names, cells)}
+    # Since Python 3.14 what only the annotations refer to is in a closure of their own.
+    local = {**_enclosing(getattr(code, "__annotate__", None)), **_enclosing(code)}
     holder = type("holder", (), {"__annotations__": {"it": annotation}})
     hints = get_type_hints(holder, getattr(code, "__globals__", {}), local, include_extras=True)
-    return hints["it"]
+    resolved = hints["it"]
+    for unknown in _unknown_metadata(resolved):
+        raise NameError(f"{unknown.__forward_arg__!r} is not defined")
+    return resolved
+
+
+def _enclosing(function: Any) -> dict[str, Any]:
+    """What *function* refers to in those around it, as far as that is there yet."""
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    found = {}
+    for name, cell in zip(names, getattr(function, "__closure__", None) or ()):
+        with suppress(ValueError):
+            found[name] = cell.cell_contents
+    return found
+
+
+def _unknown_metadata(annotation: Any) -> Iterator[ForwardRef]:
+    """What stands in Annotated and was not evaluated; pydantic would pass over it."""
+    for part in typing.get_args(annotation):
+        if isinstance(part, ForwardRef):
+            yield part
+        else:
+            yield from _unknown_metadata(part)
+
+
+def written(annotation: Any) -> str:
+    """*annotation* as it was written, or nearly so.
+
+    >>> written(list[ForwardRef("Later")])
+    'list[Later]'
+    """
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return _FORWARD_REF.sub(r"\2", text)
 
 
 def _underlying(function: Any) -> Any:

@@ -10,6 +10,9 @@ from functools import partial
 from types import coroutine
 from typing import Any
 
+COPIES_CONTEXT = sys.version_info < (3, 11)
+"""Whether a task runs in a copy of the context that it is given."""
+
 
 @coroutine
 def first_step() -> Generator[None, None, None]:

@@ -72,7 +72,7 @@ class _NeverOver(Slots):
         if run.relay is not None:
             run.relay._closed = False
         else:
-            run._settled = False
+            run.ended = False
 
 
 class LetsTheDeadSpeak(AsyncioJobQueue):

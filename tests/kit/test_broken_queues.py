@@ -51,6 +51,7 @@ from .shelf_hostile import (
     LetsThreadsBe,
     TimesOutOnce,
 )
+from .shelf_values import AwaitsNoWrapper, HandsOnSubclasses, KeepsIterators
 
 CAUGHT = (AssertionError, DeadlockError, pytest.fail.Exception)
 
@@ -82,6 +83,7 @@ CATCHES: list[tuple[Any, ...]] = [
     (LeavesStreamsAtClose, "test_a_stream_made_of_a_watch_ends_with_the_queue__fault_25"),
     (OldestFirst, "test_list_jobs_is_newest_first_and_limited"),
     (ListsNothing, "test_list_jobs_refuses_a_status_that_is_none"),
+    (HandsOnSubclasses, "test_an_instance_of_a_scalars_subclass_is_that_scalar__fault_62"),
     (TakesAnyKey, "test_a_bad_key_is_refused", "k" * 1025),
     (DiesWithItsTask, "test_a_slot_outlives_its_tasks__fault_22", True),
     (StatusGoesBack, "test_a_terminal_record_never_changes__fault_31"),
@@ -94,6 +96,14 @@ CATCHES: list[tuple[Any, ...]] = [
         ValueError,
         False,
     ),
+    (
+        KeepsIterators,
+        "test_a_result_that_is_used_up_by_its_reader_fails_the_job__fault_61",
+        "generator",
+        False,
+    ),
+    (KeepsIterators, "test_partial_work_that_is_used_up_by_its_reader_is_dropped__fault_61"),
+    (AwaitsNoWrapper, "test_what_a_thread_hands_back_is_awaited__fault_63"),
     (MixesResults, "test_each_job_has_its_own_result"),
     (RepeatsIds, "test_an_id_is_a_random_uuid4_in_its_usual_text_form__fault_47"),
     (StartsTwice, "test_entering_a_started_queue_is_an_error_and_hurts_nothing__fault_27"),

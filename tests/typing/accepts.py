@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from typing_extensions import assert_type
+from typing_extensions import ParamSpec, assert_type
 
 from stoat_jobs import (
     AsyncioJobQueue,
@@ -41,6 +41,9 @@ from stoat_jobs.http import (
 )
 
 handlers = JobHandlers()
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Report:
@@ -75,6 +78,28 @@ async def named(ctx: JobContext, /, **payload: str) -> dict[str, str]:
 async def nothing(ctx: JobContext) -> None: ...
 
 
+# Behind a decorator that keeps the types, and what gives something to await without async def.
+
+
+def plain(function: Callable[P, R]) -> Callable[P, R]:
+    return function
+
+
+@handlers.job
+@plain
+async def decorated(ctx: JobContext, n: int) -> str:
+    return str(n)
+
+
+@handlers.job(retries=1)
+def awaitable(ctx: JobContext, n: int) -> Awaitable[str]:
+    return fetched(n)
+
+
+async def fetched(n: int) -> str:
+    return str(n)
+
+
 class Service:
     def method(self, ctx: JobContext, n: int) -> str:
         return str(n)
@@ -99,6 +124,8 @@ async def calls() -> None:
     assert_type(timed(ctx, 3), list[int])
     assert_type(await fetch(ctx, "url", tries=1), bytes)
     assert_type(await named(ctx, a="b"), dict[str, str])
+    assert_type(await decorated(ctx, 3), str)
+    assert_type(await awaitable(ctx, 3), str)
     assert_type(bound(ctx, 3), str)
     assert_type(await async_bound(ctx, n=3), str)
     coroutine: Coroutine[Any, Any, bytes] = fetch(ctx, "url")

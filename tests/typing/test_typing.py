@@ -105,4 +105,4 @@ def test_what_is_wrong_is_refused(checker: Checker, tmp_path: Path) -> None:
 def test_what_is_accepted_also_runs() -> None:
     """The accepted code is no fiction: it registers its handlers and builds its queues."""
     names = runpy.run_path(str(ACCEPTS))
-    assert len(names["handlers"]) == 8
+    assert len(names["handlers"]) == 10

@@ -5,9 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from ipaddress import IPv4Address, IPv6Network
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import pytest
 from pydantic import (
@@ -196,3 +201,113 @@ def test_same_sees_differences_at_depth(case: str) -> None:
     left, right = DIFFERENT[case]
     assert not same(left, right)
     assert not same(right, left)
+
+
+def sub_of(kind: type) -> Any:
+    """A subclass, as libraries have them of the scalars."""
+    return type(f"Own{kind.__name__}", (kind,), {})
+
+
+SCALARS: dict[str, tuple[Any, Any]] = {
+    "uuid": (UUID, ("12345678123456781234567812345678",)),
+    "datetime": (datetime, (2026, 1, 1, 12, 30, 0, 0, timezone.utc)),
+    "naive datetime": (datetime, (2026, 1, 1)),
+    "date": (date, (2026, 1, 1)),
+    "time": (time, (12, 30)),
+    "timedelta": (timedelta, (1, 2, 3)),
+    "decimal": (Decimal, ("1.50",)),
+    "bytes": (bytes, (RAW,)),
+    "text": (str, ("a",)),
+    "int": (int, (3,)),
+    "float": (float, (1.5,)),
+    "complex": (complex, (1, 2)),
+    "fraction": (Fraction, (1, 3)),
+    "path": (type(Path()), ("a/b",)),
+    "pure path": (PurePosixPath, ("a/b",)),
+    "address": (IPv4Address, ("127.0.0.1",)),
+    "network": (IPv6Network, ("2001:db8::/32",)),
+}
+
+
+@pytest.mark.parametrize("case", SCALARS)
+def test_a_subclass_of_a_scalar_stands_for_it__fault_62(case: str) -> None:
+    """An equal instance of the declared scalar's type is the same, alone and inside others."""
+    kind, arguments = SCALARS[case]
+    own: Any = sub_of(kind)(*arguments)
+    plain: Any = kind
+    inside: list[tuple[Any, Any]] = [
+        (plain, own),
+        (plain | None, own),
+        (list[plain], [own]),
+        (dict[str, plain], {"a": own}),
+        (set[plain], {own}),
+        (dict[plain, int], {own: 1}),
+    ]
+    for annotation, value in inside:
+        codec = Codec(annotation)
+        valid = codec.validate(value)
+        decoded = codec.decode(codec.encode(valid))
+        assert same(valid, decoded)
+    assert type(through(kind, own)) is kind
+
+
+class Level(Enum):
+    HIGH = "high"
+
+
+class TextLevel(str, Enum):
+    HIGH = "high"
+
+
+class NumberLevel(int, Enum):
+    HIGH = 1
+
+
+class LateStamp(datetime):
+    """As pandas' has nanoseconds, which are not equal to those of a plain one."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is LateStamp
+
+    __hash__ = datetime.__hash__
+
+
+class OwnDict(dict[str, int]):
+    pass
+
+
+class OwnList(list[int]):
+    pass
+
+
+class SubCat(Cat):
+    pass
+
+
+class SubFrozen(Frozen):
+    pass
+
+
+NOT_THE_SAME: dict[str, tuple[Any, Any]] = {
+    "what is not equal": (LateStamp(2026, 1, 1), datetime(2026, 1, 1)),  # noqa: DTZ001
+    "the other way round": (UUID(int=1), sub_of(UUID)(int=1)),
+    "bool and int": (True, 1),
+    "int and bool": (1, True),
+    "int and float": (1, 1.0),
+    "datetime and date": (datetime(2026, 1, 1), date(2026, 1, 1)),  # noqa: DTZ001
+    "an enum of texts": (TextLevel.HIGH, "high"),
+    "an enum of numbers": (NumberLevel.HIGH, 1),
+    "an enum": (Level.HIGH, "high"),
+    "text of its own": (sub_of(str)("a"), "a"),
+    "number of its own": (sub_of(float)(1.5), 1.5),
+    "dict": (OwnDict(a=1), {"a": 1}),
+    "list": (OwnList([1]), [1]),
+    "model": (SubCat(), Cat()),
+    "dataclass": (SubFrozen(b""), Frozen(b"")),
+}
+
+
+@pytest.mark.parametrize("case", NOT_THE_SAME)
+def test_nothing_else_stands_for_another_type__fault_62(case: str) -> None:
+    """Models, dataclasses, containers, enums, bools and what JSON gives untyped stay exact."""
+    assert not same(*NOT_THE_SAME[case])

@@ -30,6 +30,7 @@ class _MemorySlots(Slots):
     """One slot, which a job may be held back from."""
 
     delays = False
+    kept_as_is = frozenset()
     held = False
 
     def __init__(self, *args: Any) -> None:

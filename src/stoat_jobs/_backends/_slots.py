@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from .._calls import wake
@@ -21,6 +21,7 @@ from .._observing import Observers
 from .._outcome import INTERRUPTED, Outcome, StopReason, never_started
 from .._protocols import JobBackend
 from .._records import FinishedEvent, ProgressEvent, StartedEvent
+from .._results import PLAIN, refuse_used_up
 from .._settings import JobQueueSettings
 from .._status import JobStatus
 from ._table import Job, JobTable
@@ -76,7 +77,7 @@ class Slots:
     """
 
     delays = True
-    keep_result: Callable[[JobType[..., Any], Any], Any] | None = None
+    kept_as_is: frozenset[int] = PLAIN
     loop: asyncio.AbstractEventLoop
     deadlines: Deadlines
 
@@ -234,6 +235,10 @@ class Slots:
         return sum(run.alive for run in self._left_behind)
 
     # What a run asks of its host.
+
+    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
+        refuse_used_up(value)
+        return value
 
     def attempt_started(self, run: JobRun[Job], previous: BaseException | None) -> None:
         job = run.job

@@ -143,6 +143,7 @@ class StoredSlots(Slots):
     """The slots, which leave what waits in the store."""
 
     _table: StoredTable
+    kept_as_is = frozenset()
 
     def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
         return handler.result_through_json(value)

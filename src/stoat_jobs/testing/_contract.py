@@ -14,6 +14,7 @@ from ._contract_outcomes import OutcomePromises
 from ._contract_processes import ProcessPromises
 from ._contract_records import RecordPromises
 from ._contract_resisting import ResistingPromises
+from ._contract_results import ResultPromises
 from ._contract_running import RunningPromises
 from ._contract_shutdown import ShutdownPromises
 from ._contract_stopping import StoppingPromises
@@ -25,6 +26,7 @@ class JobQueueContract(
     OptionPromises,
     RunningPromises,
     OutcomePromises,
+    ResultPromises,
     AttemptPromises,
     StoppingPromises,
     ResistingPromises,

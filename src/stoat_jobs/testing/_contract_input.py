@@ -29,6 +29,14 @@ class Colour(Enum):
     RED = "red"
 
 
+class DriversUUID(uuid.UUID):
+    """As database drivers have it."""
+
+
+class LibrarysDatetime(datetime):
+    """As libraries for dates have it."""
+
+
 class Area(BaseModel):
     name: str
     mask: bytes = b""
@@ -137,6 +145,23 @@ class InputPromises(Promises):
             area = Area(name="south", mask=b"\x00\xfe")
             await bench.run("store", {"data": b"\xff\x00", "areas": [area]})
             assert received == [b"\xff\x00", b"\x00\xfe"]
+
+    async def test_an_instance_of_a_scalars_subclass_is_that_scalar__fault_62(self) -> None:
+        """What drivers and date libraries give for a UUID or a datetime passes for one."""
+        async with self.bench() as bench:
+            received: list[Any] = []
+
+            @bench.handlers.job
+            async def kept(ctx: JobContext, name: uuid.UUID, times: list[datetime]) -> uuid.UUID:
+                received.extend([name, *times])
+                return DriversUUID(int=2)
+
+            now = datetime(2024, 5, 6, tzinfo=timezone.utc)
+            stamp = LibrarysDatetime(2024, 5, 6, tzinfo=timezone.utc)
+            record = await bench.run("kept", {"name": DriversUUID(int=1), "times": [stamp]})
+            assert (record.result, record.error) == (uuid.UUID(int=2), None)
+            assert received == [uuid.UUID(int=1), now]
+            assert list(map(type, received)) == [uuid.UUID, datetime]
 
     async def test_a_payload_is_isolated_from_the_caller_at_every_depth__fault_33(self) -> None:
         """What the caller changes after submitting, the job does not see."""

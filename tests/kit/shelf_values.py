@@ -1,0 +1,65 @@
+"""More of the shelf: queues that break a promise about what goes in and what comes out."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+from uuid import UUID
+
+from stoat_jobs import AsyncioJobQueue
+from stoat_jobs._backends._slots import Slots
+from stoat_jobs._backends._table import Job
+from stoat_jobs._results import discard
+
+
+class _HoardingSlots(Slots):
+    def keep_result(self, handler: Any, value: Any) -> Any:
+        return value
+
+
+class KeepsIterators(AsyncioJobQueue):
+    """Keeps what its first reader uses up."""
+
+    slots_type = _HoardingSlots
+
+
+class Unawaited:
+    """What an async function gave, which nobody will await."""
+
+    def __init__(self, value: Any) -> None:
+        discard(value)
+
+
+class _UnawaitedSlots(Slots):
+    def _start(self, job: Job) -> None:
+        job.handler = copy.copy(job.handler)
+        if not job.handler.is_async:
+            function = job.handler.function
+            job.handler.function = lambda *args, **names: Unawaited(function(*args, **names))
+        super()._start(job)
+
+
+class AwaitsNoWrapper(AsyncioJobQueue):
+    """Takes what a thread hands back for the result, whatever it is."""
+
+    slots_type = _UnawaitedSlots
+
+
+class DriversUUID(UUID):
+    """As database drivers have it."""
+
+
+class _DriversSlots(Slots):
+    def _start(self, job: Job) -> None:
+        given = job.payload.arguments
+        job.payload.arguments = {
+            name: DriversUUID(int=each.int) if isinstance(each, UUID) else each
+            for name, each in given.items()
+        }
+        super()._start(job)
+
+
+class HandsOnSubclasses(AsyncioJobQueue):
+    """Gives the handler what a driver takes for a UUID."""
+
+    slots_type = _DriversSlots
