@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,6 +29,7 @@ from .shelf import (
     LeavesStreamsAtClose,
     LeavesWaitersAtClose,
     ListsNothing,
+    LivesInThePast,
     LosesMetadata,
     LosesWakeUps,
     MixesResults,
@@ -43,6 +45,8 @@ from .shelf import (
     TakesAnyKey,
     WaitsForSlots,
 )
+
+FIXTURES = ("caplog", "monkeypatch")
 
 CAUGHT = (AssertionError, DeadlockError, pytest.fail.Exception)
 
@@ -93,6 +97,7 @@ CATCHES: list[tuple[Any, ...]] = [
         CallsTimeoutsFailures,
         "test_a_job_past_its_deadline_is_told_to_stop_and_ends_timeout",
     ),
+    (LivesInThePast, "test_times_follow_a_wall_clock_that_is_set_forwards__fault_64"),
     (ForgetsObservers, "test_each_step_is_told_once_and_in_order"),
 ]
 
@@ -130,12 +135,17 @@ def contract_of(queue_class: type[AsyncioJobQueue]) -> JobQueueContract:
     ],
 )
 def test_a_broken_queue_fails_the_test_of_its_promise(
-    queue_class: type[AsyncioJobQueue], test: str, arguments: list[Any]
+    queue_class: type[AsyncioJobQueue],
+    test: str,
+    arguments: list[Any],
+    request: pytest.FixtureRequest,
 ) -> None:
     """A promise that is broken fails the test that is named after it, which a sound queue passes."""
-    getattr(contract_of(AsyncioJobQueue), test)(*arguments)
+    wanted = inspect.signature(getattr(JobQueueContract, test)).parameters
+    fixtures = {name: request.getfixturevalue(name) for name in FIXTURES if name in wanted}
+    getattr(contract_of(AsyncioJobQueue), test)(*arguments, **fixtures)
     with pytest.raises(CAUGHT):
-        getattr(contract_of(queue_class), test)(*arguments)
+        getattr(contract_of(queue_class), test)(*arguments, **fixtures)
 
 
 @pytest.mark.parametrize("queue_class", FOUND_BY_THE_MACHINE)

@@ -3,6 +3,8 @@
 - State first, then notice: a waiter that wakes reads the state that woke it.
 - A waiter is registered only while it waits, so that one that walked away leaves nothing.
 - Finished records go by age and number, counted from their finish. Live ones never go.
+- A job starts in the wall clock's time. From there it ends in its own: its times are as far
+  apart as it took, also where the wall clock is set forwards in between.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ class Job:
         "payload",
         "progress",
         "result",
+        "shift",
         "started",
         "status",
         "submitted",
@@ -92,6 +95,7 @@ class Job:
         self.submitted = submitted
         self.started: float | None = None
         self.finished: float | None = None
+        self.shift = 0.0  # the clock's, in which `finished` is
         self.cancel_requested = False
         self.forsaken = False
         self.version = 0
@@ -216,6 +220,7 @@ class JobTable:
         """*job* got a slot."""
         transition(job, _RUNNING)
         job.started = self._clock.stamp()
+        job.shift = self._clock.shift
         job.changed()
 
     def finish(self, job: Job, outcome: Outcome) -> None:
@@ -242,7 +247,10 @@ class JobTable:
             job.progress = None  # a failed job is not done
         job.error = outcome.error
         job.error_type = outcome.error_type
-        job.finished = self._clock.stamp()
+        if job.started is None:
+            self._clock.stamp()
+            job.shift = self._clock.shift
+        job.finished = self._clock.age() + job.shift
         job.handler = None
         job.payload = _NO_PAYLOAD
         job.context = _NO_CONTEXT
@@ -276,7 +284,9 @@ class JobTable:
 
     def _oldest_has(self) -> float:
         """Seconds that the oldest finished record may stay."""
-        return (self._finished[0].finished or 0.0) + self._result_ttl - self._clock.stamp()
+        oldest = self._finished[0]
+        finished = (oldest.finished or 0.0) - oldest.shift
+        return finished + self._result_ttl - self._clock.age()
 
     def _drop_oldest(self) -> str:
         job_id = self._finished.popleft().job_id
