@@ -23,7 +23,6 @@ from stoat_jobs import (
 )
 from stoat_jobs._backends._slots import PendingJobs, Slots
 from stoat_jobs._backends._table import Job
-from stoat_jobs._clock import Clock
 
 
 class DeafToCancels(AsyncioJobQueue):
@@ -308,16 +307,3 @@ class RepeatsIds(AsyncioJobQueue):
         job_id = await super().submit(*args, **options)
         self.first = self.first or job_id
         return self.first if len(await self.list_jobs()) > 10 else job_id
-
-
-class LivesInThePast(AsyncioJobQueue):
-    """Never looks at the wall clock again."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._clock = self._table._clock = self._slots._clock = _OldClock()
-
-
-class _OldClock(Clock):
-    def _follow(self, ahead: float) -> float:
-        return 0.0

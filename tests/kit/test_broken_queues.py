@@ -29,7 +29,6 @@ from .shelf import (
     LeavesStreamsAtClose,
     LeavesWaitersAtClose,
     ListsNothing,
-    LivesInThePast,
     LosesMetadata,
     LosesWakeUps,
     MixesResults,
@@ -45,6 +44,7 @@ from .shelf import (
     TakesAnyKey,
     WaitsForSlots,
 )
+from .shelf_of_logs import LivesInThePast, LogsEachLostJob, LogsWithoutCare
 
 FIXTURES = ("caplog", "monkeypatch")
 
@@ -98,6 +98,10 @@ CATCHES: list[tuple[Any, ...]] = [
         "test_a_job_past_its_deadline_is_told_to_stop_and_ends_timeout",
     ),
     (LivesInThePast, "test_times_follow_a_wall_clock_that_is_set_forwards__fault_64"),
+    (LogsWithoutCare, "test_the_log_goes_on_after_what_raised_in_it__fault_66", "job_started"),
+    (LogsWithoutCare, "test_a_line_of_the_log_names_its_job__fault_66"),
+    (LogsWithoutCare, "test_what_an_error_says_forges_no_line_of_the_log__fault_71"),
+    (LogsEachLostJob, "test_what_waits_at_the_stop_is_one_line_of_the_log__fault_66"),
     (ForgetsObservers, "test_each_step_is_told_once_and_in_order"),
 ]
 
@@ -139,11 +143,13 @@ def test_a_broken_queue_fails_the_test_of_its_promise(
     test: str,
     arguments: list[Any],
     request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A promise that is broken fails the test that is named after it, which a sound queue passes."""
     wanted = inspect.signature(getattr(JobQueueContract, test)).parameters
     fixtures = {name: request.getfixturevalue(name) for name in FIXTURES if name in wanted}
     getattr(contract_of(AsyncioJobQueue), test)(*arguments, **fixtures)
+    caplog.clear()
     with pytest.raises(CAUGHT):
         getattr(contract_of(queue_class), test)(*arguments, **fixtures)
 
