@@ -166,13 +166,13 @@ def _value(value: object) -> str:
     return f'"{text}"'
 
 
-def log_event(
-    level: int, name: str, *, exc_info: BaseException | None = None, **extra: Any
-) -> None:
+def log_event(level: int, name: str, **extra: Any) -> None:
     """Log an event in the life of a queue; what raises in the app's logging hurts nobody.
 
-    The line says the extras in the order in which they are given, those that are None left out.
+    The line says the extras in the order in which they are given, those that are None left
+    out. ``exc_info`` is an exception, whose traceback is logged.
     """
+    exc_info = extra.pop("exc_info", None)
     try:
         if logger.isEnabledFor(level):
             logger.handle(_record(level, name, exc_info, extra))
