@@ -83,7 +83,8 @@ def _turn_of(task: asyncio.Task[None] | None) -> Iterator[None]:
     """As if it were the turn of *task*.
 
     Without a current task ``asyncio.timeout`` and its like raise at once instead of waiting,
-    and a handler that swallows what it is closed with would loop for ever.
+    and a handler that swallows what it is closed with would loop for ever. The functions are
+    those that asyncio's documentation has for tasks of other makes ("Extending").
     """
     if task is None:
         yield
@@ -91,14 +92,34 @@ def _turn_of(task: asyncio.Task[None] | None) -> Iterator[None]:
     loop = task.get_loop()
     outer = asyncio.current_task(loop)
     if outer is not None:
-        asyncio.tasks._leave_task(loop, outer)
-    asyncio.tasks._enter_task(loop, task)
+        asyncio._leave_task(loop, outer)
+    asyncio._enter_task(loop, task)
     try:
         yield
     finally:
-        asyncio.tasks._leave_task(loop, task)
+        asyncio._leave_task(loop, task)
         if outer is not None:
-            asyncio.tasks._enter_task(loop, outer)
+            asyncio._enter_task(loop, outer)
+
+
+def cancel(task: asyncio.Task[Any]) -> BaseException | None:
+    """Cancel *task*; gives what that raised: what it awaits may not be ours, and refuse."""
+    try:
+        task.cancel()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return error
+    return None
+
+
+def forget(task: asyncio.Task[None]) -> None:
+    """Leave out *task*, which nobody can wake, of those that ``asyncio.run`` cancels at its end.
+
+    It would raise what cancelling it raises. The function is one of those that asyncio's
+    documentation has for tasks of other makes ("Extending").
+    """
+    asyncio._unregister_task(task)
 
 
 def _plain(value: Any) -> Any:

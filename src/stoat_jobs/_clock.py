@@ -27,18 +27,19 @@ class Clock:
         shift: seconds by which stamps have followed the wall clock: ``stamp() - age()``.
     """
 
-    __slots__ = ("_difference", "_offset", "now", "shift")
+    __slots__ = ("_base", "_difference", "_offset", "now", "shift")
 
     def __init__(self) -> None:
         self.now: Callable[[], float] = time.monotonic
         self.shift = 0.0
-        self._offset = self._difference = time.time() - time.monotonic()
+        self._offset = self._base = self._difference = time.time() - time.monotonic()
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Go on with the time of *loop*."""
         last = self.stamp()
         self.now = _time_of(loop)
         self._offset = max(time.time(), last) - self.now()
+        self._base = self._offset - self.shift
         self._difference = time.time() - time.monotonic()
 
     def stamp(self) -> float:
@@ -50,7 +51,7 @@ class Clock:
 
     def age(self) -> float:
         """Now, in seconds of which each has really passed; it begins as a stamp does."""
-        return self._offset - self.shift + self.now()
+        return self._base + self.now()
 
     def _follow(self, ahead: float) -> float:
         """Seconds that stamps go forwards from here.

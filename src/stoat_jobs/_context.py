@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
@@ -30,6 +29,8 @@ class ContextLink(Protocol):
 
     def report(self, fraction: float, message: str | None) -> None: ...
 
+    def run_from_thread(self, coro: Coroutine[Any, Any, T]) -> T: ...
+
 
 class _Detached:
     """Stands in for a running job in a unit test."""
@@ -39,6 +40,9 @@ class _Detached:
 
     def report(self, fraction: float, message: str | None) -> None:
         """Nobody listens."""
+
+    def run_from_thread(self, coro: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run(coro)
 
 
 class JobContext:
@@ -122,16 +126,17 @@ class JobContext:
         For sync handlers, which run in a thread: ``ctx.from_thread(ctx.queue.submit, "thumbnail",
         {"path": path})``. In ``JobContext()``, without a queue, it runs in a loop of its own.
 
+        It is cancelled as an ``async`` handler is: when the job is told to stop, one grace period
+        later if the handler is cooperative. After the job's end nothing is run any more.
+
         Raises:
+            asyncio.CancelledError: the job was told to stop meanwhile, or has ended.
             RuntimeError: called on the event loop's own thread, which it would block for
                 ever; or the event loop has been closed.
         """
-        loop = self._link.loop
-        if is_running_here(loop):
+        if is_running_here(self._link.loop):
             raise RuntimeError("from_thread() would block the event loop: use `await` here")
-        if loop is None:
-            return asyncio.run(async_fn(*args))
-        return _run_threadsafe(loop, async_fn(*args))
+        return self._link.run_from_thread(async_fn(*args))
 
     def __repr__(self) -> str:
         return f"JobContext({self.job_id!r}, {self.job_type!r}, attempt={self.attempt})"
@@ -165,16 +170,3 @@ def is_running_here(loop: asyncio.AbstractEventLoop | None) -> bool:
     except RuntimeError:
         return False
     return loop is None or running is loop
-
-
-def _run_threadsafe(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> T:
-    try:
-        future = asyncio.run_coroutine_threadsafe(coro, loop)
-    except RuntimeError:
-        coro.close()  # the loop is closed and never took it
-        raise
-    try:
-        return future.result()
-    except concurrent.futures.CancelledError:
-        # Another class, and an Exception: a handler would retry what was cancelled.
-        raise asyncio.CancelledError("what from_thread() ran was cancelled") from None

@@ -2,6 +2,11 @@
 
 Jobs of one timeout reach their deadlines in the order of their start, so that only the
 first of them needs a timer: a timer for each job cost a third of a job that does nothing.
+
+- A timer may be early, by the resolution of the loop's clock or by its rounding, and its handle
+  need not say when it was due (uvloop's of less than half a millisecond does not). So the time
+  is remembered here.
+- One timer serves many jobs: it is armed anew whatever telling one of them raises.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from itertools import takewhile
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 # Unused timers are kept for the next job of their timeout, but no more than so many.
 _MOST_UNUSED = 64
@@ -26,6 +31,11 @@ class HasDeadline(Protocol):
         ...
 
 
+class _Timer(NamedTuple):
+    due: float
+    handle: asyncio.Handle
+
+
 class Deadlines:
     """Watches the deadlines of what runs on one event loop."""
 
@@ -33,7 +43,7 @@ class Deadlines:
         self._loop = loop
         self._now = now
         self._groups: dict[float, dict[HasDeadline, None]] = {}
-        self._timers: dict[float, asyncio.TimerHandle] = {}
+        self._timers: dict[float, _Timer] = {}
 
     def add(self, run: HasDeadline, timeout: float) -> None:
         """Watch *run*, which starts now and has *timeout* seconds."""
@@ -57,24 +67,35 @@ class Deadlines:
         for timeout in tuple(self._groups):
             self._forget(timeout)
 
-    def _arm(self, timeout: float, when: float) -> None:
+    def _arm(self, timeout: float, due: float) -> None:
         # An empty context: a timer would keep the caller's alive, which is some job's.
-        self._timers[timeout] = self._loop.call_at(
-            when, self._on_timer, timeout, context=contextvars.Context()
-        )
+        handle = self._loop.call_at(due, self._on_timer, timeout, context=contextvars.Context())
+        self._timers[timeout] = _Timer(due, handle)
 
     def _on_timer(self, timeout: float) -> None:
         group = self._groups[timeout]
-        # A loop's timers may be early by its clock's resolution.
-        now = max(self._now(), self._timers[timeout].when())
-        for run in tuple(takewhile(lambda run: run.deadline <= now, group)):
-            del group[run]
+        now = max(self._now(), self._timers[timeout].due)
+        try:
+            for run in tuple(takewhile(lambda run: run.deadline <= now, group)):
+                self._tell(run)
+                group.pop(run, None)
+        finally:
+            self._arm_again(timeout)
+
+    def _tell(self, run: HasDeadline) -> None:
+        try:
             run.deadline_passed()
+        except Exception as error:
+            what = "telling a job that its deadline has passed failed"
+            self._loop.call_exception_handler({"message": what, "exception": error})
+
+    def _arm_again(self, timeout: float) -> None:
+        group = self._groups.get(timeout)
         if group:
             self._arm(timeout, next(iter(group)).deadline)
-        else:
+        elif group is not None:
             self._forget(timeout)
 
     def _forget(self, timeout: float) -> None:
         del self._groups[timeout]
-        self._timers.pop(timeout).cancel()
+        self._timers.pop(timeout).handle.cancel()

@@ -20,24 +20,28 @@ import asyncio
 import contextvars
 import logging
 import math
-import random
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+import threading
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
-from ._calls import HandlerCall, call_threadsafe, close, is_alive, start_thread, wake
+from ._calls import HandlerCall, cancel, close, forget, is_alive, start_thread
 from ._context import context_of, is_running_here
 from ._hosting import J, RunHost
 from ._jobtypes import JobType
 from ._logging import log_event
-from ._outcome import Ended, Outcome, StopReason, classify, failed
-from ._status import JobStatus
+from ._outcome import INTERRUPTED, Ended, Outcome, StopReason, classify, kept
+from ._pause import Pause, backoff
+from ._relay import Relay
 from ._tasks import first_step, spawn
-from ._text import one_line
+from ._text import describe, one_line
 
-_LONGEST_DELAY = 60.0
+T = TypeVar("T")
+
+_SWALLOWS_ALL = "it swallows GeneratorExit too, and can hold up the exit of the process"
+# Two threads of one job may be the first to need its relay.
+_ONE_RELAY = threading.Lock()
 _TASKS_COPY_CONTEXTS = sys.version_info < (3, 11)
 
 
@@ -50,9 +54,8 @@ class JobRun(Generic[J]):
         "_cut_off",
         "_grace",
         "_host",
-        "_latest",
         "_pause",
-        "_reporting",
+        "_relay",
         "_second_grace",
         "_settled",
         "_task",
@@ -74,12 +77,11 @@ class JobRun(Generic[J]):
         self._closing = False
         self._cut_off = False
         self._second_grace = False
-        self._reporting = False
-        self._latest: tuple[float, str | None] = (0.0, None)
+        self._relay: Relay | None = None
         self._task: asyncio.Task[None] | None = None
         self._call: HandlerCall | None = None
         self._grace: asyncio.TimerHandle | None = None
-        self._pause: asyncio.Future[None] | None = None
+        self._pause: Pause | None = None
 
     def start(self) -> None:
         """Begin; the handler is called in the loop's next round."""
@@ -114,20 +116,20 @@ class JobRun(Generic[J]):
         """Let the handler finish, but do not call it again."""
         self._closing = True
         if self._pause is not None:
-            wake(self._pause)
+            self._pause.end()
 
     def abandon(self) -> None:
         """Settle the job now, whatever its handler does, and end what can be ended."""
         if self._settled:
             return
         ended = Ended(None, None, self._host.now())
-        if self._is_current():
+        if is_running_here(self._host.loop) and asyncio.current_task() is self._task:
             self._end(ended, abandoned=True)
             return
         context = self.job.context  # a settled job may have let go of it
         context.run(partial(self._end, ended, abandoned=True))
         if not close(self._call, context, self._task):
-            self._complain()
+            self._complain(_SWALLOWS_ALL)
         self._cancel_task()
 
     @property
@@ -142,7 +144,7 @@ class JobRun(Generic[J]):
 
     @property
     def task(self) -> asyncio.Task[None] | None:
-        """The job's own task, None before the start."""
+        """The job's own task."""
         return self._task
 
     # What the handler's JobContext asks for.
@@ -161,16 +163,21 @@ class JobRun(Generic[J]):
             return
         if is_running_here(self._host.loop):
             self._host.progressed(self, fraction, message)
-            return
-        self._latest = (fraction, message)
-        if not self._reporting:  # else the loop has yet to look, and will see this one
-            self._reporting = True
-            call_threadsafe(self._host.loop, self._report_latest)
+        else:
+            self._from_threads().report(fraction, message)
 
-    def _report_latest(self) -> None:
-        self._reporting = False  # before reading: a thread may write in between
+    def run_from_thread(self, coro: Coroutine[Any, Any, T]) -> T:
+        return self._from_threads().run(coro)
+
+    def _from_threads(self) -> Relay:
+        with _ONE_RELAY:
+            if self._relay is None:
+                self._relay = Relay(self._host.loop, self._progressed, closed=self._settled)
+            return self._relay
+
+    def _progressed(self, fraction: float, message: str | None) -> None:
         if not self._settled:
-            self.job.context.run(self._host.progressed, self, *self._latest)
+            self.job.context.run(self._host.progressed, self, fraction, message)
 
     # The task.
 
@@ -226,64 +233,72 @@ class JobRun(Generic[J]):
         delay = self._delay_before_next(error)
         if delay is None:
             return False
-        await self._wait(delay)
+        if delay > 0:
+            await self._rest(delay)
         if self.reason is not None or self._closing:
             return False
         self.attempt += 1
         return True
 
+    async def _rest(self, delay: float) -> None:
+        self._pause = Pause(self._host.loop)
+        try:
+            await self._pause.wait(delay)
+        finally:
+            self._pause = None
+
     def _delay_before_next(self, error: BaseException) -> float | None:
         """Seconds to the next attempt; None if there is none."""
         if self.reason is not None or self._closing or self.attempt >= self.handler.retries:
             return None
-        if not isinstance(error, Exception):
+        if not issubclass(type(error), Exception):
             return None
-        delay = _backoff(self.attempt + 1) if self._host.delays else 0.0
+        delay = backoff(self.attempt + 1) if self._host.delays else 0.0
         return delay if self._host.now() + delay < self.deadline else None
-
-    async def _wait(self, delay: float) -> None:
-        if delay <= 0:
-            return
-        self._pause = self._host.loop.create_future()
-        timer = self._call_at(self._host.now() + delay, partial(wake, self._pause))
-        try:
-            await self._pause
-        finally:
-            self._pause = None
-            timer.cancel()
 
     # Stopping.
 
     def _interrupt(self) -> None:
         if self._pause is not None:
-            wake(self._pause)
-        elif self.handler.is_async and not self.handler.cooperative:
+            self._pause.end()
+        elif not self.handler.cooperative:
+            self._cancel_calls()
+
+    def _cancel_calls(self) -> None:
+        """Cancel the handler: its coroutine, or what its threads run on the loop."""
+        if self._relay is not None:
+            self._relay.cancel()
+        if self.handler.is_async:
             self._cancel_task()
 
     def _cancel_task(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        if self._task is None or (refusal := cancel(self._task)) is None:
+            return
+        self._complain(f"what it awaits cannot be cancelled: {describe(refusal)}")
+        if self._settled:
+            forget(self._task)
 
     def _start_grace(self) -> None:
-        when = self._host.now() + self._host.cancel_grace
-        self._grace = self._call_at(when, self._grace_over)
+        # An empty context: a timer would keep the caller's alive, which may be another job's.
+        host, empty = self._host, contextvars.Context()
+        self._grace = host.loop.call_later(host.cancel_grace, self._grace_over, context=empty)
 
     def _grace_over(self) -> None:
         handler = self.handler
         if handler.cooperative and handler.is_async and not self._second_grace:
             self._second_grace = True
             self._start_grace()
-            self._cancel_task()
+            self._cancel_calls()
         else:
             self.abandon()
 
-    def _complain(self) -> None:
+    def _complain(self, error: str) -> None:
         log_event(
             logging.ERROR,
             "handler_unstoppable",
             job_id=self.job.job_id,
             job_type=one_line(self.job.job_type, 200),
-            error="it swallows GeneratorExit too, and can hold up the exit of the process",
+            error=error,
         )
 
     # The end.
@@ -292,18 +307,31 @@ class JobRun(Generic[J]):
         if self._settled or (ended.error is not None and self._is_void(ended)):
             return
         self._settled = True
+        outcome = INTERRUPTED
+        try:
+            self._let_go(abandoned)
+            outcome = self._outcome(ended, abandoned)
+        finally:  # a Ctrl-C in there, or in an exception's own text, must not keep the slot
+            self._host.settled(self, outcome)
+
+    def _let_go(self, abandoned: bool) -> None:
+        """Nothing shall happen any more on account of this job."""
         self._host.deadlines.discard(self, self.job.timeout)
         if not abandoned:
             self._call = None  # it refers back to this run, and would wait for the collector
         if self._grace is not None:
             self._grace.cancel()
+        if self._relay is not None:
+            self._relay.close()
+
+    def _outcome(self, ended: Ended, abandoned: bool) -> Outcome:
         if self.reason is None and ended.at > self.deadline:
             self.reason = StopReason.DEADLINE
         elif self.reason is None and self._closing and ended.cancelled:
             self.reason = StopReason.SHUTDOWN
         outcome = classify(self.reason, ended, self.job.timeout, abandoned=abandoned)
         keep = self._host.keep_result
-        self._host.settled(self, outcome if keep is None else self._kept(outcome, keep))
+        return outcome if keep is None else kept(outcome, partial(keep, self.handler))
 
     def _is_void(self, ended: Ended) -> bool:
         """Whether an end by an exception does not settle the job, or not yet."""
@@ -321,27 +349,3 @@ class JobRun(Generic[J]):
 
     def _end_cut_off(self, ended: Ended) -> None:
         self._end(ended, abandoned=self.alive)
-
-    def _kept(self, outcome: Outcome, keep: Callable[[JobType[..., Any], Any], Any]) -> Outcome:
-        if outcome.result is None and outcome.status is not JobStatus.COMPLETED:
-            return outcome
-        try:
-            return replace(outcome, result=keep(self.handler, outcome.result))
-        except Exception as error:
-            if outcome.error is None:
-                return replace(failed(error), refused=True)
-            return replace(outcome, result=None)
-
-    # The loop.
-
-    def _call_at(self, when: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
-        # An empty context: a timer would keep the caller's alive, which may be another job's.
-        return self._host.loop.call_at(when, callback, context=contextvars.Context())
-
-    def _is_current(self) -> bool:
-        return is_running_here(self._host.loop) and asyncio.current_task() is self._task
-
-
-def _backoff(attempt: int) -> float:
-    """Seconds before the *attempt*-th further attempt; random, so that jobs spread out."""
-    return random.uniform(0.0, min(_LONGEST_DELAY, 2.0 ** min(attempt - 1, 10)))  # noqa: S311

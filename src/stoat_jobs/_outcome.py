@@ -11,12 +11,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from ._status import JobStatus
-from ._text import describe, leaf_errors
+from ._text import describe, leaf_errors, name_of
 
 
 class StopReason(Enum):
@@ -64,6 +65,11 @@ class Outcome:
 
 _COMPLETED = JobStatus.COMPLETED
 
+INTERRUPTED = Outcome(
+    JobStatus.FAILED, None, "the end of the job was interrupted", "KeyboardInterrupt"
+)
+"""Of a job whose end a Ctrl-C has cut short."""
+
 _STOPPED = {
     StopReason.DEADLINE: (JobStatus.TIMEOUT, "Timeout", "ran longer than its limit of {limit:g} s"),
     StopReason.CANCEL: (JobStatus.CANCELLED, "Cancelled", "cancelled on request"),
@@ -99,7 +105,7 @@ def failed(error: BaseException, abandoned: bool = False) -> Outcome:
     text = describe(error)
     if is_cancellation(error):
         text += ": it was cancelled, but not through the queue"
-    return Outcome(JobStatus.FAILED, None, text, type(error).__name__, error, abandoned)
+    return Outcome(JobStatus.FAILED, None, text, name_of(type(error)), error, abandoned)
 
 
 def never_started(reason: StopReason) -> Outcome:
@@ -108,6 +114,21 @@ def never_started(reason: StopReason) -> Outcome:
     return Outcome(status, None, f"{text} before it started", error_type)
 
 
+def kept(outcome: Outcome, keep: Callable[[Any], Any]) -> Outcome:
+    """*outcome* with what *keep* makes of its result; a result that it refuses fails the job."""
+    if outcome.result is None and outcome.status is not _COMPLETED:
+        return outcome
+    try:
+        return replace(outcome, result=keep(outcome.result))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever looking at it can raise
+        if outcome.error is None:
+            return replace(failed(error), refused=True)
+        return replace(outcome, result=None)
+
+
 def is_cancellation(error: BaseException) -> bool:
     """Whether *error* is a CancelledError, or a group of nothing else."""
-    return all(isinstance(leaf, asyncio.CancelledError) for leaf in leaf_errors(error))
+    # Not isinstance(), which asks the error for its __class__.
+    return all(issubclass(type(leaf), asyncio.CancelledError) for leaf in leaf_errors(error))

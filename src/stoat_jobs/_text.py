@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from contextlib import suppress
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 ERROR_LIMIT = 1000
 SHOWN_LIMIT = 200
+
+_MOST_ERRORS = 10_000
+_LEAVES_SHOWN = 100
 
 # Persian, Hindi and the emoji of families are not themselves without them.
 _JOINERS = "\u200c\u200d"
@@ -65,45 +68,82 @@ def _joiner(escape: re.Match[str]) -> str:
     return escape[1] + _JOINERS["cd".index(escape[2])]
 
 
+# What a class and a group really have: a metaclass, a property or __getattribute__ may say
+# anything else, or raise.
+_name = vars(type)["__name__"].__get__
+_bases = vars(type)["__mro__"].__get__
+
+
+def name_of(kind: type) -> str:
+    """The name of a class, on one line, whatever its metaclass says.
+
+    >>> name_of(ValueError)
+    'ValueError'
+    """
+    return one_line(str.__str__(_name(kind)), SHOWN_LIMIT)
+
+
 def describe(error: BaseException) -> str:
-    """*error* in one line that is never empty; a group names its leaf errors."""
+    """*error* in one line that is never empty; a group names its leaf errors.
+
+    Whatever its special methods do, it raises nothing but ``KeyboardInterrupt``.
+    """
     leaves = leaf_errors(error)
-    if leaves == [error]:
+    if leaves[0] is error:
         return one_line(_describe_one(error), ERROR_LIMIT)
-    parts = "; ".join(f"{type(leaf).__name__}: {_describe_one(leaf)}" for leaf in leaves)
-    return one_line(f"{type(error).__name__} of {len(leaves)}: {parts}", ERROR_LIMIT)
+    shown = leaves[:_LEAVES_SHOWN]  # the text ends before
+    parts = "; ".join(f"{name_of(type(leaf))}: {_describe_one(leaf)}" for leaf in shown)
+    return one_line(f"{name_of(type(error))} of {len(leaves)}: {parts}", ERROR_LIMIT)
 
 
 def _describe_one(error: BaseException) -> str:
-    name = type(error).__name__
+    name = name_of(type(error))
     try:
-        return str(error) or f"{name} without a message"
+        # Copied: of a subclass of str, isprintable() may lie.
+        text = str.__str__(str(error))[: ERROR_LIMIT + 1]
+    except KeyboardInterrupt:
+        raise
     except BaseException as unprintable:
-        if isinstance(unprintable, KeyboardInterrupt):
-            raise
-        return f"{name}, whose text cannot be shown ({type(unprintable).__name__})"
+        return f"{name}, whose text cannot be shown ({name_of(type(unprintable))})"
+    return text or f"{name} without a message"
 
 
 def leaf_errors(error: BaseException) -> list[BaseException]:
-    """The errors at the leaves of a group, or *error* itself.
+    """The errors at the leaves of a group, or *error* itself; at most 10,000.
 
-    By the name of the class, since the groups of Python 3.10 come from a backport.
+    A group that is in several others, or in itself, is read once.
     """
-    found, left = [], [error]
-    while left:  # not by recursion: a group may be nested deeper than Python recurses
+    found: list[BaseException] = []
+    left, groups = [error], set[int]()
+    while left and len(found) < _MOST_ERRORS:  # not by recursion: groups may be nested deeper
         each = left.pop()
-        if members := _members(each):
-            left.extend(reversed(members))
-        else:
+        members = _members(each)
+        if not members:
             found.append(each)
-    return found
+        elif id(each) not in groups:
+            groups.add(id(each))
+            left.extend(reversed(members))
+    return found or [error]
 
 
-def _members(error: Any) -> tuple[BaseException, ...]:
-    """The errors in a group; none where it is no group, or does not let them be seen."""
-    if all(base.__name__ != "BaseExceptionGroup" for base in type(error).__mro__):
-        return ()
+def _members(error: BaseException) -> tuple[BaseException, ...]:
+    """The errors in a group; none where it is not a group, or does not let them be seen."""
+    for kind in _bases(type(error)):
+        # By its name: the groups of Python 3.10 come from a backport.
+        if _name(kind) == "BaseExceptionGroup":
+            return _read_members(error, kind)
+    return ()
+
+
+def _read_members(error: BaseException, kind: type) -> tuple[BaseException, ...]:
     try:
-        return tuple(error.exceptions)
-    except Exception:
+        members = vars(kind)["exceptions"].__get__(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return ()
+    return tuple(filter(_is_error, members)) if type(members) is tuple else ()
+
+
+def _is_error(value: object) -> bool:
+    return issubclass(type(value), BaseException)

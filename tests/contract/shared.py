@@ -74,6 +74,8 @@ class SharedSlots(Slots):
     def _end_pending(self) -> None:
         """They wait for another queue."""
 
+    _end_lost = _end_pending
+
 
 class SharedJobQueue(AsyncioJobQueue):
     """One of the queues."""

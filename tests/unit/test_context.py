@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stoat_jobs import InMemoryJobQueue, JobContext, JobHandlers, JobResult, current_job_id
+from stoat_jobs._relay import Relay
 
 
 class Link:
@@ -25,6 +26,10 @@ class Link:
 
     def report(self, fraction: float, message: str | None) -> None:
         self.reports.append((fraction, message))
+
+    def run_from_thread(self, coro: Coroutine[Any, Any, Any]) -> Any:
+        assert self.loop is not None
+        return Relay(self.loop, self.report, closed=False).run(coro)
 
 
 # On its own.

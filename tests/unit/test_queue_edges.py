@@ -31,7 +31,7 @@ from stoat_jobs import (
 )
 from stoat_jobs._backends._watchdog import Watchdog
 from stoat_jobs._deadlines import Deadlines
-from stoat_jobs._execution import _backoff
+from stoat_jobs._pause import backoff
 from stoat_jobs.testing._clock import FakeClockLoop, run_with_fake_clock
 
 UNWATCHED: dict[str, Any] = {"loop_block_limit": 0}
@@ -166,7 +166,7 @@ def test_the_delay_before_a_retry_is_drawn_between_nothing_and_its_limit(
 ) -> None:
     """Full jitter: from 0 to 1, 2, 4 ... and at most 60 seconds."""
     monkeypatch.setattr(random, "uniform", lambda low, high: (low, high))
-    limits: list[Any] = [_backoff(attempt) for attempt in (1, 2, 3, 6, 7, 8, 5000)]
+    limits: list[Any] = [backoff(attempt) for attempt in (1, 2, 3, 6, 7, 8, 5000)]
     assert limits == [(0, 1), (0, 2), (0, 4), (0, 32), (0, 60), (0, 60), (0, 60)]
 
 

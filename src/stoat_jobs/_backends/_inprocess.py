@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from typing_extensions import Self
 
 from .._clock import Clock
+from .._context import is_running_here
 from .._errors import BackendError, QueueClosedError, QueueFullError
 from .._handlers import JobHandlers
 from .._ids import new_job_id
@@ -36,6 +37,7 @@ from .._records import JobResult, QueueStats, SubmittedEvent, SubmittingEvent
 from .._settings import JobQueueSettings, check_timeout, required, without_input
 from .._status import JobStatus, checked_status
 from .._text import describe
+from ._loops import asyncio_loop, outside
 from ._slots import Slots
 from ._table import Job, JobTable
 from ._watching import Watch, until_terminal
@@ -44,14 +46,6 @@ from ._watching import Watch, until_terminal
 _HALF_A_SECOND = 0.5
 
 NO_PAYLOAD: Mapping[str, Any] = {}
-
-_BESIDE = " client.portal.call(queue.{method}, ...), in Litestar `with client.portal() as portal:`"
-_NO_LOOP = f", beside a TestClient{_BESIDE}"
-_OTHER_LOOP = (
-    "; a TestClient has a loop of its own, in which the app's lifespan has to start the queue, and"
-    f" beside it use{_BESIDE}; in pytest give the fixture that starts the queue and the test one"
-    " loop_scope"
-)
 
 
 async def _let_others_run() -> None:
@@ -70,7 +64,6 @@ class Phase(Enum):
 
 
 _STARTED = Phase.STARTED
-_running_loop = asyncio._get_running_loop
 
 
 class NoOptions(BaseModel, frozen=True, extra="forbid"):
@@ -190,7 +183,7 @@ class InProcessQueue:
         metadata: Mapping[str, str] | None,
     ) -> tuple[Job, bool]:
         """The accepted job, and whether it is new."""
-        if self._phase is not _STARTED or _running_loop() is not self._loop:
+        if self._phase is not _STARTED or not is_running_here(self._loop):
             self._check_open()
         handler = self._handler(job_type)
         frozen = handler.form.freeze(payload, self.settings)
@@ -231,12 +224,15 @@ class InProcessQueue:
     async def __aenter__(self) -> Self:
         if self._phase in (Phase.STARTED, Phase.CLOSING):
             raise BackendError(self.name, "is started already; start a queue once, and share it")
-        self._attach(self._asyncio_loop())
+        self._attach(asyncio_loop(self.name))
         try:
             self._open()
-        except Exception as error:
+        except BaseException as error:
             self._slots.open = False
-            self._shut()
+            self._slots.abandon_all()
+            self._shut_after(error)
+            if not isinstance(error, Exception):
+                raise
             raise BackendError(self.name, f"cannot start: {describe(error)}") from error
         self._phase = Phase.STARTED
         self._log("worker_started")
@@ -251,15 +247,38 @@ class InProcessQueue:
         if self._phase is not Phase.STARTED:
             return
         self._phase = Phase.CLOSING
-        self._log("queue_draining")
+        first = exc
         try:
+            self._log("queue_draining")
             await self._drain()
+        except BaseException as error:
+            first = error
+            raise
         finally:
-            # Something still runs here if the shutdown was itself cancelled.
-            self._slots.abandon_all()
+            self._end_life(first)
+
+    def _end_life(self, first: BaseException | None) -> None:
+        """Settle and close what is left, however the stop was cut short; *first* is by what."""
+        try:
+            try:
+                self._slots.settle_all()
+            finally:  # again, for a Ctrl-C that comes in the first moment
+                self._slots.settle_all()
+        finally:
+            try:
+                self._shut_after(first)
+            finally:
+                self._phase = Phase.CLOSED
+                self._log("worker_stopped")
+
+    def _shut_after(self, first: BaseException | None) -> None:
+        """Shut; what goes wrong is raised unless there is a *first* reason, which is reported."""
+        try:
             self._shut()
-            self._phase = Phase.CLOSED
-            self._log("worker_stopped")
+        except Exception as error:
+            if first is None:
+                raise
+            log_event(logging.ERROR, "shut_failed", backend=self.name, exc_info=error)
 
     def _open(self) -> None:
         """Let jobs run."""
@@ -277,16 +296,6 @@ class InProcessQueue:
         await slots.idle(2 * self.settings.cancel_grace + _HALF_A_SECOND)
         slots.abandon_all()
         await slots.tasks_ended(_HALF_A_SECOND)
-
-    def _asyncio_loop(self) -> asyncio.AbstractEventLoop:
-        try:
-            return asyncio.get_running_loop()
-        except RuntimeError as error:
-            raise BackendError(
-                self.name,
-                "needs an asyncio event loop, and none is running here (trio? with anyio's pytest"
-                " plugin let the fixture anyio_backend return 'asyncio')",
-            ) from error
 
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -320,12 +329,7 @@ class InProcessQueue:
         if loop is self._loop and loop is not None:
             return
         if loop is None or self.started or self._slots.running:
-            remedy = _NO_LOOP if loop is None else _OTHER_LOOP
-            raise RuntimeError(
-                f"{method}() was called outside the event loop that runs the queue: in a sync"
-                f" handler use ctx.from_thread(ctx.queue.{method}, ...)"
-                + remedy.format(method=method)
-            )
+            raise outside(method, loop)
         self._attach(loop)
 
     def _find_to_wait(self, job_id: str, method: str) -> Job:

@@ -18,7 +18,7 @@ from .._deadlines import Deadlines
 from .._execution import JobRun
 from .._jobtypes import JobType
 from .._observing import Observers
-from .._outcome import Outcome, StopReason, never_started
+from .._outcome import INTERRUPTED, Outcome, StopReason, never_started
 from .._protocols import JobBackend
 from .._records import FinishedEvent, ProgressEvent, StartedEvent
 from .._settings import JobQueueSettings
@@ -179,6 +179,32 @@ class Slots:
             run.abandon()
         if not self.running:
             self.deadlines.close()
+
+    def settle_all(self) -> None:
+        """Settle all that is left when the queue stops, however often a Ctrl-C interrupts it."""
+        interrupt: KeyboardInterrupt | None = None
+        while True:
+            try:
+                self._settle_rest()
+                break
+            except KeyboardInterrupt as error:  # which has settled one job at least
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+    def _settle_rest(self) -> None:
+        self.open = False
+        self._end_pending()
+        self.abandon_all()
+        self.running.clear()  # of a run that was interrupted while it ended
+        self._end_lost()
+        self._table.repair()
+
+    def _end_lost(self) -> None:
+        """Settle jobs that a Ctrl-C has caught between waiting, running and their end."""
+        for job in self._table.live():
+            never = job.status is JobStatus.PENDING
+            self.end(job, never_started(StopReason.SHUTDOWN) if never else INTERRUPTED)
 
     def abandon(self, job: Job) -> None:
         """Settle *job* now if it runs, whatever its handler does."""

@@ -76,14 +76,21 @@ class StoredTable(JobTable):
         self._keep(job.job_id, lambda store: store.save(stored))
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
-        handler = job.handler
+        plain = self._plain(job, outcome)
         super()._settle(job, outcome)
-        record = job.record()
-        if record.result is not None:
-            plain = json.loads(handler.encode_result(record.result))
-            record = record.model_copy(update={"result": plain})
+        record = job.record().model_copy(update={"result": plain})
         self.save(job, payload="", record=record, end_number=self._next_number())
         del self._stored[job.job_id]
+
+    def _plain(self, job: Job, outcome: Outcome) -> Any:
+        """The result as plain JSON; None where it cannot be written after all."""
+        if outcome.result is None:
+            return None
+        try:
+            return json.loads(job.handler.encode_result(outcome.result))
+        except Exception as error:
+            log_event(logging.ERROR, "store_failed", job_id=job.job_id, error=describe(error))
+            return None
 
     def _drop_oldest(self) -> str:
         job_id = super()._drop_oldest()
@@ -130,8 +137,12 @@ class StoredSlots(Slots):
             self._table.save(run.job, cancel_requested=True)
 
     def _end_pending(self) -> None:
-        for job in self.pending.all():
-            job.forsake()
+        """They wait for the next start."""
+        for job in self._table.live():
+            if job.job_id not in self.running:
+                job.forsake()
+
+    _end_lost = _end_pending
 
     def fail(self, job: Job, outcome: Outcome) -> None:
         """Settle *job*, which cannot be run any more."""
@@ -218,9 +229,11 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         super()._open()
 
     def _shut(self) -> None:
-        super()._shut()
-        self._table.store = None
-        self._store.close()
+        try:
+            super()._shut()
+        finally:
+            self._table.store = None
+            self._store.close()
 
     def _restore_all(self) -> None:
         kept = [(stored, self._restored(stored)) for stored in self._store.load()]

@@ -37,7 +37,10 @@ _NO_PAYLOAD = FrozenPayload({}, b"")
 
 
 class Job:
-    """One job as the queue keeps it; callers are given :class:`JobResult` instead."""
+    """One job as the queue keeps it; callers are given :class:`JobResult` instead.
+
+    ``shift``, from its start on, is the clock's in which it ends.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -65,6 +68,7 @@ class Job:
         "version",
         "waiters",
     )
+    shift: float
 
     def __init__(
         self,
@@ -95,7 +99,6 @@ class Job:
         self.submitted = submitted
         self.started: float | None = None
         self.finished: float | None = None
-        self.shift = 0.0  # the clock's, in which `finished` is
         self.cancel_requested = False
         self.forsaken = False
         self.version = 0
@@ -133,14 +136,15 @@ class Job:
         """Tell those who wait for a change, after it was made."""
         self.version += 1
         if self.waiters is not None:
-            self._wake_waiters()
+            self.wake_waiters()
 
     def forsake(self) -> None:
         """Tell those who wait for a change that it will not come here: the queue is closed."""
         self.forsaken = True
-        self._wake_waiters()
+        self.wake_waiters()
 
-    def _wake_waiters(self) -> None:
+    def wake_waiters(self) -> None:
+        """Let those who wait for a change look again."""
         waiters, self.waiters = self.waiters, None
         for waiter in waiters or ():
             wake(waiter)
@@ -242,18 +246,37 @@ class JobTable:
     def _settle(self, job: Job, outcome: Outcome) -> None:
         """Finish *job*, and let go of what only a live one needs."""
         transition(job, outcome.status)
+        self._stamp_end(job)
         job.result = outcome.result
         if outcome.refused and job.progress == 1.0:
             job.progress = None  # a failed job is not done
         job.error = outcome.error
         job.error_type = outcome.error_type
+        job.handler = None
+        job.payload = _NO_PAYLOAD
+        job.context = _NO_CONTEXT
+
+    def _stamp_end(self, job: Job) -> None:
         if job.started is None:
             self._clock.stamp()
             job.shift = self._clock.shift
         job.finished = self._clock.age() + job.shift
-        job.handler = None
-        job.payload = _NO_PAYLOAD
-        job.context = _NO_CONTEXT
+
+    def live(self) -> list[Job]:
+        """The jobs that have not ended, oldest first."""
+        return [job for job in self._jobs.values() if not job.status.is_terminal]
+
+    def repair(self) -> None:
+        """Complete what a Ctrl-C has cut short in :meth:`finish`."""
+        ended = [job for job in self._jobs.values() if job.status.is_terminal]
+        for job in ended:
+            if job.finished is None:
+                self._stamp_end(job)
+            self.release_key(job)
+            job.wake_waiters()
+        if len(ended) != len(self._finished):
+            self._finished = deque(sorted(ended, key=_finished_at))
+            self._trim()
 
     def expire(self) -> None:
         """Drop the finished records that are too old."""
@@ -279,8 +302,10 @@ class JobTable:
 
     def _on_timer(self) -> None:
         self._timer = None
-        self.expire()
-        self._expire_later()
+        try:
+            self.expire()
+        finally:
+            self._expire_later()
 
     def _oldest_has(self) -> float:
         """Seconds that the oldest finished record may stay."""
@@ -303,3 +328,7 @@ class JobTable:
         self.expire()
         counted = Counter(job.status for job in self._jobs.values())
         return {status: counted[status] for status in JobStatus}
+
+
+def _finished_at(job: Job) -> float:
+    return job.finished or 0.0

@@ -49,7 +49,13 @@ class Watchdog:
     def _main(self) -> None:
         while not self._stopping.wait(self._limit / LOOKS):
             if self._running:
-                self._look()
+                self._try_to_look()
+
+    def _try_to_look(self) -> None:
+        try:
+            self._look()
+        except Exception as error:  # it goes on watching
+            log_event(logging.ERROR, "watchdog_failed", exc_info=error)
 
     def _look(self) -> None:
         sign = threading.Event()

@@ -1,0 +1,40 @@
+"""The event loop that a queue belongs to, and what is said to those who come from outside it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from .._errors import BackendError
+
+_BESIDE = " client.portal.call(queue.{method}, ...), in Litestar `with client.portal() as portal:`"
+_NO_LOOP = f", beside a TestClient{_BESIDE}"
+_OTHER_LOOP = (
+    "; a TestClient has a loop of its own, in which the app's lifespan has to start the queue, and"
+    f" beside it use{_BESIDE}; in pytest give the fixture that starts the queue and the test one"
+    " loop_scope"
+)
+
+
+def asyncio_loop(backend: str) -> asyncio.AbstractEventLoop:
+    """The event loop that runs here.
+
+    Raises:
+        BackendError: none does, or it is not asyncio's.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError as error:
+        raise BackendError(
+            backend,
+            "needs an asyncio event loop, and none is running here (trio? with anyio's pytest"
+            " plugin let the fixture anyio_backend return 'asyncio')",
+        ) from error
+
+
+def outside(method: str, loop: asyncio.AbstractEventLoop | None) -> RuntimeError:
+    """The error of a call from *loop*, or from none, which is not the one that runs the queue."""
+    remedy = _NO_LOOP if loop is None else _OTHER_LOOP
+    return RuntimeError(
+        f"{method}() was called outside the event loop that runs the queue: in a sync handler use"
+        f" ctx.from_thread(ctx.queue.{method}, ...)" + remedy.format(method=method)
+    )
