@@ -134,12 +134,12 @@ class _Event(str):
     _extra: Mapping[str, Any]
 
     def __new__(cls, name: str, extra: Mapping[str, Any]) -> Self:
-        event = super().__new__(cls, name)
+        event = super().__new__(cls, str.__str__(name))
         event._extra = extra
         return event
 
     def __str__(self) -> str:
-        return _Message(str.__str__(self), self._extra)
+        return _Message(self, self._extra)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return str, (f"{_Message(self, self._extra)}",)  # another process need not know us
