@@ -25,7 +25,7 @@ def record_of(name: str = "job_failed", **extra: Any) -> logging.LogRecord:
     """What a log handler is given."""
     seen: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = seen.append  # type: ignore[method-assign]
+    handler.emit = seen.append  # type: ignore[method-assign,assignment]
     logger.addHandler(handler)
     try:
         log_event(logging.ERROR, name, **extra)
