@@ -106,7 +106,7 @@ class ObserverPromises(Promises):
             "half",
         )
         assert recorder.last("finished").record == record
-        for hook in ("submitted", "started", "progress"):
+        for hook in ("submitted", "started", "progress", "finished"):
             event = recorder.last(hook)
             assert (event.job_id, event.job_type) == (call.job_id, "hold")
         for hook in ("submitted", "started"):
