@@ -12,6 +12,7 @@ from ._logging import LoggingObserver, log_event
 from ._options import checked_metadata
 from ._protocols import JobObserver
 from ._records import SubmittingEvent
+from ._text import SHOWN_LIMIT, name_of, one_line
 
 HOOKS = ("submitting", "submitted", "started", "progress", "finished")
 
@@ -97,7 +98,7 @@ class Observers:
         for name, listeners in self._listeners.items():
             self._listeners[name] = [each for each in listeners if each.observer is not culprit]
             self._wants[name] = self._asked(name)
-        name = type(culprit).__name__
+        name = name_of(type(culprit))
         log_event(logging.ERROR, "observer_dropped", exc_info=error, observer=name, hook=hook)
 
 
@@ -141,5 +142,6 @@ def _joined(added: Mapping[str, str], metadata: Mapping[str, str]) -> Mapping[st
     try:
         return checked_metadata({**added, **metadata})
     except ValueError:
-        log_event(logging.WARNING, "metadata_left_out", names=", ".join(added))
+        names = one_line(", ".join(added), SHOWN_LIMIT)
+        log_event(logging.WARNING, "metadata_left_out", names=names)
         return metadata
