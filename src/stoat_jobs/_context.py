@@ -17,8 +17,6 @@ T = TypeVar("T")
 
 MESSAGE_LIMIT = 500
 
-_NOTHING: tuple[None, None] = (None, None)
-
 current_job_id: ContextVar[str | None] = ContextVar("stoat_jobs.current_job_id", default=None)
 """Id of the job whose handler is running here, None elsewhere; for the handler's own logs."""
 
@@ -77,7 +75,7 @@ class JobContext:
 
     __slots__ = ("_link", "_reported", "app", "attempt", "job_id", "job_type", "metadata", "queue")
     queue: JobBackend
-    _reported: tuple[float | None, str | None]
+    _reported: tuple[float, str | None]
 
     def __init__(
         self,
@@ -96,7 +94,6 @@ class JobContext:
         self.metadata = metadata
         self.app = app
         self.queue = cast("JobBackend", queue)  # a handler has one, and need not ask
-        self._reported = _NOTHING
         self._link: ContextLink = _Detached() if link is None else link
 
     def set_progress(self, fraction: float, message: str | None = None) -> None:
@@ -121,12 +118,15 @@ class JobContext:
     @property
     def progress(self) -> float | None:
         """The fraction that this attempt has reported last; None before."""
-        return self._reported[0]
+        return self._last_report()[0]
 
     @property
     def message(self) -> str | None:
         """The message that came with it, as the record keeps it."""
-        return self._reported[1]
+        return self._last_report()[1]
+
+    def _last_report(self) -> tuple[float | None, str | None]:
+        return getattr(self, "_reported", (None, None))  # most jobs never set it
 
     @property
     def cancelled(self) -> bool:
@@ -197,7 +197,6 @@ def context_of(job: _Known, attempt: int, queue: Any, link: ContextLink) -> JobC
     context.metadata = job.metadata
     context.app = queue.app
     context.queue = queue
-    context._reported = _NOTHING
     context._link = link
     return context
 

@@ -246,7 +246,9 @@ class JobTable:
     def _settle(self, job: Job, outcome: Outcome) -> None:
         """Finish *job*, and let go of what only a live one needs."""
         transition(job, outcome.status)
-        self._stamp_end(job)
+        if job.started is None:
+            self._shift_to_now(job)
+        job.finished = self._clock.age() + job.shift
         job.result = outcome.result
         if outcome.refused and job.progress == 1.0:
             job.progress = None  # a failed job is not done
@@ -256,11 +258,9 @@ class JobTable:
         job.payload = _NO_PAYLOAD
         job.context = _NO_CONTEXT
 
-    def _stamp_end(self, job: Job) -> None:
-        if job.started is None:
-            self._clock.stamp()
-            job.shift = self._clock.shift
-        job.finished = self._clock.age() + job.shift
+    def _shift_to_now(self, job: Job) -> None:
+        self._clock.stamp()
+        job.shift = self._clock.shift
 
     def live(self) -> list[Job]:
         """The jobs that have not ended, oldest first."""
@@ -271,7 +271,9 @@ class JobTable:
         ended = [job for job in self._jobs.values() if job.status.is_terminal]
         for job in ended:
             if job.finished is None:
-                self._stamp_end(job)
+                if job.started is None:
+                    self._shift_to_now(job)
+                job.finished = self._clock.age() + job.shift
             self.release_key(job)
             job.wake_waiters()
         if len(ended) != len(self._finished):
