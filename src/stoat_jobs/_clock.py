@@ -20,7 +20,7 @@ class Clock:
 
     Stamps are the wall clock at the start, then the loop's time. They never go back. Where the
     wall clock has been set forwards (NTP, a resume from suspend), they follow it. Ages do not:
-    they go on with the loop's time alone, so a loop with a fake clock drives them.
+    they go on with the loop's time only, so a loop with a fake clock drives them.
 
     Attributes:
         now: the loop's time; take its differences for durations.

@@ -59,7 +59,7 @@ def test_a_unit_test_sees_what_was_reported() -> None:
 
 
 def test_a_unit_test_can_tell_the_handler_to_stop() -> None:
-    """The flag is set, also in another thread, and this context's alone."""
+    """The flag is set, and only this context's."""
     ctx, other = JobContext(), JobContext()
 
     def handler(ctx: JobContext) -> int:
