@@ -7,29 +7,67 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
+# Seconds that the wall clock may be ahead before stamps follow it.
+_TOLERANCE = 1.0
+
+# A shift is a multiple of this part of a second, so that adding it to a stamp and taking it
+# away again gives the same stamp.
+_STEPS = 1024
+
 
 class Clock:
-    """Seconds since the epoch that never go back: the wall at the start, then the loop's time.
+    """The time of records, in seconds since the epoch, and the age of what is kept.
 
-    Ages and durations are differences of these stamps, so that a loop with a fake clock
-    drives them, and a wall clock that steps back does not.
+    Stamps are the wall clock at the start, then the loop's time. They never go back. Where the
+    wall clock has been set forwards (NTP, a resume from suspend), they follow it. Ages do not:
+    they go on with the loop's time only, so a loop with a fake clock drives them.
+
+    Attributes:
+        now: the loop's time; take its differences for durations.
+        shift: seconds by which stamps have followed the wall clock: ``stamp() - age()``.
     """
 
-    __slots__ = ("_offset", "now")
+    __slots__ = ("_base", "_difference", "_offset", "now", "shift")
 
     def __init__(self) -> None:
         self.now: Callable[[], float] = time.monotonic
-        self._offset = time.time() - time.monotonic()
+        self.shift = 0.0
+        self._offset = self._base = self._difference = time.time() - time.monotonic()
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Go on with the time of *loop*."""
         last = self.stamp()
         self.now = _time_of(loop)
         self._offset = max(time.time(), last) - self.now()
+        self._base = self._offset - self.shift
+        self._difference = time.time() - time.monotonic()
 
     def stamp(self) -> float:
         """Now, in seconds since the epoch."""
-        return self._offset + self.now()
+        stamp = self._offset + self.now()
+        if time.time() - stamp > _TOLERANCE:
+            stamp += self._follow(time.time() - stamp)
+        return stamp
+
+    def age(self) -> float:
+        """Now, in seconds of which each has really passed; it begins as a stamp does."""
+        return self._base + self.now()
+
+    def _follow(self, ahead: float) -> float:
+        """Seconds that stamps go forwards from here.
+
+        Those of them that have passed are the fault of the loop's clock, which may be a fake
+        one or late: they are not a step of the wall clock, and not followed.
+        """
+        difference = time.time() - time.monotonic()
+        step = min(ahead, difference - self._difference)
+        if step <= _TOLERANCE:
+            return 0.0
+        self._difference = difference
+        step = int(step * _STEPS) / _STEPS
+        self.shift += step
+        self._offset += step
+        return step
 
 
 def _time_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from ._options import NO_METADATA
 from ._text import one_line
+
+if TYPE_CHECKING:
+    from ._protocols import JobBackend
 
 T = TypeVar("T")
 
@@ -35,11 +38,13 @@ class ContextLink(Protocol):
 class _Detached:
     """Stands in for a running job in a unit test."""
 
-    cancelled = False
     loop = None
 
+    def __init__(self) -> None:
+        self.cancelled = False
+
     def report(self, fraction: float, message: str | None) -> None:
-        """Nobody listens."""
+        """The context itself has kept it."""
 
     def run_from_thread(self, coro: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(coro)
@@ -48,13 +53,15 @@ class _Detached:
 class JobContext:
     """A handler's first argument: who it is, and how it talks to its queue.
 
-    ``JobContext()`` alone serves a unit test of a handler:
+    ``JobContext()`` serves a unit test of a handler. It shows what was reported, and
+    :meth:`cancel` tells the handler to stop:
 
     >>> def count(ctx: JobContext, n: int) -> int:
     ...     ctx.set_progress(1.0, f"{n} of {n}")
     ...     return n
-    >>> count(JobContext(), n=3)
-    3
+    >>> ctx = JobContext()
+    >>> count(ctx, n=3), ctx.progress, ctx.message
+    (3, 1.0, '3 of 3')
 
     Attributes:
         job_id: the job's id, a UUID4 in text form.
@@ -62,10 +69,13 @@ class JobContext:
         attempt: how often the handler was started for this job before, from 0.
         metadata: the text pairs given at submission, read-only.
         app: the app that ``lifespan`` was given, or None.
-        queue: the queue that runs the job, for submitting more.
+        queue: the queue that runs the job, for submitting more. None in a test that gives
+            the context no queue; take an ``InMemoryJobQueue``.
     """
 
-    __slots__ = ("_link", "app", "attempt", "job_id", "job_type", "metadata", "queue")
+    __slots__ = ("_link", "_reported", "app", "attempt", "job_id", "job_type", "metadata", "queue")
+    queue: JobBackend
+    _reported: tuple[float, str | None]
 
     def __init__(
         self,
@@ -75,7 +85,7 @@ class JobContext:
         attempt: int = 0,
         metadata: Mapping[str, str] = NO_METADATA,
         app: Any = None,
-        queue: Any = None,
+        queue: JobBackend | None = None,
         link: ContextLink | None = None,
     ) -> None:
         self.job_id = job_id
@@ -83,7 +93,7 @@ class JobContext:
         self.attempt = attempt
         self.metadata = metadata
         self.app = app
-        self.queue = queue
+        self.queue = cast("JobBackend", queue)  # a handler has one, and need not ask
         self._link: ContextLink = _Detached() if link is None else link
 
     def set_progress(self, fraction: float, message: str | None = None) -> None:
@@ -102,7 +112,21 @@ class JobContext:
             raise ValueError(f"progress must be a fraction from 0 to 1, not {fraction!r}")
         if message is not None:
             message = one_line(str(message), MESSAGE_LIMIT)
+        self._reported = (fraction, message)
         self._link.report(fraction, message)
+
+    @property
+    def progress(self) -> float | None:
+        """The fraction that this attempt has reported last; None before."""
+        return self._last_report()[0]
+
+    @property
+    def message(self) -> str | None:
+        """The message that came with it, as the record keeps it."""
+        return self._last_report()[1]
+
+    def _last_report(self) -> tuple[float | None, str | None]:
+        return getattr(self, "_reported", (None, None))  # most jobs never set it
 
     @property
     def cancelled(self) -> bool:
@@ -119,6 +143,20 @@ class JobContext:
         """
         if self._link.cancelled:
             raise asyncio.CancelledError("the job was told to stop")
+
+    def cancel(self) -> None:
+        """In a unit test, tell the handler to stop: :attr:`cancelled` is True from here.
+
+        Raises:
+            RuntimeError: a queue runs this job, and cancels it.
+        """
+        if isinstance(self._link, _Detached):
+            self._link.cancelled = True
+            return
+        raise RuntimeError(
+            "ctx.cancel() is for the JobContext() of a unit test: a running job is told to stop"
+            " by `await ctx.queue.cancel(ctx.job_id)`"
+        )
 
     def from_thread(self, async_fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Run ``async_fn(*args)`` on the queue's event loop and wait for its value.

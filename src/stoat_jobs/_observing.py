@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from ._logging import LoggingObserver, log_event
 from ._options import checked_metadata
 from ._protocols import JobObserver
 from ._records import SubmittingEvent
+from ._text import SHOWN_LIMIT, name_of, one_line
 
 HOOKS = ("submitting", "submitted", "started", "progress", "finished")
 
@@ -24,14 +26,15 @@ class _Listener(NamedTuple):
 class Observers:
     """A queue's observers, logging before all others.
 
-    One that raises is logged once and dropped. ``KeyboardInterrupt`` alone passes:
-    it is the user's, not the observer's.
+    One that raises is logged once and dropped; the log itself never is. Only
+    ``KeyboardInterrupt`` passes: it is the user's, not the observer's.
     """
 
-    __slots__ = ("_listeners", "_wants")
+    __slots__ = ("_listeners", "_log", "_wants")
 
     def __init__(self, observers: Iterable[Any] = ()) -> None:
-        everyone = (LoggingObserver(), *_checked(observers))
+        self._log = LoggingObserver()
+        everyone = (self._log, *_checked(observers))
         self._listeners = {hook: _listeners(everyone, hook) for hook in HOOKS}
         self._wants = {hook: self._asked(hook) for hook in HOOKS}
 
@@ -39,7 +42,9 @@ class Observers:
         """Whether anybody listens now: an event that nobody wants need not be built."""
         try:
             return self._wants[hook]()
-        except Exception:  # the log's; asked one by one, whoever raises is dropped
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # the log's; asked one by one, others that raise are dropped
             return self._any_wants(hook)
 
     def _asked(self, hook: str) -> Callable[[], bool]:
@@ -80,14 +85,20 @@ class Observers:
                 metadata = _joined(added, metadata)
         return metadata
 
+    def ending_together(self) -> AbstractContextManager[None]:
+        """For the shutdown: the log has one line for all jobs that end in here, not started."""
+        return self._log.together()
+
     def _drop(self, culprit: Any, hook: str, error: BaseException) -> None:
         if isinstance(error, KeyboardInterrupt):
             raise error
+        if culprit is self._log:
+            return
         # New lists: one of the old ones is being read by the caller.
         for name, listeners in self._listeners.items():
             self._listeners[name] = [each for each in listeners if each.observer is not culprit]
             self._wants[name] = self._asked(name)
-        name = type(culprit).__name__
+        name = name_of(type(culprit))
         log_event(logging.ERROR, "observer_dropped", exc_info=error, observer=name, hook=hook)
 
 
@@ -131,5 +142,6 @@ def _joined(added: Mapping[str, str], metadata: Mapping[str, str]) -> Mapping[st
     try:
         return checked_metadata({**added, **metadata})
     except ValueError:
-        log_event(logging.WARNING, "metadata_left_out", names=", ".join(added))
+        names = one_line(", ".join(added), SHOWN_LIMIT)
+        log_event(logging.WARNING, "metadata_left_out", names=names)
         return metadata

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic
 
@@ -125,14 +125,20 @@ class ProgressEvent:
 
 @dataclass(frozen=True)
 class FinishedEvent:
-    """A job was settled; ``record`` is its terminal record.
+    """A job was settled; ``record`` is its terminal record, from which id and type are.
 
     ``duration_s`` is seconds from start to finish, None for a job that never
     started. ``exception`` is what the handler raised, with its traceback.
     ``abandoned`` says that the handler had not ended when the job was settled.
     """
 
+    job_id: str = field(init=False)
+    job_type: str = field(init=False)
     record: JobResult[Any]
     duration_s: float | None
     exception: BaseException | None = None
     abandoned: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "job_id", self.record.job_id)
+        object.__setattr__(self, "job_type", self.record.job_type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -11,7 +12,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from typing_extensions import Self
 
 from ._text import SHOWN_LIMIT, one_line
@@ -19,6 +20,15 @@ from ._text import SHOWN_LIMIT, one_line
 T = TypeVar("T")
 
 _HIDDEN = "(hidden)"
+
+
+class _Hidden:
+    """Stands for a value that may be a secret."""
+
+    def __repr__(self) -> str:
+        return _HIDDEN
+
+
 _SHORT = frozenset({bool, float, int, type(None)})
 
 # pydantic's parser follows 200 levels, its models a few more.
@@ -35,13 +45,22 @@ def without_input(error: ValidationError, title: str, *place: str) -> Validation
         title,
         [
             InitErrorDetails(
-                type=PydanticCustomError(detail["type"], "{text}", {"text": detail["msg"]}),
+                type=PydanticCustomError(detail["type"], "{text}", {"text": _message(detail)}),
                 loc=(*place, *map(_one_line, detail["loc"])),
                 input=_brief(detail["input"]) if _is_harmless(*place, *detail["loc"]) else _HIDDEN,
             )
             for detail in error.errors(include_url=False)
         ],
     )
+
+
+def _message(detail: ErrorDetails) -> str:
+    """What is wrong, without what some messages repeat: a tag, or what reading raised."""
+    text, context = detail["msg"], detail.get("ctx", {})
+    for value in (context.get("error"), context.get("tag")):
+        if isinstance(value, str):
+            text = text.replace(value, _HIDDEN)
+    return text
 
 
 def _one_line(part: int | str) -> int | str:
@@ -68,6 +87,9 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
 
     >>> JobQueueSettings(timeout=60).timeout
     60.0
+
+    What may be secrets is in no ``repr`` and no error: ``url``, and the values of ``options``.
+    ``model_dump()`` has them.
 
     Raises:
         pydantic.ValidationError: a ``ValueError`` that names the field.
@@ -126,7 +148,9 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
         default=10_000, description="Finished records kept at most; the oldest goes first."
     )
     options: dict[str, Any] = Field(
-        default={}, description="For one backend alone, which checks them itself."
+        default={},
+        description="For one backend only, which checks them itself; their values are kept out of"
+        " repr and errors.",
     )
 
     @model_validator(mode="wrap")
@@ -136,11 +160,20 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
         try:
             return validate(value)
         except ValidationError as error:
-            raise without_input(error, cls.__name__) from None
+            hidden = without_input(error, cls.__name__)
         except Exception as error:  # a mapping of the caller's own
             kind = PydanticCustomError("unusable", f"reading it raised {type(error).__name__}")
             details = InitErrorDetails(type=kind, input=_HIDDEN)
-            raise ValidationError.from_exception_data(cls.__name__, [details]) from error
+            hidden = ValidationError.from_exception_data(cls.__name__, [details])
+        raise hidden  # out here, so that no chain of causes leads to what it hides
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, _names_only(value) if name == "options" else value
+
+
+def _names_only(options: Any) -> Any:
+    return dict.fromkeys(options, _Hidden()) if isinstance(options, dict) else _Hidden()
 
 
 def required(kind: type[T], value: T | None, name: str) -> T:

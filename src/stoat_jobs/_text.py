@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from contextlib import suppress
+from typing import cast
 from uuid import UUID
 
 ERROR_LIMIT = 1000
@@ -12,6 +14,11 @@ SHOWN_LIMIT = 200
 _MOST_ERRORS = 10_000
 _LEAVES_SHOWN = 100
 
+# Persian, Hindi and the emoji of families are not themselves without them.
+_JOINERS = "\u200c\u200d"
+# As repr() has them; after an odd number of backslashes, since one in the text is doubled.
+_ESCAPED_JOINER = re.compile(r"(?<!\\)((?:\\\\)*)\\u200([cd])")
+
 # What is shown as it is: the text of anything else may take seconds, and all memory.
 _SHORT = (bool, int, float, UUID, type(None))
 
@@ -19,12 +26,14 @@ _SHORT = (bool, int, float, UUID, type(None))
 def one_line(text: str, limit: int) -> str:
     """*text* on one line, at most *limit* characters long.
 
-    Line breaks, control characters and lone surrogates (undecodable file names
-    have them) are escaped, so that nothing can forge a log line or break JSON.
+    Line breaks, control characters, what turns the direction of text, and lone surrogates
+    (undecodable file names have them) are escaped, so that nothing can forge a log line or
+    break JSON. Zero-width joiners stay.
 
     >>> one_line("two\\nlines", 80)
     'two\\\\nlines'
     """
+    text = str.__str__(text)  # a copy of a subclass's: its own methods may say anything
     if not text.isprintable():
         # What is cut off below need not be escaped; one character more, to see that it is.
         text = "".join(map(_escaped, text[: limit + 1]))
@@ -32,7 +41,9 @@ def one_line(text: str, limit: int) -> str:
 
 
 def _escaped(char: str) -> str:
-    if char.isprintable() or unicodedata.category(char) == "Zs":  # a space of some width
+    if char.isprintable() or char in _JOINERS:
+        return char
+    if unicodedata.category(char) == "Zs":  # a space of some width
         return char
     return char.encode("unicode_escape").decode("ascii")
 
@@ -43,14 +54,18 @@ def shown(value: object) -> str:
     >>> shown("no\\nline"), shown(None)
     ("'no\\\\nline'", 'None')
     """
-    if isinstance(value, str):
-        start = str.__getitem__(value, slice(SHOWN_LIMIT))  # a subclass may have its own idea
-        return one_line(repr(start), SHOWN_LIMIT)
+    if issubclass(type(value), str):  # isinstance() would ask the value for its __class__
+        start = str.__getitem__(cast(str, value), slice(SHOWN_LIMIT))  # as it is, not as it says
+        return one_line(_ESCAPED_JOINER.sub(_joiner, repr(start)), SHOWN_LIMIT)
     text = f"<{type(value).__name__}>"
     if type(value) in _SHORT:
         with suppress(ValueError):  # an integer of thousands of digits
             text = repr(value)
     return one_line(text, SHOWN_LIMIT)
+
+
+def _joiner(escape: re.Match[str]) -> str:
+    return escape[1] + _JOINERS["cd".index(escape[2])]
 
 
 # What a class and a group really have: a metaclass, a property or __getattribute__ may say

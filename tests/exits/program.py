@@ -122,7 +122,7 @@ def tell(seen: Any) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(format="%(message)s %(job_type)s", level="WARNING")
+    logging.basicConfig(format="%(msg)s %(job_type)s", level="WARNING")
     SEEN: dict[str, Any] = {}
     asyncio.run(main(sys.argv[1], sys.argv[2:], SEEN))
     tell(SEEN)

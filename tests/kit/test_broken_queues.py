@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -51,7 +52,10 @@ from .shelf_hostile import (
     LetsThreadsBe,
     TimesOutOnce,
 )
+from .shelf_of_logs import LivesInThePast, LogsEachLostJob, LogsWithoutCare
 from .shelf_values import AwaitsNoWrapper, HandsOnSubclasses, KeepsIterators
+
+FIXTURES = ("caplog", "monkeypatch")
 
 CAUGHT = (AssertionError, DeadlockError, pytest.fail.Exception)
 
@@ -111,6 +115,11 @@ CATCHES: list[tuple[Any, ...]] = [
         CallsTimeoutsFailures,
         "test_a_job_past_its_deadline_is_told_to_stop_and_ends_timeout",
     ),
+    (LivesInThePast, "test_times_follow_a_wall_clock_that_is_set_forwards__fault_64"),
+    (LogsWithoutCare, "test_the_log_goes_on_after_what_raised_in_it__fault_66", "job_started"),
+    (LogsWithoutCare, "test_a_line_of_the_log_names_its_job__fault_66"),
+    (LogsWithoutCare, "test_what_an_error_says_forges_no_line_of_the_log__fault_71"),
+    (LogsEachLostJob, "test_what_waits_at_the_stop_is_one_line_of_the_log__fault_66"),
     (ForgetsObservers, "test_each_step_is_told_once_and_in_order"),
     (
         ComparesErrors,
@@ -166,12 +175,19 @@ def contract_of(queue_class: type[AsyncioJobQueue]) -> JobQueueContract:
     ],
 )
 def test_a_broken_queue_fails_the_test_of_its_promise(
-    queue_class: type[AsyncioJobQueue], test: str, arguments: list[Any]
+    queue_class: type[AsyncioJobQueue],
+    test: str,
+    arguments: list[Any],
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A promise that is broken fails the test that is named after it, which a sound queue passes."""
-    getattr(contract_of(AsyncioJobQueue), test)(*arguments)
+    wanted = inspect.signature(getattr(JobQueueContract, test)).parameters
+    fixtures = {name: request.getfixturevalue(name) for name in FIXTURES if name in wanted}
+    getattr(contract_of(AsyncioJobQueue), test)(*arguments, **fixtures)
+    caplog.clear()
     with pytest.raises(CAUGHT):
-        getattr(contract_of(queue_class), test)(*arguments)
+        getattr(contract_of(queue_class), test)(*arguments, **fixtures)
 
 
 @pytest.mark.parametrize("queue_class", FOUND_BY_THE_MACHINE)

@@ -150,21 +150,21 @@ def _check_own_ends(run: Soak) -> None:
             run.faults.add("an act that never ends as it should when left alone", act)
 
 
-FINISHED = ("job_completed", "job_failed", "job_timeout", "job_cancelled")
+FINISHED = ("job_completed", "job_failed", "job_timeout", "job_cancelled", "jobs_cancelled")
 
 
 # What is said elsewhere.
 
 
 class _Counting(logging.Handler):
-    """Counts a log's events."""
+    """Counts a log's events; of a line for several jobs, these."""
 
     def __init__(self, counts: Counter[str]) -> None:
         super().__init__()
         self._counts = counts
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._counts[record.getMessage()] += 1
+        self._counts[record.getMessage()] += getattr(record, "count", 1)
 
 
 @contextmanager

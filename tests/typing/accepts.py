@@ -242,12 +242,15 @@ def handler_of_its_own(ctx: JobContext) -> str:
     submitted = ctx.from_thread(scan.submit, ctx.queue, "here")
     assert_type(submitted, JobRef[Report])
     assert_type(ctx.cancelled, bool)
+    assert_type(ctx.queue, JobBackend)
+    assert_type((ctx.progress, ctx.message), tuple[float | None, str | None])
     return submitted.job_id
 
 
 class Counter(JobObserver):
     def finished(self, event: FinishedEvent) -> None:
         assert_type(event.record.status, JobStatus)
+        assert_type((event.job_id, event.job_type), tuple[str, str])
 
 
 async def around_an_app() -> None:

@@ -16,6 +16,7 @@ import pytest
 import stoat_jobs
 
 HERE = Path(__file__).parent
+HOW_TO = HERE.parents[1] / "docs" / "how-to"
 ACCEPTS = HERE / "accepts.py"
 REJECTS = HERE / "rejects.py"
 MARK = re.compile(r" {2}# type: ignore\[.+\]$", re.MULTILINE)
@@ -100,6 +101,25 @@ def test_what_is_wrong_is_refused(checker: Checker, tmp_path: Path) -> None:
     assert not [lines[number - 1] for number in sorted(marked - found.keys())], "accepted"
     assert not {lines[number - 1]: found[number] for number in found.keys() - marked}
     assert len(marked) > 40
+
+
+@pytest.mark.parametrize("page", ["handler-dependencies", "observe"])
+def test_what_the_how_to_recommends_is_accepted(page: str, tmp_path: Path) -> None:
+    """Who copies a page into typed code has no errors in strict mode; lines are the page's."""
+    path = tmp_path / f"{page.replace('-', '_')}.py"
+    path.write_text(shown_code((HOW_TO / f"{page}.md").read_text()))
+    assert mypy(path) == {}
+
+
+def shown_code(text: str) -> str:
+    """The Python blocks of a page, each on the lines where it stands."""
+    language, lines = "", list[str]()
+    for line in text.splitlines():
+        fence = line.startswith("```")
+        lines.append("" if fence or language != "python" else line)
+        if fence:
+            language = "" if language else line.removeprefix("```")
+    return "\n".join(lines)
 
 
 def test_what_is_accepted_also_runs() -> None:

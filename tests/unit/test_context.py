@@ -42,20 +42,71 @@ def test_a_context_alone_serves_a_unit_test() -> None:
     ctx.raise_if_cancelled()
     assert ctx.cancelled is False
     assert (ctx.job_id, ctx.job_type, ctx.attempt, dict(ctx.metadata)) == ("", "", 0, {})
-    assert (ctx.app, ctx.queue) == (None, None)
+    assert (ctx.app, ctx.queue) == (None, None)  # type: ignore[comparison-overlap]
+
+
+def test_a_unit_test_sees_what_was_reported() -> None:
+    """Progress and message are there as the record would have them, and the last ones count."""
+    ctx = JobContext(metadata={"user": "ada"})
+    assert (ctx.progress, ctx.message) == (None, None)
+    ctx.set_progress(0.25, "one\nof four")
+    assert (ctx.progress, ctx.message) == (0.25, "one\\nof four")
+    ctx.set_progress(1)
+    assert (ctx.progress, ctx.message) == (1.0, None)
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        ctx.set_progress(2)
+    assert (ctx.progress, dict(ctx.metadata)) == (1.0, {"user": "ada"})
+
+
+def test_a_unit_test_can_tell_the_handler_to_stop() -> None:
+    """The flag is set, and only this context's."""
+    ctx, other = JobContext(), JobContext()
+
+    def handler(ctx: JobContext) -> int:
+        for n in range(10):
+            if ctx.cancelled:
+                return n
+            if n == 3:
+                ctx.cancel()
+        return 10
+
+    assert handler(ctx) == 4
+    with pytest.raises(asyncio.CancelledError, match="told to stop"):
+        ctx.raise_if_cancelled()
+    assert other.cancelled is False
+
+
+async def test_a_running_job_shows_what_it_reported_and_is_cancelled_by_its_queue() -> None:
+    """The same code reads its own progress in a queue; stopping it is the queue's."""
+    handlers = JobHandlers()
+
+    @handlers.job(retries=1)
+    async def work(ctx: JobContext) -> list[Any]:
+        before = ctx.progress
+        ctx.set_progress(0.5, "half")
+        if not ctx.attempt:
+            raise ValueError
+        with pytest.raises(RuntimeError, match=r"await ctx\.queue\.cancel\(ctx\.job_id\)"):
+            ctx.cancel()
+        return [before, ctx.progress, ctx.message, ctx.cancelled]
+
+    assert (await run(handlers)).result == [None, 0.5, "half", False]
 
 
 def test_a_context_is_what_a_test_makes_it() -> None:
     """A unit test may say which job it is."""
-    ctx = JobContext(job_id="id", job_type="scan", attempt=2, metadata={"a": "b"}, app=1, queue=2)
+    queue = InMemoryJobQueue()
+    ctx = JobContext(
+        job_id="id", job_type="scan", attempt=2, metadata={"a": "b"}, app=1, queue=queue
+    )
     assert repr(ctx) == "JobContext('id', 'scan', attempt=2)"
-    assert (ctx.metadata, ctx.app, ctx.queue) == ({"a": "b"}, 1, 2)
+    assert (ctx.metadata, ctx.app, ctx.queue) == ({"a": "b"}, 1, queue)
 
 
 def test_an_unknown_attribute_is_a_mistake() -> None:
     """A context takes no attributes of the handler's own, so a slip is seen at once."""
     with pytest.raises(AttributeError):
-        JobContext().progress = 0.5  # type: ignore[attr-defined]
+        JobContext().progress = 0.5  # type: ignore[misc]
 
 
 def test_metadata_cannot_be_changed_through_a_context() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stoat_jobs import (
+    AsyncioJobQueue,
     FinishedEvent,
     InMemoryJobQueue,
     JobContext,
@@ -164,17 +165,42 @@ def test_events_that_nobody_wants_are_not_built(caplog: pytest.LogCaptureFixture
     assert Observers([]).wants("started")
 
 
-def test_a_log_that_cannot_say_whether_it_is_on_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An app's own class of loggers may raise in there, and hurts no job."""
+@pytest.mark.parametrize("error", [OSError, SystemExit])
+def test_a_log_that_cannot_say_whether_it_is_on_is_asked_again__fault_66(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app's own class of loggers may raise in there, and neither hurts a job nor ends the log."""
+    answers = [error, error, True]
 
-    def raises() -> bool:
-        raise OSError
+    def answer() -> bool:
+        if (given := answers.pop(0)) is True:
+            return True
+        raise given  # type: ignore[misc]
 
-    monkeypatch.setattr(LoggingObserver, "is_on", staticmethod(raises))
+    monkeypatch.setattr(LoggingObserver, "is_on", staticmethod(answer))
     observers = Observers()
     assert not observers.wants("started")
-    monkeypatch.undo()
-    assert not observers.wants("started")
+    assert observers.wants("started")
+
+
+def test_the_users_interrupt_passes_where_the_log_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the log says whether it is on is the user's."""
+
+    def interrupted() -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LoggingObserver, "is_on", staticmethod(interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        Observers().wants("started")
+
+
+async def test_observers_are_told_of_each_job_that_the_stop_cancels__fault_66() -> None:
+    """Only the log has one line for all: an observer hears of every end."""
+    seen = Recorder()
+    async with AsyncioJobQueue(handlers, observers=[seen]) as queue:
+        ids = {await queue.submit("work") for _ in range(500)}
+    ends = [event for hook, event in seen.told if hook == "finished"]
+    assert {(event.job_id, event.job_type) for event in ends} == {(each, "work") for each in ids}
 
 
 def test_hooks_that_are_not_overridden_are_not_wanted(caplog: pytest.LogCaptureFixture) -> None:

@@ -187,3 +187,12 @@ def test_events_are_frozen(event: Any) -> None:
     for field in dataclasses.fields(event):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(event, field.name, None)
+
+
+@pytest.mark.parametrize("event", EVENTS[1:], ids=lambda event: type(event).__name__)
+def test_each_event_of_a_job_says_which_and_of_what_type(event: Any) -> None:
+    """What counts or traces jobs reads the same two fields, whatever has happened."""
+    shown = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    expected = getattr(event, "record", event)
+    assert (shown["job_id"], shown["job_type"]) == (expected.job_id, expected.job_type)
+    assert (event.job_id, event.job_type) != ("", "")

@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import json
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from stoat_jobs._terminal.text import printable, safe_text
 from stoat_jobs._text import ERROR_LIMIT, SHOWN_LIMIT, describe, leaf_errors, one_line, shown
 
 GROUPS: Any = builtins if sys.version_info >= (3, 11) else import_module("exceptiongroup")
@@ -48,6 +50,41 @@ def test_one_line_leaves_plain_text_alone(text: str) -> None:
 def test_one_line_shows_what_it_escaped() -> None:
     """Escapes are those of Python, so that a reader sees what stood there."""
     assert one_line("a\nb\tc\x00d\ud800", 80) == "a\\nb\\tc\\x00d\\ud800"
+
+
+JOINED = {
+    "persian": "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+    "hindi": "\u0915\u094d\u200d\u0937",
+    "family": "\U0001f469\u200d\U0001f52c",
+}
+HIDDEN = "\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff\u00ad\u061c\u180e\U000e0041"
+SAFE = {
+    "one_line": lambda text: one_line(text, 80),
+    "shown": lambda text: shown(text)[1:-1],
+    "printable": printable,
+    "safe_text": safe_text,
+}
+
+
+@pytest.mark.parametrize("safe", SAFE.values(), ids=SAFE)
+@pytest.mark.parametrize("text", JOINED.values(), ids=JOINED)
+def test_joiners_are_shown_as_they_are(text: str, safe: Callable[[str], str]) -> None:
+    """U+200C and U+200D belong to Persian, Hindi and family emoji."""
+    assert safe(text) == text
+    assert safe(f"{text}\n") == f"{text}\\n"
+
+
+@pytest.mark.parametrize("safe", SAFE.values(), ids=SAFE)
+@pytest.mark.parametrize("char", HIDDEN, ids=ascii)
+def test_what_hides_or_turns_text_is_escaped(char: str, safe: Callable[[str], str]) -> None:
+    """Controls, bidi overrides and other formats could show a text as another one."""
+    assert safe(f"a\u200d{char}b") == f"a\u200d{ascii(char)[1:-1]}b"
+
+
+def test_shown_keeps_an_escape_that_was_in_the_text() -> None:
+    """What only looks like the escape of a joiner stays what it is."""
+    assert shown("a\\u200db\u200d") == "'a\\\\u200db\u200d'"
+    assert shown("a\\\u200d") == "'a\\\\\u200d'"
 
 
 @pytest.mark.parametrize("text", ["a" * 11, "a" * 9 + "\n\n", "\n" * 11], ids=ascii)

@@ -103,7 +103,8 @@ class InProcessQueue:
         try:
             return self.options_type.model_validate(self.settings.options)
         except ValidationError as error:
-            raise without_input(error, f"settings of backend {self.name!r}", "options") from None
+            hidden = without_input(error, f"settings of backend {self.name!r}", "options")
+        raise hidden  # out here, so that no chain of causes leads to what it hides
 
     def _concurrency(self) -> int:
         return self.settings.concurrency

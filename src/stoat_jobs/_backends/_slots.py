@@ -164,8 +164,9 @@ class Slots:
             run.queue_closes()
 
     def _end_pending(self) -> None:
-        while not self.pending.empty():
-            self.drop(self.pending.first(), StopReason.SHUTDOWN)
+        with self._observers.ending_together():
+            while not self.pending.empty():
+                self.drop(self.pending.first(), StopReason.SHUTDOWN)
 
     def stop_all(self) -> None:
         """Tell everything that runs to stop."""

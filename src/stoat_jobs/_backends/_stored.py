@@ -274,6 +274,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             min(stored.submitted_at.timestamp(), self._clock.stamp()),
             contextvars.Context(),
         )
+        job.shift = self._clock.shift
         job.cancel_requested = stored.cancel_requested
         if stored.record is not None:
             _finish(job, stored.record)

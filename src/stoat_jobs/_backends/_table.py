@@ -3,6 +3,8 @@
 - State first, then notice: a waiter that wakes reads the state that woke it.
 - A waiter is registered only while it waits, so that one that walked away leaves nothing.
 - Finished records go by age and number, counted from their finish. Live ones never go.
+- A job starts in the wall clock's time. From there it ends in its own: its times are as far
+  apart as it took, also where the wall clock is set forwards in between.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ _NO_PAYLOAD = FrozenPayload({}, b"")
 
 
 class Job:
-    """One job as the queue keeps it; callers are given :class:`JobResult` instead."""
+    """One job as the queue keeps it; callers are given :class:`JobResult` instead.
+
+    ``shift``, from its start on, is the clock's in which it ends.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -55,6 +60,7 @@ class Job:
         "payload",
         "progress",
         "result",
+        "shift",
         "started",
         "status",
         "submitted",
@@ -62,6 +68,7 @@ class Job:
         "version",
         "waiters",
     )
+    shift: float
 
     def __init__(
         self,
@@ -217,6 +224,7 @@ class JobTable:
         """*job* got a slot."""
         transition(job, _RUNNING)
         job.started = self._clock.stamp()
+        job.shift = self._clock.shift
         job.changed()
 
     def finish(self, job: Job, outcome: Outcome) -> None:
@@ -238,7 +246,9 @@ class JobTable:
     def _settle(self, job: Job, outcome: Outcome) -> None:
         """Finish *job*, and let go of what only a live one needs."""
         transition(job, outcome.status)
-        job.finished = self._clock.stamp()
+        if job.started is None:
+            self._shift_to_now(job)
+        job.finished = self._clock.age() + job.shift
         job.result = outcome.result
         if outcome.refused and job.progress == 1.0:
             job.progress = None  # a failed job is not done
@@ -247,6 +257,10 @@ class JobTable:
         job.handler = None
         job.payload = _NO_PAYLOAD
         job.context = _NO_CONTEXT
+
+    def _shift_to_now(self, job: Job) -> None:
+        self._clock.stamp()
+        job.shift = self._clock.shift
 
     def live(self) -> list[Job]:
         """The jobs that have not ended, oldest first."""
@@ -257,7 +271,9 @@ class JobTable:
         ended = [job for job in self._jobs.values() if job.status.is_terminal]
         for job in ended:
             if job.finished is None:
-                job.finished = self._clock.stamp()
+                if job.started is None:
+                    self._shift_to_now(job)
+                job.finished = self._clock.age() + job.shift
             self.release_key(job)
             job.wake_waiters()
         if len(ended) != len(self._finished):
@@ -295,7 +311,9 @@ class JobTable:
 
     def _oldest_has(self) -> float:
         """Seconds that the oldest finished record may stay."""
-        return (self._finished[0].finished or 0.0) + self._result_ttl - self._clock.stamp()
+        oldest = self._finished[0]
+        finished = (oldest.finished or 0.0) - oldest.shift
+        return finished + self._result_ttl - self._clock.age()
 
     def _drop_oldest(self) -> str:
         job_id = self._finished.popleft().job_id

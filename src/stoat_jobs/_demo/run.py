@@ -123,7 +123,7 @@ class _Demo:
 
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("log: %(message)s: %(error)s", defaults={"error": ""}))
+    handler.setFormatter(logging.Formatter("log: %(msg)s: %(error)s", defaults={"error": ""}))
     logging.basicConfig(handlers=[handler])
 
 

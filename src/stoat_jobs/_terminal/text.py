@@ -7,6 +7,9 @@ import unicodedata
 
 _LONGEST = 1000
 
+# Persian, Hindi and the emoji of families are not themselves without them.
+_JOINERS = "\u200c\u200d"
+
 
 def printable(name: str) -> str:
     """*name* with escapes for what is no UTF-8 or would not be seen as it is.
@@ -19,7 +22,9 @@ def printable(name: str) -> str:
 
 
 def _seen(char: str) -> str:
-    return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+    if char.isprintable() or char in _JOINERS:
+        return char
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def safe_text(text: str) -> str:

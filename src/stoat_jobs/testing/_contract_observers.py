@@ -72,6 +72,19 @@ class BrokenLogHandler(logging.Handler):
         raise RuntimeError("the disk is full")
 
 
+class Hiccup(logging.Handler):
+    """Raises with the first record of an event."""
+
+    def __init__(self, event: str) -> None:
+        super().__init__()
+        self.event: str | None = event
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage() == self.event:
+            self.event = None
+            raise RuntimeError("the collector is away")
+
+
 class ObserverPromises(Promises):
     """Each step of a job is told once, in order, to who wants to know."""
 
@@ -93,7 +106,7 @@ class ObserverPromises(Promises):
             "half",
         )
         assert recorder.last("finished").record == record
-        for hook in ("submitted", "started", "progress"):
+        for hook in ("submitted", "started", "progress", "finished"):
             event = recorder.last(hook)
             assert (event.job_id, event.job_type) == (call.job_id, "hold")
         for hook in ("submitted", "started"):
@@ -220,6 +233,53 @@ class ObserverPromises(Promises):
                 assert (await bench.finish(await bench.begin(), 1)).result == 1
         finally:
             logger.removeHandler(handler)
+
+    @pytest.mark.parametrize("event", ["job_submitted", "job_started", "job_completed"])
+    async def test_the_log_goes_on_after_what_raised_in_it__fault_66(
+        self, event: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A log handler that raises once costs that line, and no other line of the log."""
+        caplog.set_level(logging.INFO, "stoat_jobs")
+        logger, handler = logging.getLogger("stoat_jobs"), Hiccup(event)
+        logger.addHandler(handler)
+        try:
+            async with self.bench() as bench:
+                for _ in range(2):
+                    await bench.finish(await bench.begin())
+        finally:
+            logger.removeHandler(handler)
+        lives = ["job_submitted", "job_started", "job_completed"] * 2
+        lives.remove(event)
+        assert [name for name in caplog.messages if name in (*lives, "observer_dropped")] == lives
+
+    async def test_a_line_of_the_log_names_its_job__fault_66(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Whatever formatter prints it, a line says which job it is about, and of what type."""
+        caplog.set_level(logging.INFO, "stoat_jobs")
+        async with self.bench() as bench:
+            record = await bench.finish(await bench.begin())
+        told = [each for each in caplog.records if each.getMessage().startswith("job_")]
+        lines = [logging.Formatter().format(each) for each in told]
+        about = f"job_id={record.job_id} job_type=hold"
+        assert len(lines) == 3
+        assert [line for line in lines if about not in line] == []
+
+    async def test_what_an_error_says_forges_no_line_of_the_log__fault_71(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """An error's text is escaped in the line and in the traceback, which has its own lines."""
+        async with self.bench() as bench:
+            call = await bench.begin()
+            call.fail(ValueError("no\nFORGED \x1b[2J\u202e"))
+            await bench.queue.wait(call.job_id)
+        (failed,) = log_of(caplog, "job_failed")
+        assert failed.exc_info is not None
+        first, second, *_, last = logging.Formatter().format(failed).split("\n")
+        assert first.startswith("job_failed ")
+        assert second == "Traceback (most recent call last):"
+        assert last == "ValueError: no\\nFORGED \\x1b[2J\\u202e"
+        assert first.isprintable()
 
     async def test_state_comes_before_notice__fault_39(self) -> None:
         """When an observer hears of an end, the record it is given is terminal already."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from stoat_jobs import JobContext, JobStatus
+from stoat_jobs import JobContext, JobNotFoundError, JobStatus
 
 from ._clock import REAL_LIMIT
 from ._promises import Promises
@@ -75,6 +75,29 @@ class RecordPromises(Promises):
         assert times == sorted(times)
         assert len(times) == 9
         assert times[5] - times[3] < timedelta(seconds=1)
+
+    async def test_times_follow_a_wall_clock_that_is_set_forwards__fault_64(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is submitted or started after the step has the new time; no age has changed."""
+        async with self.bench(result_ttl=100) as bench:
+            first = await bench.finish(await bench.begin())
+            running, waiting = await bench.begin(), await bench.put()
+            wall_clock = time.time
+            monkeypatch.setattr(time, "time", lambda: wall_clock() + 3600)
+            cut = await bench.finish(running)
+            late = await bench.finish(await bench.call(waiting))
+            last = await bench.finish(await bench.begin())
+            assert cut.started_at is not None
+            assert cut.finished_at is not None
+            assert cut.finished_at - cut.started_at < timedelta(seconds=1)
+            for moment in (late.started_at, late.finished_at, last.submitted_at, last.started_at):
+                assert moment is not None
+                assert abs(moment.timestamp() - time.time()) < 2
+            assert await bench.record(first.job_id) == first
+            await bench.clock.advance(101)
+            with pytest.raises(JobNotFoundError):
+                await bench.record(last.job_id)
 
     def _seconds(self, span: timedelta) -> float:
         return round(span.total_seconds(), 3)

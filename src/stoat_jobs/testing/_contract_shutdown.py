@@ -258,6 +258,21 @@ class ShutdownPromises(Promises):
             assert asyncio.all_tasks() - before - set(bench.submissions) == set()
             assert bench.clock.next_timer() == float("inf")
 
+    @unless("durable")
+    async def test_what_waits_at_the_stop_is_one_line_of_the_log__fault_66(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """However many jobs the stop cancels before they start, the log is not filled."""
+        async with self.bench() as bench:
+            await bench.begin()
+            waiting = [await bench.put() for _ in range(20)]
+            await bench.close()
+        lines = log_of(caplog, "jobs_cancelled")
+        said = [(line.levelname, line.count, line.job_ids) for line in lines]  # type: ignore[attr-defined]
+        assert said == [("WARNING", 20, ",".join(waiting[:5]))]
+        told = {record.job_id for record in log_of(caplog, "job_cancelled")}  # type: ignore[attr-defined]
+        assert told.isdisjoint(waiting)
+
     async def test_the_log_tells_the_life_of_a_queue(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:

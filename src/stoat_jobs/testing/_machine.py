@@ -37,8 +37,9 @@ T = TypeVar("T")
 
 KEYS = ["a", "b"]
 
-# Steps of time are whole seconds, ages end on halves and time limits on thirds: what falls
-# on the same instant is of the same kind, and happens in the order of submission.
+# Steps of time are whole seconds, ages end on halves and time limits shortly after whole
+# seconds: what falls on the same instant is of the same kind, and happens in the order of
+# submission.
 STEPS_OF_TIME = [1.0, 3.0, 11.0, 40.0]
 LIMITS = {
     "max_pending": 4,
@@ -120,8 +121,8 @@ class JobQueueMachine(Capabilities, RuleBasedStateMachine):
 
     def _accepted(self, key: str | None, deaf: bool) -> str:
         self.submitted += 1
-        # No whole milliseconds, which is how some loops count, and never at a step of time.
-        timeout = 10.1003 + self.submitted % 3 * 0.3
+        # Loops that count in milliseconds are early here, and yet between the same whole seconds.
+        timeout = 10 + 0.01203 * (1 + self.submitted % 3)
         job_id = self._submit(key, deaf, timeout)
         self.model.submit(ModelJob(job_id, deaf, key, timeout))
         return job_id

@@ -1,0 +1,75 @@
+"""More of the shelf: queues that break a promise about their times or their log."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from stoat_jobs import AsyncioJobQueue, FinishedEvent
+from stoat_jobs._backends._slots import Slots
+from stoat_jobs._clock import Clock
+from stoat_jobs._logging import LoggingObserver
+from stoat_jobs._observing import HOOKS, _listeners
+from stoat_jobs._outcome import StopReason
+
+
+class _OldClock(Clock):
+    def _follow(self, ahead: float) -> float:
+        return 0.0
+
+
+class LivesInThePast(AsyncioJobQueue):
+    """Never looks at the wall clock again."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._clock = self._table._clock = self._slots._clock = _OldClock()
+
+
+class LogsByItself(AsyncioJobQueue):
+    """Base of those whose log is another."""
+
+    log_type = LoggingObserver
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        log = self.log_type()
+        self._observers._listeners = {hook: _listeners([log], hook) for hook in HOOKS}
+        self._observers._wants = {hook: self._observers._asked(hook) for hook in HOOKS}
+
+
+class _TouchyLog(LoggingObserver):
+    """Its listeners are dropped like any other's, since it is not the observers' own log."""
+
+    def submitted(self, event: Any) -> None:
+        self._log("job_submitted", event)
+
+    def started(self, event: Any) -> None:
+        self._log("job_started", event)
+
+    def finished(self, event: FinishedEvent) -> None:
+        self._log(f"job_{event.record.status}", event)
+
+    def _log(self, name: str, event: Any) -> None:
+        extra = {"job_id": event.job_id, "job_type": event.job_type}
+        error = getattr(event, "exception", None)
+        level = logging.ERROR if error else logging.INFO
+        logging.getLogger("stoat_jobs").log(level, name, exc_info=error, extra=extra)
+
+
+class LogsWithoutCare(LogsByItself):
+    """Its lines say nothing, its tracebacks everything, and an error in it ends it."""
+
+    log_type = _TouchyLog
+
+
+class _ChattySlots(Slots):
+    def _end_pending(self) -> None:
+        while not self.pending.empty():
+            self.drop(self.pending.first(), StopReason.SHUTDOWN)
+
+
+class LogsEachLostJob(AsyncioJobQueue):
+    """Fills the log at its stop."""
+
+    slots_type = _ChattySlots
