@@ -42,10 +42,11 @@ def jobs_app(
         queue: the queue; by default the one that :func:`stoat_jobs.get_queue` finds in the
             request, which is that of the outer app.
         authorize: an async function that is asked about every request, with the request, the
-            :class:`Operation` and the job's record (None where it is about no one job), and
-            once more when a stream begins. It gives False to refuse, or raises Starlette's
-            ``HTTPException`` for an answer of its own. ``allow_all`` lets everybody do
-            everything.
+            :class:`Operation` and the job's record, and once more when a stream begins. The
+            record is None where the request is about no one job, and where nobody knows the job.
+            It gives False to refuse, or raises Starlette's ``HTTPException`` for an answer of its
+            own; a 404 about one job is answered as an unknown id is. ``allow_all`` lets everybody
+            do everything.
         submittable: the job types that clients may submit; none by default.
         metadata: an async function that gives the metadata of a job that *request* submits:
             who asked, so that *authorize* finds it on the record.

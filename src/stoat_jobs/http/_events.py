@@ -128,7 +128,7 @@ async def job_events(
     records: Records,
     *,
     show: Callable[[JobResult[Any]], ShownRecord],
-    check: Callable[[JobResult[Any]], Awaitable[None]],
+    check: Callable[[JobResult[Any]], Awaitable[object]],
     seen: str | None,
 ) -> Chunks:
     """The events of one job, up to the end; the record of which *seen* is the tag is left out.

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import ParamSpec
 
-from stoat_jobs import JobBackend, JobResult, get_queue
+from stoat_jobs import JobBackend, JobNotFoundError, JobResult, get_queue
 
 from ._access import Access, Authorize, Operation
 from ._dashboard import page, part
@@ -142,7 +142,7 @@ class Operations:
         chunks = job_events(
             self._find(request).watch(job_id),
             show=self._show,
-            check=partial(self._access.check, request, Operation.EVENTS),
+            check=partial(self._access.check_job, request, Operation.EVENTS),
             seen=request.headers.get("last-event-id"),
         )
         return EventStream(request, chunks, self._held)
@@ -199,7 +199,7 @@ class Operations:
         )
         record = await queue.get_result(job_id)
         # With a key it may be the job of somebody else.
-        if submission.key and not await self._access.allows(request, Operation.READ, record):
+        if submission.key and not await self._access.may_read(request, record):
             detail = "a job that you may not read has this key now; take another key"
             raise ProblemError(409, "Key in use", detail)
         return record
@@ -213,9 +213,11 @@ class Operations:
         return get_queue(request) if self._queue is None else self._queue
 
     async def _record(self, request: Request, operation: Operation, job_id: str) -> JobResult[Any]:
-        record = await self._find(request).get_result(job_id)
-        await self._access.check(request, operation, record)
-        return record
+        try:
+            record = await self._find(request).get_result(job_id)
+        except JobNotFoundError:
+            return await self._access.check_job(request, operation, None)
+        return await self._access.check_job(request, operation, record)
 
 
 def _checked_queue(queue: JobBackend | None) -> JobBackend | None:

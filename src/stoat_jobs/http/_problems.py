@@ -109,8 +109,13 @@ def _phrase(status: int) -> str:
         return str(status)
 
 
-def _not_found(error: Any) -> ProblemError:
-    return ProblemError(404, "Job not found", str(error))
+def job_not_found(error: Any = None) -> ProblemError:
+    """Nobody here knows the job, or whoever asks is not to learn of it; the same whichever id it was."""
+    detail = (
+        "there is no such job here: it was never submitted, or is kept no longer; with several"
+        " server processes an in-process queue knows only the jobs of its own"
+    )
+    return ProblemError(404, "Job not found", detail)
 
 
 def _unknown_job_type(error: Any) -> ProblemError:
@@ -146,7 +151,7 @@ def _backend_fails(error: Any) -> ProblemError:
 
 
 _PROBLEMS = {
-    JobNotFoundError: _not_found,
+    JobNotFoundError: job_not_found,
     UnknownJobTypeError: _unknown_job_type,
     InvalidPayloadError: _invalid_payload,
     QueueFullError: _queue_full,
