@@ -110,7 +110,7 @@ def _phrase(status: int) -> str:
 
 
 def job_not_found(error: Any = None) -> ProblemError:
-    """Nobody here knows the job, or whoever asks is not to learn of it; the same whichever id it was."""
+    """Nobody knows the job, or whoever asks may not learn of it; the same whichever id it was."""
     detail = (
         "there is no such job here: it was never submitted, or is kept no longer; with several"
         " server processes an in-process queue knows only the jobs of its own"
