@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from stoat_jobs import JobResult
 from stoat_jobs.backends import log_event
@@ -110,7 +110,7 @@ class Access:
         try:
             allowed = await self._authorize(request, operation, record)
             _check_answer(allowed)
-        except HTTPException:
+        except (HTTPException, ClientDisconnect):  # it may have read the body
             raise
         except Exception as error:
             log_event(logging.ERROR, "authorize_failed", exc_info=error, operation=str(operation))

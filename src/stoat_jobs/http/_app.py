@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -16,6 +16,7 @@ from stoat_jobs import JobBackend
 from ._access import Authorize
 from ._limits import HttpLimits
 from ._operations import Metadata, Operations
+from ._paths import routable
 from ._problems import response_to
 from ._routes import PLACES, Place
 
@@ -86,7 +87,7 @@ class _JobsApp:
             await receive()
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
         else:
-            await self._answer(_routable(scope), receive, send)
+            await self._answer(routable(scope), receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -94,16 +95,6 @@ class _JobsApp:
         except HTTPException as error:  # of the router: there is no such route or method
             answer = response_to(error) or Response(status_code=error.status_code)
             await answer(scope, receive, send)
-
-
-def _routable(scope: Scope) -> MutableMapping[str, Any]:
-    """*scope* as Starlette's router wants it, whichever framework it comes from.
-
-    Some mounts leave no slash where the router has one, and Litestar's add one at the end.
-    """
-    path, root = scope["path"].rstrip("/"), scope.get("root_path", "").rstrip("/")
-    # Without an app in it, the router answers by itself what it raises otherwise.
-    return {"app": None, **scope, "path": f"{path}/" if path in ("", root) else path}
 
 
 def _routes(operations: Operations) -> list[Route]:

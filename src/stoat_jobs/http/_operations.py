@@ -6,7 +6,6 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Concatenate
-from urllib.parse import quote
 
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -22,7 +21,8 @@ from ._feed import Feeds
 from ._holding import HeldRequests
 from ._limits import HttpLimits
 from ._origins import Origins
-from ._problems import SOON, ProblemError, response_to
+from ._paths import path_of
+from ._problems import SAFE, SOON, ProblemError, response_to
 from ._records import ShownRecord, list_json, tag_of
 from ._requests import Forms, Submission
 from ._routes import PLACES
@@ -42,12 +42,14 @@ def _answering(
         self: Operations, request: Request, /, *args: P.args, **kwargs: P.kwargs
     ) -> Response:
         try:
-            return await operate(self, request, *args, **kwargs)
+            response = await operate(self, request, *args, **kwargs)
         except Exception as error:
-            response = response_to(error)
-            if response is None:
+            problem = response_to(error)
+            if problem is None:
                 raise
-            return response
+            return problem
+        response.headers.update(SAFE)
+        return response
 
     return answer
 
@@ -158,7 +160,7 @@ class Operations:
     async def dashboard(self, request: Request) -> Response:
         """A page to look at."""
         await self._access.check(request, Operation.DASHBOARD)
-        if _path(request).endswith("/"):  # what the page links to is found from the path without
+        if path_of(request).endswith("/"):  # what the page links to is found from the path without
             return Response(status_code=308, headers={"location": "../dashboard"})
         return page(request)
 
@@ -188,7 +190,7 @@ class Operations:
         if submission.job_type not in self.submittable:
             raise self._not_submittable()
         record = await self._accepted(request, submission)
-        location = f"{_path(request).rstrip('/')}/{record.job_id}"
+        location = f"{path_of(request).rstrip('/')}/{record.job_id}"
         return _record_response(self._show(record), 202, {"location": location})
 
     async def _accepted(self, request: Request, submission: Submission) -> JobResult[Any]:
@@ -260,15 +262,3 @@ def _tagged(tag: str) -> dict[str, str]:
 def _has_seen(request: Request, tag: str) -> bool:
     tags = request.headers.get("if-none-match", "").split(",")
     return any(each.strip().removeprefix("W/") in ("*", f'"{tag}"') for each in tags)
-
-
-def _path(request: Request) -> str:
-    """The path of *request* as its client wrote it, encoded.
-
-    Not ``scope["path"]``: there, Litestar leaves out what it is mounted at.
-    """
-    scope = request.scope
-    raw = scope.get("raw_path") or quote(scope["path"]).encode()
-    path = raw.partition(b"?")[0].decode("latin-1")
-    root = scope.get("app_root_path", scope.get("root_path", ""))
-    return path if path.startswith(root) else f"{root}{path}"

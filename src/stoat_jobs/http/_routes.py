@@ -92,3 +92,9 @@ PLACES = (
         (*_ONE_JOB, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
     ),
 )
+
+
+def methods_of(path: str) -> list[str]:
+    """All methods that *path* has."""
+    methods = {place.method for place in PLACES if place.path == path}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
