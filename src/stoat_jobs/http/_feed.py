@@ -26,11 +26,8 @@ from stoat_jobs import JobBackend, JobNotFoundError, JobResult, JobStatus, Queue
 from ._events import RETRY, Chunks
 from ._holding import stopped
 from ._limits import HttpLimits
-from ._records import row_json
+from ._records import SLICE, row_json
 from ._rows import Ids, Rows
-
-# How many records are read or written before others have their turn on the loop.
-_SLICE = 50
 
 # Messages that are kept for readers that are slow.
 _KEPT = 20
@@ -232,7 +229,7 @@ class Look:
     async def _breathe(self) -> None:
         """Let others have their turn now and then; reading a queue in the process does not."""
         self._steps += 1
-        if not self._steps % _SLICE:
+        if not self._steps % SLICE:
             await asyncio.sleep(0)
 
 

@@ -94,7 +94,7 @@ class Operations:
         await self._access.check(request, Operation.LIST)
         query = self.forms.list_query(request)
         records = await self._find(request).list_jobs(**dict(query))
-        body = list_json(records, expose_errors=self._expose_errors)
+        body = await list_json(records, expose_errors=self._expose_errors)
         headers = _tagged(tag := tag_of(body))
         if _has_seen(request, tag):
             return Response(status_code=304, headers=headers)

@@ -35,7 +35,10 @@ _UNFIT = (HTTPStatus.UNPROCESSABLE_ENTITY,)
 PLACES = (
     Place(
         *("list", "GET", "/"),
-        {200: "The newest jobs first.", 304: "They are as `If-None-Match` has them."},
+        {
+            200: "The newest jobs first, without their results.",
+            304: "They are as `If-None-Match` has them.",
+        },
         (*_REFUSED, *_UNFIT),
     ),
     Place(
