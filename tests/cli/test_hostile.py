@@ -229,6 +229,8 @@ class Growing(JobContext):
 
     __slots__ = ("path",)
 
+    path: Path
+
     def raise_if_cancelled(self) -> None:
         if self.path.stat().st_size < 1000:  # the test fails, not the machine
             with self.path.open("ab") as file:

@@ -223,7 +223,7 @@ async def test_no_answer_is_sniffed(host: Any) -> None:
 
 @pytest.mark.parametrize("number", [1, 1_000])
 @pytest.mark.parametrize("where", ["query", "body", "payload", "nested"])
-async def test_a_refusal_repeats_names_within_bounds__fault_53(
+async def test_a_refusal_repeats_names_within_bounds__fault_71(
     face: Face, where: str, number: int
 ) -> None:
     """Names that a client made up come back short, few, and without control characters."""
