@@ -119,7 +119,8 @@ def test_mad_values_are_no_job(
 @pytest.mark.parametrize("name", ["progress", "attempt", "result", "submitted_at"])
 def test_mad_numbers(server: StandIn, watch: Watch, name: str, number: str) -> None:
     """Numbers that JSON or Python cannot hold are no traceback, whatever they are said to be."""
-    said = json.dumps(ended(**{name: 0})).replace(f'"{name}": 0', f'"{name}": {number}')
+    fields: dict[str, Any] = {name: 0}
+    said = json.dumps(ended(**fields)).replace(f'"{name}": 0', f'"{name}": {number}')
     server.answers[JOB] = [(200, {}, said.encode())]
     code, _, err = watch(server.url + JOB)
     assert code in (0, 2)
