@@ -64,7 +64,8 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _row(point: EntryPoint, state: str) -> tuple[str, ...]:
-    return (point.name, *_distribution(point), state)
+    """What is printed: all of it is text of others, but for the state's own words."""
+    return tuple(map(printable, (point.name, *_distribution(point), state)))
 
 
 def _distribution(point: EntryPoint) -> tuple[str, str]:
@@ -79,5 +80,5 @@ def _state(point: EntryPoint, points: Sequence[EntryPoint]) -> str:
     try:
         point.load()
     except (Exception, SystemExit) as error:  # what a module may do when it is imported
-        return f"cannot be imported: {type(error).__name__}: {printable(str(error))}"
+        return f"cannot be imported: {type(error).__name__}: {error}"
     return _OK

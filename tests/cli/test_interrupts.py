@@ -88,7 +88,7 @@ def test_serve_answers_on_every_endpoint_it_prints(serving: Serving) -> None:
         assert answer.headers["location"].endswith(f"/jobs/{answer.json()['job_id']}")
         unknown = client.get("/jobs/unknown")
         assert unknown.status_code == 404
-        assert unknown.json()["detail"].startswith("no job 'unknown'")
+        assert unknown.json()["detail"].startswith("there is no such job here")
         place = client.post("/jobs/", json=TOYS[0]).headers["location"]
         with client.stream("GET", "/jobs/events") as page, client.stream("GET", f"{place}/events"):
             next(page.iter_bytes())

@@ -244,7 +244,7 @@ def test_no_content_for_now_is_an_error_not_the_end() -> None:
     os.set_blocking(reading, False)
     with io.FileIO(reading) as file, io.FileIO(writing, "wb") as other:
         other.write(b"content")
-        contents = filled(file, memoryview(bytearray(10)))
+        contents = filled(file, memoryview(bytearray(10)), 100)
         assert bytes(next(contents)) == b"content"
         with pytest.raises(OSError, match="nothing to read for now"):
             next(contents)

@@ -243,6 +243,107 @@ async def test_a_key_opens_no_job_of_others__fault_47(host: Any) -> None:
         assert again.json()["job_id"] == first.json()["job_id"]
 
 
+ABOUT_ONE = sorted(set(ROUTES) - ABOUT_ALL)
+NO_JOB = "/5f0c3b0e-8f0e-4f43-9a4e-0b9a6f2f7f0d"
+
+
+async def nobody_elses(
+    request: Request, operation: Operation, record: JobResult[Any] | None
+) -> bool:
+    """That a job of others exists is nobody's business."""
+    if record is not None and record.metadata.get("owner") != request.headers["user"]:
+        raise HTTPException(404, "no such thing", {"x-seen": "yes"})
+    return True
+
+
+def all_of(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
+    return answer.status_code, answer.content, dict(answer.headers)
+
+
+@pytest.mark.parametrize("name", ABOUT_ONE)
+@BY_FACE
+async def test_a_404_does_not_say_whether_the_job_exists__fault_68(host: Any, name: str) -> None:
+    """Where authorize raises 404, a job of others is answered as an unknown one, byte for byte."""
+    async with serving(host, **{**OWNED, "authorize": nobody_elses}) as face:
+        face.client.headers["user"] = "bob"
+        place = await face.begun("held")
+        answers = [await ask(face, name, each) for each in (place, NO_JOB, "/%00", "/" + "x" * 900)]
+        assert is_problem(answers[0], 404, "job-not-found")
+        assert [all_of(answer) for answer in answers[1:]] == [all_of(answers[0])] * 3
+
+
+async def test_a_404_when_a_stream_begins__fault_68() -> None:
+    """So is one that is refused only when its stream begins."""
+    times = 0
+
+    async def changes_its_mind(*_: Any) -> bool:
+        nonlocal times
+        times += 1
+        if times == 2:
+            raise HTTPException(404)
+        return True
+
+    async with serving(BOTH_FACES[0], authorize=changes_its_mind) as face:
+        refused = await face.get(f"{await face.begun('held')}/events")
+        assert all_of(refused) == all_of(await face.get(f"{NO_JOB}/events"))
+
+
+@pytest.mark.parametrize("name", ABOUT_ONE)
+async def test_authorize_is_asked_about_an_unknown_job__fault_68(
+    guarded: tuple[Face, Doorkeeper], name: str
+) -> None:
+    """Before an id is said to be unknown, authorize is asked, without a record, and may refuse."""
+    face, doorkeeper = guarded
+    assert is_problem(await ask(face, name, NO_JOB), 404, "job-not-found")
+    assert doorkeeper.asked == [(name, None)]
+    doorkeeper.answer = False
+    assert is_problem(await ask(face, name, NO_JOB), 403, "not-allowed")
+    doorkeeper.answer = HTTPException(401, "who are you?")
+    assert (await ask(face, name, NO_JOB)).status_code == 401
+
+
+@BY_FACE
+async def test_what_is_closed_does_not_say_whether_the_job_exists__fault_68(host: Any) -> None:
+    """Without authorize a cancel is refused whether there is such a job or not."""
+    async with serving(host) as face:
+        answers = [await ask(face, "cancel", each) for each in (await face.begun("held"), NO_JOB)]
+        assert is_problem(answers[0], 403, "operation-closed")
+        assert all_of(answers[0]) == all_of(answers[1])
+        assert is_problem(await ask(face, "read", NO_JOB), 404, "job-not-found")
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+@BY_FACE
+async def test_a_key_of_others_is_a_conflict__fault_68(host: Any, status: int) -> None:
+    """However authorize refuses to have a job read, its key is in use for who submits with it."""
+
+    async def others(request: Request, operation: Operation, record: Any) -> bool:
+        if record is not None and record.metadata["owner"] != request.headers["user"]:
+            raise HTTPException(status)
+        return True
+
+    async with serving(host, **{**OWNED, "authorize": others}) as face:
+        submission = {"job_type": "held", "key": "report"}
+        first = await face.post("/", json=submission, headers={"user": "ada"})
+        answer = await face.post("/", json=submission, headers={"user": "bob"})
+        assert is_problem(answer, 409, "key-in-use")
+        assert first.json()["job_id"] not in f"{answer.text}{answer.headers}"
+
+
+async def test_a_key_and_an_authorize_that_cannot_say__fault_68() -> None:
+    """An answer that is no refusal is the application's, also when a key is in use."""
+
+    async def busy(request: Request, operation: Operation, record: Any) -> bool:
+        if record is not None:
+            raise HTTPException(503)
+        return True
+
+    async with serving(BOTH_FACES[0], **{**OWNED, "authorize": busy}) as face:
+        submission = {"job_type": "held", "key": "report"}
+        answer = await face.post("/", json=submission, headers={"user": "ada"})
+        assert answer.status_code == 503
+
+
 def test_submittable_is_several_names() -> None:
     """One name by itself, which would be taken for its letters, is refused with the remedy."""
     with pytest.raises(TypeError, match=r"\('scan',\)"):

@@ -9,7 +9,7 @@ from collections import Counter
 from enum import Enum
 from typing import TextIO
 
-from stoat_jobs._terminal.text import counted
+from stoat_jobs._terminal.text import counted, printable
 
 _INDENT = " " * len("  excused  ")
 
@@ -61,5 +61,6 @@ class Table:
 
     def _print(self, lead: str, text: str = "") -> None:
         room = max(40, self._width - len(_INDENT))
-        lines = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
+        shown = printable(" ".join(text.split()))  # of a test, or a class of others
+        lines = textwrap.wrap(shown, room, break_on_hyphens=False) or [""]
         print(lead + f"\n{_INDENT}".join(lines), file=self._out, flush=True)

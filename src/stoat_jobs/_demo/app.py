@@ -15,6 +15,8 @@ from starlette.routing import Mount, Route
 from stoat_jobs import JobQueueSettings, get_queue, lifespan
 from stoat_jobs.http import accepted, allow_all, jobs_app
 
+from ..http._origins import Origins
+from ..http._problems import ProblemError
 from .jobs import TO_PLAY_WITH, demo_handlers
 from .server import HOST
 
@@ -23,8 +25,8 @@ SETTINGS = JobQueueSettings(backend="asyncio", concurrency=4, drain_timeout=2.0)
 
 def create_app(root: Path) -> Starlette:
     """The app that scans *root*."""
-    # Everybody on this machine may do everything. A page of the web in its browser may not: it
-    # cannot send JSON here unasked, nor come under a name of its own.
+    # Everybody on this machine may do everything. A page of the web in its browser may not: what it
+    # posts is refused, and it cannot come under a name of its own.
     jobs = jobs_app(authorize=allow_all, submittable=TO_PLAY_WITH, expose_errors=True)
     return Starlette(
         lifespan=partial(lifespan, handlers=demo_handlers(root), settings=SETTINGS),
@@ -37,8 +39,15 @@ def create_app(root: Path) -> Starlette:
     )
 
 
+_OWN_PAGES = Origins(())
+
+
 async def start_scan(request: Request) -> Response:
     """Submit a scan, or find the one that runs, and answer at once."""
+    try:
+        _OWN_PAGES.check(request)
+    except ProblemError as problem:
+        return problem.response()
     return accepted(request, await get_queue(request).submit("scan", key="scan"))
 
 

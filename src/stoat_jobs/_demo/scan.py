@@ -107,9 +107,12 @@ def _sizes(ctx: JobContext, root: Path) -> Counter[int]:
 def _read(
     ctx: JobContext, file: File, buffer: memoryview, progress: _Progress
 ) -> tuple[int, bytes]:
-    """Size and digest of what is in *file*."""
+    """Size and digest of what is in *file*.
+
+    One that says it is empty is not opened: below /proc such files may be without end, or wait.
+    """
     size, digest = 0, hashlib.sha256()
-    for chunk in chunks(file.path, buffer):
+    for chunk in chunks(file.path, buffer) if file.size else ():
         ctx.raise_if_cancelled()
         digest.update(chunk)
         size += len(chunk)

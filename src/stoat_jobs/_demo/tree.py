@@ -16,6 +16,9 @@ from .._terminal.text import printable
 CHUNK_BYTES = 1 << 20
 UNREADABLE_LISTED = 20
 
+# More than any file has that somebody would have read; what says so has no end (/proc/kcore).
+MOST_BYTES = 1 << 40
+
 # A file that became a fifo or a link since it was listed must neither block nor be followed.
 _OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -107,24 +110,31 @@ class Tree:
 
 
 def chunks(path: str, buffer: memoryview) -> Iterator[memoryview]:
-    """The content of the file at *path*, through *buffer*.
+    """The content of the file at *path*, through *buffer*; as much as it says it has.
+
+    More would be of a file that grows, or of one that gives bytes without end.
 
     Raises:
-        OSError: it cannot be read, or is no regular file any more.
+        OSError: it cannot be read, is no regular file any more, or says that it is too large.
     """
     with open(path, "rb", buffering=0, opener=_opened) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "no regular file any more")
-        yield from filled(file, buffer)
+        if status.st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, "too large to be read")
+        yield from filled(file, buffer, status.st_size)
 
 
-def filled(file: FileIO, buffer: memoryview) -> Iterator[memoryview]:
-    """What is left in *file*, through *buffer*.
+def filled(file: FileIO, buffer: memoryview, size: int) -> Iterator[memoryview]:
+    """What is left in *file*, through *buffer*; at most *size* bytes.
 
     Raises:
         OSError: it cannot be read, or would have to be waited for.
     """
-    while count := file.readinto(buffer):
+    count: int | None = 0
+    while size > 0 and (count := file.readinto(buffer[:size])):
+        size -= count
         yield buffer[:count]
     if count is None:
         raise OSError(errno.EAGAIN, "nothing to read for now")

@@ -27,13 +27,13 @@ def _seen(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
-def safe_text(text: str) -> str:
+def safe_text(text: str, longest: int = _LONGEST) -> str:
     """*text* of somebody else as one line to show; not very long, whatever it was.
 
     >>> safe_text("two\\nlines\\x1b[2J of 1\\N{NO-BREAK SPACE}200")
     'two\\\\nlines\\\\x1b[2J of 1 200'
     """
-    short = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    short = text if len(text) <= longest else text[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
     return printable("".join(map(_plain_space, short)))
 
 

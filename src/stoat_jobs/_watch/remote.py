@@ -13,7 +13,14 @@ from typing import Annotated, Any
 
 import httpx
 from httpx_sse import SSEError, aconnect_sse
-from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from stoat_jobs import JobResult
 
@@ -24,20 +31,33 @@ from .._terminal.text import safe_text
 _TIMEOUT = httpx.Timeout(10.0, read=60.0)
 _LONGEST_WAIT_S = 60.0
 _NO_SKEW = timedelta(seconds=2)  # the Date header has seconds, and travels a while
+_MOST_SKEW = timedelta(days=366)  # no clock is as wrong as that, and times have an end
+_MOST_ATTEMPTS = 1_000_000_000
+_PORTS = {"http": 80, "https": 443}
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 Text = Annotated[str, AfterValidator(safe_text)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class WatchedJob(JobResult[Any], frozen=True):
-    """A record as it comes over HTTP; its texts, the result's aside, are made safe to show."""
+    """A record as it comes over HTTP, or a row of a list, which has no result.
+
+    Its texts, the result's aside, are made safe to show; a number or a time that no record has is
+    refused.
+    """
 
     job_id: Text
     job_type: Text
     error: Text | None = None
     error_type: Text | None = None
+    progress: Fraction | None = None
     message: Text | None = None
+    attempt: Annotated[int, Field(ge=0, le=_MOST_ATTEMPTS)] = 0
+    submitted_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
     result_error: Text | None = None
 
 
@@ -78,6 +98,8 @@ class OutOfTouchError(RemoteError):
 class Remote:
     """The job at *url*, or the jobs of the mount there.
 
+    The *headers* may be secrets: they are sent to the origin of *url*, and not on to another.
+
     Attributes:
         url: where it is, once it was looked for: redirects are followed.
         retry_after: seconds that the server wishes its clients to stay away between two streams.
@@ -88,8 +110,14 @@ class Remote:
         self.retry_after = 0.0
         self._every = every
         self._ahead = timedelta()
+        self._home = url
+        # Of a Host the HTTP client sees to what another origin is told.
+        self._private = {name.lower() for name, _ in headers} - {"host"}
         self._http = httpx.AsyncClient(
-            headers=list(headers), timeout=_TIMEOUT, follow_redirects=True
+            headers=list(headers),
+            timeout=_TIMEOUT,
+            follow_redirects=True,
+            event_hooks={"request": [self._keep_headers_at_home]},
         )
 
     def now(self) -> datetime:
@@ -114,9 +142,10 @@ class Remote:
         with _told_apart():
             async with aconnect_sse(self._http, "GET", str(events)) as source:
                 await _check(source.response)
+                source.response.encoding = "utf-8"  # as every event stream
                 async for event in source.aiter_sse():
                     if event.retry is not None:
-                        self.retry_after = min(event.retry / 1000, _LONGEST_WAIT_S)
+                        self.retry_after = _seconds(event.retry)
                     if event.data:
                         yield listed(_parsed(event.data))
 
@@ -137,6 +166,12 @@ class Remote:
         """Close its connections."""
         await self._http.aclose()
 
+    async def _keep_headers_at_home(self, request: httpx.Request) -> None:
+        """The HTTP client itself takes only ``Authorization`` out of what it redirects."""
+        if not _same_origin(self._home, request.url):
+            for name in self._private & set(request.headers):
+                del request.headers[name]
+
     async def _get(self, headers: dict[str, str]) -> httpx.Response:
         response = await self._http.get(self.url, headers=headers)
         await _check(response)
@@ -146,6 +181,18 @@ class Remote:
 def listed(answer: WatchedJob | list[WatchedJob]) -> Jobs:
     """One job as a list of one."""
     return answer if isinstance(answer, list) else [answer]
+
+
+def _same_origin(home: httpx.URL, url: httpx.URL) -> bool:
+    """Whether *url* is of the origin of *home*, or of the same host by TLS where it was not."""
+    before, after = ((each.scheme, each.port or _PORTS.get(each.scheme)) for each in (home, url))
+    upgraded = (before, after) == (("http", 80), ("https", 443))
+    return home.host == url.host and (before == after or upgraded)
+
+
+def _seconds(milliseconds: int) -> float:
+    """Within bounds before they are divided: there are integers of which no float can be made."""
+    return min(max(milliseconds, 0), int(_LONGEST_WAIT_S * 1000)) / 1000
 
 
 def _parsed(content: bytes | str) -> WatchedJob | list[WatchedJob]:
@@ -218,6 +265,6 @@ def _ahead(response: httpx.Response) -> timedelta:
     try:
         there = parsedate_to_datetime(response.headers.get("date", ""))
         ahead = there - datetime.now(timezone.utc)
-    except (TypeError, ValueError):  # no date, or one without a time zone
+    except (TypeError, ValueError, OverflowError):  # no date, or one without a time zone
         return timedelta()
-    return ahead if abs(ahead) > _NO_SKEW else timedelta()
+    return ahead if _NO_SKEW < abs(ahead) < _MOST_SKEW else timedelta()

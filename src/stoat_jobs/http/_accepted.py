@@ -10,7 +10,7 @@ from starlette.routing import NoMatchFound
 
 from stoat_jobs import JobRef
 
-from ._problems import SOON
+from ._problems import SAFE, SOON
 
 
 def accepted(request: Any, ref: JobRef[Any] | str, *, jobs: str = "jobs") -> Response:
@@ -33,7 +33,7 @@ def accepted(request: Any, ref: JobRef[Any] | str, *, jobs: str = "jobs") -> Res
     job_id = ref if isinstance(ref, str) else ref.job_id
     location = _location(request, jobs, job_id)
     return JSONResponse(
-        {"job_id": job_id, "location": location}, 202, {"location": location, **SOON}
+        {"job_id": job_id, "location": location}, 202, {"location": location, **SOON, **SAFE}
     )
 
 

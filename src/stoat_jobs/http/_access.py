@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from stoat_jobs import JobResult
 from stoat_jobs.backends import log_event
 
-from ._problems import ProblemError
+from ._problems import ProblemError, job_not_found
 
 
 class Operation(str, Enum):
@@ -37,6 +38,9 @@ Authorize = Callable[[Request, Operation, "JobResult[Any] | None"], Awaitable[bo
 
 # What whoever knows the random id of a job may do where nobody is asked.
 _OPEN = frozenset({Operation.READ, Operation.WAIT, Operation.EVENTS})
+
+# What an ``HTTPException`` that says no has for its status.
+_REFUSALS = frozenset({401, 403, 404})
 
 
 async def allow_all(request: Request, operation: Operation, record: JobResult[Any] | None) -> bool:
@@ -72,6 +76,33 @@ class Access:
         if not await self.allows(request, operation, record):
             raise _closed(operation) if self.is_default else _refused(operation)
 
+    async def check_job(
+        self, request: Request, operation: Operation, record: JobResult[Any] | None
+    ) -> JobResult[Any]:
+        """*record*, with which *request* may do this; None is that of an id that nobody knows.
+
+        An unknown id is admitted to be unknown only when *authorize* was asked, and a 404 of
+        *authorize* is that of an unknown id, so that nobody can tell the two apart.
+        """
+        try:
+            await self.check(request, operation, record)
+        except HTTPException as error:
+            if error.status_code != HTTPStatus.NOT_FOUND:
+                raise
+            raise job_not_found() from error
+        if record is None:
+            raise job_not_found()
+        return record
+
+    async def may_read(self, request: Request, record: JobResult[Any]) -> bool:
+        """Whether *request* may read *record*, in whichever way *authorize* says no."""
+        try:
+            return await self.allows(request, Operation.READ, record)
+        except HTTPException as error:
+            if error.status_code not in _REFUSALS:
+                raise
+            return False
+
     async def allows(
         self, request: Request, operation: Operation, record: JobResult[Any] | None
     ) -> bool:
@@ -79,7 +110,7 @@ class Access:
         try:
             allowed = await self._authorize(request, operation, record)
             _check_answer(allowed)
-        except HTTPException:
+        except (HTTPException, ClientDisconnect):  # it may have read the body
             raise
         except Exception as error:
             log_event(logging.ERROR, "authorize_failed", exc_info=error, operation=str(operation))

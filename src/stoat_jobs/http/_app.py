@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -16,6 +16,7 @@ from stoat_jobs import JobBackend
 from ._access import Authorize
 from ._limits import HttpLimits
 from ._operations import Metadata, Operations
+from ._paths import routable
 from ._problems import response_to
 from ._routes import PLACES, Place
 
@@ -42,10 +43,11 @@ def jobs_app(
         queue: the queue; by default the one that :func:`stoat_jobs.get_queue` finds in the
             request, which is that of the outer app.
         authorize: an async function that is asked about every request, with the request, the
-            :class:`Operation` and the job's record (None where it is about no one job), and
-            once more when a stream begins. It gives False to refuse, or raises Starlette's
-            ``HTTPException`` for an answer of its own. ``allow_all`` lets everybody do
-            everything.
+            :class:`Operation` and the job's record, and once more when a stream begins. The
+            record is None where the request is about no one job, and where nobody knows the job.
+            It gives False to refuse, or raises Starlette's ``HTTPException`` for an answer of its
+            own; a 404 about one job is answered as an unknown id is. ``allow_all`` lets everybody
+            do everything.
         submittable: the job types that clients may submit; none by default.
         metadata: an async function that gives the metadata of a job that *request* submits:
             who asked, so that *authorize* finds it on the record.
@@ -85,7 +87,7 @@ class _JobsApp:
             await receive()
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
         else:
-            await self._answer(_routable(scope), receive, send)
+            await self._answer(routable(scope), receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -93,16 +95,6 @@ class _JobsApp:
         except HTTPException as error:  # of the router: there is no such route or method
             answer = response_to(error) or Response(status_code=error.status_code)
             await answer(scope, receive, send)
-
-
-def _routable(scope: Scope) -> MutableMapping[str, Any]:
-    """*scope* as Starlette's router wants it, whichever framework it comes from.
-
-    Some mounts leave no slash where the router has one, and Litestar's add one at the end.
-    """
-    path, root = scope["path"].rstrip("/"), scope.get("root_path", "").rstrip("/")
-    # Without an app in it, the router answers by itself what it raises otherwise.
-    return {"app": None, **scope, "path": f"{path}/" if path in ("", root) else path}
 
 
 def _routes(operations: Operations) -> list[Route]:

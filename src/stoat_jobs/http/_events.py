@@ -3,7 +3,8 @@
 - ``change`` for each record of a live job, ``end`` for the terminal one, which is the last.
 - An event's id is the tag of its record: a client that comes back says which one it has seen.
 - A stream ends after its last event, when its client leaves, when the queue closes or the server
-  stops, and at its greatest age; also where it waits for a client that does not read.
+  stops, and at its greatest age; also where it waits for its first event, or for a client that
+  does not read.
 """
 
 from __future__ import annotations
@@ -67,8 +68,7 @@ class EventStream(Response):
         """Send it; a problem where it may not begin."""
         try:
             async with self._held.hold(self._request, receive) as held:
-                first = await anext(self._chunks)
-                await self._stream(held, first, send)
+                await self._stream(held, send)
         except Exception as error:
             answer = response_to(error)
             if answer is None:
@@ -77,18 +77,34 @@ class EventStream(Response):
         finally:
             await self._chunks.aclose()
 
-    async def _stream(self, held: Held, first: bytes, send: Send) -> None:
-        """From here on the answer has begun, and what goes wrong ends it."""
+    async def _stream(self, held: Held, send: Send) -> None:
+        """What goes wrong before the first chunk is raised; afterwards it ends the stream."""
+        age = self._limits.max_stream_age
+        first = await held.unless_over(anext(self._chunks), age)
+        with suppress(OSError):  # the client may be gone
+            if first is None:  # no event, after which a client comes back
+                await within(_FAREWELL, self._begin(send))
+            else:
+                await self._follow(held.unless_over(self._send_all(first, send), age))
+            await within(_FAREWELL, _end(send))
+
+    async def _follow(self, sending: Awaitable[None]) -> None:
         try:
-            await held.unless_over(self._send_all(first, send), self._limits.max_stream_age)
+            await sending
         except _ORDINARY:
             pass
         except Exception as error:
             log_event(logging.ERROR, "stream_failed", exc_info=error)
-        with suppress(OSError):  # the client may be gone
-            await within(_FAREWELL, _end(send))
 
     async def _send_all(self, first: bytes, send: Send) -> None:
+        await self._begin(send)
+        if self._request.method == "HEAD":
+            return
+        await _send_chunk(send, first)
+        while True:
+            await _send_chunk(send, await self._next(send))
+
+    async def _begin(self, send: Send) -> None:
         await send(
             {
                 "type": "http.response.start",
@@ -96,11 +112,6 @@ class EventStream(Response):
                 "headers": self.raw_headers,
             }
         )
-        if self._request.method == "HEAD":
-            return
-        await _send_chunk(send, first)
-        while True:
-            await _send_chunk(send, await self._next(send))
 
     async def _next(self, send: Send) -> bytes:
         """The next chunk, with signs of life until then."""
@@ -117,7 +128,7 @@ async def job_events(
     records: Records,
     *,
     show: Callable[[JobResult[Any]], ShownRecord],
-    check: Callable[[JobResult[Any]], Awaitable[None]],
+    check: Callable[[JobResult[Any]], Awaitable[object]],
     seen: str | None,
 ) -> Chunks:
     """The events of one job, up to the end; the record of which *seen* is the tag is left out.

@@ -26,11 +26,8 @@ from stoat_jobs import JobBackend, JobNotFoundError, JobResult, JobStatus, Queue
 from ._events import RETRY, Chunks
 from ._holding import stopped
 from ._limits import HttpLimits
-from ._records import row_json
+from ._records import SLICE, row_json
 from ._rows import Ids, Rows
-
-# How many records are read or written before others have their turn on the loop.
-_SLICE = 50
 
 # Messages that are kept for readers that are slow.
 _KEPT = 20
@@ -82,7 +79,7 @@ class Feed:
         self._interval = limits.watch_interval
         self._messages: deque[bytes] = deque(maxlen=_KEPT)
         self._sent = 0
-        self._news: asyncio.Future[None] | None = None
+        self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._poller: asyncio.Task[None] | None = None
 
     async def stop(self) -> None:
@@ -96,13 +93,11 @@ class Feed:
         Raises:
             QueueClosedError: the queue is closed, or closes.
         """
-        if not self._sent:
-            await self._next_news()
+        await self._more_than(0)
         seen = self._sent
         yield RETRY + _message(b"snapshot", list(self._look.rows.newest_first()), [], self._look)
         while True:
-            while seen == self._sent:
-                await self._next_news()
+            await self._more_than(seen)
             seen, missed = self._sent, self._sent - seen
             yield self._missed(missed)
 
@@ -112,17 +107,16 @@ class Feed:
             return _message(b"snapshot", rows, [], self._look)
         return b"".join(list(self._messages)[-number:])
 
-    async def _next_news(self) -> None:
-        loop = asyncio.get_running_loop()
+    async def _more_than(self, seen: int) -> None:
+        """Return when more than *seen* messages were told, which may be so before it is asked."""
         if self._poller is None:
             # In no reader's context: it outlives the request that it was begun for.
-            self._poller = contextvars.Context().run(loop.create_task, self._poll())
-        if self._news is None:
-            self._news = loop.create_future()
-        waited = {self._news, self._poller}
-        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        if self._poller.done():
-            self._poller.result()
+            create_task = asyncio.get_running_loop().create_task
+            self._poller = contextvars.Context().run(create_task, self._poll())
+        while self._sent <= seen:
+            await asyncio.wait({self._news, self._poller}, return_when=asyncio.FIRST_COMPLETED)
+            if self._poller.done():
+                self._poller.result()
 
     async def _poll(self) -> None:
         await self._look.first()
@@ -135,9 +129,8 @@ class Feed:
 
     def _tell(self) -> None:
         self._sent += 1
-        news, self._news = self._news, None
-        if news is not None and not news.done():
-            news.set_result(None)
+        self._news.set_result(None)
+        self._news = asyncio.get_running_loop().create_future()
 
 
 class Look:
@@ -236,7 +229,7 @@ class Look:
     async def _breathe(self) -> None:
         """Let others have their turn now and then; reading a queue in the process does not."""
         self._steps += 1
-        if not self._steps % _SLICE:
+        if not self._steps % SLICE:
             await asyncio.sleep(0)
 
 

@@ -3,7 +3,9 @@
 - Each has a place, of which there are so many in all and for each client. ``with`` gives it
   back, whatever happens.
 - One is over when its client leaves or the server stops. Who holds it open waits for that
-  beside what it holds it open for.
+  beside whatever else it waits for. From then on it has no place, however long that takes to stop.
+- A task may have begun, and ended, before whoever makes it goes on: with an eager task factory
+  it does (Python 3.12).
 """
 
 from __future__ import annotations
@@ -39,10 +41,12 @@ class Held:
             self.over.set_result(None)
 
     async def watch_client(self, receive: Receive) -> None:
-        """End it when the client leaves."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.end()
+        """End it when the client leaves, or nothing more is heard of it."""
+        try:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            self.end()
 
     async def unless_over(self, step: Awaitable[T], timeout: float) -> T | None:
         """What *step* gives; None when it was over before, or *timeout* seconds passed."""
@@ -101,16 +105,14 @@ class HeldRequests:
             await stopped(watcher)
 
     def _check_room(self, client: str | None) -> None:
-        if len(self._held) >= self.limits.max_open:
+        clients = [each for held, each in self._held.items() if not held.over.done()]
+        if len(clients) >= self.limits.max_open:
             detail = "as many streams and long polls are open as the server bears; try again later"
             raise ProblemError(503, "Too many open", detail, headers=SOON)
         # A client without an address, as over a Unix socket, cannot be told from others.
-        if client and self._open_for(client) >= self.limits.max_open_per_client:
+        if client and clients.count(client) >= self.limits.max_open_per_client:
             detail = "you have too many streams and long polls open; end one, then try again"
             raise ProblemError(429, "Too many open for one client", detail, headers=SOON)
-
-    def _open_for(self, client: str) -> int:
-        return sum(each == client for each in self._held.values())
 
     def _look_later(self) -> None:
         if self._timer is not None and not self._held:

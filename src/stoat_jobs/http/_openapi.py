@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 from pydantic.fields import FieldInfo
 
-from stoat_jobs import JobHandlers, JobType, QueueStats
+from stoat_jobs import JobHandlers, JobResult, JobType, QueueStats
 
 from ._operations import Operations
 from ._problems import MEDIA_TYPE, ProblemDocument
@@ -34,6 +34,17 @@ def _events(names: list[str], required: list[str], description: str) -> dict[str
     schema = {"type": "object", "properties": properties, "required": required}
     return {"text/event-stream": {"itemSchema": schema}}
 
+
+# What a list has of a job.
+_ROW = create_model(
+    "JobRow",
+    __doc__="A job in a list: its record without the result.",
+    **{
+        name: (field.annotation, field)
+        for name, field in JobResult.model_fields.items()
+        if name != "result"
+    },  # type: ignore[call-overload]
+)
 
 _EVENTS = {
     "events": _events(
@@ -65,7 +76,7 @@ class Document:
         ]
         forms = operations.forms
         self._queries = {"list": forms.ListQuery, "wait": forms.WaitQuery}
-        self._models = {"list": list[self._record], "stats": QueueStats}  # type: ignore[name-defined]
+        self._models = {"list": list[_ROW], "stats": QueueStats}  # type: ignore[valid-type]
 
     def described(self, place: Place) -> dict[str, Any]:
         """Arguments of ``add_api_route``."""

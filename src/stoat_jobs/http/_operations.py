@@ -6,14 +6,13 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Concatenate
-from urllib.parse import quote
 
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import ParamSpec
 
-from stoat_jobs import JobBackend, JobResult, get_queue
+from stoat_jobs import JobBackend, JobNotFoundError, JobResult, get_queue
 
 from ._access import Access, Authorize, Operation
 from ._dashboard import page, part
@@ -22,7 +21,8 @@ from ._feed import Feeds
 from ._holding import HeldRequests
 from ._limits import HttpLimits
 from ._origins import Origins
-from ._problems import SOON, ProblemError, response_to
+from ._paths import path_of
+from ._problems import SAFE, SOON, ProblemError, response_to
 from ._records import ShownRecord, list_json, tag_of
 from ._requests import Forms, Submission
 from ._routes import PLACES
@@ -42,12 +42,14 @@ def _answering(
         self: Operations, request: Request, /, *args: P.args, **kwargs: P.kwargs
     ) -> Response:
         try:
-            return await operate(self, request, *args, **kwargs)
+            response = await operate(self, request, *args, **kwargs)
         except Exception as error:
-            response = response_to(error)
-            if response is None:
+            problem = response_to(error)
+            if problem is None:
                 raise
-            return response
+            return problem
+        response.headers.update(SAFE)
+        return response
 
     return answer
 
@@ -92,7 +94,7 @@ class Operations:
         await self._access.check(request, Operation.LIST)
         query = self.forms.list_query(request)
         records = await self._find(request).list_jobs(**dict(query))
-        body = list_json(records, expose_errors=self._expose_errors)
+        body = await list_json(records, expose_errors=self._expose_errors)
         headers = _tagged(tag := tag_of(body))
         if _has_seen(request, tag):
             return Response(status_code=304, headers=headers)
@@ -142,7 +144,7 @@ class Operations:
         chunks = job_events(
             self._find(request).watch(job_id),
             show=self._show,
-            check=partial(self._access.check, request, Operation.EVENTS),
+            check=partial(self._access.check_job, request, Operation.EVENTS),
             seen=request.headers.get("last-event-id"),
         )
         return EventStream(request, chunks, self._held)
@@ -158,7 +160,7 @@ class Operations:
     async def dashboard(self, request: Request) -> Response:
         """A page to look at."""
         await self._access.check(request, Operation.DASHBOARD)
-        if _path(request).endswith("/"):  # what the page links to is found from the path without
+        if path_of(request).endswith("/"):  # what the page links to is found from the path without
             return Response(status_code=308, headers={"location": "../dashboard"})
         return page(request)
 
@@ -188,7 +190,7 @@ class Operations:
         if submission.job_type not in self.submittable:
             raise self._not_submittable()
         record = await self._accepted(request, submission)
-        location = f"{_path(request).rstrip('/')}/{record.job_id}"
+        location = f"{path_of(request).rstrip('/')}/{record.job_id}"
         return _record_response(self._show(record), 202, {"location": location})
 
     async def _accepted(self, request: Request, submission: Submission) -> JobResult[Any]:
@@ -199,7 +201,7 @@ class Operations:
         )
         record = await queue.get_result(job_id)
         # With a key it may be the job of somebody else.
-        if submission.key and not await self._access.allows(request, Operation.READ, record):
+        if submission.key and not await self._access.may_read(request, record):
             detail = "a job that you may not read has this key now; take another key"
             raise ProblemError(409, "Key in use", detail)
         return record
@@ -213,9 +215,11 @@ class Operations:
         return get_queue(request) if self._queue is None else self._queue
 
     async def _record(self, request: Request, operation: Operation, job_id: str) -> JobResult[Any]:
-        record = await self._find(request).get_result(job_id)
-        await self._access.check(request, operation, record)
-        return record
+        try:
+            record = await self._find(request).get_result(job_id)
+        except JobNotFoundError:
+            return await self._access.check_job(request, operation, None)
+        return await self._access.check_job(request, operation, record)
 
 
 def _checked_queue(queue: JobBackend | None) -> JobBackend | None:
@@ -258,15 +262,3 @@ def _tagged(tag: str) -> dict[str, str]:
 def _has_seen(request: Request, tag: str) -> bool:
     tags = request.headers.get("if-none-match", "").split(",")
     return any(each.strip().removeprefix("W/") in ("*", f'"{tag}"') for each in tags)
-
-
-def _path(request: Request) -> str:
-    """The path of *request* as its client wrote it, encoded.
-
-    Not ``scope["path"]``: there, Litestar leaves out what it is mounted at.
-    """
-    scope = request.scope
-    raw = scope.get("raw_path") or quote(scope["path"]).encode()
-    path = raw.partition(b"?")[0].decode("latin-1")
-    root = scope.get("app_root_path", scope.get("root_path", ""))
-    return path if path.startswith(root) else f"{root}{path}"

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from stoat_jobs import (
@@ -24,10 +25,18 @@ from stoat_jobs import (
     UnknownJobTypeError,
 )
 
+from .._terminal.text import safe_text
+
 MEDIA_TYPE = "application/problem+json"
 
 # Seconds after which a client may ask again.
 SOON = {"retry-after": "1"}
+
+# With every answer: no browser is to take it for something else than it says it is.
+SAFE = {"x-content-type-options": "nosniff"}
+
+_MOST_ERRORS = 100
+_LONGEST_NAME = 100
 
 
 class ProblemDocument(BaseModel, frozen=True):
@@ -75,7 +84,7 @@ def response_to(error: Exception) -> Response | None:
     if isinstance(error, ProblemError):
         return error.response()
     if isinstance(error, HTTPException):
-        return _of_http_exception(error)
+        return of_http_exception(error)
     for kind, problem in _PROBLEMS.items():
         if isinstance(error, kind):
             return problem(error).response()
@@ -86,12 +95,12 @@ def _response(document: ProblemDocument, headers: Mapping[str, str] | None) -> R
     return Response(
         to_json(document, exclude_none=True),
         document.status,
-        {"cache-control": "no-store", **(headers or {})},
+        {"cache-control": "no-store", **(headers or {}), **SAFE},
         MEDIA_TYPE,
     )
 
 
-def _of_http_exception(error: HTTPException) -> Response:
+def of_http_exception(error: HTTPException) -> Response:
     """As ``authorize`` raises them, and the routes for what is not there."""
     document = ProblemDocument(
         type="about:blank",
@@ -109,8 +118,13 @@ def _phrase(status: int) -> str:
         return str(status)
 
 
-def _not_found(error: Any) -> ProblemError:
-    return ProblemError(404, "Job not found", str(error))
+def job_not_found(error: Any = None) -> ProblemError:
+    """Nobody knows the job, or whoever asks may not learn of it; the same whichever id it was."""
+    detail = (
+        "there is no such job here: it was never submitted, or is kept no longer; with several"
+        " server processes an in-process queue knows only the jobs of its own"
+    )
+    return ProblemError(404, "Job not found", detail)
 
 
 def _unknown_job_type(error: Any) -> ProblemError:
@@ -119,15 +133,36 @@ def _unknown_job_type(error: Any) -> ProblemError:
 
 
 def _invalid_payload(error: Any) -> ProblemError:
-    return ProblemError(422, "Invalid payload", str(error), errors=error.errors)
+    detail = "the payload does not fit the handler; see `errors`"
+    return ProblemError(422, "Invalid payload", detail, errors=_kept(error.errors))
 
 
 def invalid_request(errors: list[Any]) -> ProblemError:
     """The request does not fit; *errors* are pydantic's."""
-    kept = [{name: error[name] for name in ("type", "loc", "msg")} for error in errors[:100]]
     return ProblemError(
-        422, "Invalid request", "the request does not fit; see `errors`", errors=kept
+        422, "Invalid request", "the request does not fit; see `errors`", errors=_kept(errors)
     )
+
+
+def _kept(errors: list[Any]) -> list[dict[str, Any]]:
+    """Of *errors* the first; names in them are the client's own, and come back short and safe."""
+    return [
+        {
+            "type": error["type"],
+            "loc": [_short(part) for part in error.get("loc", ())],
+            "msg": safe_text(str(error["msg"])),
+        }
+        for error in errors[:_MOST_ERRORS]
+    ]
+
+
+def _short(part: Any) -> Any:
+    return safe_text(part, _LONGEST_NAME) if isinstance(part, str) else part
+
+
+def _client_left(error: Any) -> ProblemError:
+    """Nobody reads it; the server is given an answer, and so no error to log."""
+    return ProblemError(400, "Client left", "the client left before its body was sent")
 
 
 def _queue_full(error: Any) -> ProblemError:
@@ -146,10 +181,11 @@ def _backend_fails(error: Any) -> ProblemError:
 
 
 _PROBLEMS = {
-    JobNotFoundError: _not_found,
+    JobNotFoundError: job_not_found,
     UnknownJobTypeError: _unknown_job_type,
     InvalidPayloadError: _invalid_payload,
     QueueFullError: _queue_full,
     QueueClosedError: _queue_closed,
     BackendError: _backend_fails,
+    ClientDisconnect: _client_left,
 }

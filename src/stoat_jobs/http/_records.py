@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any, Generic
@@ -13,6 +14,9 @@ from typing_extensions import TypeVar
 from stoat_jobs import JobResult
 
 R = TypeVar("R", default=Any)
+
+# How many records are read or written before others have their turn on the loop.
+SLICE = 50
 
 _RECORD: TypeAdapter[JobResult[Any]] = TypeAdapter(JobResult[Any])
 _RESULT: TypeAdapter[Any] = TypeAdapter(
@@ -29,14 +33,27 @@ class JobRecord(JobResult[R], Generic[R], frozen=True):
 
 
 class ShownRecord:
-    """The JSON of one record, and the tag that changes with it."""
+    """The JSON of one record, and the tag that changes with it.
 
-    __slots__ = ("body", "record", "tag")
+    A result may be large, and is there only when the record does not change any more: the tag is
+    that of the row, and whoever has the record already costs no more than a row.
+    """
+
+    __slots__ = ("_row", "record", "tag")
 
     def __init__(self, record: JobResult[Any], *, expose_errors: bool) -> None:
         self.record = record
-        self.body = record_json(record, expose_errors=expose_errors)
-        self.tag = tag_of(self.body)
+        self._row = row_json(record, expose_errors=expose_errors)
+        self.tag = tag_of(self._row)
+
+    @property
+    def body(self) -> bytes:
+        """The JSON, on one line; a result that has none is null, and its type is named."""
+        result, result_error = _result_json(self.record.result)
+        return b'%b,"result":%b,"result_error":%b}' % (
+            *(self._row[:-1], result),
+            to_json(result_error),
+        )
 
     @property
     def is_terminal(self) -> bool:
@@ -49,22 +66,19 @@ def tag_of(body: bytes) -> str:
     return blake2b(body, digest_size=12).hexdigest()
 
 
-def record_json(record: JobResult[Any], *, expose_errors: bool) -> bytes:
-    """*record* as JSON on one line; a result that has none is null, and its type is named."""
-    record = _shown(record, expose_errors)
-    result, result_error = _result_json(record.result)
-    head = _RECORD.dump_json(record, exclude={"result"})[:-1]
-    return b'%b,"result":%b,"result_error":%b}' % (head, result, to_json(result_error))
-
-
 def row_json(record: JobResult[Any], *, expose_errors: bool) -> bytes:
     """*record* as JSON without its result, which may be large, and which no list shows."""
     return _RECORD.dump_json(_shown(record, expose_errors), exclude={"result"})
 
 
-def list_json(records: Iterable[JobResult[Any]], *, expose_errors: bool) -> bytes:
-    """*records* as a JSON array."""
-    return b"[%b]" % b",".join(record_json(each, expose_errors=expose_errors) for each in records)
+async def list_json(records: Iterable[JobResult[Any]], *, expose_errors: bool) -> bytes:
+    """The rows of *records* as a JSON array."""
+    rows = []
+    for number, record in enumerate(records, start=1):
+        rows.append(row_json(record, expose_errors=expose_errors))
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
+    return b"[%b]" % b",".join(rows)
 
 
 def _shown(record: JobResult[Any], expose_errors: bool) -> JobResult[Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Protocol, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import from_json
 from starlette.requests import Request
 
@@ -48,11 +49,11 @@ class Forms:
 
     def list_query(self, request: Request) -> BaseModel:
         """Which jobs a list is to have."""
-        return _checked(self.ListQuery, dict(request.query_params), "query")
+        return _checked(self.ListQuery, _query(request), "query")
 
     def wait_query(self, request: Request) -> WaitQuery:
         """How long to wait."""
-        return cast(WaitQuery, _checked(self.WaitQuery, dict(request.query_params), "query"))
+        return cast(WaitQuery, _checked(self.WaitQuery, _query(request), "query"))
 
     async def submission(self, request: Request) -> Submission:
         """The job in the body."""
@@ -60,7 +61,7 @@ class Forms:
 
     async def _body(self, request: Request) -> bytes:
         # A page of another site can have a browser post any other type without asking us.
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        if _media_type(request) != "application/json":
             detail = "send the job as application/json"
             raise ProblemError(415, "Unsupported media type", detail)
         limit = self._limits.max_body_bytes
@@ -74,9 +75,25 @@ class Forms:
         return bytes(body)
 
 
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _query(request: Request) -> dict[str, str]:
+    """The query, in which nothing may stand twice: one of the two would be passed over."""
+    names = Counter(name for name, _ in request.query_params.multi_items())
+    if repeated := [name for name, times in names.items() if times > 1]:
+        msg = "given more than once"
+        raise invalid_request(
+            [{"type": "repeated", "loc": ("query", name), "msg": msg} for name in repeated]
+        )
+    return dict(request.query_params)
+
+
 def _list_query_model(limits: HttpLimits) -> type[BaseModel]:
     return create_model(
         "ListQuery",
+        __config__=ConfigDict(extra="forbid"),
         status=(JobStatus, Field(None, description="Only jobs of this status.")),
         job_type=(str, Field(None, description="Only jobs of this type.")),
         limit=(
@@ -95,7 +112,9 @@ def _wait_query_model(limits: HttpLimits) -> type[BaseModel]:
         allow_inf_nan=False,
         description="Seconds to wait for the end of the job.",
     )
-    return create_model("WaitQuery", timeout=(float, seconds))
+    return create_model(
+        "WaitQuery", __config__=ConfigDict(extra="forbid"), timeout=(float, seconds)
+    )
 
 
 def _says(request: Request) -> int:
@@ -119,6 +138,8 @@ def _checked(model: type[M], values: Mapping[str, Any] | Any, place: str) -> M:
         errors = error.errors(include_url=False, include_context=False, include_input=False)
         for each in errors:
             each["loc"] = (place, *each["loc"])
+            if each["type"] == "extra_forbidden":
+                each["msg"] = f"not known here; there are {', '.join(model.model_fields)}"
         raise invalid_request(errors) from error
 
 

@@ -3,6 +3,7 @@
 # No annotations as text here: FastAPI reads those of functions inside functions.
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,7 +15,8 @@ from ._access import Authorize
 from ._limits import HttpLimits
 from ._openapi import Document
 from ._operations import Metadata, Operations
-from ._routes import PLACES, Place
+from ._refusing import Nowhere, nowhere, route_class
+from ._routes import PLACES, Place, methods_of
 
 
 async def _job_queue(connection: HTTPConnection) -> JobBackend:
@@ -57,15 +59,25 @@ def jobs_router(
     router = APIRouter(tags=["jobs"])
     document = Document(operations, handlers)
     for place in PLACES:
-        router.add_api_route(
+        endpoint = _endpoint(place, getattr(operations, place.operation))
+        add_route = partial(
+            router.add_api_route,
             place.path,
-            _endpoint(place, getattr(operations, place.operation)),
-            methods=[place.method],
+            endpoint,
             name=f"{name}:{place.operation}",
+            route_class_override=route_class(methods_of(place.path)),
+        )
+        add_route(
+            methods=[place.method],
             summary=place.operation.replace("_", " ").capitalize(),
             include_in_schema=place.operation in operations.offered,
             **document.described(place),
         )
+        if place.method == "GET":  # FastAPI adds no HEAD by itself
+            add_route(methods=["HEAD"], include_in_schema=False)
+    router.add_api_route(
+        "/{path:path}", nowhere, include_in_schema=False, route_class_override=Nowhere
+    )
     return router
 
 

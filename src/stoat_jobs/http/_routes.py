@@ -35,7 +35,10 @@ _UNFIT = (HTTPStatus.UNPROCESSABLE_ENTITY,)
 PLACES = (
     Place(
         *("list", "GET", "/"),
-        {200: "The newest jobs first.", 304: "They are as `If-None-Match` has them."},
+        {
+            200: "The newest jobs first, without their results.",
+            304: "They are as `If-None-Match` has them.",
+        },
         (*_REFUSED, *_UNFIT),
     ),
     Place(
@@ -92,3 +95,9 @@ PLACES = (
         (*_ONE_JOB, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
     ),
 )
+
+
+def methods_of(path: str) -> list[str]:
+    """All methods that *path* has."""
+    methods = {place.method for place in PLACES if place.path == path}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
