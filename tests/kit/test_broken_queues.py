@@ -21,6 +21,7 @@ from .shelf import (
     DrainsForEver,
     EvictsRunning,
     ForgetsObservers,
+    HidesItsHandlers,
     IgnoresKeys,
     IgnoresTimeouts,
     KeepsResultsForEver,
@@ -92,6 +93,10 @@ CATCHES: list[tuple[Any, ...]] = [
     (
         CallsTimeoutsFailures,
         "test_a_job_past_its_deadline_is_told_to_stop_and_ends_timeout",
+    ),
+    (
+        HidesItsHandlers,
+        "test_a_job_type_with_the_name_of_another_function_is_refused__fault_59",
     ),
     (ForgetsObservers, "test_each_step_is_told_once_and_in_order"),
 ]
