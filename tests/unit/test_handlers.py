@@ -117,7 +117,9 @@ def test_a_cell_of_a_notebook_runs_again() -> None:
             return answer
 
     assert handlers.get("cell")(JobContext()) == "second"
-    with pytest.raises(ValueError, match="or replace=True, as where a cell of a notebook runs again"):
+    with pytest.raises(
+        ValueError, match="or replace=True, as where a cell of a notebook runs again"
+    ):
         handlers.register("cell", scan)
 
 

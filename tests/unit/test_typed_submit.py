@@ -27,12 +27,12 @@ billing, mail = JobHandlers(), JobHandlers()
 
 
 @billing.job("send")
-async def charge(ctx: JobContext, id: int = 0) -> str:
+async def charge(ctx: JobContext, number: int = 0) -> str:
     return "charged"
 
 
 @mail.job("send")
-async def deliver(ctx: JobContext, id: int = 0) -> str:
+async def deliver(ctx: JobContext, number: int = 0) -> str:
     return "mailed"
 
 
@@ -71,7 +71,7 @@ async def test_another_function_of_that_name_is_refused_naming_both__fault_59() 
     """A typed submit to a queue that runs another function says which two, and the remedies."""
     queue = InMemoryJobQueue(billing)
     with pytest.raises(HandlerMismatchError) as caught:
-        await deliver.submit(queue, id=1)
+        await deliver.submit(queue, number=1)
     error = caught.value
     assert error.job_type == "send"
     assert error.wanted.startswith(f"{__name__}.deliver (line ")
@@ -131,7 +131,7 @@ async def test_a_bound_method_is_the_same_where_its_object_is__fault_59() -> Non
 @pytest.mark.parametrize(
     "function",
     [
-        functools.partial(charge.function, id=3),
+        functools.partial(charge.function, number=3),
         functools.wraps(charge.function)(lambda ctx: "wrapped"),
         lambda ctx: "closure",
         Callables(),
@@ -227,10 +227,10 @@ async def test_by_its_name_any_function_may_be_submitted__fault_59() -> None:
     "call",
     [
         lambda job_type: job_type(),
-        lambda job_type: job_type(id=3),
-        lambda job_type: job_type(ctx=JobContext(), id=3),
+        lambda job_type: job_type(number=3),
+        lambda job_type: job_type(ctx=JobContext(), number=3),
         lambda job_type: job_type(3),
-        lambda job_type: job_type("3", id=3),
+        lambda job_type: job_type("3", number=3),
     ],
     ids=["nothing", "arguments", "by name", "an argument first", "both"],
 )
@@ -239,8 +239,8 @@ def test_a_call_without_a_context_says_what_to_do(kind: str, call: Any) -> None:
     """Calling a job type like its function names both ways: a context first, or submit."""
     handlers = JobHandlers()
 
-    def work(ctx: JobContext, id: int = 0) -> int:
-        return id
+    def work(ctx: JobContext, number: int = 0) -> int:
+        return number
 
     job_type: Any = handlers.register("work", work if kind == "sync" else charge.function)
     with pytest.raises(TypeError) as caught:
@@ -257,10 +257,10 @@ def test_a_context_may_be_a_stand_in(context: Any) -> None:
     handlers = JobHandlers()
 
     @handlers.job
-    def work(ctx: JobContext, id: int = 0) -> int:
-        return id
+    def work(ctx: JobContext, number: int = 0) -> int:
+        return number
 
-    assert work(context, id=3) == work(context, 3) == 3
+    assert work(context, number=3) == work(context, 3) == 3
 
 
 QUEUES: list[Callable[[JobHandlers], Any]] = [AsyncioJobQueue, InMemoryJobQueue]
@@ -273,7 +273,7 @@ async def test_a_function_in_the_place_of_a_name_says_what_to_do(make: Any, give
     name = "send" if isinstance(given, JobType) else "deliver"
     async with make(mail) as queue:
         with pytest.raises(UnknownJobTypeError) as caught:
-            await queue.submit(given, {"id": 1})
+            await queue.submit(given, {"number": 1})
     assert str(caught.value).startswith(
         f"a job type is submitted by its name: queue.submit('{name}', ...), or, typed, by its own"
         f" method: {given.__name__}.submit(queue, ...)"

@@ -322,8 +322,9 @@ class InProcessQueue:
         if loop is None or self.started or self._slots.running:
             remedy = _NO_LOOP if loop is None else _OTHER_LOOP
             raise RuntimeError(
-                f"{method}() was called outside the event loop that runs the queue: in a sync"
-                f" handler use ctx.from_thread(ctx.queue.{method}, ...)"
+                f"{method}() was called outside the event loop that runs the queue: in a `def`"
+                f" endpoint of Starlette or FastAPI use anyio.from_thread.run(queue.{method}, ...),"
+                f" in a sync handler use ctx.from_thread(ctx.queue.{method}, ...)"
                 + remedy.format(method=method)
             )
         self._attach(loop)

@@ -302,7 +302,7 @@ class InputPromises(Promises):
             async def mail(ctx: JobContext) -> str:
                 return "mailed"
 
-            with pytest.raises(HandlerMismatchError, match="mail.*charge"):
+            with pytest.raises(HandlerMismatchError, match=r"mail.*charge"):
                 await mail.submit(bench.queue)
             assert await bench.queue.list_jobs() == []
             ref = await charge.submit(bench.queue)
