@@ -118,11 +118,14 @@ def _route(operations: Operations, places: Mapping[str, Place]) -> Route:
     async def endpoint(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         operate = getattr(operations, places[method].operation)
-        response: Response = await operate(request, **request.path_params)
+        # Its own alone: what the app is mounted at may have parameters too.
+        own = {name: request.path_params[name] for name in route.param_convertors}
+        response: Response = await operate(request, **own)
         return response
 
     first = next(iter(places.values()))
-    return Route(first.path, endpoint, methods=list(places), name=first.operation)
+    route = Route(first.path, endpoint, methods=list(places), name=first.operation)
+    return route
 
 
 async def _live(receive: Receive, send: Send) -> None:
