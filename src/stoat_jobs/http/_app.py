@@ -23,6 +23,7 @@ from ._routes import PLACES, Place
 def jobs_app(
     *,
     queue: JobBackend | None = None,
+    queue_name: str | None = None,
     authorize: Authorize | None = None,
     submittable: Iterable[str] = (),
     metadata: Metadata | None = None,
@@ -41,6 +42,8 @@ def jobs_app(
     Args:
         queue: the queue; by default the one that :func:`stoat_jobs.get_queue` finds in the
             request, which is that of the outer app.
+        queue_name: of several queues on one app the name of the one to serve: ``"io"`` for
+            what ``lifespan(app, ..., name="io")`` started.
         authorize: an async function that is asked about every request, with the request, the
             :class:`Operation` and the job's record (None where it is about no one job), and
             once more when a stream begins. It gives False to refuse, or raises Starlette's
@@ -58,6 +61,7 @@ def jobs_app(
     return _JobsApp(
         Operations(
             queue=queue,
+            queue_name=queue_name,
             authorize=authorize,
             submittable=submittable,
             metadata=metadata,
