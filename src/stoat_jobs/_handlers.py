@@ -168,12 +168,13 @@ class JobHandlers(Registry):
         except Exception:  # what is no text may raise anything when it is looked up
             raise UnknownJobTypeError(job_type, tuple(self._types)) from None
 
-    def _add(self, job_types: list[JobType[..., Any]], *, replace: bool = False) -> None:
+    def _add(self, job_types: list[JobType[..., Any]], *, replace: bool | None = None) -> None:
         for job_type in job_types:
             if job_type.name in self._types and not replace:
+                again = ", or replace=True, as where a cell of a notebook runs again"
                 raise ValueError(
                     f"job type {job_type.name!r} is registered already; give this handler a"
-                    " name of its own, or replace=True, as where a cell of a notebook runs again"
+                    f" name of its own{'' if replace is None else again}"
                 )
         self._types.update((job_type.name, job_type) for job_type in job_types)
 

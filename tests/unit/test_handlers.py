@@ -121,6 +121,10 @@ def test_a_cell_of_a_notebook_runs_again() -> None:
         ValueError, match="or replace=True, as where a cell of a notebook runs again"
     ):
         handlers.register("cell", scan)
+    others = JobHandlers()
+    others.register("cell", scan)
+    with pytest.raises(ValueError, match="a name of its own$"):
+        handlers.include(others)  # which has no such option
 
 
 def test_what_cannot_serve_replaces_nothing() -> None:
