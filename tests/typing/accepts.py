@@ -245,9 +245,10 @@ def run_again(ctx: JobContext, root: str) -> int:
     return len(root)
 
 
-again = handlers.register("run_again", run_again, replace=True)
+notebook = JobHandlers()
+again = notebook.register("run_again", run_again, replace=True)
 assert_type(again(JobContext(), "here"), int)
-assert_type(handlers.job(replace=True)(run_again)(JobContext(), root="here"), int)
+assert_type(notebook.job(replace=True)(run_again)(JobContext(), root="here"), int)
 
 
 def record_is_typed(record: JobResult[int], plain: JobResult) -> None:
