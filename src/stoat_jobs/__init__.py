@@ -6,6 +6,7 @@ from ._context import JobContext, current_job_id
 from ._errors import (
     BackendError,
     BackendNotFoundError,
+    HandlerMismatchError,
     InvalidPayloadError,
     InvalidTransitionError,
     JobFailedError,
@@ -40,6 +41,7 @@ __all__ = [
     "BackendError",
     "BackendNotFoundError",
     "FinishedEvent",
+    "HandlerMismatchError",
     "InMemoryJobQueue",
     "InvalidPayloadError",
     "InvalidTransitionError",

@@ -3,6 +3,7 @@
 JobsError
  +- JobNotFoundError         also a KeyError
  +- UnknownJobTypeError      also a LookupError
+ +- HandlerMismatchError     also a ValueError
  +- InvalidPayloadError      also a ValueError
  +- QueueFullError
  +- QueueClosedError         also a RuntimeError
@@ -68,10 +69,27 @@ class UnknownJobTypeError(JobsError, LookupError):
         self.known = tuple(near) + tuple(name for name in sorted(known) if name not in near)
 
     def _message(self) -> str:
+        if remedy := _by_its_name(self.job_type):
+            return f"{remedy}; known: {_some(', ', self.known) or 'none'}"
         name = shown(self.job_type)
         if not self.known:
             return f"unknown job type {name}: this queue has no handlers at all"
         return f"unknown job type {name}; known, nearest first: {_some(', ', self.known)}"
+
+
+def _by_its_name(given: Any) -> str | None:
+    """What to do with a function, or a job type, that was given in the place of its name."""
+    try:
+        if not callable(given):
+            return None
+        own = str(given.__name__)
+        name = getattr(given, "name", own)  # a job type may be registered under another
+    except Exception:  # whatever an object of somebody else's raises when it is looked at
+        return None
+    return (
+        f"a job type is submitted by its name: queue.submit({shown(name)}, ...), or, typed, by"
+        f" its own method: {own}.submit(queue, ...)"
+    )
 
 
 def _nearest(name: Any, known: Sequence[str]) -> list[str]:
@@ -86,6 +104,30 @@ def _some(separator: str, parts: Sequence[str]) -> str:
     more = len(parts) - _PARTS_LIMIT
     rest = [f"and {more} more"] if more > 0 else []
     return separator.join([*parts[:_PARTS_LIMIT], *rest])
+
+
+class HandlerMismatchError(JobsError, ValueError):
+    """A queue has another function under the name of a job type.
+
+    Raised by :meth:`JobType.submit`, before anything is queued, and by :func:`lifespan` for
+    handlers that it lends. ``wanted`` and ``served`` name the two functions: the one that was
+    meant and the one that would have run.
+    """
+
+    def __init__(self, job_type: str, wanted: str, served: str) -> None:
+        super().__init__(job_type, wanted, served)
+        self.job_type = job_type
+        self.wanted = wanted
+        self.served = served
+
+    def _message(self) -> str:
+        twice = "; their code was loaded or run twice" if self.wanted == self.served else ""
+        return (
+            f"job type {shown(self.job_type)} is {self.wanted}, but this queue would run another"
+            f" function, {self.served}{twice}: submit it to the queue that has its function, or"
+            " give one of the two another name; two queues on one app are"
+            ' lifespan(app, ...) and lifespan(app, ..., name="io"), each with handlers of its own'
+        )
 
 
 class InvalidPayloadError(JobsError, ValueError):

@@ -10,7 +10,7 @@ from typing_extensions import ParamSpec, TypeVar
 
 from ._context import JobContext
 from ._errors import UnknownJobTypeError
-from ._jobtypes import AsyncJobType, JobType, SyncJobType
+from ._jobtypes import AsyncJobType, JobType, Registry, SyncJobType
 from ._signature import is_async
 
 P = ParamSpec("P")
@@ -31,7 +31,7 @@ class _Decorator(Protocol):
     ) -> SyncJobType[P, R]: ...
 
 
-class JobHandlers:
+class JobHandlers(Registry):
     """The registry of job types.
 
     >>> handlers = JobHandlers()
@@ -62,6 +62,7 @@ class JobHandlers:
         timeout: float | None = None,
         retries: int = 0,
         cooperative: bool = False,
+        replace: bool = False,
     ) -> _Decorator: ...
 
     def job(
@@ -72,6 +73,7 @@ class JobHandlers:
         timeout: float | None = None,
         retries: int = 0,
         cooperative: bool = False,
+        replace: bool = False,
     ) -> Any:
         """Register the decorated function, under its own name or *name*.
 
@@ -87,6 +89,9 @@ class JobHandlers:
                 delay. Take some where the work may be done twice without harm.
             cooperative: set the context's flag first and cancel ``cancel_grace`` seconds
                 later. Take it where an ``async`` handler has to reach a safe point.
+            replace: give this function the name also where another has it: in a notebook,
+                whose cells run again. Jobs submitted from then on run it, and the job type
+                that it replaces is refused by its own ``submit``.
 
         A handler with ``**payload`` makes its first parameter positional-only, ``ctx, /``: it
         then takes a ``ctx`` in the payload too, and mypy accepts it.
@@ -105,6 +110,7 @@ class JobHandlers:
                 timeout=timeout,
                 retries=retries,
                 cooperative=cooperative,
+                replace=replace,
             )
             return job_type
 
@@ -119,6 +125,7 @@ class JobHandlers:
         timeout: float | None = None,
         retries: int = 0,
         cooperative: bool = False,
+        replace: bool = False,
     ) -> AsyncJobType[P, R]: ...
 
     @overload
@@ -130,9 +137,12 @@ class JobHandlers:
         timeout: float | None = None,
         retries: int = 0,
         cooperative: bool = False,
+        replace: bool = False,
     ) -> SyncJobType[P, R]: ...
 
-    def register(self, name: str, function: Callable[..., Any], **options: Any) -> Any:
+    def register(
+        self, name: str, function: Callable[..., Any], *, replace: bool = False, **options: Any
+    ) -> Any:
         """Register any callable, also late: a closure, a bound method, a partial.
 
         As :meth:`job`, without the decorator.
@@ -141,7 +151,7 @@ class JobHandlers:
             function = function.function
         kind = AsyncJobType if is_async(function) else SyncJobType
         job_type: JobType[..., Any] = kind(name, function, **options)
-        self._add([job_type])
+        self._add([job_type], replace=replace)
         return job_type
 
     def include(self, other: JobHandlers) -> None:
@@ -163,12 +173,13 @@ class JobHandlers:
         except Exception:  # what is no text may raise anything when it is looked up
             raise UnknownJobTypeError(job_type, tuple(self._types)) from None
 
-    def _add(self, job_types: list[JobType[..., Any]]) -> None:
+    def _add(self, job_types: list[JobType[..., Any]], *, replace: bool | None = None) -> None:
         for job_type in job_types:
-            if job_type.name in self._types:
+            if job_type.name in self._types and not replace:
+                again = ", or replace=True, as where a cell of a notebook runs again"
                 raise ValueError(
                     f"job type {job_type.name!r} is registered already; give this handler a"
-                    " name of its own"
+                    f" name of its own{'' if replace is None else again}"
                 )
         self._types.update((job_type.name, job_type) for job_type in job_types)
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Generic, Union, cast, get_args, get_origin
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    MutableMapping,
+)
+from pathlib import PurePath
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Generic, Union, cast, get_args, get_origin
 
 from typing_extensions import ParamSpec, TypeVar
 
 from ._codec import Codec, same
 from ._context import JobContext
-from ._errors import JobFailedError
+from ._errors import HandlerMismatchError, JobFailedError
 from ._payload import PayloadForm, why_no_json
 from ._protocols import JobBackend
 from ._records import JobResult
@@ -24,6 +33,9 @@ from ._travel import refuse_stuck
 
 P = ParamSpec("P")
 R = TypeVar("R", default=Any)
+
+# No stand-in for a context, but arguments that were given without one.
+_PLAIN = (str, bytes, int, float, list, tuple, dict, set, PurePath)
 
 
 class JobRef(Generic[R]):
@@ -110,8 +122,21 @@ class JobType(Generic[P, R]):
         self.form = PayloadForm(name, function)
         self._options: dict[str, Any] = {}
 
-    def __call__(self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs) -> Any:
-        return self.function(context, *args, **kwargs)
+    if TYPE_CHECKING:
+
+        def __call__(self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+
+    else:
+
+        def __call__(self, *args, **kwargs):
+            if not args or isinstance(args[0], _PLAIN):
+                name = getattr(self, "__name__", self.name)
+                raise TypeError(
+                    "a job type is called with a context first, as in a unit test:"
+                    f" {name}(JobContext(), ...); to run it as a job: await {name}.submit(queue,"
+                    " ...)"
+                )
+            return self.function(*args, **kwargs)
 
     def options(
         self,
@@ -140,7 +165,14 @@ class JobType(Generic[P, R]):
 
         Raises what :meth:`JobBackend.submit` raises, and ``TypeError`` for too many
         positional arguments or one given twice.
+
+        Raises:
+            HandlerMismatchError: *queue* has another function under this name. A queue that
+                only submits, for another process to run, has the same registry as that one.
         """
+        handlers = getattr(queue, "handlers", None)
+        if isinstance(handlers, Registry):  # a stub has none
+            handlers.check_serves(self)
         payload = self._payload(args, kwargs)
         return JobRef(queue, await queue.submit(self.name, payload, **self._options))
 
@@ -209,17 +241,54 @@ class JobType(Generic[P, R]):
 class AsyncJobType(JobType[P, R]):
     """A job type whose handler gives what is to be awaited, as a coroutine function does."""
 
-    def __call__(
-        self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, R]:
-        return cast("Coroutine[Any, Any, R]", super().__call__(context, *args, **kwargs))
+    if TYPE_CHECKING:
+
+        def __call__(
+            self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[Any, Any, R]: ...
 
 
 class SyncJobType(JobType[P, R]):
     """A job type whose handler is a plain function, run in a thread."""
 
-    def __call__(self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return cast(R, super().__call__(context, *args, **kwargs))
+    if TYPE_CHECKING:
+
+        def __call__(self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+
+class Registry:
+    """Base of registries: which function each name stands for."""
+
+    _types: MutableMapping[str, JobType[..., Any]]
+
+    def check_serves(self, job_type: JobType[..., Any]) -> None:
+        """Raise if *job_type*'s name stands for another function here.
+
+        Raises:
+            HandlerMismatchError: it does; a name that is not here raises nothing.
+        """
+        served = self._types.get(job_type.name)
+        if served is None or served is job_type:
+            return
+        if not _is_same(served.function, job_type.function):
+            wanted, other = _named(job_type.function), _named(served.function)
+            raise HandlerMismatchError(job_type.name, wanted, other)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    if isinstance(one, MethodType) and isinstance(other, MethodType):  # made anew at each access
+        return one.__self__ is other.__self__ and one.__func__ is other.__func__
+    return one is other  # not by ==, which a callable may have of its own
+
+
+def _named(function: Any) -> str:
+    """*function* as an error names it: module, name, and where its code begins."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    known = function if hasattr(function, "__qualname__") else type(function)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    line = "" if code is None else f" (line {code.co_firstlineno})"
+    return f"{known.__module__}.{known.__qualname__}{line}"
 
 
 def _awaited(annotation: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Backends by name: the installed entry points, and nothing else."""
+"""Backends by name: the installed entry points, and those of this package."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 
 GROUP = "stoat_jobs.backends"
 
+# Ours, for where the package has no metadata: vendored, frozen, in a zip file.
+_OURS = {
+    "asyncio": "_backends._asyncio:AsyncioJobQueue",
+    "memory": "_backends._memory:InMemoryJobQueue",
+}
+
 
 def available_backends() -> tuple[EntryPoint, ...]:
-    """The installed backends, by name; nothing is imported.
+    """The installed backends, by name; nothing is imported. Ours are there without metadata too.
 
     ``.name`` is what settings say, ``.dist`` the distribution, ``.load()`` imports it. A name
     that two distributions claim is here twice.
@@ -25,11 +31,22 @@ def available_backends() -> tuple[EntryPoint, ...]:
     >>> [backend.name for backend in available_backends()]
     ['asyncio', 'memory']
     """
-    from importlib.metadata import entry_points
+    from importlib.metadata import EntryPoint, entry_points
 
     # A distribution that is on the path twice shows its entry points twice.
     found = {(ep.name, ep.value, _distribution(ep)): ep for ep in entry_points(group=GROUP)}
+    values = {value for _, value, _ in found}
+    for name, value in _ours():
+        if value not in values:
+            ours = EntryPoint(name, value, GROUP)
+            found[name, value, _distribution(ours)] = ours
     return tuple(found[key] for key in sorted(found))
+
+
+def _ours() -> list[tuple[str, str]]:
+    """The backends of this package, which are there also where it has no metadata."""
+    package = __package__ or "stoat_jobs"
+    return [(name, f"{package}.{value}") for name, value in _OURS.items()]
 
 
 def create_queue(
@@ -73,7 +90,10 @@ def _load(entry_point: EntryPoint) -> Any:
 
 
 def _distribution(entry_point: EntryPoint) -> str:
-    return "an unnamed distribution" if entry_point.dist is None else entry_point.dist.name
+    if entry_point.dist is not None:
+        return entry_point.dist.name
+    is_ours = (entry_point.name, entry_point.value) in _ours()
+    return "stoat-jobs" if is_ours else "an unnamed distribution"
 
 
 def _extra(name: str) -> str | None:

@@ -79,7 +79,9 @@ class JobBackend(AsyncJobQueue, Protocol):
     """
 
     handlers: JobHandlers
-    """The job types it serves; ``lifespan`` may put a wider view here while it runs."""
+    """The job types it serves, or that serve what it only submits: a :class:`JobType` is
+    refused by its own ``submit`` where another function has its name here. ``lifespan`` may put
+    a wider view here while the queue runs."""
 
     app: Any
     """What handlers see as ``ctx.app``; set by ``lifespan``, None without one."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any
 
+from ._finding import key_of
 from ._handlers import JobHandlers
 from ._lifespan import lifespan
 from ._protocols import AsyncJobQueue
@@ -27,23 +28,26 @@ def with_jobs(
     handlers: JobHandlers | None = None,
     settings: JobQueueSettings | None = None,
     observers: Iterable[Any] = (),
+    name: str | None = None,
 ) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
     """*app*, with a queue that lives as long as its server runs it.
 
     Every request finds the queue at ``scope["state"]["job_queue"]``, or with
     :func:`get_queue`. An app that speaks the lifespan protocol itself is started after the
     queue and stopped before it. The arguments are those of :func:`lifespan`, which to take in
-    a framework that has lifespans. A *queue* given here is there for requests also where no
-    lifespan runs, as in a test client without one.
+    a framework that has lifespans; with a *name* the queue is at ``job_queue_<name>``. A
+    *queue* given here is there for requests also where no lifespan runs, as in a test client
+    without one.
     """
     options = {"queue": queue, "handlers": handlers, "settings": settings, "observers": observers}
-    return _WithJobs(app, options)
+    return _WithJobs(app, {**options, "name": name})
 
 
 class _WithJobs:
     def __init__(self, app: ASGIApp, options: dict[str, Any]) -> None:
         self._app = app
         self._options = options
+        self._key = key_of(options["name"])
         self._queue: AsyncJobQueue | None = options["queue"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +56,7 @@ class _WithJobs:
         elif self._queue is None:
             await self._app(scope, receive, send)
         else:
-            state = {**scope.get("state", {}), "job_queue": self._queue}
+            state = {**scope.get("state", {}), self._key: self._queue}
             await self._app({**scope, "state": state}, receive, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +66,7 @@ class _WithJobs:
             # In Quart it is the app's method ``asgi_app`` that is wrapped.
             app = getattr(self._app, "__self__", self._app)
             async with lifespan(app, **self._options) as state:
-                self._queue = state["job_queue"]
+                self._queue = state[self._key]
                 scope.setdefault("state", {}).update(state)
                 async with _InnerLifespan(self._app, scope):
                     phase = "shutdown"

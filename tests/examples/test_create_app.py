@@ -132,7 +132,7 @@ def test_two_apps_at_once_have_queues_of_their_own(settings: Settings) -> None:
         assert finish(client_one, one, job_id)["status"] == "completed"
 
 
-def test_running_job_is_cancelled(settings: Settings) -> None:
+def test_running_job_is_cancelled(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cancel endpoint stops a running job, and says false once it has ended."""
     own = JobHandlers()
 
@@ -140,6 +140,7 @@ def test_running_job_is_cancelled(settings: Settings) -> None:
     async def endless(ctx: JobContext, root: Path) -> None:
         await asyncio.Event().wait()
 
+    monkeypatch.setattr("scanner.app.handlers", own)  # one name is one function in an app
     app = create_app(AsyncioJobQueue(own), settings=settings)
     with TestClient(app) as client:
         url = start(client)["status_url"]

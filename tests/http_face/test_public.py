@@ -29,6 +29,7 @@ PUBLIC = [
     "allow_all",
     "jobs_app",
     "jobs_router",
+    "queue_named",
 ]
 
 

@@ -260,6 +260,17 @@ class _StackOfJobs(Slots):
         self.pending = _LastFirst()
 
 
+class HidesItsHandlers(AsyncioJobQueue):
+    """Runs handlers that it does not show."""
+
+    def __init__(self, handlers: JobHandlers | None = None, *args: Any) -> None:
+        super().__init__(None, *args)
+        self._hidden = handlers or JobHandlers()
+
+    def _handler(self, job_type: str) -> Any:
+        return self._hidden.get(job_type)
+
+
 class StartsLastFirst(AsyncioJobQueue):
     """Keeps what waits on a stack."""
 

@@ -23,6 +23,7 @@ from .shelf import (
     DrainsForEver,
     EvictsRunning,
     ForgetsObservers,
+    HidesItsHandlers,
     IgnoresKeys,
     IgnoresTimeouts,
     KeepsResultsForEver,
@@ -120,6 +121,10 @@ CATCHES: list[tuple[Any, ...]] = [
     (LogsWithoutCare, "test_a_line_of_the_log_names_its_job__fault_66"),
     (LogsWithoutCare, "test_what_an_error_says_forges_no_line_of_the_log__fault_71"),
     (LogsEachLostJob, "test_what_waits_at_the_stop_is_one_line_of_the_log__fault_66"),
+    (
+        HidesItsHandlers,
+        "test_a_job_type_with_the_name_of_another_function_is_refused__fault_59",
+    ),
     (ForgetsObservers, "test_each_step_is_told_once_and_in_order"),
     (
         ComparesErrors,

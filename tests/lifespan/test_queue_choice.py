@@ -51,10 +51,10 @@ async def outcome(queue: JobBackend, job_type: str) -> Any:
 
 
 async def test_named_queue_comes_first() -> None:
-    """``queue=`` is used, over one on the app and over the settings."""
+    """``queue=`` is used, over one on the app."""
     wanted, on_app = RecordedQueue([]), RecordedQueue([])
     app = make_app(job_queue=on_app)
-    async with lifespan(app, queue=wanted, settings=JobQueueSettings(backend="memory")) as state:
+    async with lifespan(app, queue=wanted) as state:
         assert state == {"job_queue": wanted}
         assert app.state.job_queue is wanted
         assert (wanted.started, on_app.started) == (True, False)
@@ -167,8 +167,7 @@ async def test_three_method_stub_is_put_on_the_app(injected: str) -> None:
 async def test_handlers_are_lent() -> None:
     """The handlers given serve the job types that an injected queue lacks, while the app is up."""
     queue = AsyncioJobQueue(handlers_for("mine", answer="the queue's own"))
-    given = handlers_for("mine", "lent", answer="given")
-    async with lifespan(queue=queue, handlers=given):
+    async with lifespan(queue=queue, handlers=handlers_for("lent", answer="given")):
         assert await outcome(queue, "mine") == "the queue's own"
         assert await outcome(queue, "lent") == "given"
 
@@ -231,17 +230,6 @@ async def test_same_registry_is_not_lent_to_itself() -> None:
     async with lifespan(queue=queue, handlers=handlers):
         assert queue.handlers is handlers
         assert await outcome(queue, "mine") == "mine"
-
-
-async def test_settings_and_observers_are_for_built_queues() -> None:
-    """A queue that is handed in keeps its own settings and hears of no observers."""
-    log: list[str] = []
-    queue = AsyncioJobQueue(handlers_for("greet"), JobQueueSettings(concurrency=3))
-    settings = JobQueueSettings(concurrency=5)
-    async with lifespan(queue=queue, settings=settings, observers=[LogJobs(log)]):
-        assert await outcome(queue, "greet") == "greet"
-        assert (await queue.stats()).concurrency == 3
-    assert log == []
 
 
 async def test_observers_reach_a_built_queue() -> None:

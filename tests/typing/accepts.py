@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,6 +27,7 @@ from stoat_jobs import (
     JobStatus,
     create_queue,
     current_job_id,
+    get_queue,
     lifespan,
 )
 from stoat_jobs.http import (
@@ -38,6 +39,7 @@ from stoat_jobs.http import (
     allow_all,
     jobs_app,
     jobs_router,
+    queue_named,
 )
 
 handlers = JobHandlers()
@@ -261,6 +263,24 @@ async def around_an_app() -> None:
         pass
 
 
+async def several_queues(app: FastAPI, request: Request) -> None:
+    async with lifespan(app, handlers=handlers, name="io") as state:
+        assert_type(state, dict[str, AsyncJobQueue])
+        assert_type(get_queue(request, "io"), JobBackend)
+    FastAPI(lifespan=partial(lifespan, handlers=handlers))
+    Starlette(lifespan=partial(lifespan, handlers=handlers, name="io"))
+
+
+def run_again(ctx: JobContext, root: str) -> int:
+    return len(root)
+
+
+notebook = JobHandlers()
+again = notebook.register("run_again", run_again, replace=True)
+assert_type(again(JobContext(), "here"), int)
+assert_type(notebook.job(replace=True)(run_again)(JobContext(), root="here"), int)
+
+
 def record_is_typed(record: JobResult[int], plain: JobResult) -> None:
     assert_type(record.result, int | None)
     assert_type(plain.result, Any | None)
@@ -289,6 +309,12 @@ for guard in (asked, allow_all, Doorkeeper()):
     Starlette().mount("/jobs", jobs_app(authorize=guard, metadata=owner, submittable=["scan"]))
 FastAPI().mount("/jobs", jobs_app(queue=AsyncioJobQueue(), limits=HttpLimits(heartbeat=5)))
 FastAPI().include_router(jobs_router(handlers=handlers), prefix="/jobs")
+FastAPI().mount("/io", jobs_app(queue_name="io"))
+IoQueue = Annotated[JobBackend, Depends(queue_named("io"))]
+
+
+async def endpoint_of_io(request: Request, queue: IoQueue) -> Response:
+    return accepted(request, await scan.submit(queue, "here"), jobs="io")
 
 
 async def endpoint(request: Request, queue: JobQueueDep) -> Response:

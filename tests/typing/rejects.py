@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
+from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.requests import Request
 from typing_extensions import Self
 
@@ -26,6 +28,7 @@ from stoat_jobs import (
     QueueStats,
     SubmittedEvent,
     create_queue,
+    lifespan,
 )
 from stoat_jobs.http import HttpLimits, Operation, jobs_app
 
@@ -213,6 +216,14 @@ jobs_app(AsyncioJobQueue())  # type: ignore[call-arg]
 jobs_app(queue=ThreeMethods())  # type: ignore[arg-type]
 HttpLimits(max_opne=3)  # type: ignore[call-arg]
 
+
+jobs_app(queue="io")  # type: ignore[arg-type]
+
+# What a framework is to call with the app.
+
+FastAPI(lifespan=lifespan(handlers=handlers))  # type: ignore[arg-type]
+Starlette(lifespan=lifespan(handlers=handlers))  # type: ignore[arg-type]
+lifespan(handlers=handlers)(FastAPI())  # type: ignore[operator]
 
 # Queues built wrongly.
 

@@ -14,6 +14,7 @@ import pytest
 from stoat_jobs import (
     BackendError,
     BackendNotFoundError,
+    HandlerMismatchError,
     InvalidPayloadError,
     InvalidTransitionError,
     JobFailedError,
@@ -59,6 +60,16 @@ ERRORS: dict[str, tuple[JobsError, type[BaseException], dict[str, Any], list[str
         LookupError,
         {"job_type": "scan", "known": ()},
         ["'scan'", "no handlers at all"],
+    ),
+    "HandlerMismatchError": (
+        HandlerMismatchError("send", "mail.deliver (line 3)", "bills.charge (line 7)"),
+        ValueError,
+        {
+            "job_type": "send",
+            "wanted": "mail.deliver (line 3)",
+            "served": "bills.charge (line 7)",
+        },
+        ["'send' is mail.deliver (line 3)", "bills.charge (line 7): submit it to", "another name"],
     ),
     "InvalidPayloadError": (
         InvalidPayloadError("scan", DETAILS),
@@ -164,6 +175,7 @@ def test_errors_survive_copy_and_pickle(case: str, again: Any) -> None:
         JobNotFoundError("x" * 100_000),
         UnknownJobTypeError("echo" * 100_000, ("echo", *(f"job {n}" for n in range(10_000)))),
         InvalidPayloadError("scan", DETAILS * 10_000),
+        HandlerMismatchError("x\n" * 100_000, "y\n" * 100_000, "z\n" * 100_000),
         BackendNotFoundError("x" * 100_000),
         BackendError("x", "because\n" * 100_000),
     ],

@@ -93,6 +93,60 @@ def test_a_name_is_taken_once__fault_36(late: bool) -> None:
     assert len(handlers) == 1
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["job", "register"])
+def test_a_name_is_given_to_another_function_on_request(late: bool) -> None:
+    """With `replace=True` the last function has the name, in its place, and what ran it before not."""
+    handlers = JobHandlers()
+    first = handlers.job(scan)
+    handlers.job(fetch)
+    if late:
+        second: Any = handlers.register("scan", fetch, timeout=3, replace=True)
+    else:
+        second = handlers.job("scan", timeout=3, replace=True)(fetch)
+    assert handlers.get("scan") is second is not first
+    assert (second.timeout, names(handlers)) == (3.0, ["scan", "fetch"])
+
+
+def test_a_cell_of_a_notebook_runs_again() -> None:
+    """`replace=True` serves the first time too, and the refusal without it names it."""
+    handlers = JobHandlers()
+    for answer in ("first", "second"):
+
+        @handlers.job(replace=True)
+        def cell(ctx: JobContext, answer: str = answer) -> str:
+            return answer
+
+    assert handlers.get("cell")(JobContext()) == "second"
+    with pytest.raises(
+        ValueError, match="or replace=True, as where a cell of a notebook runs again"
+    ):
+        handlers.register("cell", scan)
+    others = JobHandlers()
+    others.register("cell", scan)
+    with pytest.raises(ValueError, match="a name of its own$"):
+        handlers.include(others)  # which has no such option
+
+
+def test_what_cannot_serve_replaces_nothing() -> None:
+    """A handler that is refused leaves the one that it was to replace."""
+    handlers = JobHandlers()
+    first = handlers.job(scan)
+    with pytest.raises(TypeError):
+        handlers.register("scan", lambda: None, replace=True)  # type: ignore[call-overload]
+    assert handlers.get("scan") is first
+
+
+def test_a_lent_name_is_replaced_in_the_queues_own() -> None:
+    """What is registered on a queue's view is the queue's own, with `replace=True` too."""
+    own, lent = JobHandlers(), JobHandlers()
+    lent.job(scan)
+    view = LentHandlers(own)
+    view.lend(lent)
+    second = view.register("scan", fetch, replace=True)
+    assert (view.get("scan"), own.get("scan")) == (second, second)
+    assert lent.get("scan").function is scan
+
+
 def test_the_decorator_refuses_what_has_no_name() -> None:
     """A partial has no name of its own, which the refusal says with the remedy."""
     with pytest.raises(TypeError, match="register"):

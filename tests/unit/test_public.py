@@ -21,6 +21,7 @@ PUBLIC = [
     "BackendError",
     "BackendNotFoundError",
     "FinishedEvent",
+    "HandlerMismatchError",
     "InMemoryJobQueue",
     "InvalidPayloadError",
     "InvalidTransitionError",

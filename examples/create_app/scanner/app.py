@@ -25,9 +25,10 @@ def create_app(
 ) -> FastAPI:
     """The app with *job_queue*, or else with a queue built as *settings* say."""
     settings = Settings() if settings is None else settings
+    to_build = settings.jobs if job_queue is None else None  # a queue that is there has its own
     app = FastAPI(
         title="Scanner",
-        lifespan=partial(lifespan, queue=job_queue, handlers=handlers, settings=settings.jobs),
+        lifespan=partial(lifespan, queue=job_queue, handlers=handlers, settings=to_build),
     )
     app.state.settings = settings
     app.include_router(router)

@@ -35,6 +35,7 @@ def outside(method: str, loop: asyncio.AbstractEventLoop | None) -> RuntimeError
     """The error of a call from *loop*, or from none, which is not the one that runs the queue."""
     remedy = _NO_LOOP if loop is None else _OTHER_LOOP
     return RuntimeError(
-        f"{method}() was called outside the event loop that runs the queue: in a sync handler use"
-        f" ctx.from_thread(ctx.queue.{method}, ...)" + remedy.format(method=method)
+        f"{method}() was called outside the event loop that runs the queue: in a `def` endpoint of"
+        f" Starlette or FastAPI use anyio.from_thread.run(queue.{method}, ...), in a sync handler"
+        f" use ctx.from_thread(ctx.queue.{method}, ...)" + remedy.format(method=method)
     )

@@ -1,6 +1,7 @@
 """Jobs over HTTP: 202, an id, and a URL to ask later, in any ASGI framework.
 
-Needs the extra ``http``; ``jobs_router`` and ``JobQueueDep`` need FastAPI besides.
+Needs the extra ``http``; ``jobs_router``, ``JobQueueDep`` and ``queue_named`` need FastAPI
+besides.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from ._problems import ProblemDocument
 from ._records import JobRecord
 
 if TYPE_CHECKING:
-    from ._router import JobQueueDep, jobs_router
+    from ._router import JobQueueDep, jobs_router, queue_named
 
 __all__ = [
     "Authorize",
@@ -31,12 +32,13 @@ __all__ = [
     "allow_all",
     "jobs_app",
     "jobs_router",
+    "queue_named",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """FastAPI is imported by those who use it."""
-    if name not in ("JobQueueDep", "jobs_router"):
+    if name not in ("JobQueueDep", "jobs_router", "queue_named"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         from . import _router

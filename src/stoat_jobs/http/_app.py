@@ -24,6 +24,7 @@ from ._routes import PLACES, Place
 def jobs_app(
     *,
     queue: JobBackend | None = None,
+    queue_name: str | None = None,
     authorize: Authorize | None = None,
     submittable: Iterable[str] = (),
     metadata: Metadata | None = None,
@@ -42,6 +43,8 @@ def jobs_app(
     Args:
         queue: the queue; by default the one that :func:`stoat_jobs.get_queue` finds in the
             request, which is that of the outer app.
+        queue_name: of several queues on one app the name of the one to serve: ``"io"`` for
+            what ``lifespan(app, ..., name="io")`` started.
         authorize: an async function that is asked about every request, with the request, the
             :class:`Operation` and the job's record, and once more when a stream begins. The
             record is None where the request is about no one job, and where nobody knows the job.
@@ -60,6 +63,7 @@ def jobs_app(
     return _JobsApp(
         Operations(
             queue=queue,
+            queue_name=queue_name,
             authorize=authorize,
             submittable=submittable,
             metadata=metadata,
@@ -110,11 +114,14 @@ def _route(operations: Operations, places: Mapping[str, Place]) -> Route:
     async def endpoint(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         operate = getattr(operations, places[method].operation)
-        response: Response = await operate(request, **request.path_params)
+        # Its own alone: what the app is mounted at may have parameters too.
+        own = {name: request.path_params[name] for name in route.param_convertors}
+        response: Response = await operate(request, **own)
         return response
 
     first = next(iter(places.values()))
-    return Route(first.path, endpoint, methods=list(places), name=first.operation)
+    route = Route(first.path, endpoint, methods=list(places), name=first.operation)
+    return route
 
 
 async def _live(receive: Receive, send: Send) -> None:

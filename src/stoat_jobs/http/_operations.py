@@ -61,6 +61,7 @@ class Operations:
         self,
         *,
         queue: JobBackend | None,
+        queue_name: str | None,
         authorize: Authorize | None,
         submittable: Iterable[str],
         metadata: Metadata | None,
@@ -69,7 +70,8 @@ class Operations:
         trusted_origins: Iterable[str],
     ) -> None:
         self.forms = Forms(limits)
-        self._queue = _checked_queue(queue)
+        self._queue = _checked_queue(queue, queue_name)
+        self._queue_name = queue_name
         self._access = Access(authorize)
         self.submittable = _checked_names(submittable)
         self._metadata = metadata
@@ -212,7 +214,7 @@ class Operations:
         return ProblemError(422, "Job type not submittable", detail)
 
     def _find(self, request: Request) -> JobBackend:
-        return get_queue(request) if self._queue is None else self._queue
+        return get_queue(request, self._queue_name) if self._queue is None else self._queue
 
     async def _record(self, request: Request, operation: Operation, job_id: str) -> JobResult[Any]:
         try:
@@ -222,16 +224,26 @@ class Operations:
         return await self._access.check_job(request, operation, record)
 
 
-def _checked_queue(queue: JobBackend | None) -> JobBackend | None:
-    if queue is None or isinstance(queue, JobBackend):
-        return queue
-    raise TypeError(f"the queue must be a JobBackend, not {type(queue).__name__}")
+def _checked_queue(queue: JobBackend | None, name: str | None) -> JobBackend | None:
+    if not (name is None or (isinstance(name, str) and name)):
+        raise TypeError(f"queue_name must be text that is not empty, not {name!r}")
+    if not (queue is None or isinstance(queue, JobBackend)):
+        raise TypeError(
+            f"the queue must be a JobBackend, not {type(queue).__name__}; one that the app has is"
+            ' named with queue_name="io"'
+        )
+    if queue is not None and name is not None:
+        raise TypeError("give a queue, or the queue_name of one that the app has, not both")
+    return queue
 
 
 def _checked_names(names: Iterable[str]) -> frozenset[str]:
     if isinstance(names, str):
         raise TypeError(f"submittable takes several names: ({names!r},), not {names!r}")
-    return frozenset(names)
+    listed = frozenset(names)
+    if all(isinstance(name, str) for name in listed):
+        return listed
+    raise TypeError("submittable takes names, as in submittable=[scan.name]")
 
 
 def _too_late(record: JobResult[Any]) -> ProblemError:

@@ -2,7 +2,7 @@
 
 # No annotations as text here: FastAPI reads those of functions inside functions.
 
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Annotated, Any
 
@@ -23,6 +23,19 @@ async def _job_queue(connection: HTTPConnection) -> JobBackend:
     return get_queue(connection)
 
 
+def queue_named(name: str) -> Callable[[HTTPConnection], Coroutine[Any, Any, JobBackend]]:
+    """A dependency: the queue that ``lifespan(app, ..., name=name)`` started.
+
+    For an app with several: ``IoQueue = Annotated[JobBackend, Depends(queue_named("io"))]``,
+    and then ``queue: IoQueue``, as :data:`JobQueueDep` is for the one without a name.
+    """
+
+    async def job_queue(connection: HTTPConnection) -> JobBackend:
+        return get_queue(connection, name)
+
+    return job_queue
+
+
 JobQueueDep = Annotated[JobBackend, Depends(_job_queue)]
 """The queue that serves a request or a websocket, as an annotation: ``queue: JobQueueDep``."""
 
@@ -31,6 +44,7 @@ def jobs_router(
     *,
     handlers: JobHandlers | None = None,
     queue: JobBackend | None = None,
+    queue_name: str | None = None,
     authorize: Authorize | None = None,
     submittable: Iterable[str] = (),
     metadata: Metadata | None = None,
@@ -49,6 +63,7 @@ def jobs_router(
     """
     operations = Operations(
         queue=queue,
+        queue_name=queue_name,
         authorize=authorize,
         submittable=submittable,
         metadata=metadata,

@@ -15,8 +15,10 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from stoat_jobs import (
+    HandlerMismatchError,
     InvalidPayloadError,
     JobContext,
+    JobHandlers,
     JobStatus,
     UnknownJobTypeError,
 )
@@ -311,6 +313,25 @@ class InputPromises(Promises):
             assert caught.value.known[0] == "retrying"
             assert isinstance(caught.value, LookupError)
             assert await bench.queue.list_jobs() == []
+
+    async def test_a_job_type_with_the_name_of_another_function_is_refused__fault_59(self) -> None:
+        """A job type goes to a queue that has its own function under its name, and to no other."""
+        async with self.bench() as bench:
+            others = JobHandlers()
+
+            @bench.handlers.job("send")
+            async def charge(ctx: JobContext) -> str:
+                return "charged"
+
+            @others.job("send")
+            async def mail(ctx: JobContext) -> str:
+                return "mailed"
+
+            with pytest.raises(HandlerMismatchError, match=r"mail.*charge"):
+                await mail.submit(bench.queue)
+            assert await bench.queue.list_jobs() == []
+            ref = await charge.submit(bench.queue)
+            assert (await bench.record(ref.job_id)).result == "charged"
 
     async def test_payload_keys_named_like_ours_arrive_intact__fault_35(self) -> None:
         """The user's names never clash with the queue's."""
