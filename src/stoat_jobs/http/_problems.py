@@ -76,7 +76,7 @@ def response_to(error: Exception) -> Response | None:
         return error.response()
     if isinstance(error, HTTPException):
         return _of_http_exception(error)
-    for kind, problem in _PROBLEMS.items():
+    for kind, problem in PROBLEMS.items():
         if isinstance(error, kind):
             return problem(error).response()
     return None
@@ -145,7 +145,7 @@ def _backend_fails(error: Any) -> ProblemError:
     return ProblemError(503, "Queue unavailable", detail, headers=SOON)
 
 
-_PROBLEMS = {
+PROBLEMS = {
     JobNotFoundError: _not_found,
     UnknownJobTypeError: _unknown_job_type,
     InvalidPayloadError: _invalid_payload,
