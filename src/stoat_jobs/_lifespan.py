@@ -9,6 +9,7 @@ from typing import Any, cast
 from ._finding import injected, put_on
 from ._handlers import JobHandlers, LentHandlers
 from ._loading import create_queue
+from ._processes import warn_of_several
 from ._protocols import AsyncJobQueue, JobBackend
 from ._settings import JobQueueSettings
 
@@ -58,6 +59,7 @@ async def lifespan(
             stack.enter_context(_with_app(backend, app))
             stack.enter_context(_lent(backend, handlers))
             if not backend.started:
+                warn_of_several(backend)
                 await stack.enter_async_context(backend)
         yield {"job_queue": chosen}
 

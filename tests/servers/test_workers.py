@@ -1,4 +1,4 @@
-"""Real servers with two workers, each with a queue of its own."""
+"""Real servers with several workers, each with a queue of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .commands import SERVERS, Address, Launch
+from .commands import GUNICORN_WORKERS, SERVERS, UVICORN_BY_ENVIRONMENT, Address, Launch
+from .logs import Line
 from .running import ServerProcess
 from .scenarios import SETTINGS
 
@@ -26,3 +27,44 @@ def test_id_of_another_worker__fault_42(server: str, tmp_path: Path) -> None:
         assert "knows only the jobs of its own process" in text
         process.terminate()
         process.finish()
+
+
+def warnings_of(launch: Launch, folder: Path) -> list[Line]:
+    """What the processes of a server say of their number when the queue of each has started."""
+    with Address() as address, ServerProcess(launch, address, folder) as process:
+        for _ in range(launch.processes):
+            process.until("worker_started")
+        return process.log.find("several_processes")
+
+
+ALL_SERVERS = pytest.mark.parametrize("server", [*SERVERS, *GUNICORN_WORKERS])
+
+
+@ALL_SERVERS
+def test_several_workers_are_warned_of(server: str, tmp_path: Path) -> None:
+    """Each process of a server with several says so when its queue starts, and what to do."""
+    warnings = warnings_of(Launch(server, workers=2, settings=SETTINGS), tmp_path)
+    assert [line["level"] for line in warnings] == ["WARNING"] * 2
+    assert len({line["process"] for line in warnings}) == 2
+    assert [line["processes"] for line in warnings] == [2, 2]
+    assert "run one process" in warnings[0]["remedy"]
+
+
+@ALL_SERVERS
+def test_one_worker_is_not_warned_of(server: str, tmp_path: Path) -> None:
+    """A server with one process has no warning."""
+    assert warnings_of(Launch(server, settings=SETTINGS), tmp_path) == []
+
+
+def test_workers_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What uvicorn takes from its environment counts like the option."""
+    monkeypatch.setenv("WEB_CONCURRENCY", "2")
+    launch = Launch(UVICORN_BY_ENVIRONMENT, workers=2, settings=SETTINGS)
+    assert len(warnings_of(launch, tmp_path)) == 2
+
+
+def test_workers_that_reload_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uvicorn that reloads has one process, whatever the environment says: no false alarm."""
+    monkeypatch.setenv("WEB_CONCURRENCY", "2")
+    launch = Launch(UVICORN_BY_ENVIRONMENT, settings=SETTINGS, options=("--reload",))
+    assert warnings_of(launch.reloading(tmp_path), tmp_path) == []
