@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from .commands import GUNICORN_WORKERS, SERVERS, UVICORN_BY_ENVIRONMENT, Address, Launch
+from .commands import (
+    GUNICORN_WORKERS,
+    HERE,
+    SERVERS,
+    UVICORN_BY_ENVIRONMENT,
+    Address,
+    Launch,
+)
 from .logs import Line
 from .running import ServerProcess
 from .scenarios import SETTINGS
@@ -68,3 +75,26 @@ def test_workers_that_reload_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("WEB_CONCURRENCY", "2")
     launch = Launch(UVICORN_BY_ENVIRONMENT, settings=SETTINGS, options=("--reload",))
     assert warnings_of(launch.reloading(tmp_path), tmp_path) == []
+
+
+CONFIGURATION = HERE.parents[1] / "examples/how_to/gunicorn.conf.py"
+
+
+def test_gunicorn_as_the_page_has_it(tmp_path: Path) -> None:
+    """With the configuration file of the page on workers there is one process, and no warning."""
+    launch = Launch("gunicorn", settings=SETTINGS, options=("--config", str(CONFIGURATION)))
+    assert warnings_of(launch, tmp_path) == []
+
+
+def test_a_worker_that_is_replaced(tmp_path: Path) -> None:
+    """gunicorn that replaces a worker stops its queue: jobs are cancelled, and then unknown."""
+    launch = Launch("gunicorn", settings=SETTINGS, options=("--max-requests", "3"))
+    with Address() as address, ServerProcess(launch, address, tmp_path) as process:
+        process.until("worker_started")
+        process.connect()
+        [job_id] = process.begin("patient")
+        process.workers[0].status(job_id)
+        process.until("job_cancelled", job_id=job_id, error_type="Shutdown")
+        process.until("worker_started")
+        process.connect()
+        assert process.workers[0].status(job_id)[0] == 404
