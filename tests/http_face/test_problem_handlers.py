@@ -82,6 +82,19 @@ def test_what_a_client_can_be_told(
 
 
 @ON_BOTH
+def test_the_operator_hears_why(framework: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """What a client is not told of a backend that fails is in the log, with its traceback."""
+    error = BackendError("postgres", "cannot be reached")
+    app = app_that_raises(framework, error)
+    add_problem_handlers(app)
+    assert "cannot be reached" not in answer_to(app).text
+    [line] = [each for each in caplog.records if each.message.startswith("backend_failed")]
+    assert line.levelname == "ERROR"
+    assert line.exc_info is not None
+    assert line.exc_info[1] is error
+
+
+@ON_BOTH
 @pytest.mark.parametrize(
     "error",
     [

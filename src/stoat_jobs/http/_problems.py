@@ -6,6 +6,7 @@ text of an error that was not written for clients.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -23,6 +24,7 @@ from stoat_jobs import (
     QueueFullError,
     UnknownJobTypeError,
 )
+from stoat_jobs.backends import log_event
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -141,6 +143,7 @@ def _queue_closed(error: Any) -> ProblemError:
 
 
 def _backend_fails(error: Any) -> ProblemError:
+    log_event(logging.ERROR, "backend_failed", exc_info=error)
     detail = "the server cannot reach or keep its jobs at the moment; try again later"
     return ProblemError(503, "Queue unavailable", detail, headers=SOON)
 
