@@ -32,6 +32,9 @@ async def lifespan(
         async with lifespan(app, handlers=handlers) as state:
             yield {**state}
 
+    An in-process queue that it starts under a server with several workers is warned of in the
+    log, as ``several_processes``: each worker would know its own jobs only.
+
     Args:
         app: the app; its ``state`` (in Quart its ``extensions``) gets ``job_queue`` for as
             long, and handlers see it as ``ctx.app``. :func:`get_queue` finds the queue there.

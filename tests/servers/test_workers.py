@@ -48,7 +48,7 @@ ALL_SERVERS = pytest.mark.parametrize("server", [*SERVERS, *GUNICORN_WORKERS])
 
 
 @ALL_SERVERS
-def test_several_workers_are_warned_of(server: str, tmp_path: Path) -> None:
+def test_several_workers_are_warned_of__fault_42(server: str, tmp_path: Path) -> None:
     """Each process of a server with several says so when its queue starts, and what to do."""
     warnings = warnings_of(Launch(server, workers=2, settings=SETTINGS), tmp_path)
     assert [line["level"] for line in warnings] == ["WARNING"] * 2
@@ -58,7 +58,7 @@ def test_several_workers_are_warned_of(server: str, tmp_path: Path) -> None:
 
 
 @ALL_SERVERS
-def test_one_worker_is_not_warned_of(server: str, tmp_path: Path) -> None:
+def test_one_worker_is_not_warned_of__fault_42(server: str, tmp_path: Path) -> None:
     """A server with one process has no warning."""
     assert warnings_of(Launch(server, settings=SETTINGS), tmp_path) == []
 
