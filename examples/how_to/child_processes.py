@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 from asyncio.subprocess import PIPE, Process
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from stoat_jobs import JobContext, JobHandlers
 
@@ -20,17 +21,25 @@ handlers = JobHandlers()
 @handlers.job(timeout=1800)
 async def convert(ctx: JobContext, source: str, target: str) -> None:
     """In the event loop: read what the program reports, line by line."""
-    process = await asyncio.create_subprocess_exec(
-        *CONVERT, source, target, stdout=PIPE, start_new_session=True
-    )
-    try:
+    async with running(*CONVERT, source, target) as process:
         await _follow(ctx, process)
         await process.wait()
-    finally:  # a cancel, a time limit and the shutdown are raised at the `await`
-        kill_group(process.pid)
-        await process.wait()  # else it stays in the table of processes
     if process.returncode != 0:
         raise RuntimeError(f"the converter ended with {process.returncode}")
+
+
+@asynccontextmanager
+async def running(*command: str) -> AsyncIterator[Process]:
+    """The program; it ends with the block, and with it all that it has started."""
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(*command, stdout=PIPE, start_new_session=True)
+    )
+    try:
+        yield await asyncio.shield(starting)  # cancelled itself, it would leave the group behind
+    finally:  # a cancel, a time limit and the shutdown are raised where the block waits
+        process = await starting
+        kill_group(process.pid)
+        await process.wait()  # else it stays in the table of processes
 
 
 async def _follow(ctx: JobContext, process: Process) -> None:
@@ -38,7 +47,7 @@ async def _follow(ctx: JobContext, process: Process) -> None:
     async for line in process.stdout:  # a pipe that nobody reads stops the program
         name, _, value = line.decode().strip().partition("=")
         if name == "out_time":
-            ctx.set_progress(0.5, f"at {value}")
+            ctx.set_progress(0.5, f"at {value}")  # of how much it does not say
 
 
 @handlers.job(timeout=1800)

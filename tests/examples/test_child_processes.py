@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from how_to import child_processes
 from stoat_jobs import AsyncioJobQueue, JobQueueSettings, JobRef
+from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
 from .running import SAFETY_NET
 
@@ -29,16 +31,21 @@ class Pipe:
     def __init__(self, path: Path) -> None:
         self.path = path
         os.mkfifo(path)
+        self.end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
     async def until_up(self) -> None:
-        self.end = await asyncio.to_thread(self.path.open, "rb", buffering=0)
-        assert await asyncio.to_thread(self.end.read, 3) == b"up\n"
+        assert await asyncio.to_thread(self._next) == b"up\n"
 
     async def until_all_are_gone(self) -> None:
         """Waits for the end of the file: no process has it open any more."""
-        with self.end:
-            read = asyncio.to_thread(self.end.read)
-            assert await asyncio.wait_for(read, SAFETY_NET) == b""
+        assert await asyncio.to_thread(self._next) == b""
+        os.close(self.end)
+
+    def _next(self) -> bytes:
+        poll = select.poll()
+        poll.register(self.end, select.POLLIN)
+        assert poll.poll(SAFETY_NET * 1000), "nobody has written, and nobody has gone"
+        return os.read(self.end, 100)
 
 
 @pytest.fixture
@@ -75,11 +82,18 @@ async def test_the_stop_of_the_server_ends_all_of_it(pipe: Pipe, job_type: str) 
 
 
 @BOTH
-async def test_a_time_limit_ends_all_of_it(pipe: Pipe, job_type: str) -> None:
+def test_a_time_limit_ends_all_of_it(pipe: Pipe, job_type: str) -> None:
     """A job whose time is up leaves neither the program nor one that the program has started."""
+    run_with_fake_clock(until_its_time_is_up(pipe, job_type))
+
+
+async def until_its_time_is_up(pipe: Pipe, job_type: str) -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, FakeClockLoop)
     async with AsyncioJobQueue(child_processes.handlers, QUICK) as queue:
-        ref = await start(queue, job_type, str(pipe.path), timeout=1.0)
+        ref = await start(queue, job_type, str(pipe.path), timeout=60.0)
         await pipe.until_up()
+        await loop.advance(60)
         assert (await ref.wait()).status == "timeout"
         await pipe.until_all_are_gone()
 

@@ -12,6 +12,7 @@ import pytest
 
 from how_to.compute import find, handlers, in_a_process
 from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings
+from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
 from .running import SAFETY_NET
 from .test_child_processes import Pipe
@@ -43,23 +44,30 @@ async def test_what_raises() -> None:
 
 
 @pytest.mark.parametrize("how", ["cancel", "timeout", "stop"])
-async def test_the_end_of_the_job_ends_the_process(tmp_path: Path, how: str) -> None:
+def test_the_end_of_the_job_ends_the_process(tmp_path: Path, how: str) -> None:
     """A process that computes on is killed when its job is told to stop."""
+    os.mkfifo(tmp_path / "pipe-closed")
+    run_with_fake_clock(until_the_process_is_gone(Pipe(tmp_path / "pipe"), how))
+
+
+async def until_the_process_is_gone(pipe: Pipe, how: str) -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, FakeClockLoop)
     own = JobHandlers()
 
-    @own.job(timeout=5.0 if how == "timeout" else SAFETY_NET)
+    @own.job(timeout=60)
     def compute(ctx: JobContext, script: str) -> None:
         in_a_process(ctx, runpy.run_path, script)
 
-    pipe = Pipe(tmp_path / "pipe")
-    os.mkfifo(tmp_path / "pipe-closed")
-    script = tmp_path / "script.py"
+    script = pipe.path.with_suffix(".py")
     script.write_text(HOLD.format(path=str(pipe.path)))
     async with AsyncioJobQueue(own, PATIENT) as queue:
         ref = await compute.submit(queue, script=str(script))
         await pipe.until_up()
         if how == "cancel":
             await ref.cancel()
+        if how == "timeout":
+            await loop.advance(60)
         if how != "stop":
             await ref.wait()
     assert await ref.get_status() == ("timeout" if how == "timeout" else "cancelled")
