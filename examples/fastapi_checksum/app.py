@@ -11,18 +11,10 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.responses import JSONResponse
 from pydantic import DirectoryPath
 
-from stoat_jobs import (
-    JobBackend,
-    JobContext,
-    JobHandlers,
-    JobNotFoundError,
-    JobResult,
-    get_queue,
-    lifespan,
-)
+from stoat_jobs import JobBackend, JobContext, JobHandlers, JobResult, get_queue, lifespan
+from stoat_jobs.http import add_problem_handlers
 
 handlers = JobHandlers()
 router = APIRouter()
@@ -69,13 +61,9 @@ async def cancel(job_id: str, queue: Queue) -> dict[str, bool]:
     return {"cancelled": await queue.cancel(job_id)}
 
 
-async def not_found(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": "no such job"}, status_code=404)
-
-
 def create_app(root: Path = Path(), queue: JobBackend | None = None) -> FastAPI:
     app = FastAPI(lifespan=partial(lifespan, queue=queue, handlers=handlers))
     app.state.root = root
     app.include_router(router)
-    app.add_exception_handler(JobNotFoundError, not_found)
+    add_problem_handlers(app)  # an unknown job is 404
     return app

@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse
 
-from stoat_jobs import JobBackend, JobNotFoundError, JobResult, get_queue, lifespan
+from stoat_jobs import JobBackend, JobResult, get_queue, lifespan
+from stoat_jobs.http import add_problem_handlers
 
 from .pictures import handlers, paint, thumbnails
 
@@ -63,12 +64,8 @@ async def cancel(job_id: str, queue: Queue) -> dict[str, bool]:
     return {"cancelled": await queue.cancel(job_id)}
 
 
-async def not_found(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": "no such job"}, status_code=404)
-
-
 def create_app(queue: JobBackend | None = None) -> FastAPI:
     app = FastAPI(lifespan=partial(own_lifespan, queue=queue))
     app.include_router(router)
-    app.add_exception_handler(JobNotFoundError, not_found)
+    add_problem_handlers(app)  # an unknown job is 404
     return app

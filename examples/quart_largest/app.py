@@ -28,7 +28,10 @@ pages = Blueprint("pages", __name__)
 
 @handlers.job(timeout=1800)
 async def largest(ctx: JobContext, root: DirectoryPath, count: int = 10) -> dict[str, int]:
-    """The *count* largest files below *root*, in bytes."""
+    """The *count* largest files below *root*, in bytes.
+
+    Each call in a thread is short: neither a cancel nor the exit of the process ends one.
+    """
     folders = await asyncio.to_thread(lambda: sorted(folder for folder, *_ in os.walk(root)))
     sizes: dict[str, int] = {}
     for done, folder in enumerate(folders, start=1):

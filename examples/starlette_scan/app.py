@@ -15,14 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stoat_jobs import (
-    JobBackend,
-    JobContext,
-    JobHandlers,
-    JobNotFoundError,
-    get_queue,
-    lifespan,
-)
+from stoat_jobs import JobBackend, JobContext, JobHandlers, get_queue, lifespan
+from stoat_jobs.http import add_problem_handlers
 
 handlers = JobHandlers()
 
@@ -62,10 +56,6 @@ async def cancel(request: Request) -> JSONResponse:
     return JSONResponse({"cancelled": cancelled})
 
 
-async def not_found(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": "no such job"}, status_code=404)
-
-
 ROUTES = [
     Route("/scans", start, methods=["POST"]),
     Route("/jobs/{job_id}", read, methods=["GET"]),
@@ -74,10 +64,7 @@ ROUTES = [
 
 
 def create_app(root: Path = Path(), queue: JobBackend | None = None) -> Starlette:
-    app = Starlette(
-        routes=ROUTES,
-        lifespan=partial(lifespan, queue=queue, handlers=handlers),
-        exception_handlers={JobNotFoundError: not_found},
-    )
+    app = Starlette(routes=ROUTES, lifespan=partial(lifespan, queue=queue, handlers=handlers))
     app.state.root = root
+    add_problem_handlers(app)  # an unknown job is 404
     return app

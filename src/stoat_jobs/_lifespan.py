@@ -15,6 +15,7 @@ from typing import Any, cast
 from ._finding import injected, is_hosted, key_of, put_on
 from ._handlers import JobHandlers, LentHandlers
 from ._loading import create_queue
+from ._processes import warn_of_several
 from ._protocols import AsyncJobQueue, JobBackend
 from ._settings import JobQueueSettings
 
@@ -36,6 +37,9 @@ def lifespan(
 
         async with lifespan(app, handlers=handlers) as state:
             yield {**state}
+
+    An in-process queue that it starts under a server with several workers is warned of in the
+    log, as ``several_processes``: each worker would know its own jobs only.
 
     Args:
         app: the app; its ``state`` (in Quart its ``extensions``) gets ``job_queue`` for as
@@ -113,6 +117,7 @@ async def _lifespan(
             stack.enter_context(_with_app(backend, app))
             stack.enter_context(_lent(backend, handlers))
             if not backend.started:
+                warn_of_several(backend)
                 await stack.enter_async_context(backend)
         yield {key: chosen}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -172,14 +173,30 @@ def test_failed_job_is_shown(settings: Settings) -> None:
     assert (record["status"], record["error"]) == ("failed", "disk on fire")
 
 
-@pytest.mark.parametrize("folder", ["2022", "..", "/", "2023/beach.mp4"])
-def test_only_folders_of_the_library(settings: Settings, folder: str) -> None:
-    """What is no folder of the library is refused, and no job is made."""
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("2022", "..", "2023/../..", "2023/beach.mp4", "~"),
+        *("/", "/etc", "//etc", "away", "loop"),
+        *("a\0b", "x" * 300, "x/" * 3000, "\ud800"),
+    ],
+    ids=lambda folder: ascii(folder)[:20],
+)
+def test_only_folders_of_the_library(library: Path, settings: Settings, folder: str) -> None:
+    """What is not a folder of the library is 404, links and impossible names too: no job is made."""
+    (library / "away").symlink_to("/etc")
+    (library / "loop").symlink_to(library / "loop")
     queue = InMemoryJobQueue()
     with TestClient(create_app(queue, settings=settings)) as client:
-        answer = client.post("/scans", json={"folder": folder})
-        assert answer.status_code == 404
-        assert folder in answer.json()["detail"]
+        answer = client.post(
+            "/scans",
+            content=json.dumps({"folder": folder}),
+            headers={"content-type": "application/json"},
+        )
+        assert (answer.status_code, answer.json()) == (
+            404,
+            {"detail": "the library has no such folder"},
+        )
     assert asyncio.run(queue.list_jobs()) == []
 
 
@@ -217,11 +234,11 @@ def test_three_methods_are_enough(settings: Settings, library: Path) -> None:
 
 @pytest.mark.parametrize("error", [QueueFullError(3), QueueClosedError()])
 def test_busy_or_closing_queue_is_503(settings: Settings, error: Exception) -> None:
-    """A queue that takes nothing now answers 503 with its reason and when to come back."""
+    """A queue that takes nothing now answers 503, and when to come back."""
     with TestClient(create_app(Stub(error), settings=settings)) as client:
         answer = client.post("/scans", json={})
-    assert (answer.status_code, answer.json()) == (503, {"detail": str(error)})
-    assert answer.headers["retry-after"] == "10"
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_backend_that_is_not_installed_stops_the_start(library: Path) -> None:

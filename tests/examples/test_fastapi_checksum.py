@@ -39,7 +39,7 @@ def test_unknown_job(method: str) -> None:
     """A job that is not known is 404, whatever is asked of it."""
     with TestClient(create_app(queue=InMemoryJobQueue())) as client:
         answer = client.request(method, "/jobs/unknown")
-    assert (answer.status_code, answer.json()) == (404, {"detail": "no such job"})
+    assert (answer.status_code, answer.json()["title"]) == (404, "Job not found")
 
 
 async def test_progress_and_cancel(folder: Path, disk: SlowDisk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from .conftest import EXAMPLES
 
@@ -14,3 +15,22 @@ def test_every_app_is_shown() -> None:
     tested = {file.stem.removeprefix("test_") for file in EXAMPLES.parent.glob("tests/examples/*")}
     assert shown == {app.parent.name for app in EXAMPLES.glob("*/app.py")}
     assert shown <= tested
+
+
+def test_every_how_to_is_shown() -> None:
+    """Each file in ``how_to`` is included, whole, in the page of its name, and has its tests."""
+    pages = EXAMPLES.parent / "docs" / "how-to"
+    for file in EXAMPLES.glob("how_to/*.py"):
+        name = "several-workers" if "conf" in file.name else file.stem.replace("_", "-")
+        page = (pages / f"{name}.md").read_text(encoding="utf-8")
+        assert (
+            f"{{literalinclude}} ../../examples/how_to/{file.name}\n:language: python\n```" in page
+        )
+        assert "conf" in file.name or (Path(__file__).parent / f"test_{file.stem}.py").exists()
+
+
+def test_every_how_to_page_is_in_the_readme() -> None:
+    """Whoever looks for how to do something finds its page from the README."""
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    for page in (EXAMPLES.parent / "docs" / "how-to").glob("*.md"):
+        assert f"(docs/how-to/{page.name})" in readme

@@ -26,6 +26,7 @@ PUBLIC = [
     "Operation",
     "ProblemDocument",
     "accepted",
+    "add_problem_handlers",
     "allow_all",
     "jobs_app",
     "jobs_router",

@@ -25,6 +25,9 @@ SERVING = {
     "granian": "Started worker-",
 }
 
+UVICORN_BY_ENVIRONMENT = "uvicorn, by its environment"
+GUNICORN_WORKERS = {"gunicorn": "uvicorn_worker.UvicornWorker", "gunicorn's own": "asgi"}
+
 
 class Address:
     """A port of this machine, held as long as servers come and go there."""
@@ -84,9 +87,14 @@ class Launch:
 
 
 def _uvicorn(launch: Launch, address: Address) -> list[str]:
+    return [*_uvicorn_by_environment(launch, address), "--workers", str(launch.workers)]
+
+
+def _uvicorn_by_environment(launch: Launch, address: Address) -> list[str]:
+    """The number of workers is in ``WEB_CONCURRENCY``."""
     return [
         *("uvicorn", launch.app, "--fd", str(address.fd), "--log-config", LOG_CONFIG),
-        *("--loop", launch.loop, "--workers", str(launch.workers)),
+        *("--loop", launch.loop),
     ]
 
 
@@ -105,4 +113,17 @@ def _granian(launch: Launch, address: Address) -> list[str]:
     ]
 
 
-_COMMANDS = {"uvicorn": _uvicorn, "hypercorn": _hypercorn, "granian": _granian}
+def _gunicorn(launch: Launch, address: Address) -> list[str]:
+    return [
+        *("gunicorn", launch.app, "--bind", f"fd://{address.fd}", "--no-control-socket"),
+        *("--worker-class", GUNICORN_WORKERS[launch.server], "--workers", str(launch.workers)),
+    ]
+
+
+_COMMANDS = {
+    "uvicorn": _uvicorn,
+    "hypercorn": _hypercorn,
+    "granian": _granian,
+    UVICORN_BY_ENVIRONMENT: _uvicorn_by_environment,
+    **dict.fromkeys(GUNICORN_WORKERS, _gunicorn),
+}

@@ -9,7 +9,7 @@ import logging
 class JsonLines(logging.Formatter):
     """The message, where and when it was logged, and those of the extras that stoat-jobs gives."""
 
-    EXTRAS = ("job_id", "job_type", "error_type", "error", "duration_s")
+    EXTRAS = ("job_id", "job_type", "error_type", "error", "duration_s", "processes", "remedy")
 
     def format(self, record: logging.LogRecord) -> str:
         line = {

@@ -36,6 +36,7 @@ from stoat_jobs.http import (
     JobQueueDep,
     Operation,
     accepted,
+    add_problem_handlers,
     allow_all,
     jobs_app,
     jobs_router,
@@ -307,6 +308,8 @@ class Doorkeeper:
 asked: Authorize = owners
 for guard in (asked, allow_all, Doorkeeper()):
     Starlette().mount("/jobs", jobs_app(authorize=guard, metadata=owner, submittable=["scan"]))
+add_problem_handlers(FastAPI())
+add_problem_handlers(Starlette())
 FastAPI().mount("/jobs", jobs_app(queue=AsyncioJobQueue(), limits=HttpLimits(heartbeat=5)))
 FastAPI().include_router(jobs_router(handlers=handlers), prefix="/jobs")
 FastAPI().mount("/io", jobs_app(queue_name="io"))

@@ -30,7 +30,7 @@ from stoat_jobs import (
     create_queue,
     lifespan,
 )
-from stoat_jobs.http import HttpLimits, Operation, jobs_app
+from stoat_jobs.http import HttpLimits, Operation, add_problem_handlers, jobs_app
 
 handlers = JobHandlers()
 
@@ -212,6 +212,7 @@ async def no_bool(request: Request, operation: Operation, record: object) -> str
 
 jobs_app(authorize=not_async)  # type: ignore[arg-type]
 jobs_app(authorize=no_bool)  # type: ignore[arg-type]
+add_problem_handlers(object())  # type: ignore[arg-type]
 jobs_app(AsyncioJobQueue())  # type: ignore[call-arg]
 jobs_app(queue=ThreeMethods())  # type: ignore[arg-type]
 HttpLimits(max_opne=3)  # type: ignore[call-arg]

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 
-from stoat_jobs import (
-    AsyncJobQueue,
-    JobNotFoundError,
-    QueueClosedError,
-    QueueFullError,
-    lifespan,
-)
+from stoat_jobs import AsyncJobQueue, lifespan
+from stoat_jobs.http import add_problem_handlers
 
 from .routes import router
 from .scan import handlers
@@ -32,15 +26,5 @@ def create_app(
     )
     app.state.settings = settings
     app.include_router(router)
-    app.add_exception_handler(JobNotFoundError, _not_found)
-    app.add_exception_handler(QueueFullError, _try_later)
-    app.add_exception_handler(QueueClosedError, _try_later)
+    add_problem_handlers(app)  # an unknown job is 404, a full queue 503
     return app
-
-
-def _not_found(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": "no such job, or it ended long ago"}, status_code=404)
-
-
-def _try_later(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": str(error)}, status_code=503, headers={"Retry-After": "10"})

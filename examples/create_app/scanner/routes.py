@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -70,8 +71,9 @@ async def cancel_job(job_id: str, queue: Queue) -> dict[str, bool]:
 
 
 def _inside(library: Path, folder: Path) -> Path:
-    """*folder* of the *library*; a client has no business anywhere else."""
-    root = (library / folder).resolve()
-    if not (root.is_relative_to(library.resolve()) and root.is_dir()):
-        raise HTTPException(404, f"no folder {str(folder)!r} in the library")
-    return root
+    """*folder* of the *library*, links followed; a client has no business anywhere else."""
+    with suppress(OSError, RuntimeError, ValueError):  # what no folder can be called, or a loop
+        root = (library / folder).resolve()
+        if root.is_relative_to(library.resolve()) and root.is_dir():
+            return root
+    raise HTTPException(404, "the library has no such folder")

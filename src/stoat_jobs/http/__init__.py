@@ -15,6 +15,7 @@ from ._accepted import accepted
 from ._access import Authorize, Operation, allow_all
 from ._app import jobs_app
 from ._limits import HttpLimits
+from ._problem_handlers import add_problem_handlers
 from ._problems import ProblemDocument
 from ._records import JobRecord
 
@@ -29,6 +30,7 @@ __all__ = [
     "Operation",
     "ProblemDocument",
     "accepted",
+    "add_problem_handlers",
     "allow_all",
     "jobs_app",
     "jobs_router",

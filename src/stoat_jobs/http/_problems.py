@@ -6,6 +6,7 @@ text of an error that was not written for clients.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +25,7 @@ from stoat_jobs import (
     QueueFullError,
     UnknownJobTypeError,
 )
+from stoat_jobs.backends import log_event
 
 from .._terminal.text import safe_text
 
@@ -85,7 +87,7 @@ def response_to(error: Exception) -> Response | None:
         return error.response()
     if isinstance(error, HTTPException):
         return of_http_exception(error)
-    for kind, problem in _PROBLEMS.items():
+    for kind, problem in PROBLEMS.items():
         if isinstance(error, kind):
             return problem(error).response()
     return None
@@ -176,11 +178,12 @@ def _queue_closed(error: Any) -> ProblemError:
 
 
 def _backend_fails(error: Any) -> ProblemError:
+    log_event(logging.ERROR, "backend_failed", exc_info=error)
     detail = "the server cannot reach or keep its jobs at the moment; try again later"
     return ProblemError(503, "Queue unavailable", detail, headers=SOON)
 
 
-_PROBLEMS = {
+PROBLEMS = {
     JobNotFoundError: job_not_found,
     UnknownJobTypeError: _unknown_job_type,
     InvalidPayloadError: _invalid_payload,

@@ -1,0 +1,40 @@
+"""Sentry: failed jobs by the log, and those that ran out of time by an observer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sentry_sdk
+
+from stoat_jobs import FinishedEvent, JobObserver, JobStatus
+
+
+def start_sentry(dsn: str, **options: Any) -> None:
+    """Call it before the application is made."""
+    sentry_sdk.init(
+        dsn,
+        before_send=tag_jobs,
+        include_local_variables=False,  # those of a handler are its payload
+        **options,
+    )
+
+
+def tag_jobs(event: Any, hint: dict[str, Any]) -> Any:
+    """Make tags, by which one searches, of extras of the log."""
+    record = hint.get("log_record")
+    if record is not None and record.name == "stoat_jobs":
+        for name in ("job_type", "error_type"):
+            event.setdefault("tags", {})[name] = getattr(record, name, None)
+    return event
+
+
+class ReportTimeouts(JobObserver):
+    """For ``lifespan(..., observers=[ReportTimeouts()])``: to the log these are warnings."""
+
+    def finished(self, event: FinishedEvent) -> None:
+        record = event.record
+        if record.status is JobStatus.TIMEOUT:
+            with sentry_sdk.new_scope() as scope:  # else the tags stay for what comes after
+                scope.set_tag("job_type", record.job_type)
+                scope.set_extra("job_id", record.job_id)
+                scope.capture_message("a job ran out of time", "warning")
