@@ -208,3 +208,12 @@ def log_unstoppable(job_id: str, job_type: str, error: str) -> None:
     """Log that a handler cannot be ended."""
     job_type = one_line(job_type, _NAME_LIMIT)
     log_event(logging.ERROR, "handler_unstoppable", job_id=job_id, job_type=job_type, error=error)
+
+
+def log_thread_left(job_id: str, job_type: str, where: str) -> None:
+    """Log that a thread of an executor works on for a job that has ended."""
+    job_type = one_line(job_type, _NAME_LIMIT)
+    error = "a thread that its handler waited for works on, and holds up the exit of the process"
+    log_event(
+        logging.WARNING, "thread_left", job_id=job_id, job_type=job_type, where=where, error=error
+    )

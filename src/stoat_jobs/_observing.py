@@ -90,7 +90,7 @@ class Observers:
         return self._log.together()
 
     def _drop(self, culprit: Any, hook: str, error: BaseException) -> None:
-        if isinstance(error, KeyboardInterrupt):
+        if issubclass(type(error), KeyboardInterrupt):  # its __class__ may say anything
             raise error
         if culprit is self._log:
             return

@@ -117,7 +117,7 @@ def leaf_errors(error: BaseException) -> list[BaseException]:
     left, groups = [error], set[int]()
     while left and len(found) < _MOST_ERRORS:  # not by recursion: groups may be nested deeper
         each = left.pop()
-        members = _members(each)
+        members = members_of(each)
         if not members:
             found.append(each)
         elif id(each) not in groups:
@@ -126,7 +126,7 @@ def leaf_errors(error: BaseException) -> list[BaseException]:
     return found or [error]
 
 
-def _members(error: BaseException) -> tuple[BaseException, ...]:
+def members_of(error: BaseException) -> tuple[BaseException, ...]:
     """The errors in a group; none where it is not a group, or does not let them be seen."""
     for kind in _bases(type(error)):
         # By its name: the groups of Python 3.10 come from a backport.

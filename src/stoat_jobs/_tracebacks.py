@@ -11,7 +11,7 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
-from ._text import _members, one_line, shown
+from ._text import members_of, one_line, shown
 
 _TEXT_LIMIT = 4000
 _MOST_ERRORS = 30
@@ -116,7 +116,7 @@ def _note(note: object) -> str:
 
 def _in_group(error: BaseException, seen: set[int], depth: int) -> list[str]:
     lines: list[str] = []
-    members = _members(error)
+    members = members_of(error)
     for number, member in enumerate(members[:_MOST_MEMBERS], start=1):
         lines.append(f"  +---------------- {number} of {len(members)} ----------------")
         if id(member) in seen or len(seen) >= _MOST_ERRORS or depth >= _DEEPEST:

@@ -293,7 +293,7 @@ async def test_run_next_from_elsewhere_is_refused_in_words() -> None:
         @bench.handlers.job
         async def greedy(ctx: JobContext) -> None:
             await ctx.queue.submit("greedy")
-            await ctx.queue.run_next()
+            await queue.run_next()
 
         @bench.handlers.job
         def elsewhere(ctx: JobContext) -> None:

@@ -132,7 +132,7 @@ def test_what_cannot_serve_replaces_nothing() -> None:
     handlers = JobHandlers()
     first = handlers.job(scan)
     with pytest.raises(TypeError):
-        handlers.register("scan", lambda: None, replace=True)  # type: ignore[call-overload]
+        handlers.register("scan", lambda: None, replace=True)  # type: ignore[misc, arg-type]
     assert handlers.get("scan") is first
 
 

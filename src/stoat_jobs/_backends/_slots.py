@@ -17,6 +17,7 @@ from .._context import current_job_id
 from .._deadlines import Deadlines
 from .._execution import JobRun
 from .._jobtypes import JobType
+from .._logging import log_thread_left
 from .._observing import Observers
 from .._outcome import INTERRUPTED, Outcome, StopReason, never_started
 from .._protocols import JobBackend
@@ -24,6 +25,7 @@ from .._records import FinishedEvent, ProgressEvent, StartedEvent
 from .._results import PLAIN, refuse_used_up
 from .._settings import JobQueueSettings
 from .._status import JobStatus
+from .._threads import LeftThreads, where_working
 from ._table import Job, JobTable
 
 _COMPLETED = JobStatus.COMPLETED  # looking a member up costs more than comparing it
@@ -99,7 +101,7 @@ class Slots:
         self._table = table
         self._clock = clock
         self._observers = observers
-        self._left_behind: list[JobRun[Job]] = []
+        self._left_behind: list[JobRun[Job] | LeftThreads] = []
         self._idle: asyncio.Future[None] | None = None
 
     # Scheduling.
@@ -272,14 +274,25 @@ class Slots:
     def settled(self, run: JobRun[Job], outcome: Outcome) -> None:
         del self.running[run.job.job_id]
         if outcome.abandoned:
-            self.abandoned()  # forgets those that have ended since
-            self._left_behind.append(run)
+            self._leave_behind(run)
+        elif run.reason is not None:
+            self._look_for_threads(run.job)
         try:
             self.finish(run.job, outcome)
         finally:
             self.fill()
             if self._idle is not None and not self.running:
                 wake(self._idle)
+
+    def _look_for_threads(self, job: Job) -> None:
+        """Name what a handler that obeyed has left in threads of an executor."""
+        if (where := where_working(job.job_id)) is not None:
+            self._leave_behind(LeftThreads(job.job_id))
+            log_thread_left(job.job_id, job.job_type, where)
+
+    def _leave_behind(self, left: JobRun[Job] | LeftThreads) -> None:
+        self.abandoned()  # forgets those that have ended since
+        self._left_behind.append(left)
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Settle *job* and tell; in the job's own context."""

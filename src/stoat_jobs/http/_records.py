@@ -93,5 +93,7 @@ def _result_json(result: Any) -> tuple[bytes, str | None]:
     try:
         # In the form that the OpenAPI document gives, which is by alias.
         return _RESULT.dump_json(result, by_alias=True, warnings=False), None
-    except Exception:  # whatever an object of the user's own raises when it is read
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # whatever an object of the user's own raises when it is read
         return b"null", type(result).__name__

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -49,14 +48,6 @@ def text_is_ours(record: JobResult[Any]) -> bool:
 
 class HostilePromises(Promises):
     """The end of a job is total: nothing that a handler raises or awaits keeps a job or a slot."""
-
-    @pytest.fixture(autouse=True)
-    def _quiet(self) -> Any:
-        """Format no traceback of a hostile exception: that is the log handler's own affair."""
-        logger = logging.getLogger("stoat_jobs")
-        before, logger.disabled = logger.disabled, True
-        yield
-        logger.disabled = before
 
     @pytest.mark.parametrize("threaded", [False, True], ids=["async", "thread"])
     @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__.strip("_"))
