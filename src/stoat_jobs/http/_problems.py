@@ -150,7 +150,7 @@ def _kept(errors: list[Any]) -> list[dict[str, Any]]:
     """Of *errors* the first; names in them are the client's own, and come back short and safe."""
     return [
         {
-            "type": error["type"],
+            "type": error.get("type", "value_error"),
             "loc": [_short(part) for part in error.get("loc", ())],
             "msg": safe_text(str(error["msg"])),
         }
