@@ -69,7 +69,7 @@ async def measure() -> None:
         feed = Feed(queue, HttpLimits(), partial(row_json, expose_errors=True))
         looks = Timed(feed._poll())
         feed._poller = task = asyncio.create_task(looks.run())
-        await feed._next_news()
+        await feed._more_than(0)
         print(f"first look: {told(looks.steps)}")
         looks.steps.clear()
         end = time.monotonic() + SECONDS
