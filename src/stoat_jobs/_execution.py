@@ -272,7 +272,7 @@ class JobRun(Generic[J]):
         return self.handler.is_async or is_awaited(self._call)
 
     def _cancel_task(self) -> None:
-        if self.task is None or (refusal := cancel(self.task)) is None:
+        if self.task is None or self.loop.is_closed() or (refusal := cancel(self.task)) is None:
             return
         self._complain(f"what it awaits cannot be cancelled: {describe(refusal)}")
         if self.ended:
@@ -346,4 +346,5 @@ class JobRun(Generic[J]):
         return True
 
     def _end_cut_off(self, ended: Ended) -> None:
+        self._host.cut_off()
         self._end(ended, abandoned=self.alive)

@@ -78,6 +78,10 @@ class RunHost(Protocol[J]):
         """``run.reason`` was set."""
         ...
 
+    def cut_off(self) -> None:
+        """Others have cancelled a job's task, and the queue does not stop: it may be forgotten."""
+        ...
+
     def settled(self, run: JobRun[J], outcome: Outcome) -> None:
         """The job ended; called once."""
         ...

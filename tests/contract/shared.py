@@ -15,7 +15,7 @@ from stoat_jobs import (
     JobStatus,
     QueueClosedError,
 )
-from stoat_jobs._backends._inprocess import Phase
+from stoat_jobs._backends._phase import Phase
 from stoat_jobs._backends._slots import Slots
 from stoat_jobs._backends._table import Job
 from stoat_jobs._jobtypes import JobType

@@ -45,7 +45,7 @@ class Interrupts:
         name = frame.f_code.co_filename
         if not name.startswith(OURS) or name.startswith(KIT):
             return None
-        if event == "line":
+        if event in ("call", "line"):  # Python looks for signals where a function begins
             self.lines += 1
             if self.lines in self._at:
                 # Tracing ends with what a tracer raises.
@@ -165,3 +165,56 @@ def test_a_ctrl_c_at_any_line_leaves_no_job_behind__fault_57(
     for at in range(1 + number, whole.lines - STRIDE, STRIDE):
         more = () if second is None else (at + second,)
         assert lived(QUEUES[number], Interrupts(at, *more)) is True
+
+
+async def enter_and_be_gone(bench: Bench) -> None:
+    """A Ctrl-C before the first line of ``__aexit__``."""
+    await bench.open()
+    for job_type in ("hold", "deaf", "hold"):
+        bench.submit(job_type)
+        await bench.clock.settle()
+    raise KeyboardInterrupt
+
+
+async def new_bench() -> Bench:
+    bench = Bench()
+    bench.queue = AsyncioJobQueue(bench.handlers, SETTINGS)
+    return bench
+
+
+async def statuses(bench: Bench) -> set[JobStatus]:
+    return {record.status for record in await bench.queue.list_jobs()}
+
+
+def test_a_queue_whose_owner_a_ctrl_c_has_ended_is_ended_too__fault_57() -> None:
+    """Whoever entered it cannot leave it: when the loop's end cancels its jobs, it ends."""
+    with fake_clock_loop() as loop:
+        bench = loop.run_until_complete(new_bench())
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(enter_and_be_gone(bench))
+        assert bench.queue.started
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(loop.settle())
+        assert not bench.queue.started
+        assert all(status.is_terminal for status in loop.run_until_complete(statuses(bench)))
+        loop.run_until_complete(bench.open())  # and it may be entered again
+        loop.run_until_complete(bench.close())
+
+
+def test_a_queue_whose_loop_was_closed_is_ended_by_the_next_look__fault_57() -> None:
+    """A Ctrl-C that ends `asyncio.run` in the middle of a stop leaves no job running for ever."""
+    with fake_clock_loop() as loop:
+        bench = loop.run_until_complete(new_bench())
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(enter_and_be_gone(bench))
+    for look in (statuses, one_status):
+        with fake_clock_loop() as loop:
+            found = loop.run_until_complete(look(bench))
+            assert all(status.is_terminal for status in found)
+    assert not bench.queue.started
+
+
+async def one_status(bench: Bench) -> set[JobStatus]:
+    (first, *_) = await bench.queue.list_jobs()
+    return {(await bench.queue.wait(first.job_id)).status}

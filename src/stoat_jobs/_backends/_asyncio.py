@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import ClassVar
 
-from ._inprocess import InProcessQueue, Phase
+from ._inprocess import InProcessQueue
+from ._phase import Phase
 from ._watchdog import Watchdog
 
 

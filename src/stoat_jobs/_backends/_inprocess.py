@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import copy_context
-from enum import Enum
 from functools import partial
 from itertools import islice
 from types import MappingProxyType, TracebackType
@@ -37,7 +36,8 @@ from .._records import JobResult, QueueStats, SubmittedEvent, SubmittingEvent
 from .._settings import JobQueueSettings, check_timeout, required, without_input
 from .._status import JobStatus, checked_status
 from .._text import describe
-from ._loops import asyncio_loop, outside
+from ._loops import asyncio_loop, is_gone, outside
+from ._phase import Phase
 from ._slots import Slots
 from ._table import Job, JobTable
 from ._watching import Watch, until_terminal
@@ -46,21 +46,6 @@ from ._watching import Watch, until_terminal
 _HALF_A_SECOND = 0.5
 
 NO_PAYLOAD: Mapping[str, Any] = {}
-
-
-async def _let_others_run() -> None:
-    # Else a caller that asks for a live job again and again, as over httpx's ASGITransport,
-    # holds the loop, and what it asks for never comes.
-    await asyncio.sleep(0)
-
-
-class Phase(Enum):
-    """Where a queue is in its own life."""
-
-    NEW = "new"
-    STARTED = "started"
-    CLOSING = "closing"
-    CLOSED = "closed"
 
 
 _STARTED = Phase.STARTED
@@ -96,8 +81,10 @@ class InProcessQueue:
         self._slots = self.slots_type(
             self, self.settings, self._concurrency(), self._table, self._clock, self._observers
         )
+        self._slots.when_cut_off = self._end_if_orphaned
         self._phase = Phase.NEW
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._owner: asyncio.Task[Any] | None = None
 
     def _checked_options(self) -> BaseModel:
         try:
@@ -130,13 +117,13 @@ class InProcessQueue:
     async def get_status(self, job_id: str) -> JobStatus:
         job = self._table.get(job_id)
         if job.finished is None:
-            await _let_others_run()
+            await self._let_others_run()
         return job.status
 
     async def get_result(self, job_id: str) -> JobResult[Any]:
         job = self._table.get(job_id)
         if job.finished is None:
-            await _let_others_run()
+            await self._let_others_run()
         return job.record()
 
     async def cancel(self, job_id: str) -> bool:
@@ -155,6 +142,7 @@ class InProcessQueue:
     async def list_jobs(
         self, *, status: JobStatus | None = None, job_type: str | None = None, limit: int = 100
     ) -> list[JobResult[Any]]:
+        self._end_if_orphaned()
         limit = checked_limit(limit)
         # Others would find nothing, without a word.
         status, job_type = checked_status(status), checked_job_type(job_type)
@@ -172,6 +160,12 @@ class InProcessQueue:
             slots_in_use=len(self._slots.running),
             concurrency=self._slots.concurrency,
         )
+
+    async def _let_others_run(self) -> None:
+        # Else a caller that asks for a live job again and again, as over httpx's ASGITransport,
+        # holds the loop, and what it asks for never comes.
+        self._end_if_orphaned()
+        await asyncio.sleep(0)
 
     # Acceptance.
 
@@ -223,6 +217,7 @@ class InProcessQueue:
     # The queue's own life.
 
     async def __aenter__(self) -> Self:
+        self._end_if_orphaned()
         if self._phase in (Phase.STARTED, Phase.CLOSING):
             raise BackendError(self.name, "is started already; start a queue once, and share it")
         self._attach(asyncio_loop(self.name))
@@ -235,6 +230,7 @@ class InProcessQueue:
             if not isinstance(error, Exception):
                 raise
             raise BackendError(self.name, f"cannot start: {describe(error)}") from error
+        self._owner = asyncio.current_task()
         self._phase = Phase.STARTED
         self._log("worker_started")
         return self
@@ -256,10 +252,21 @@ class InProcessQueue:
             first = error
             raise
         finally:
-            self._end_life(first)
+            try:
+                self._end_life(first)
+            finally:  # again, for a Ctrl-C that comes in the first moment
+                self._end_life(first)
+
+    def _end_if_orphaned(self) -> None:
+        """End a queue that nobody can leave any more, which Ctrl-C may bring about."""
+        lives = self._phase in (Phase.STARTED, Phase.CLOSING)
+        if lives and is_gone(self._loop, self._owner):
+            self._end_life(None)
 
     def _end_life(self, first: BaseException | None) -> None:
         """Settle and close what is left, however the stop was cut short; *first* is by what."""
+        if self._phase is Phase.CLOSED:
+            return
         try:
             try:
                 self._slots.settle_all()
@@ -335,5 +342,6 @@ class InProcessQueue:
 
     def _find_to_wait(self, job_id: str, method: str) -> Job:
         job = self._table.get(job_id)
+        self._end_if_orphaned()
         self._check_loop(method, job)
         return job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from .._errors import BackendError
 
@@ -39,3 +40,16 @@ def outside(method: str, loop: asyncio.AbstractEventLoop | None) -> RuntimeError
         f" Starlette or FastAPI use anyio.from_thread.run(queue.{method}, ...), in a sync handler"
         f" use ctx.from_thread(ctx.queue.{method}, ...)" + remedy.format(method=method)
     )
+
+
+def is_gone(loop: asyncio.AbstractEventLoop | None, owner: asyncio.Task[Any] | None) -> bool:
+    """Whether nobody will leave a queue that *owner* has entered on *loop*.
+
+    A second Ctrl-C ends the owner where it is, perhaps before ``__aexit__`` has begun. A third one
+    ends ``asyncio.run`` while it waits for all tasks, and the loop is closed under them.
+    """
+    if loop is None or owner is None or loop.is_closed():
+        return loop is not None and loop.is_closed()
+    if not owner.done():
+        return False
+    return owner.cancelled() or isinstance(owner.exception(), KeyboardInterrupt)

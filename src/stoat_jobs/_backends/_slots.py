@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._calls import wake
@@ -82,6 +82,7 @@ class Slots:
     kept_as_is: frozenset[int] = PLAIN
     loop: asyncio.AbstractEventLoop
     deadlines: Deadlines
+    when_cut_off: Callable[[], None]
 
     def __init__(
         self,
@@ -270,6 +271,9 @@ class Slots:
         job.cancel_requested = run.reason is StopReason.CANCEL
         self._table.release_key(job)
         job.changed()
+
+    def cut_off(self) -> None:
+        self.when_cut_off()
 
     def settled(self, run: JobRun[Job], outcome: Outcome) -> None:
         del self.running[run.job.job_id]

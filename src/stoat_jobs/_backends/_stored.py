@@ -33,7 +33,8 @@ from .._settings import JobQueueSettings
 from .._status import JobStatus
 from .._text import describe, one_line
 from ._asyncio import AsyncioJobQueue
-from ._inprocess import NoOptions, Phase
+from ._inprocess import NoOptions
+from ._phase import Phase
 from ._scripting import stand_in
 from ._slots import Slots
 from ._store import JobStore, StoredJob

@@ -223,8 +223,9 @@ class JobTable:
     def start(self, job: Job) -> None:
         """*job* got a slot."""
         transition(job, _RUNNING)
-        job.started = self._clock.stamp()
+        started = self._clock.stamp()
         job.shift = self._clock.shift
+        job.started = started
         job.changed()
 
     def finish(self, job: Job, outcome: Outcome) -> None:
