@@ -8,7 +8,7 @@ from typing import Any
 from stoat_jobs import InMemoryJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
-from .loops import BareLoop, UvloopWithFakeClock
+from .loops import UvloopWithFakeClock
 
 
 class TestInMemoryJobQueue(JobQueueContract):
@@ -24,7 +24,3 @@ class TestInMemoryJobQueue(JobQueueContract):
 
 class TestInMemoryJobQueueOnUvloop(TestInMemoryJobQueue):
     loop_factory = UvloopWithFakeClock
-
-
-class TestInMemoryJobQueueOnTheBarestLoop(TestInMemoryJobQueue):
-    loop_factory = BareLoop

@@ -8,7 +8,6 @@ from typing import Any
 from stoat_jobs import JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
-from .loops import UvloopWithFakeClock
 from .shared import Engine, SharedJobQueue
 
 
@@ -23,7 +22,3 @@ class TestSharedJobQueue(JobQueueContract):
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> SharedJobQueue:
         return SharedJobQueue(handlers, settings, observers, engine=self.engine)
-
-
-class TestSharedJobQueueOnUvloop(TestSharedJobQueue):
-    loop_factory = UvloopWithFakeClock

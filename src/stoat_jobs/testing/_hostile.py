@@ -75,7 +75,7 @@ def _of_a_hostile_class(name: str, override: Any) -> type[Exception]:
 
 
 def _made(make: Callable[[], type[Exception]]) -> Iterator[BaseException]:
-    """The exception in its four forms; none where Python itself cannot make it."""
+    """The exception alone and in a group; none where Python itself cannot make it."""
     try:
         kind = make()
         forms: list[Exception] = [
