@@ -160,7 +160,10 @@ class HostilePromises(Promises):
             await began.wait()
             job_id = (await bench.queue.list_jobs())[0].job_id
             record = asyncio.ensure_future(bench.queue.wait(job_id))
-            await self._stop(bench, job_id, why)
+            stop = asyncio.ensure_future(self._stop(bench, job_id, why))
+            await bench.clock.settle()
+            assert noted[:1] == ["coroutine"]  # at once
+            await stop
             expected = JobStatus.TIMEOUT if why == "deadline" else JobStatus.CANCELLED
             assert (await record).status is expected
             assert noted == ["coroutine", "thread"]
@@ -169,7 +172,7 @@ class HostilePromises(Promises):
         if why == "cancel":
             assert await bench.queue.cancel(job_id) is True
         elif why == "deadline":
-            await bench.clock.advance(10.1)
+            bench.clock.jump(10.1)
         else:
             await bench.queue.__aexit__(None, None, None)
 
