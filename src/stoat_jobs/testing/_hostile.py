@@ -50,8 +50,8 @@ def _is_anything(*args: Any, **options: Any) -> Any:
     return KeyboardInterrupt
 
 
-# What stands in the place of a special method, also as an attribute.
-SHAPES: list[Callable[..., Any]] = [_raises, _exits, _lies, _is_anything]
+# What stands in the place of a special method, also as an attribute; the first two for the kit.
+SHAPES: list[Callable[..., Any]] = [_raises, _lies, _exits, _is_anything]
 
 
 def special_names() -> list[str]:
