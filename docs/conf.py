@@ -20,10 +20,10 @@ myst_heading_anchors = 3
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(_?asyncio|collections|contextvars|datetime|fastapi|importlib|pydantic|starlette|typing)\b.*",
+        r"(_?asyncio|collections|contextlib|contextvars|datetime|fastapi|importlib|pydantic|starlette|typing)\b.*",
     ),
     ("py:class", r"stoat_jobs\.(http\.|testing\.)?_.*"),
-    ("py:class", r"EntryPoint|Metadata|[CJPRT]"),
+    ("py:class", r"ContextLink|EntryPoint|Metadata|[CJPRT]"),
     ("py:meth", r"JobType\.form"),  # an attribute
 ]
 
