@@ -87,7 +87,7 @@ async def test_a_start_that_fails_is_told_with_its_own_reason__fault_58(
     queue.close_error = AttributeError("no attribute 'close'")
     with pytest.raises(BackendError, match="cannot start: used by process 4711"):
         await bench.open()
-    assert events(caplog) == ["shut_failed"]
+    assert "shut_failed" in events(caplog)
     queue.open_error = queue.close_error = None
     async with bench:
         assert await run_a_job(bench) is JobStatus.COMPLETED
@@ -102,7 +102,7 @@ async def test_what_ended_the_life_of_a_queue_is_what_is_raised__fault_58(
         async with queue:
             queue.close_error = OSError("disk gone")
             raise LookupError("the application's")
-    assert events(caplog) == ["shut_failed"]
+    assert "shut_failed" in events(caplog)
     assert queue.started is False
 
 
