@@ -277,6 +277,7 @@ class InProcessQueue:
                 self._shut_after(first)
             finally:
                 self._phase = Phase.CLOSED
+                self._owner = None  # what it raised keeps its frames
                 self._log("worker_stopped")
 
     def _shut_after(self, first: BaseException | None) -> None:
