@@ -7,6 +7,7 @@ import gc
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from inspect import CO_GENERATOR
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -46,7 +47,8 @@ class Interrupts:
         name = frame.f_code.co_filename
         if not name.startswith(OURS) or name.startswith(KIT):
             return None
-        if event in ("call", "line"):  # Python looks for signals where a function begins
+        # Python looks for signals where a function begins; a generator's "call" may be its close.
+        if event == "line" or (event == "call" and not frame.f_code.co_flags & CO_GENERATOR):
             self.lines += 1
             if self.lines in self._at:
                 # Tracing ends with what a tracer raises.
