@@ -1,0 +1,84 @@
+"""Compares the API with what was recorded of it: in this checkout, and at the last release."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from difflib import unified_diff
+from pathlib import Path
+
+from .surface import FACES, breakages, surface
+
+ROOT = Path(__file__).parents[2]
+RECORDED = Path("tests/api/recorded")
+
+
+def record(root: Path) -> None:
+    """Write down the API as it is."""
+    for face, text in surface(root / "src").items():
+        recorded = root / RECORDED / f"{face}.txt"
+        recorded.parent.mkdir(exist_ok=True)
+        recorded.write_text(text, encoding="utf-8")
+
+
+def compare(root: Path) -> tuple[list[str], list[str]]:
+    """What there is to say about the API below *root*, and what is wrong with it."""
+    now = surface(root / "src")
+    before = {face: _text(root / RECORDED / f"{face}.txt") for face in FACES}
+    report, _ = _changes("the record", before, now)
+    wrong = [] if before == now else ["the API is not as recorded: nox -s api -- --record"]
+    if (tag := last_release(root)) is None:
+        return [*report, "No release to compare with: no tag is here."], wrong
+    released = {face: _released(root, tag, face) for face in FACES}
+    since, broken = _changes(tag, released, now)
+    if broken and not may_break(tag.removeprefix("v"), version(root)):
+        wrong.append(f"the API breaks what {tag} promised: raise the version in pyproject.toml")
+    return [*report, *since], wrong
+
+
+def version(root: Path) -> str:
+    """The version of the project below *root*."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["version"])
+
+
+def last_release(root: Path) -> str | None:
+    """The newest tag of a version in this history; None in an sdist or a shallow clone."""
+    if not (root / ".git").exists():  # else git would look into the folders above
+        return None
+    return _git(root, "describe", "--tags", "--abbrev=0", "--match=v[0-9]*").strip() or None
+
+
+def _changes(name: str, before: dict[str, str], now: dict[str, str]) -> tuple[list[str], bool]:
+    report, broken = [f"## API against {name}"], False
+    for face in FACES:
+        lines = unified_diff(before[face].splitlines(), now[face].splitlines(), lineterm="", n=0)
+        changed = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+        found = breakages(face, before[face], now[face])
+        report += [f"### {face}", "```diff", *changed, "```"] if changed else []
+        report += ["Breaking changes:", *found] if found else []
+        broken = broken or bool(found)
+    return (report if len(report) > 1 else [*report, "No change."]), broken
+
+
+def may_break(released: str, now: str) -> bool:
+    """Whether version *now* may break *released*: before 1.0 a minor version may, then a major."""
+    series = [each.split(".")[: 2 if each.startswith("0.") else 1] for each in (released, now)]
+    return series[0] != series[1]
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _released(root: Path, tag: str, face: str) -> str:
+    return _git(root, "show", f"{tag}:{RECORDED.as_posix()}/{face}.txt")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """What git says; nothing if it refuses, or is not here."""
+    try:
+        run = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return run.stdout.decode() if run.returncode == 0 else ""
