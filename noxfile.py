@@ -12,7 +12,7 @@ import nox
 nox.needs_version = ">=2025.10.14"
 nox.options.sessions = [
     *("tests", "third_party", "coverage", "browser"),
-    *("mypy", "pyright", "lint", "docs"),
+    *("mypy", "pyright", "lint", "docs", "api"),
 ]
 nox.options.reuse_venv = "yes"
 # A Python that is not here is skipped, on a build server too; .ci/run says what was tested.
@@ -24,6 +24,7 @@ nox.options.download_python = "never"
 WORKERS = min(4, max(3, os.cpu_count() or 1))
 PARALLEL = [f"--numprocesses={WORKERS}", "--dist=worksteal"]
 CHECKED = ["src", "tests", "examples", "benchmarks"]
+QUICK = ["tests/contract", "tests/unit"]
 THIRD_PARTY = "./examples/stoat-jobs-sqlite"
 PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))
 
@@ -58,6 +59,13 @@ def tests(session: nox.Session) -> None:
     # Measuring takes as long as the tests, and few lines are for older Pythons.
     run = ("coverage", "run") if session.python == NEWEST else ("python",)
     session.run(*run, "-m", "pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """Run the fast tests of the contract and the units, on the Python that runs nox."""
+    session.install("-e", ".[http,testing]", "--group", "quick")
+    session.run("pytest", *PARALLEL, "-m", "not slow", *(session.posargs or QUICK))
 
 
 @nox.session(python=OLDEST_AND_NEWEST)
@@ -137,11 +145,22 @@ def pyright(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, format and the direction of imports."""
+    """Check style, format, the direction of imports, and GitHub's workflows."""
     session.install("-e", ".", "--group", "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
+    workflows = _present(".github")  # not in an sdist
+    for checker in ("actionlint", "zizmor --offline --no-progress --pedantic .github"):
+        if workflows:
+            session.run(*checker.split())
+
+
+@nox.session
+def api(session: nox.Session) -> None:
+    """Compare the public API with its record and the last release; ``-- --record`` records it."""
+    session.install("--group", "api")
+    session.run("python", "-m", "tests.api", *session.posargs)
 
 
 @nox.session

@@ -8,12 +8,20 @@ import heapq
 import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-import uvloop
+import pytest
 
 from stoat_jobs.testing import DeadlockError, FakeClockLoop
 from stoat_jobs.testing._clock import REAL_LIMIT, FakeClock
+
+if TYPE_CHECKING or find_spec("uvloop"):
+    from uvloop import Loop
+else:
+    from asyncio import SelectorEventLoop as Loop
+
+ON_UVLOOP = pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not here")
 
 
 class BareHandle:
@@ -70,7 +78,7 @@ class _Timer:
         return self._cancelled
 
 
-class UvloopWithFakeClock(FakeClock, uvloop.Loop):  # type: ignore[misc]
+class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
     """uvloop runs all callbacks, tasks and words from threads; the kit's clock its timers.
 
     It is idle when every callback that it was given has run.
@@ -78,7 +86,7 @@ class UvloopWithFakeClock(FakeClock, uvloop.Loop):  # type: ignore[misc]
 
     def __init__(self) -> None:
         FakeClock.__init__(self)
-        uvloop.Loop.__init__(self)
+        Loop.__init__(self)
         self._numbers = itertools.count()
         self._ready: dict[int, asyncio.Handle | None] = {}
         self._deadlock: str | None = None

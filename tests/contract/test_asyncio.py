@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 from stoat_jobs import AsyncioJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
-from .loops import BareLoop, UvloopWithFakeClock
+from .loops import ON_UVLOOP, BareLoop, UvloopWithFakeClock
 
 
 class TestAsyncioJobQueue(JobQueueContract):
@@ -20,9 +22,12 @@ class TestAsyncioJobQueue(JobQueueContract):
         return AsyncioJobQueue(handlers, settings, observers)
 
 
+@pytest.mark.slow
+@ON_UVLOOP
 class TestAsyncioJobQueueOnUvloop(TestAsyncioJobQueue):
     loop_factory = UvloopWithFakeClock
 
 
+@pytest.mark.slow
 class TestAsyncioJobQueueOnTheBarestLoop(TestAsyncioJobQueue):
     loop_factory = BareLoop

@@ -154,6 +154,7 @@ STRIDE = 32
 """Of so many lines one is tried in a run; each queue begins at another."""
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("second", [None, 1, 9], ids=lambda second: f"then {second}")
 @pytest.mark.parametrize("number", range(3), ids=["asyncio", "memory", "stored"])

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from hypothesis import settings
 
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueMachine
 
-from .loops import BareLoop, UvloopWithFakeClock
+from .loops import ON_UVLOOP, BareLoop, UvloopWithFakeClock
 from .stores import TextJobQueue, TextStore
+
+pytestmark = pytest.mark.slow
 
 # The same examples in every run: a test that fails now and then is no use to anybody.
 STEADY = settings(
@@ -62,7 +65,7 @@ class AsyncioMachineOnTheBarestLoop(AsyncioMachine):
     loop_factory = BareLoop
 
 
-TestAsyncioMachineOnUvloop = AsyncioMachineOnUvloop.TestCase
+TestAsyncioMachineOnUvloop = ON_UVLOOP(AsyncioMachineOnUvloop.TestCase)
 TestAsyncioMachineOnUvloop.settings = STEADY
 
 TestAsyncioMachineOnTheBarestLoop = AsyncioMachineOnTheBarestLoop.TestCase

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 from stoat_jobs import InMemoryJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
-from .loops import UvloopWithFakeClock
+from .loops import ON_UVLOOP, UvloopWithFakeClock
 
 
 class TestInMemoryJobQueue(JobQueueContract):
@@ -22,5 +24,7 @@ class TestInMemoryJobQueue(JobQueueContract):
         return InMemoryJobQueue(handlers, settings, observers)
 
 
+@pytest.mark.slow
+@ON_UVLOOP
 class TestInMemoryJobQueueOnUvloop(TestInMemoryJobQueue):
     loop_factory = UvloopWithFakeClock

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 from stoat_jobs import JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
-from .loops import UvloopWithFakeClock
+from .loops import ON_UVLOOP, UvloopWithFakeClock
 from .stores import TextJobQueue, TextStore
 
 
@@ -24,5 +26,7 @@ class TestStoredJobQueue(JobQueueContract):
         return TextJobQueue(handlers, settings, observers, store=self.store)
 
 
+@pytest.mark.slow
+@ON_UVLOOP
 class TestStoredJobQueueOnUvloop(TestStoredJobQueue):
     loop_factory = UvloopWithFakeClock

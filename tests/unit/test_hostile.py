@@ -10,6 +10,8 @@ import pytest
 from stoat_jobs import InMemoryJobQueue, JobContext, JobHandlers, JobObserver, JobStatus
 from stoat_jobs.testing._hostile import SHAPES, hostile_errors
 
+pytestmark = pytest.mark.slow
+
 
 def is_an_exception(error: BaseException) -> bool:
     """Whether raising *error* raises an ``Exception``; the override of some ends in another."""

@@ -82,6 +82,7 @@ def shared_parts(left: Any, right: Any) -> bool:
     return False
 
 
+@pytest.mark.slow
 @patient
 @given(st.dictionaries(st.text(), JSON_VALUES))
 def test_json_arrives_equal_and_isolated(payload: dict[str, Any]) -> None:
@@ -95,6 +96,7 @@ def test_json_arrives_equal_and_isolated(payload: dict[str, Any]) -> None:
     assert same(payload, before)
 
 
+@pytest.mark.slow
 @patient
 @given(st.dictionaries(st.text(), ODD_VALUES))
 def test_anything_else_arrives_equal_or_is_refused(value: dict[str, Any]) -> None:
@@ -109,6 +111,7 @@ def test_anything_else_arrives_equal_or_is_refused(value: dict[str, Any]) -> Non
         assert same(loose.form.thaw(frozen.text), frozen.arguments)
 
 
+@pytest.mark.slow
 @patient
 @given(st.dictionaries(st.text(), JSON_VALUES, min_size=1))
 def test_freezing_is_stable(payload: dict[str, Any]) -> None:
