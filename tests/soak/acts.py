@@ -135,7 +135,7 @@ async def awaits_a_cancelled_child(ctx: JobContext, plan: JobPlan) -> None:
 async def has_a_timeout_of_its_own(ctx: JobContext, plan: JobPlan) -> None:
     try:
         await asyncio.wait_for(asyncio.sleep(LONG), 0.001)
-    except asyncio.TimeoutError:  # before Python 3.11 another class
+    except TimeoutError:  # before Python 3.11 another class
         raise TimeoutError from None
 
 
