@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 from stoat_jobs import JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
 from .shared import Engine, SharedJobQueue
 
 
+@pytest.mark.slow
 class TestSharedJobQueue(JobQueueContract):
     durable = True
     cross_process = True

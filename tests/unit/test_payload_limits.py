@@ -147,6 +147,7 @@ def test_brackets_in_text_are_no_depth(text: str) -> None:
     assert form_of(Any).freeze(payload, settings).arguments["it"] == [text, text]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrap", WRAPS)
 def test_a_million_levels_are_a_refusal(wrap: str) -> None:
     """However deep a value is, in whatever it is nested, it is refused and crashes nothing."""
