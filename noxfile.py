@@ -24,6 +24,12 @@ nox.options.download_python = "never"
 WORKERS = min(4, max(3, os.cpu_count() or 1))
 PARALLEL = [f"--numprocesses={WORKERS}", "--dist=worksteal"]
 CHECKED = ["src", "tests", "examples", "benchmarks"]
+OF_KIND = {
+    "dependabot": [".github/dependabot.yml"],
+    "github-issue-config": [".github/ISSUE_TEMPLATE/config.yml"],
+    "github-issue-forms": [f".github/ISSUE_TEMPLATE/{name}.yml" for name in ("bug", "idea")],
+    "readthedocs": [".readthedocs.yaml"],
+}
 QUICK = ["tests/contract", "tests/unit"]
 THIRD_PARTY = "./examples/stoat-jobs-sqlite"
 PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))
@@ -145,15 +151,15 @@ def pyright(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, format, the direction of imports, and GitHub's workflows."""
+    """Check style, format, the direction of imports, and what other machines are told to do."""
     session.install("-e", ".", "--group", "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
-    workflows = _present(".github")  # not in an sdist
-    for checker in ("actionlint", "zizmor --offline --no-progress --pedantic .github"):
-        if workflows:
-            session.run(*checker.split())
+    session.run("actionlint", *map(str, sorted(Path().glob(".github/workflows/*.yml"))))
+    session.run("zizmor", "--offline", "--no-progress", "--pedantic", ".github")
+    for kind, files in OF_KIND.items():
+        session.run("check-jsonschema", f"--builtin-schema=vendor.{kind}", *files)
 
 
 @nox.session

@@ -16,6 +16,7 @@ exclude_patterns = ["_build"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
+nitpicky = True
 # The standard library, private types and type variables are not documented here.
 nitpick_ignore_regex = [
     (

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import stoat_jobs
+
 ROOT = Path(__file__).parents[1]
-GUIDE = ROOT / "CONTRIBUTING.md"
 WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
 IN_A_CHECKOUT = pytest.mark.skipif(not WORKFLOWS, reason="an sdist has no workflows")
 
@@ -36,15 +37,22 @@ def test_commands_that_are_named_are_there(page: str) -> None:
 def test_links_of_the_guide_lead_somewhere() -> None:
     """Every file that the guide links or names is there."""
     text = read("CONTRIBUTING.md")
-    linked = re.findall(r"\]\(([^)]+)\)", text) + re.findall(r"`((?:src|tests)/[\w/.]+)`", text)
-    assert len(linked) > 5
-    assert [path for path in linked if not (ROOT / path).exists()] == []
+    linked = re.findall(r"\]\(([^)]+)\)|`(tests/[\w/.]+)`", text)
+    paths = [ROOT / "".join(each) for each in linked]
+    package = Path(stoat_jobs.__file__).parent  # the sdist is tested without its src
+    paths += [package / path for path in re.findall(r"`src/stoat_jobs/([\w/.]+)`", text)]
+    assert len(paths) > 5
+    assert [path for path in paths if not path.exists()] == []
 
 
 @IN_A_CHECKOUT
 def test_actions_are_pinned_by_hash() -> None:
     """What a tag may mean tomorrow does not run here: each action is one commit, and says which."""
-    used = [line.strip(" -") for path in WORKFLOWS for line in path.read_text().splitlines()]
+    used = [
+        line.strip(" -")
+        for path in WORKFLOWS
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
     used = [line for line in used if line.startswith("uses:")]
     assert used
     pinned = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
@@ -63,7 +71,11 @@ def test_one_job_may_publish() -> None:
     assert publishing[0].startswith("publish:")
     assert "environment: release" in publishing[0]
     assert "needs: [everything, build]" in publishing[0]
-    assert not any("id-token" in path.read_text() for path in WORKFLOWS if path.stem != "release")
+    assert not any(
+        "id-token" in path.read_text(encoding="utf-8")
+        for path in WORKFLOWS
+        if path.stem != "release"
+    )
 
 
 @IN_A_CHECKOUT

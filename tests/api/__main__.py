@@ -10,10 +10,10 @@ from .comparing import ROOT, compare, record
 
 def main(*arguments: str) -> str | int:
     if arguments == ("--record",):
-        record(ROOT)
+        record(ROOT, ROOT / "src")
     elif arguments:
         return f"--record or nothing, not {' '.join(arguments)}"
-    report, wrong = compare(ROOT)
+    report, wrong = compare(ROOT, ROOT / "src")
     text = "\n".join([*report, *(f"**Wrong: {each}**" for each in wrong)])
     print(text)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):

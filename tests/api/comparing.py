@@ -13,17 +13,17 @@ ROOT = Path(__file__).parents[2]
 RECORDED = Path("tests/api/recorded")
 
 
-def record(root: Path) -> None:
-    """Write down the API as it is."""
-    for face, text in surface(root / "src").items():
+def record(root: Path, source: Path) -> None:
+    """Write down below *root* what the API of *source* is."""
+    for face, text in surface(source).items():
         recorded = root / RECORDED / f"{face}.txt"
         recorded.parent.mkdir(exist_ok=True)
         recorded.write_text(text, encoding="utf-8")
 
 
-def compare(root: Path) -> tuple[list[str], list[str]]:
-    """What there is to say about the API below *root*, and what is wrong with it."""
-    now = surface(root / "src")
+def compare(root: Path, source: Path) -> tuple[list[str], list[str]]:
+    """What there is to say about the API of *source*, in the project *root*, and what is wrong."""
+    now = surface(source)
     before = {face: _text(root / RECORDED / f"{face}.txt") for face in FACES}
     report, _ = _changes("the record", before, now)
     wrong = [] if before == now else ["the API is not as recorded: nox -s api -- --record"]

@@ -14,6 +14,7 @@ import stoat_jobs
 from .comparing import RECORDED, ROOT, compare, last_release, may_break, record
 from .surface import FACES, surface
 
+SOURCE = Path(stoat_jobs.__file__).parents[1]
 UNRECORDED = "the API is not as recorded: nox -s api -- --record"
 BY_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
 
@@ -21,8 +22,9 @@ BY_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="git is not here
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A checkout of what is compared, in no repository."""
-    for folder in ("src", RECORDED):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copytree(ROOT / RECORDED, tmp_path / RECORDED)
+    shutil.copytree(SOURCE / "stoat_jobs", tmp_path / "src/stoat_jobs")
+    shutil.copy(SOURCE / "_stoat_jobs_pytest.py", tmp_path / "src")
     edit(tmp_path, "pyproject.toml", '[project]\nversion = "0.1.0"\n')
     return tmp_path
 
@@ -61,7 +63,7 @@ def release(root: Path, tag: str) -> None:
 def test_the_api_is_as_recorded() -> None:
     """Whoever changes the public API changes its record, which a reviewer reads."""
     recorded = {path.stem: path.read_text("utf-8") for path in (ROOT / RECORDED).iterdir()}
-    assert recorded == surface(ROOT / "src")
+    assert recorded == surface(SOURCE)
 
 
 def test_every_public_module_is_recorded() -> None:
@@ -74,7 +76,7 @@ def test_every_public_module_is_recorded() -> None:
 def test_a_removed_parameter_is_a_breaking_change(copy: Path) -> None:
     """What callers can no longer pass is named as a breaking change, and is refused."""
     remove_a_parameter(copy)
-    report, wrong = compare(copy)
+    report, wrong = compare(copy, copy / "src")
     assert wrong == [UNRECORDED]
     broken = report[report.index("Breaking changes:") + 1 :]
     assert broken[0].startswith("- `get_queue(name)`: *Parameter was removed*")
@@ -90,17 +92,17 @@ def test_an_addition_breaks_nothing_and_is_recorded(copy: Path) -> None:
         "(source: Any, name: str | None = None, new: int = 0)",
         "(source: Any, name: str | None = None)",
     )
-    report, wrong = compare(copy)
+    report, wrong = compare(copy, copy / "src")
     assert wrong == [UNRECORDED]
     assert any(line.startswith("+def get_queue(source: Any, name: ") for line in report)
     assert "Breaking changes:" not in report
-    record(copy)
-    assert compare(copy)[1] == []
+    record(copy, copy / "src")
+    assert compare(copy, copy / "src")[1] == []
 
 
 def test_without_a_release_that_is_said(copy: Path) -> None:
     """In an sdist, or a clone without tags, the record is all that there is."""
-    report, wrong = compare(copy)
+    report, wrong = compare(copy, copy / "src")
     assert report[1:] == ["No change.", "No release to compare with: no tag is here."]
     assert wrong == []
 
@@ -119,13 +121,13 @@ def test_what_a_release_promised_is_broken_by_name_and_number(copy: Path) -> Non
     """A breaking change since the last release is named, and needs a version that may break it."""
     release(copy, "v0.1.0")
     remove_a_parameter(copy)
-    record(copy)
-    report, wrong = compare(copy)
+    record(copy, copy / "src")
+    report, wrong = compare(copy, copy / "src")
     assert "## API against v0.1.0" in report
     assert any("`get_queue(name)`" in line for line in report)
     assert wrong == ["the API breaks what v0.1.0 promised: raise the version in pyproject.toml"]
     edit(copy, "pyproject.toml", "0.2.0", "0.1.0")
-    assert compare(copy) == (report, [])
+    assert compare(copy, copy / "src") == (report, [])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``python tests/release.py v0.1.0`` prints what the changelog says of a release, or refuses it."""
+"""``python tests/release_notes.py v0.1.0`` prints what the changelog says of a release, or refuses it."""
 
 from __future__ import annotations
 

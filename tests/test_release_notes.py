@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .release import ENTRY, RefusedError, main, notes
+from .release_notes import ENTRY, RefusedError, main, notes
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = '[project]\nversion = "1.2.0"\n'
