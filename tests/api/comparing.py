@@ -1,4 +1,7 @@
-"""Compares the API with what was recorded of it: in this checkout, and at the last release."""
+"""Compares the API with what was recorded of it: in this checkout, and at the last release.
+
+griffe names what breaks. It does not judge types and overloads: their changes are in the diff.
+"""
 
 from __future__ import annotations
 
@@ -52,13 +55,23 @@ def last_release(root: Path) -> str | None:
 def _changes(name: str, before: dict[str, str], now: dict[str, str]) -> tuple[list[str], bool]:
     report, broken = [f"## API against {name}"], False
     for face in FACES:
-        lines = unified_diff(before[face].splitlines(), now[face].splitlines(), lineterm="", n=0)
+        lines = unified_diff(_lines(before[face]), _lines(now[face]), lineterm="", n=0)
         changed = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
         found = breakages(face, before[face], now[face])
         report += [f"### {face}", "```diff", *changed, "```"] if changed else []
         report += ["Breaking changes:", *found] if found else []
         broken = broken or bool(found)
     return (report if len(report) > 1 else [*report, "No change."]), broken
+
+
+def _lines(text: str) -> list[str]:
+    """As they are recorded; what is inside a class names it."""
+    lines, owner = [], ""
+    for line in text.splitlines():
+        if line.startswith("class "):
+            owner = line.removeprefix("class ").rstrip(":").partition("(")[0]
+        lines.append(line.replace("    ", f"{owner}: ", 1) if line.startswith("    ") else line)
+    return lines
 
 
 def may_break(released: str, now: str) -> bool:
