@@ -11,14 +11,9 @@ LEFT_OUT = pytest.StashKey[int]()
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Count them: where pytest-xdist runs, its workers leave tests out, and nobody says so."""
-    stash = items[0].config.stash
-    stash[LEFT_OUT] = stash.get(LEFT_OUT, 0) + len(items)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    output = getattr(session.config, "workeroutput", {})
-    output["left out"] = session.config.stash.get(LEFT_OUT, 0)
+    """Count what a worker of pytest-xdist leaves out, of which nobody else hears."""
+    output = getattr(items[0].config, "workeroutput", {})
+    output["left out"] = output.get("left out", 0) + len(items)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -30,7 +25,7 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     if number := config.stash.get(LEFT_OUT, 0):
-        terminalreporter.write_line(f"LEFT OUT [{number}] as the options say; nox runs the whole")
+        terminalreporter.write_line(f"LEFT OUT [{number}]: the options leave them to other runs")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -32,6 +34,14 @@ def test_commands_that_are_named_are_there(page: str) -> None:
     named = {name.partition("-")[0] for line in lines for name in line.split()}
     assert named <= sessions()
     assert "quick" in named or page == "README.md"
+
+
+def test_what_a_quick_run_leaves_out_is_said() -> None:
+    """A run that is spread over processes says how many tests its options leave out."""
+    options = ("-n1", "-m", "not slow", "-p", "no:cacheprovider")
+    command = [sys.executable, "-m", "pytest", *options, "tests/unit/test_hostile.py"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert re.search(r"^LEFT OUT \[8\]: ", run.stdout, re.MULTILINE), run.stdout + run.stderr
 
 
 def test_links_of_the_guide_lead_somewhere() -> None:
