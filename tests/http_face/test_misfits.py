@@ -290,7 +290,7 @@ BELOW.remove((beside_quart, True))
 
 
 @pytest.mark.parametrize(("host", "whole"), BELOW, ids=lambda it: getattr(it, "__name__", it))
-@pytest.mark.parametrize("prefix", ["/pre", "/a%20b", "/deep/er"])
+@pytest.mark.parametrize("prefix", ["/pre", "/pre/", "/a%20b", "/deep/er"])
 async def test_a_proxy_that_strips_its_prefix(host: Any, prefix: str, whole: bool) -> None:
     """Jobs are found, and say where they are, whether the path has the proxy's prefix or not."""
     works = Works(SETTINGS)
