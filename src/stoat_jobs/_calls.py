@@ -153,13 +153,14 @@ def cancel(task: asyncio.Task[Any]) -> BaseException | None:
     try:
         task.cancel()
     except KeyboardInterrupt:
+        forget(task)  # its wake-up may be lost, and asyncio.run would wait for it for ever
         raise
     except BaseException as error:
         return error
     return None
 
 
-def forget(task: asyncio.Task[None]) -> None:
+def forget(task: asyncio.Task[Any]) -> None:
     """Leave out *task*, which nobody can wake, of those that ``asyncio.run`` cancels at its end.
 
     It would raise what cancelling it raises. The function is one of those that asyncio's
@@ -172,6 +173,16 @@ def wake(future: asyncio.Future[Any], value: Any = None) -> None:
     """Resolve *future*, if anybody is left to care."""
     if not future.done() and not future.get_loop().is_closed():
         future.set_result(value)
+
+
+def call_later(
+    loop: asyncio.AbstractEventLoop, seconds: float, callback: Callable[[], object]
+) -> asyncio.TimerHandle | None:
+    """Call back after so long; None if a Ctrl-C has closed the loop under its queue."""
+    if loop.is_closed():
+        return None
+    # An empty context: a timer would keep the caller's alive, which may be some job's.
+    return loop.call_later(seconds, callback, context=contextvars.Context())
 
 
 def call_threadsafe(

@@ -6,6 +6,8 @@
   tuple inside Any, an instance of a model's subclass, excluded fields.
 - An instance of a scalar's subclass, such as a driver's own UUID or a library's datetime, is
   the same if it is equal to the scalar that comes back, which is what the job sees.
+- A time of the hour that a zone has twice is compared by its instant: to Python it is unequal
+  to each time of another zone (PEP 495), and what comes back from JSON has another.
 - Bytes travel as base64, inside nested models too, whatever those models say.
 """
 
@@ -14,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from ipaddress import (
@@ -174,7 +176,16 @@ def _stands_for(ours: Any, theirs: Any) -> bool:
     Drivers and libraries for dates have such subclasses, and people do not see them.
     """
     kind = type(theirs)
-    return kind in _SUBCLASSED and isinstance(ours, kind) and bool(ours == theirs)
+    return kind in _SUBCLASSED and isinstance(ours, kind) and bool(_plainly(ours) == theirs)
+
+
+def _plainly(value: Any) -> Any:
+    """*value*, but in UTC if it is a time that its zone has twice or never."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        other = value.replace(fold=1 - value.fold)
+        if other.utcoffset() != value.utcoffset():
+            return value.astimezone(UTC)
+    return value
 
 
 # Each gives what has to be the same in two values of one type, or None if they differ already.
@@ -186,17 +197,21 @@ def _item_parts(left: Any, right: Any) -> Pairs | None:
 
 def _key_parts(left: Any, right: Any) -> Pairs | None:
     # Keys are found by equality alone, which takes an enum for its value.
-    theirs = {key: key for key in right}
-    if len(left) != len(right) or any(key not in theirs for key in left):
+    theirs = {_plainly(key): key for key in right}
+    if len(left) != len(right) or any(_plainly(key) not in theirs for key in left):
         return None
-    return [(key, theirs[key]) for key in left]
+    return [(key, theirs[_plainly(key)]) for key in left]
 
 
 def _dict_parts(left: Any, right: Any) -> Pairs | None:
     if list(left) == list(right):  # as good as always: JSON keeps their order
         return [*zip(left, right), *zip(left.values(), right.values())]
     keys = _key_parts(left, right)
-    return None if keys is None else [*keys, *((left[key], right[key]) for key in left)]
+    return None if keys is None else [*keys, *((left[one], right[other]) for one, other in keys)]
+
+
+def _time_parts(left: Any, right: Any) -> Pairs | None:
+    return [] if _plainly(left) == _plainly(right) else None
 
 
 def _model_parts(left: Any, right: Any) -> Pairs | None:
@@ -208,6 +223,7 @@ def _model_parts(left: Any, right: Any) -> Pairs | None:
 
 
 _PARTS: dict[type, Callable[[Any, Any], Pairs | None]] = {
+    datetime: _time_parts,
     deque: _item_parts,
     dict: _dict_parts,
     frozenset: _key_parts,

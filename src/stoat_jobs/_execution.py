@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar
 
 from ._calls import (
     HandlerCall,
+    call_later,
     cancel,
     close,
     forget,
@@ -277,9 +278,7 @@ class JobRun(Generic[J]):
             forget(self.task)
 
     def _start_grace(self) -> None:
-        loop, seconds = self._host.loop, self._host.cancel_grace
-        # Empty contexts: a timer would keep the caller's alive, which may be another job's.
-        self._grace = loop.call_later(seconds, self._last_turn, context=contextvars.Context())
+        self._grace = call_later(self._host.loop, self._host.cancel_grace, self._last_turn)
 
     def _last_turn(self) -> None:
         # uvloop runs what is due before what was ready: the handler may not have heard yet.
@@ -340,9 +339,11 @@ class JobRun(Generic[J]):
         if self.reason is not None or self._closing or self._cut_off or not ended.cancelled:
             return False
         self._cut_off = True
-        self._host.loop.call_soon(self._end_cut_off, ended, context=self.job.context)
+        # Not in the job's context, which the end of the whole queue must be able to enter.
+        self._host.loop.call_soon(self._end_cut_off, ended, context=contextvars.Context())
         return True
 
     def _end_cut_off(self, ended: Ended) -> None:
         self._host.cut_off()
-        self._end(ended, abandoned=self.alive)
+        if not self.ended:
+            self.job.context.run(self._end, ended, abandoned=self.alive)

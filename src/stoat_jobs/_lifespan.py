@@ -110,6 +110,8 @@ async def _lifespan(
         chosen = create_queue(handlers, settings, observers)
     elif queue is not None or is_hosted(chosen, app):
         _check_unused(settings, observers, given=queue is not None)
+    if queue is not None:
+        _check_free(app, queue, key)
     async with AsyncExitStack() as stack:
         stack.enter_context(put_on(app, chosen, key))
         if hasattr(chosen, "__aenter__"):
@@ -127,6 +129,17 @@ def _check_app(app: Any) -> None:
         raise TypeError(
             f"the first argument of lifespan is the app, not {type(app).__name__}: write"
             " lifespan(app, handlers=..., settings=...)"
+        )
+
+
+def _check_free(app: Any, queue: AsyncJobQueue, key: str) -> None:
+    """Refuse to take the place of a queue that another lifespan of *app* has there."""
+    there = injected(app, None, key)
+    if there is not queue and is_hosted(there, app):
+        raise ValueError(
+            "the queue given would hide the one that another lifespan of this app has started:"
+            ' give it a name of its own, as in lifespan(app, queue=queue, name="io"), or leave'
+            " queue= out to use the one that is there"
         )
 
 

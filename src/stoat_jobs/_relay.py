@@ -2,6 +2,7 @@
 
 - Of many reports the loop hears the latest: a thread that reports at every byte cannot flood it.
 - What the loop runs for a thread is cancelled with its job, and nothing begins after its end.
+- A task that raises SystemExit ends its loop (cpython#102572): the thread is handed it instead.
 """
 
 from __future__ import annotations
@@ -62,19 +63,25 @@ class Relay:
             coro.close()
             raise
         try:
-            return future.result()
+            value, leaving = future.result()
         except concurrent.futures.CancelledError:
             # Another class, and an Exception: a handler would retry what was cancelled.
             raise asyncio.CancelledError("what from_thread() ran was cancelled") from None
+        if leaving is not None:
+            raise leaving
+        return cast("T", value)
 
-    async def _run(self, coro: Coroutine[Any, Any, T]) -> T:
+    async def _run(self, coro: Coroutine[Any, Any, T]) -> tuple[T | None, SystemExit | None]:
+        """The value of *coro*, or the SystemExit that it raised."""
         if self._closed:
             coro.close()
             raise asyncio.CancelledError("the job has ended")
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._tasks.add(task)
         try:
-            return await coro
+            return await coro, None
+        except SystemExit as error:
+            return None, error
         finally:
             self._tasks.discard(task)
 

@@ -110,6 +110,7 @@ def test_mad_values_are_no_job(
     """What no job's record says is one line, not a traceback."""
     said = record(**{name: value})
     server.answers[path] = [answer(said if path == JOB else [record(), said]), answer({}, 410)]
+    server.tell(ended())  # who takes it for a job sees its end, and does not wait for ever
     code, out, err = watch(server.url + path, "--every", "0.001")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("stoat-jobs watch: what answers there is neither")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from inspect import CO_GENERATOR
+from itertools import count
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,9 +21,11 @@ from stoat_jobs import (
     InMemoryJobQueue,
     JobBackend,
     JobQueueSettings,
+    JobResult,
     JobStatus,
     QueueClosedError,
 )
+from stoat_jobs._calls import cancel
 from stoat_jobs.testing import Bench, FakeClockLoop
 from stoat_jobs.testing._clock import fake_clock_loop
 
@@ -110,6 +113,7 @@ class Life:
     def __init__(self, new_queue: Callable[..., JobBackend]) -> None:
         self.bench = Bench()
         self.bench.queue = new_queue(self.bench.handlers, SETTINGS)
+        self.waiting: list[asyncio.Task[JobResult[Any]]] = []
 
     async def live(self) -> None:
         bench = self.bench
@@ -117,13 +121,26 @@ class Life:
             for job_type in ("hold", "deaf", "hold", "polite", "work", "hold"):
                 bench.submit(job_type, key=job_type if job_type == "deaf" else None)
                 await bench.clock.settle()
+                await self.wait_for_newest()
             bench.calls[0].finish()
             await bench.clock.settle()
+
+    async def wait_for_newest(self) -> None:
+        """Have two wait for the newest job."""
+        for newest in await self.bench.queue.list_jobs(limit=1):
+            for _ in range(2):
+                waiting = asyncio.ensure_future(self.bench.queue.wait(newest.job_id))
+                self.waiting.append(waiting)
+        await self.bench.clock.settle()
 
     async def check(self) -> None:
         """What was accepted has ended, and whoever waits for it is told."""
         queue = self.bench.queue
-        for record in await queue.list_jobs():
+        records = await queue.list_jobs()  # which ends a queue that nobody can leave any more
+        for _ in range(2):
+            await asyncio.sleep(0)
+        assert all(waiting.done() for waiting in self.waiting)
+        for record in records:
             kept = isinstance(queue, TextJobQueue) and record.status is JobStatus.PENDING
             assert kept or record.status.is_terminal, record
             with pytest.raises(QueueClosedError) if kept else nullcontext():
@@ -172,18 +189,48 @@ def test_a_ctrl_c_at_any_line_leaves_no_job_behind__fault_57(
     gc.collect()  # coroutines that never began are collected here, where that is no warning
 
 
-async def enter_and_be_gone(bench: Bench) -> None:
+def losing(loop: FakeClockLoop, lost: int) -> Callable[..., asyncio.Handle]:
+    """A ``call_soon`` that a Ctrl-C cuts short for one of the tasks that we cancel.
+
+    Its wake-up is lost: asyncio has already marked as cancelled what the task awaits.
+    """
+    call_soon, cancels = loop.call_soon, count(1)
+
+    def interrupted(*args: Any, **options: Any) -> asyncio.Handle:
+        if sys._getframe(1).f_code is cancel.__code__ and next(cancels) == lost:
+            raise KeyboardInterrupt
+        return call_soon(*args, **options)
+
+    return interrupted
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_task_whose_wake_up_a_ctrl_c_has_lost_does_not_hold_up_the_exit__fault_57(
+    lost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`asyncio.run` waits for all tasks at its end: none of ours is there that cannot end."""
+    with fake_clock_loop() as loop:
+        life = loop.run_until_complete(new_life(AsyncioJobQueue))
+        monkeypatch.setattr(loop, "call_soon", losing(loop, lost))
+        assert run(loop, life.live()) is True
+        life.bench.open_gates()
+        insist(loop, loop.settle)
+        assert not asyncio.all_tasks(loop)
+        loop.run_until_complete(life.check())
+
+
+async def enter_and_be_gone(bench: Bench, *job_types: str) -> None:
     """A Ctrl-C before the first line of ``__aexit__``."""
     await bench.open()
-    for job_type in ("hold", "deaf", "hold"):
+    for job_type in job_types or ("hold", "deaf", "hold"):
         bench.submit(job_type)
         await bench.clock.settle()
     raise KeyboardInterrupt
 
 
-async def new_bench() -> Bench:
+async def new_bench(settings: JobQueueSettings = SETTINGS) -> Bench:
     bench = Bench()
-    bench.queue = AsyncioJobQueue(bench.handlers, SETTINGS)
+    bench.queue = AsyncioJobQueue(bench.handlers, settings)
     return bench
 
 
@@ -207,19 +254,57 @@ def test_a_queue_whose_owner_a_ctrl_c_has_ended_is_ended_too__fault_57() -> None
         loop.run_until_complete(bench.close())
 
 
-def test_a_queue_whose_loop_was_closed_is_ended_by_the_next_look__fault_57() -> None:
-    """A Ctrl-C that ends `asyncio.run` in the middle of a stop leaves no job running for ever."""
+@pytest.mark.parametrize("job_type", ["hold", "polite", "work"])
+def test_a_cancelled_job_that_ends_the_queue_ends_with_it__fault_57(job_type: str) -> None:
+    """The job whose cancel tells that the owner is gone has ended at once, as all others have."""
     with fake_clock_loop() as loop:
-        bench = loop.run_until_complete(new_bench())
+        bench = loop.run_until_complete(new_bench(JobQueueSettings(cancel_grace=5)))
         with pytest.raises(KeyboardInterrupt):
-            loop.run_until_complete(enter_and_be_gone(bench))
-    for look in (statuses, one_status):
-        with fake_clock_loop() as loop:
-            found = loop.run_until_complete(look(bench))
-            assert all(status.is_terminal for status in found)
-    assert not bench.queue.started
+            loop.run_until_complete(enter_and_be_gone(bench, job_type, job_type))
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(loop.settle())
+        assert not bench.queue.started
+        assert loop.run_until_complete(statuses(bench)) == {JobStatus.CANCELLED}
+        assert loop.errors == []
+        bench.open_gates()
 
 
-async def one_status(bench: Bench) -> set[JobStatus]:
-    (first, *_) = await bench.queue.list_jobs()
-    return {(await bench.queue.wait(first.job_id)).status}
+async def begin(bench: Bench, *, one_ended: bool) -> None:
+    """Jobs that run and wait, perhaps one that has ended, and nobody who leaves the queue."""
+    await bench.open()
+    for job_type in ("hold", "deaf", "hold", "hold"):
+        bench.submit(job_type)
+        await bench.clock.settle()
+    if one_ended:
+        bench.calls[0].finish()
+        await bench.clock.settle()
+
+
+@pytest.mark.parametrize("one_ended", [False, True], ids=["none ended", "one ended"])
+@pytest.mark.parametrize("number", range(3), ids=["asyncio", "memory", "stored"])
+def test_a_queue_whose_loop_was_closed_is_ended_by_the_next_look__fault_57(
+    number: int, one_ended: bool
+) -> None:
+    """A Ctrl-C that ends `asyncio.run` while it waits for all tasks leaves no job unended."""
+    loop = FakeClockLoop()
+    life = loop.run_until_complete(new_life(QUEUES[number]))
+    loop.run_until_complete(begin(life.bench, one_ended=one_ended))
+    loop.close()  # under tasks that nobody has cancelled, as it then is
+    for _ in range(2):
+        with fake_clock_loop() as another:
+            another.run_until_complete(life.check())
+    assert not life.bench.queue.started
+
+
+def test_a_wait_ends_a_queue_whose_loop_was_closed__fault_57() -> None:
+    """Whoever asks first for a job of such a queue is told that it has ended."""
+    loop = FakeClockLoop()
+    bench = loop.run_until_complete(new_bench())
+    loop.run_until_complete(begin(bench, one_ended=False))
+    ids = [submission.result() for submission in bench.submissions]
+    loop.close()
+    for job_id in ids:
+        with fake_clock_loop() as another:
+            record = another.run_until_complete(bench.queue.wait(job_id))
+            assert record.error_type == "Shutdown"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import runpy
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from how_to import compute as page
 from how_to.compute import find, handlers, in_a_process
 from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
@@ -20,10 +23,21 @@ from .test_child_processes import Pipe
 PATIENT = JobQueueSettings(drain_timeout=0, cancel_grace=SAFETY_NET)
 
 
-# Keeps a FIFO open until it is killed: nobody writes to the other one.
+# Keeps a FIFO open until it is killed: nobody writes to the other one. One that is not killed
+# says so and ends, or the test would never end.
 HOLD = """
+import os
+import threading
+
+
+def give_up():
+    pipe.write(b"not killed\\n")
+    os._exit(1)
+
+
 with open({path!r}, "wb", buffering=0) as pipe:
     pipe.write(b"up\\n")
+    threading.Timer({seconds}, give_up).start()
     open({path!r} + "-closed").read()
 """
 
@@ -33,6 +47,20 @@ async def test_what_is_found() -> None:
     async with AsyncioJobQueue(handlers, PATIENT) as queue:
         ref = await find.submit(queue, pattern="a.", text="abracadabra")
         assert await ref.value() == ["ab", "ac", "ad", "ab"]
+
+
+async def test_what_finds_runs_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler itself leaves what keeps the GIL to a process."""
+    called: list[Any] = []
+
+    def noted(ctx: JobContext, function: Any, *args: Any) -> Any:
+        called.append((function, args))
+        return ["found"]
+
+    monkeypatch.setattr(page, "in_a_process", noted)
+    async with AsyncioJobQueue(handlers, PATIENT) as queue:
+        assert await (await find.submit(queue, pattern="a.", text="ab")).value() == ["found"]
+    assert called == [(re.findall, ("a.", "ab"))]
 
 
 async def test_what_raises() -> None:
@@ -60,7 +88,7 @@ async def until_the_process_is_gone(pipe: Pipe, how: str) -> None:
         in_a_process(ctx, runpy.run_path, script)
 
     script = pipe.path.with_suffix(".py")
-    script.write_text(HOLD.format(path=str(pipe.path)))
+    script.write_text(HOLD.format(path=str(pipe.path), seconds=SAFETY_NET))
     async with AsyncioJobQueue(own, PATIENT) as queue:
         ref = await compute.submit(queue, script=str(script))
         await pipe.until_up()
@@ -83,7 +111,7 @@ async def test_a_process_that_is_killed() -> None:
         in_a_process(ctx, os._exit, 9)
 
     async with AsyncioJobQueue(own, PATIENT) as queue:
-        record = await (await die.submit(queue)).wait()
+        record = await asyncio.wait_for((await die.submit(queue)).wait(), SAFETY_NET)
     assert record.error == "the process ended with 9, no result"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,16 @@ from fastapi import FastAPI
 
 from how_to import webhooks
 from how_to.webhooks import create_app, deliver
-from stoat_jobs import JobBackend, JobContext, JobHandlers, JobQueueSettings, JobStatus
+from stoat_jobs import (
+    JobBackend,
+    JobContext,
+    JobHandlers,
+    JobQueueSettings,
+    JobResult,
+    JobStatus,
+)
+
+from .running import SAFETY_NET
 
 MEMORY = JobQueueSettings(backend="memory")
 STEPPED = JobQueueSettings(backend="memory", options={"autorun": False})
@@ -26,19 +36,22 @@ class Receiver:
     def __init__(self) -> None:
         self.answers: list[int] = []
         self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.addresses: set[str] = set()
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        assert request.url == "https://ada.example/hook"
+        self.addresses.add(str(request.url))
         self.heard.append((request.headers["webhook-id"], json.loads(request.content)))
-        return httpx.Response(self.answers.pop(0) if self.answers else 204)
+        headers = {"location": "https://elsewhere.example/"}
+        return httpx.Response(self.answers.pop(0) if self.answers else 204, headers=headers)
 
 
 @pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Receiver:
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     receiver = Receiver()
     client = partial(httpx.AsyncClient, transport=httpx.MockTransport(receiver))
     monkeypatch.setattr(httpx, "AsyncClient", client)
-    return receiver
+    yield receiver
+    assert receiver.addresses <= {"https://ada.example/hook"}
 
 
 jobs = JobHandlers()
@@ -61,9 +74,13 @@ async def submit(queue: JobBackend, fails: bool = False) -> str:
 
 async def deliveries(queue: JobBackend) -> list[str]:
     """The ids of what the observer has had submitted, once it has."""
-    while not (found := await queue.list_jobs(job_type="deliver")):
-        await asyncio.sleep(0)
-    return [delivery.job_id for delivery in found]
+
+    async def submitted() -> list[str]:
+        while not (found := await queue.list_jobs(job_type="deliver")):
+            await asyncio.sleep(0)
+        return [delivery.job_id for delivery in found]
+
+    return await asyncio.wait_for(submitted(), SAFETY_NET)
 
 
 @pytest.mark.parametrize(("fails", "status"), [(False, "completed"), (True, "failed")])
@@ -108,7 +125,38 @@ async def test_a_job_of_nobody(receiver: Receiver) -> None:
     async with LifespanManager(app):
         await work.submit(app.state.job_queue)
         await submit(app.state.job_queue)
+        await deliveries(app.state.job_queue)
+        for _ in range(20):  # what else would be submitted has its turn
+            await asyncio.sleep(0)
         assert len(await deliveries(app.state.job_queue)) == 1
+
+
+async def test_a_receiver_that_sends_elsewhere(receiver: Receiver) -> None:
+    """A redirect is no delivery, and is not followed."""
+    receiver.answers = [307]
+    app = app_with(MEMORY)
+    async with LifespanManager(app):
+        await submit(app.state.job_queue)
+        [delivery_id] = await deliveries(app.state.job_queue)
+        assert (await app.state.job_queue.wait(delivery_id)).attempt == 1
+
+
+async def test_the_stop_waits_for_what_is_being_submitted(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue may take a while to accept a delivery: no submission is cut off by the end."""
+    submitted: list[str] = []
+
+    async def slow(queue: JobBackend, customer: str, record: JobResult[Any]) -> None:
+        for _ in range(100):
+            await asyncio.sleep(0)
+        submitted.append(record.job_id)
+
+    monkeypatch.setattr(webhooks, "submit_delivery", slow)
+    app = app_with(STEPPED)
+    async with LifespanManager(app):
+        job_id = await submit(app.state.job_queue)
+    assert submitted == [job_id]
 
 
 async def test_one_delivery_for_one_end(receiver: Receiver) -> None:

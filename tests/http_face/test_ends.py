@@ -14,7 +14,7 @@ import pytest
 from starlette.requests import Request
 
 from stoat_jobs import AsyncioJobQueue, JobResult
-from stoat_jobs.http import HttpLimits, Operation, _holding, allow_all, jobs_app
+from stoat_jobs.http import HttpLimits, Operation, _events, _holding, allow_all, jobs_app
 
 from .hosts import SAFETY_NET, SETTINGS, Works
 
@@ -276,15 +276,19 @@ async def test_a_client_that_leaves_before_the_first_record__fault_67() -> None:
 
 
 @pytest.mark.parametrize("path", STREAMS)
-async def test_a_client_that_leaves_and_takes_nothing__fault_67(path: str) -> None:
+async def test_a_client_that_leaves_and_takes_nothing__fault_67(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is sent waits for no client that has gone, from the first message on."""
+    monkeypatch.setattr(_events, "_FAREWELL", 0.01)
     async with one_place(max_stream_age=60) as place:
         visitor = place.visit(path)
         visitor.reads.clear()
+        while not visitor.sent:  # it takes not even the beginning
+            await asyncio.sleep(0)
         visitor.gone.set()
-        await place.becomes_free()
-        visitor.reads.set()
         await visitor.answered()
+        assert await place.is_free()
 
 
 @pytest.mark.parametrize("path", HELD)
@@ -299,8 +303,11 @@ async def test_readers_of_a_feed_that_come_and_go__fault_67() -> None:
     """However tasks begin, the last reader ends the looking, and the next begins it anew."""
     async with one_place() as place:
         assert isinstance(place.queue, AsyncioJobQueue)
-        for _ in range(3):
+        for n in range(3):
+            job_id = await place.queue.submit("double", {"n": n})
+            await place.queue.wait(job_id)
             visitor = place.visit("/events")
-            await visitor.until(b"event: snapshot\n")
+            await visitor.until(f'"{job_id}"'.encode())
+            assert visitor.body.count(b"event: snapshot\n") == 1
             visitor.gone.set()
             await visitor.answered()

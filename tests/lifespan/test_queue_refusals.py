@@ -119,6 +119,20 @@ async def test_a_test_may_inject_a_queue_into_an_app_with_settings__fault_59(
         assert await outcome(queue, "work") == "done"
 
 
+async def test_a_queue_that_would_hide_the_first_one_is_refused__fault_59() -> None:
+    """Beside a queue of the same app it needs a name; the same queue again is fine."""
+    app, second = FastAPI(), InMemoryJobQueue()
+    async with lifespan(app, handlers=handlers_for("work", "first")) as state:
+        first = state["job_queue"]
+        with pytest.raises(ValueError, match=r"would hide .*name=\"io\""):
+            async with lifespan(app, queue=second):
+                pytest.fail("hid the first one")
+        assert app.state.job_queue is first
+        async with lifespan(app, queue=second, name="io"), lifespan(app, queue=first):
+            assert get_queue(app) is first
+            assert get_queue(app, "io") is second
+
+
 async def test_lent_handlers_of_one_name_are_refused__fault_59() -> None:
     """A handler that would be shadowed is an error that names both functions."""
     app, queue = make_app(), InMemoryJobQueue(handlers_for("work", "the queue's"))

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Network
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import (
@@ -249,6 +250,33 @@ def test_a_subclass_of_a_scalar_stands_for_it__fault_62(case: str) -> None:
         decoded = codec.decode(codec.encode(valid))
         assert same(valid, decoded)
     assert type(through(kind, own)) is kind
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize("kind", [datetime, sub_of(datetime)], ids=["plain", "of its own"])
+@pytest.mark.parametrize("fold", [0, 1])
+@pytest.mark.parametrize("month", [3, 10], ids=["left out", "repeated"])
+def test_a_time_that_a_zone_has_twice_or_never_comes_back__fault_62(
+    kind: Any, fold: int, month: int
+) -> None:
+    """To Python it is unequal to all times of other zones, also to the same instant."""
+    day = {3: 29, 10: 25}[month]
+    local = kind(2026, month, day, 2, 30, tzinfo=BERLIN, fold=fold)
+    instant = local.astimezone(UTC)
+    assert local != instant
+    for annotation, value in (
+        (datetime, local),
+        (list[datetime], [local]),
+        (set[datetime], {local}),
+        (dict[datetime, datetime], {local: local}),
+    ):
+        assert same(value, through(annotation, value))
+    assert through(datetime, local) == instant
+    for other in (instant + timedelta(microseconds=1), instant.replace(tzinfo=None)):
+        assert not same(local, other)
+        assert not same({local: 1}, {other: 1})
 
 
 class Level(Enum):

@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stoat_jobs import InMemoryJobQueue, JobContext, JobHandlers, JobResult, current_job_id
+from stoat_jobs import (
+    AsyncioJobQueue,
+    InMemoryJobQueue,
+    JobContext,
+    JobHandlers,
+    JobResult,
+    JobStatus,
+    current_job_id,
+)
 from stoat_jobs._relay import Relay
 
 
@@ -263,6 +271,31 @@ async def test_from_thread_raises_what_the_coroutine_raises() -> None:
         return "nothing"
 
     assert (await run(handlers)).result == "caught gone"
+
+
+async def test_a_system_exit_in_from_thread_is_raised_in_the_thread__fault_2() -> None:
+    """It fails the job, or is the handler's to catch; the event loop goes on."""
+    handlers = JobHandlers()
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    @handlers.job
+    def asking(ctx: JobContext, caught: bool) -> str:
+        try:
+            ctx.from_thread(leave)
+        except SystemExit:
+            if not caught:
+                raise
+        return "caught"
+
+    async with AsyncioJobQueue(handlers) as queue:
+        records = [await (await asking.submit(queue, caught=each)).wait() for each in (False, True)]
+    assert [(record.status, record.result) for record in records] == [
+        (JobStatus.FAILED, None),
+        (JobStatus.COMPLETED, "caught"),
+    ]
+    assert (records[0].error, records[0].error_type) == ("3", "SystemExit")
 
 
 def test_from_thread_after_the_loop_is_closed() -> None:

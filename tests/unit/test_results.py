@@ -81,6 +81,7 @@ USED_UP: dict[str, Callable[[], Any]] = {
     "future": lambda: asyncio.get_running_loop().create_future(),
     "in a tuple": lambda: (1, rows()),
     "in a set": lambda: {rows()},
+    "in a frozenset": lambda: frozenset({rows()}),
     "in a deque": lambda: deque([rows()]),
     "in an ordered dict": lambda: OrderedDict(a=rows()),
     "in a named tuple": lambda: Row(1, rows()),
@@ -156,6 +157,7 @@ KEPT: dict[str, Callable[[], Any]] = {
     "mock": Mock,
     "magic mock": MagicMock,
     "async mock": AsyncMock,
+    "mock of a file": lambda: Mock(spec=io.StringIO),
 }
 
 

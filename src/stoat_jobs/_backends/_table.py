@@ -16,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .._calls import wake
+from .._calls import call_later, wake
 from .._clock import Clock, as_datetime
 from .._errors import JobNotFoundError, QueueClosedError
 from .._jobtypes import JobType
@@ -145,9 +145,9 @@ class Job:
 
     def wake_waiters(self) -> None:
         """Let those who wait for a change look again."""
-        waiters, self.waiters = self.waiters, None
-        for waiter in waiters or ():
+        for waiter in self.waiters or ():
             wake(waiter)
+        self.waiters = None  # last, so that one whom a Ctrl-C has kept from it is woken again
 
     async def change(self, deadline: float = math.inf) -> None:
         """Wait for the next change, at most until *deadline* on the loop's clock.
@@ -299,9 +299,7 @@ class JobTable:
             return
         seconds = self._oldest_has()
         if seconds != math.inf:
-            self._timer = self._loop.call_later(
-                max(seconds, 0.0), self._on_timer, context=contextvars.Context()
-            )
+            self._timer = call_later(self._loop, max(seconds, 0.0), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

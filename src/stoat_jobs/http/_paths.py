@@ -42,7 +42,7 @@ def _left_out(scope: Scope, path: str, root: str) -> str:
 def _prefixes(scope: Scope, root: str) -> Iterator[str]:
     """What may be the proxy's of *root*: Starlette's mounts say so, others leave it to be found."""
     if "app_root_path" in scope:
-        yield scope["app_root_path"].rstrip("/")
+        yield scope["app_root_path"]  # with its slash at the end, which mounts keep
     elif _raw(scope).rstrip("/") == quote(scope["path"]).rstrip("/"):
         yield from (root[:end] for end, char in enumerate(root) if char == "/" and end)
 
