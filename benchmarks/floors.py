@@ -7,22 +7,12 @@ what makes it a job queue: an id that cannot be guessed, a record with a status,
 from __future__ import annotations
 
 import asyncio
-import sys
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
-
-from typing_extensions import Self
+from contextlib import contextmanager
+from typing import Self
 
 from .measure import Stopwatch
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout as deadline
-else:
-
-    def deadline(delay: float) -> AbstractAsyncContextManager[None]:
-        raise SystemExit("floor C needs asyncio.timeout: take Python 3.11 or newer")
-
 
 TIMEOUT = 300.0
 
@@ -118,7 +108,7 @@ class FloorC:
         while True:
             record = await self._queue.get()
             record.status = "running"
-            async with deadline(TIMEOUT):
+            async with asyncio.timeout(TIMEOUT):
                 record.result = await noop()
             record.status = "completed"
             if record.waiter is not None:

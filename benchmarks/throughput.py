@@ -122,5 +122,5 @@ def _run(one: Contender, jobs: int) -> Round:
 async def _awaited(one: Contender, jobs: int, watch: Stopwatch) -> int:
     try:
         return await asyncio.wait_for(one.run(jobs, watch), _PATIENCE)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 # Seconds that the wall clock may be ahead before stamps follow it.
 _TOLERANCE = 1.0
@@ -76,7 +76,7 @@ def _time_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
     return time.monotonic if plain else loop.time
 
 
-_UTC, _from_timestamp = timezone.utc, datetime.fromtimestamp
+_UTC, _from_timestamp = UTC, datetime.fromtimestamp
 
 
 def as_datetime(stamp: float | None) -> datetime | None:

@@ -42,7 +42,7 @@ from ._outcome import INTERRUPTED, Ended, Outcome, StopReason, classify, kept
 from ._pause import Pause, backoff
 from ._relay import Relay, relay_of
 from ._results import is_awaitable
-from ._tasks import COPIES_CONTEXT, first_step, spawn
+from ._tasks import first_step, spawn
 from ._text import describe, one_line
 
 T = TypeVar("T")
@@ -198,8 +198,6 @@ class JobRun(Generic[J]):
             return Ended(None, asyncio.CancelledError(), now())
         host, job, handler = self._host, self.job, self.handler
         host.attempt_started(self, previous)
-        if COPIES_CONTEXT:  # and observers may have written in the copy
-            job.context = contextvars.copy_context()
         context = context_of(job, self.attempt, host.queue, self)
         # A further attempt must not see what the one before made of its arguments.
         arguments = handler.form.thaw(job.payload.text) if self.attempt else job.payload.arguments

@@ -15,9 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
-
-from typing_extensions import Self
+from typing import Any, Self
 
 from ._protocols import JobObserver
 from ._records import FinishedEvent, StartedEvent, SubmittedEvent

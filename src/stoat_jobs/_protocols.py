@@ -21,7 +21,7 @@ from ._records import (
 from ._status import JobStatus
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
     from ._handlers import JobHandlers
 

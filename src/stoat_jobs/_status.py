@@ -13,14 +13,14 @@ terminal -> nothing
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Protocol
 
 from ._errors import InvalidTransitionError
 from ._text import shown
 
 
-class JobStatus(str, Enum):
+class JobStatus(StrEnum):
     """Where a job is in its life; compares equal to its text, as in ``"running"``."""
 
     PENDING = "pending"
@@ -29,9 +29,6 @@ class JobStatus(str, Enum):
     FAILED = "failed"
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
-
-    # Formats as the bare text on every Python version, as StrEnum (3.11) does.
-    __str__ = str.__str__
 
     @property
     def is_terminal(self) -> bool:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import sys
 from collections.abc import Coroutine, Generator
-from functools import partial
 from types import coroutine
 from typing import Any
-
-COPIES_CONTEXT = sys.version_info < (3, 11)
-"""Whether a task runs in a copy of the context that it is given."""
 
 
 @coroutine
@@ -25,27 +20,15 @@ def first_step() -> Generator[None, None, None]:
     yield
 
 
-if sys.version_info >= (3, 11):
+def spawn(
+    main: Coroutine[Any, Any, None],
+    loop: asyncio.AbstractEventLoop,
+    name: str,
+    context: contextvars.Context,
+) -> asyncio.Task[None]:
+    """A task for *main* in *context*.
 
-    def spawn(
-        main: Coroutine[Any, Any, None],
-        loop: asyncio.AbstractEventLoop,
-        name: str,
-        context: contextvars.Context,
-    ) -> asyncio.Task[None]:
-        """A task for *main* in *context*; before Python 3.11 in a copy of it.
-
-        Not ``loop.create_task``: an eager task factory would run the handler inside ``submit``,
-        and jobs that hand on their slots would run inside each other.
-        """
-        return asyncio.Task(main, loop=loop, name=name, context=context)
-
-else:
-
-    def spawn(
-        main: Coroutine[Any, Any, None],
-        loop: asyncio.AbstractEventLoop,
-        name: str,
-        context: contextvars.Context,
-    ) -> asyncio.Task[None]:
-        return context.run(partial(asyncio.Task, main, loop=loop, name=name))
+    Not ``loop.create_task``: an eager task factory would run the handler inside ``submit``,
+    and jobs that hand on their slots would run inside each other.
+    """
+    return asyncio.Task(main, loop=loop, name=name, context=context)

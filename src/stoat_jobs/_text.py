@@ -71,7 +71,7 @@ def _joiner(escape: re.Match[str]) -> str:
 # What a class and a group really have: a metaclass, a property or __getattribute__ may say
 # anything else, or raise.
 _name = vars(type)["__name__"].__get__
-_bases = vars(type)["__mro__"].__get__
+_members = vars(BaseExceptionGroup)["exceptions"].__get__
 
 
 def name_of(kind: type) -> str:
@@ -128,22 +128,7 @@ def leaf_errors(error: BaseException) -> list[BaseException]:
 
 def members_of(error: BaseException) -> tuple[BaseException, ...]:
     """The errors in a group; none where it is not a group, or does not let them be seen."""
-    for kind in _bases(type(error)):
-        # By its name: the groups of Python 3.10 come from a backport.
-        if _name(kind) == "BaseExceptionGroup":
-            return _read_members(error, kind)
-    return ()
-
-
-def _read_members(error: BaseException, kind: type) -> tuple[BaseException, ...]:
-    try:
-        members = vars(kind)["exceptions"].__get__(error)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
+    if not issubclass(type(error), BaseExceptionGroup):
         return ()
-    return tuple(filter(_is_error, members)) if type(members) is tuple else ()
-
-
-def _is_error(value: object) -> bool:
-    return issubclass(type(value), BaseException)
+    members: tuple[BaseException, ...] = _members(error)
+    return members

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import typing
 from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator
-from typing import Any, TypeGuard
+from typing import Any
 
 from pydantic.fields import FieldInfo
 
@@ -85,7 +85,7 @@ def refuse_stuck(schema: Schema) -> None:
 def remedy_for(annotation: Any) -> str:
     """What to do about *annotation*, which has no JSON."""
     for part in _parts(annotation):
-        if _is_class(part) and (remedy := _remedy_for_class(part)) != _OBJECT:
+        if isinstance(part, type) and (remedy := _remedy_for_class(part)) != _OBJECT:
             return remedy
     return _OBJECT
 
@@ -121,11 +121,6 @@ def _parts(annotation: Any) -> Iterable[Any]:
             more.append(part.__value__)
         parts += [each for each in more if not any(each is known for known in parts)]
     return parts
-
-
-def _is_class(part: Any) -> TypeGuard[type]:
-    # In Python 3.10 list[int] says that it is one.
-    return isinstance(part, type) and typing.get_origin(part) is None
 
 
 def _remedy_for_class(kind: type) -> str:
@@ -168,7 +163,7 @@ class _Walk:
 
     def _stuck(self, schema: Any) -> str:
         cls = schema.get("cls")
-        if schema["type"] == "is-instance" and _is_class(cls):
+        if schema["type"] == "is-instance" and isinstance(cls, type):
             return _remedy_for_class(cls)
         return _STUCK[schema["type"]]
 
@@ -189,7 +184,7 @@ class _Walk:
     def _of_function_plain(self, schema: Any) -> str | None:
         """A validator of its own may read anything, but for those of uploads."""
         kind = getattr(schema["function"]["function"], "__self__", None)
-        remedy = _remedy_for_class(kind) if _is_class(kind) else None
+        remedy = _remedy_for_class(kind) if isinstance(kind, type) else None
         return remedy if remedy == _FILE else None
 
     def _of_nullable(self, schema: Any) -> str | None:

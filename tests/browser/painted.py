@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -77,7 +77,7 @@ class Painted(AsyncioJobQueue):
 
     def __init__(self) -> None:
         super().__init__()
-        self.records = list(_newest_first(datetime.now(timezone.utc)))
+        self.records = list(_newest_first(datetime.now(UTC)))
 
     async def list_jobs(self, *, status: Any = None, job_type: Any = None, limit: int = 100) -> Any:
         fits = (each for each in self.records if status in (None, each.status))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -17,7 +17,7 @@ from stoat_jobs._watch.views import LiveView
 
 from .standin import JOB_ID, ended, record
 
-NOW = datetime(2026, 1, 1, 10, 1, 35, tzinfo=timezone.utc)
+NOW = datetime(2026, 1, 1, 10, 1, 35, tzinfo=UTC)
 
 
 def job(fields: dict[str, Any]) -> WatchedJob:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ def test_the_ends_of_time(server: StandIn, watch: Watch, moment: str) -> None:
         server.tell(ended())
         assert watch(server.url + JOB)[0] == 0
         job = WatchedJob.model_validate(said)
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         draw_job(job, now, 150)
         draw_jobs([job], now, 150, 40)
 
@@ -168,7 +168,7 @@ async def test_a_clock_that_is_mad(server: StandIn, date: str) -> None:
     asked = Remote(httpx.URL(server.url + JOB), [], 1.0)
     await asked.look()
     await asked.aclose()
-    assert abs(asked.now() - datetime.now(timezone.utc)) < timedelta(minutes=1)
+    assert abs(asked.now() - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("charset", ["base64", "hex", "rot13", "utf-16", "no-such", "idna"])

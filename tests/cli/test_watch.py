@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import aclosing, closing, suppress
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -367,7 +367,7 @@ async def test_a_server_says_how_long_it_wishes_to_be_left_alone(
 @pytest.mark.parametrize("skew", [timedelta(hours=-2), timedelta(), timedelta(hours=2)])
 async def test_durations_are_by_the_clock_of_the_server(server: StandIn, skew: timedelta) -> None:
     """Where the server's clock differs from ours, the server's counts."""
-    there = datetime.now(timezone.utc) + skew
+    there = datetime.now(UTC) + skew
     server.date = format_datetime(there, usegmt=True)
     asked = remote.Remote(httpx.URL(server.url + JOB), [], 1.0)
     await asked.look()
@@ -382,7 +382,7 @@ async def test_a_clock_that_is_not_told_is_ours(server: StandIn, date: str) -> N
     asked = remote.Remote(httpx.URL(server.url + JOB), [], 1.0)
     await asked.look()
     await asked.aclose()
-    assert abs(asked.now() - datetime.now(timezone.utc)) < timedelta(minutes=1)
+    assert abs(asked.now() - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 class Waits:

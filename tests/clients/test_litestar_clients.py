@@ -106,7 +106,7 @@ def without_backend(app: Any) -> Any:
 
 def test_backend_that_is_not_there() -> None:
     """A start that fails is raised by the ``with``, in the group that Litestar makes of it."""
-    with pytest.raises(Exception) as raised:  # noqa: PT011 - the group's class is not in 3.10
+    with pytest.raises(BaseExceptionGroup) as raised:
         TestClient(on_litestar(without_backend)).__enter__()
     (error,) = leaves(raised.value)
     assert isinstance(error, BackendNotFoundError)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any, ClassVar, TypeVar, cast
-
-from typing_extensions import Self
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 from stoat_jobs import (
     AsyncioJobQueue,

@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta, timezone
+from datetime import UTC, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
@@ -272,7 +272,7 @@ unnamed = (
     | st.binary(max_size=20)
     | st.decimals()
     | st.uuids()
-    | st.datetimes(timezones=st.just(timezone.utc))
+    | st.datetimes(timezones=st.just(UTC))
     | st.timedeltas(max_value=timedelta(days=9999))
     | long_texts
     | hostile

@@ -6,9 +6,7 @@ import asyncio
 import math
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
-
-from typing_extensions import Self
+from typing import Any, Self
 
 from stoat_jobs import (
     AsyncioJobQueue,

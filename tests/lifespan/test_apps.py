@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import trio
@@ -17,7 +17,6 @@ from fastapi.testclient import TestClient
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from typing_extensions import Self
 
 from stoat_jobs import (
     AsyncioJobQueue,

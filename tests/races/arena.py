@@ -7,9 +7,7 @@ import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeVar
-
-from typing_extensions import Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from stoat_jobs import (
     AsyncioJobQueue,

@@ -14,9 +14,7 @@ import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
-
-from typing_extensions import TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple
 
 from stoat_jobs.testing import FakeClockLoop
 
@@ -107,8 +105,8 @@ class ShuffledLoop(FakeClockLoop):
 
     def call_soon_threadsafe(
         self,
-        callback: Callable[[Unpack[Ts]], object],
-        *args: Unpack[Ts],
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         with self._said:  # so that no word is there before it counts

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import httpx
-from typing_extensions import Self
 
 from .commands import HERE, SERVING, Address, Launch
 from .logs import Line, Log

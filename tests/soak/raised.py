@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
-import sys
 from collections.abc import Callable
-from typing import Any
 
 
 class OwnBaseError(BaseException):
@@ -32,10 +29,6 @@ RAISED: dict[str, Callable[[], BaseException]] = {
     "StopAsyncIteration": StopAsyncIteration,
     "TimeoutError": TimeoutError,
     "UnprintableError": UnprintableError,
+    "ExceptionGroup": lambda: ExceptionGroup("g", [ValueError("a"), UnprintableError()]),
+    "BaseExceptionGroup": lambda: BaseExceptionGroup("g", [SystemExit(1)]),
 }
-if sys.version_info >= (3, 11):
-    GROUPS: Any = builtins  # as Python 3.10 sees them, these names are not there
-    RAISED["ExceptionGroup"] = lambda: GROUPS.ExceptionGroup(
-        "g", [ValueError("a"), UnprintableError()]
-    )
-    RAISED["BaseExceptionGroup"] = lambda: GROUPS.BaseExceptionGroup("g", [SystemExit(1)])

@@ -6,12 +6,11 @@ test_typing.py takes the marks away and looks for an error in each of these line
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
-from typing_extensions import Self
 
 from stoat_jobs import (
     AsyncioJobQueue,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -68,7 +68,7 @@ def test_a_loop_with_a_time_of_its_own_is_asked() -> None:
 def test_as_datetime_is_aware_utc() -> None:
     """A stamp becomes an aware UTC time, and none stays none."""
     moment = as_datetime(1.5)
-    assert moment == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=timezone.utc)
+    assert moment == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)
     assert moment is not None
     assert moment.utcoffset() == timedelta(0)
     assert as_datetime(None) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
@@ -210,7 +210,7 @@ def sub_of(kind: type) -> Any:
 
 SCALARS: dict[str, tuple[Any, Any]] = {
     "uuid": (UUID, ("12345678123456781234567812345678",)),
-    "datetime": (datetime, (2026, 1, 1, 12, 30, 0, 0, timezone.utc)),
+    "datetime": (datetime, (2026, 1, 1, 12, 30, 0, 0, UTC)),
     "naive datetime": (datetime, (2026, 1, 1)),
     "date": (date, (2026, 1, 1)),
     "time": (time, (12, 30)),

@@ -6,7 +6,7 @@ import copy
 import inspect
 import pickle
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -34,7 +34,7 @@ RECORD: JobResult[Any] = JobResult(
     status=JobStatus.TIMEOUT,
     error="ran longer than its limit of 3 s",
     error_type="Timeout",
-    submitted_at=datetime(2024, 1, 1, tzinfo=timezone.utc),
+    submitted_at=datetime(2024, 1, 1, tzinfo=UTC),
 )
 DETAILS: list[dict[str, Any]] = [
     {"type": "missing", "loc": ("root",), "msg": "Field required"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -246,7 +246,7 @@ def returns(annotation: Any) -> Any:
     [
         (Report, Report(files=1)),
         (list[Report], [Report(files=1)]),
-        (datetime, datetime(2024, 1, 1, tzinfo=timezone.utc)),
+        (datetime, datetime(2024, 1, 1, tzinfo=UTC)),
         (bytes, b"\xff"),
         (tuple[int, Path], (1, Path("a"))),
         (Any, {"a": [1, None]}),

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
-import sys
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -19,8 +16,6 @@ from stoat_jobs._outcome import (
     is_cancellation,
     never_started,
 )
-
-GROUPS: Any = builtins if sys.version_info >= (3, 11) else import_module("exceptiongroup")
 
 
 class OwnBaseError(BaseException):
@@ -45,7 +40,7 @@ REASONS = pytest.mark.parametrize("reason", StopReason)
 OWN_ENDS = [
     ValueError("wrong"),
     TimeoutError("the handler's own"),
-    asyncio.TimeoutError(),
+    TimeoutError(),
     StopIteration(3),
     StopAsyncIteration(),
     SystemExit(2),
@@ -77,7 +72,7 @@ def test_an_error_of_its_own_fails(error: BaseException) -> None:
     [
         asyncio.CancelledError(),
         asyncio.CancelledError("a child was cancelled"),
-        GROUPS.BaseExceptionGroup("group", [asyncio.CancelledError()]),
+        BaseExceptionGroup("group", [asyncio.CancelledError()]),
     ],
     ids=["plain", "text", "group"],
 )
@@ -102,7 +97,7 @@ def test_obeying_a_stop(reason: StopReason) -> None:
 def test_obeying_a_stop_with_a_group(reason: StopReason) -> None:
     """A task group that was cancelled raises a group of cancels, which is obeying too."""
     cancel = asyncio.CancelledError()
-    group = GROUPS.BaseExceptionGroup("g", [cancel, GROUPS.BaseExceptionGroup("h", [cancel])])
+    group = BaseExceptionGroup("g", [cancel, BaseExceptionGroup("h", [cancel])])
     assert classify(reason, raised(group), 3).exception is None
 
 
@@ -152,8 +147,8 @@ def test_the_limit_is_readable(limit: float, text: str) -> None:
 def test_what_a_cancellation_is() -> None:
     """Only a CancelledError, or a group of nothing else, is a cancellation."""
     cancel = asyncio.CancelledError()
-    mixed = GROUPS.BaseExceptionGroup("mixed", [cancel, ValueError()])
+    mixed = BaseExceptionGroup("mixed", [cancel, ValueError()])
     assert is_cancellation(cancel)
-    assert is_cancellation(GROUPS.BaseExceptionGroup("all", [cancel, cancel]))
+    assert is_cancellation(BaseExceptionGroup("all", [cancel, cancel]))
     assert not is_cancellation(mixed)
     assert not is_cancellation(ValueError())

@@ -8,10 +8,10 @@ import dataclasses
 import enum
 import re
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NotRequired, TypeVar
 from uuid import UUID
 
 import pytest
@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AliasChoices, AnyUrl, BaseModel, ConfigDict, Field, RootModel
 from pydantic.dataclasses import dataclass as pydantic_dataclass
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from stoat_jobs import InvalidPayloadError, JobContext, JobHandlers
 from stoat_jobs._payload import PayloadForm
@@ -114,7 +114,7 @@ def form_of(annotation: Any) -> PayloadForm:
 
 VALUES = [
     (Path, Path("some/where")),
-    (datetime, datetime(2024, 2, 29, 12, 30, 15, 123456, tzinfo=timezone.utc)),
+    (datetime, datetime(2024, 2, 29, 12, 30, 15, 123456, tzinfo=UTC)),
     (datetime, datetime(2024, 2, 29, 12, 30, tzinfo=timezone(timedelta(hours=5, minutes=30)))),
     (datetime, datetime(2024, 2, 29, 12, 30)),  # noqa: DTZ001
     (date, date(2024, 2, 29)),
@@ -246,7 +246,7 @@ def test_bytes_travel_as_base64() -> None:
         (int, "3", 3),
         (Path, "a/b", Path("a/b")),
         (Colour, "red", Colour.RED),
-        (datetime, "2024-01-01T00:00:00Z", datetime(2024, 1, 1, tzinfo=timezone.utc)),
+        (datetime, "2024-01-01T00:00:00Z", datetime(2024, 1, 1, tzinfo=UTC)),
         (Blob, {"data": "AAAA"}, Blob(data=b"\x00\x00\x00")),
         (tuple[int, int], [1, 2], (1, 2)),
         (str, Colour.RED, "red"),

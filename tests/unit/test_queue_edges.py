@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import random
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -39,11 +38,8 @@ UNWATCHED: dict[str, Any] = {"loop_block_limit": 0}
 
 async def wait_in_time() -> None:
     """A wait with a time limit, as a poller makes it."""
-    if sys.version_info >= (3, 11):
-        async with asyncio.timeout(1):
-            await asyncio.sleep(10)
-    else:
-        await asyncio.wait_for(asyncio.sleep(10), 1)
+    async with asyncio.timeout(1):
+        await asyncio.sleep(10)
 
 
 def test_a_poller_that_swallows_everything_is_left_behind_and_the_loop_goes_on(

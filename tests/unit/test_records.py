@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import json
 import pickle
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -26,7 +26,7 @@ from stoat_jobs import (
 )
 from stoat_jobs._records import unchecked_record
 
-MOMENT = datetime(2024, 2, 29, 12, 30, tzinfo=timezone.utc)
+MOMENT = datetime(2024, 2, 29, 12, 30, tzinfo=UTC)
 
 
 class Report(BaseModel):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
 import json
-import sys
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 from uuid import UUID
 
@@ -17,9 +14,6 @@ from hypothesis import strategies as st
 
 from stoat_jobs._terminal.text import printable, safe_text
 from stoat_jobs._text import ERROR_LIMIT, SHOWN_LIMIT, describe, leaf_errors, one_line, shown
-
-GROUPS: Any = builtins if sys.version_info >= (3, 11) else import_module("exceptiongroup")
-ExceptionGroup = GROUPS.ExceptionGroup
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 

@@ -16,7 +16,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass
-from typing import IO, Annotated, Any, BinaryIO, Generic, NamedTuple, TextIO, TypeVar
+from typing import IO, Annotated, Any, BinaryIO, Generic, NamedTuple, NotRequired, TextIO, TypeVar
 
 import fastapi
 import pytest
@@ -36,7 +36,7 @@ from pydantic import (
 from sqlalchemy.orm import Session
 from starlette.datastructures import UploadFile
 from starlette.requests import HTTPConnection
-from typing_extensions import NotRequired, TypeAliasType, TypedDict, Unpack
+from typing_extensions import TypeAliasType, TypedDict, Unpack
 
 from stoat_jobs import InMemoryJobQueue, JobContext, JobHandlers, JobStatus
 

@@ -12,10 +12,9 @@ from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from types import MappingProxyType, TracebackType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ValidationError
-from typing_extensions import Self
 
 from .._clock import Clock
 from .._context import is_running_here

@@ -92,17 +92,15 @@ class Client:
     async def pinging(self) -> AsyncIterator[Pings]:
         """Keeps calling ``GET /ping``, one call after another, while the block runs."""
         pings = Pings()
-        over = asyncio.Event()
-        task = asyncio.create_task(self._keep_pinging(pings, over))
+        task = asyncio.create_task(self._keep_pinging(pings))
         try:
             yield pings
         finally:
-            over.set()  # before Python 3.11 the HTTP client can lose a cancel
             task.cancel()
             await asyncio.wait([task])
 
-    async def _keep_pinging(self, pings: Pings, over: asyncio.Event) -> None:
-        while not over.is_set():
+    async def _keep_pinging(self, pings: Pings) -> None:
+        while True:
             before = perf_counter()
             try:
                 await self.ping()

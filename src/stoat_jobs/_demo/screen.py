@@ -23,7 +23,7 @@ from .._terminal.console import is_plain, make_console
 from .client import ScanRecord
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 LABEL_WIDTH = 20
 _PROGRESS_LABEL = "GET /jobs/id/events"

@@ -16,12 +16,11 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 R = TypeVar("R")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_CANCEL_AGAIN_S = 0.2
 
 
 class Interrupts:
@@ -106,9 +105,7 @@ class Interrupts:
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:
-    while not task.done():
-        task.cancel()
-        # Again if need be: before Python 3.11 the HTTP client can lose a cancel.
-        await asyncio.wait([task], timeout=_CANCEL_AGAIN_S)
+    task.cancel()
+    await asyncio.wait([task])
     if not task.cancelled():
         task.exception()  # seen: a KeyboardInterrupt reaches whoever runs the loop by itself

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -122,7 +122,7 @@ class Remote:
 
     def now(self) -> datetime:
         """The time by the server's clock, of which its records tell."""
-        return datetime.now(timezone.utc) + self._ahead
+        return datetime.now(UTC) + self._ahead
 
     async def look(self) -> WatchedJob | list[WatchedJob]:
         """The job's record, or those of all jobs: whatever is there.
@@ -264,7 +264,7 @@ def _ahead(response: httpx.Response) -> timedelta:
     """By how much the server's clock is before ours."""
     try:
         there = parsedate_to_datetime(response.headers.get("date", ""))
-        ahead = there - datetime.now(timezone.utc)
+        ahead = there - datetime.now(UTC)
     except (TypeError, ValueError, OverflowError):  # no date, or one without a time zone
         return timedelta()
     return ahead if _NO_SKEW < abs(ahead) < _MOST_SKEW else timedelta()

@@ -17,7 +17,7 @@ from . import wording
 from .remote import Jobs, WatchedJob
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 # A terminal shows Ctrl-C as ^C behind the cursor. On a full line that would move the cursor to the
 # next one, and the last picture would be drawn below the one before.

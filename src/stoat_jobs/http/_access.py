@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from enum import Enum
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +17,7 @@ from stoat_jobs.backends import log_event
 from ._problems import ProblemError, job_not_found
 
 
-class Operation(str, Enum):
+class Operation(StrEnum):
     """What a request wants to do; compares equal to its text, as in ``"cancel"``."""
 
     LIST = "list"
@@ -29,9 +29,6 @@ class Operation(str, Enum):
     STATS = "stats"
     WATCH_ALL = "watch_all"
     DASHBOARD = "dashboard"
-
-    # Formats as the bare text on every Python version, as StrEnum (3.11) does.
-    __str__ = str.__str__
 
 
 Authorize = Callable[[Request, Operation, "JobResult[Any] | None"], Awaitable[bool]]

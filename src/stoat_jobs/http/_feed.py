@@ -15,7 +15,7 @@ import contextvars
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -234,7 +234,7 @@ class Look:
 
 
 def _message(name: bytes, rows: list[bytes], gone: list[str], look: Look) -> bytes:
-    now = to_json(datetime.now(timezone.utc))
+    now = to_json(datetime.now(UTC))
     return b'event: %b\ndata: {"at":%b,"stats":%b,"gone":%b,"jobs":[%b]}\n\n' % (
         *(name, now, look.stats, to_json(gone)),
         b",".join(rows),

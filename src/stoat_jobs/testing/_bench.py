@@ -7,9 +7,7 @@ import concurrent.futures
 import threading
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
-from typing import Any, cast
-
-from typing_extensions import Self
+from typing import Any, Self, cast
 
 from stoat_jobs import JobBackend, JobContext, JobHandlers, JobResult, JobStatus
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +14,6 @@ from stoat_jobs import FinishedEvent, JobContext, JobObserver, JobResult, JobSta
 from ._bench import Bench
 from ._hostile import SHAPES, EndlessGroup, HidingGroup, hostile_errors
 from ._promises import Promises
-
-if sys.version_info < (3, 11):  # pytest brings it along
-    from exceptiongroup import ExceptionGroup
 
 # Seconds: less than a loop can tell apart, and what is not a whole number of milliseconds.
 ODD_LIMITS = [0.0003, 0.0123, 1.0003, 1.00049, 2.0]

@@ -6,7 +6,7 @@ import asyncio
 import math
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ class InputPromises(Promises):
             ) -> bool:
                 return (path, when, colour, area, n) == (
                     Path("/srv"),
-                    datetime(2024, 5, 6, tzinfo=timezone.utc),
+                    datetime(2024, 5, 6, tzinfo=UTC),
                     Colour.RED,
                     Area(name="north"),
                     7,
@@ -158,8 +158,8 @@ class InputPromises(Promises):
                 received.extend([name, *times])
                 return DriversUUID(int=2)
 
-            now = datetime(2024, 5, 6, tzinfo=timezone.utc)
-            stamp = LibrarysDatetime(2024, 5, 6, tzinfo=timezone.utc)
+            now = datetime(2024, 5, 6, tzinfo=UTC)
+            stamp = LibrarysDatetime(2024, 5, 6, tzinfo=UTC)
             record = await bench.run("kept", {"name": DriversUUID(int=1), "times": [stamp]})
             assert (record.result, record.error) == (uuid.UUID(int=2), None)
             assert received == [uuid.UUID(int=1), now]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +13,6 @@ from stoat_jobs import JobContext, JobResult, JobStatus
 from ._bench import Bench
 from ._clock import fake_clock_loop
 from ._promises import Promises, needs
-
-if sys.version_info < (3, 11):  # pytest brings it along
-    from exceptiongroup import BaseExceptionGroup, ExceptionGroup
 
 
 class OwnBaseError(BaseException):

@@ -7,7 +7,7 @@ import contextvars
 import math
 import threading
 import time
-from datetime import timedelta, timezone
+from datetime import UTC, timedelta
 from typing import Any, cast
 
 import pytest
@@ -50,7 +50,7 @@ class RecordPromises(Promises):
             assert self._seconds(done.started_at - done.submitted_at) == 5
             assert self._seconds(done.finished_at - done.started_at) == 7
             times = (done.submitted_at, done.started_at, done.finished_at)
-            assert {time.tzinfo for time in times} == {timezone.utc}
+            assert {time.tzinfo for time in times} == {UTC}
 
     @pytest.mark.parametrize("step", [-3600.0, 3600.0], ids=["back", "forward"])
     async def test_times_are_ordered_whatever_the_wall_clock_does(

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 
 import pytest
 
 from stoat_jobs import JobContext, JobStatus
 
 from ._promises import Promises
-
-if sys.version_info < (3, 11):  # pytest brings it along
-    pass
 
 
 def log_of(caplog: pytest.LogCaptureFixture, event: str) -> list[logging.LogRecord]:
@@ -86,7 +82,7 @@ class ResistingPromises(Promises):
             async def limited(ctx: JobContext) -> str:
                 try:
                     await asyncio.wait_for(asyncio.get_running_loop().create_future(), 5)
-                except asyncio.TimeoutError:
+                except TimeoutError:
                     return "timed out"
                 return "never"
 

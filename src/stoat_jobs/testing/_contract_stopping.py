@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 
 import pytest
 
@@ -12,9 +11,6 @@ from stoat_jobs import JobContext, JobStatus
 
 from ._bench import Bench
 from ._promises import Promises
-
-if sys.version_info < (3, 11):  # pytest brings it along
-    from exceptiongroup import BaseExceptionGroup
 
 
 def log_of(caplog: pytest.LogCaptureFixture, event: str) -> list[logging.LogRecord]:

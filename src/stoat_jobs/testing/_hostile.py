@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
-
-if sys.version_info < (3, 11):  # pytest brings it along
-    from exceptiongroup import BaseExceptionGroup, ExceptionGroup
 
 # Without these there is no class, or no instance of it.
 _NEEDED = frozenset({"__class_getitem__", "__init__", "__init_subclass__", "__new__"})
