@@ -22,8 +22,8 @@ MADE_UP = {
     "debootstrap": """
         folder=${*: -2:1}
         mkdir "$folder" || exit 1  # there is none yet
-        if [[ $FAILING == debootstrap ]]; then echo "E: no such release"; exit 1; fi
         mkdir -p "$folder"/{etc,srv}
+        if [[ $FAILING == debootstrap ]]; then echo "E: no such release"; exit 1; fi
     """,
     "grep": "[[ $DISTRIBUTION == debian ]]",  # in /etc/os-release
     "id": "echo $USER_ID",
