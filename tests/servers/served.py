@@ -76,10 +76,13 @@ async def deaf(ctx: JobContext) -> None:
 
 @handlers.job
 async def obstinate(ctx: JobContext) -> None:
-    """Swallows everything, being closed too."""
+    """Swallows everything, being closed too, and waits again."""
+    # To wait without a running loop too: Pythons since 3.14 close it when the process exits, and
+    # what then waits for an event gets an AttributeError, for ever if that is swallowed as well.
+    loop = asyncio.get_running_loop()
     while True:
         try:
-            await asyncio.Event().wait()
+            await loop.create_future()
         except BaseException:
             continue
 

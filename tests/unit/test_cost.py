@@ -18,6 +18,8 @@ COUNTED = {
     (3, 11): {"noop": 1646, "three_fields": 1938},
     (3, 12): {"noop": 1506, "three_fields": 1772},
     (3, 13): {"noop": 1494, "three_fields": 1752},
+    (3, 14): {"noop": 1545, "three_fields": 1815},
+    (3, 15): {"noop": 1559, "three_fields": 1830},
 }
 # Patch releases of Python, and what else a change may add before somebody has to look.
 TOLERANCE = 1.05

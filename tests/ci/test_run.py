@@ -1,0 +1,71 @@
+"""What .ci/run says was tested was tested, and what was left out is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .machine import Machine
+
+OLDER = ("3.11", "3.12", "3.13")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """With neither of the two newest Pythons."""
+    return Machine(tmp_path, *OLDER)
+
+
+def test_as_root_on_debian_all_are_tested(machine: Machine) -> None:
+    """What is not installed is tested in the chroot, before the coverage is judged."""
+    done = machine.run("run", CI="true")
+    assert done.returncode == 0, done.stderr
+    assert "tested on Python: 3.11 3.12 3.13 3.14 3.15\n" in done.stdout
+    assert "not tested" not in done.stdout
+    assert [call.split()[0] for call in machine.tested()] == ["3.14", "3.15"]
+
+
+@pytest.mark.parametrize("env", [{"USER_ID": "1000"}, {"DISTRIBUTION": "fedora"}], ids=str)
+def test_elsewhere_they_are_named(machine: Machine, env: dict[str, str]) -> None:
+    """Where no chroot can be made the run does not fail, and says what was not tested, and why."""
+    done = machine.run("run", CI="true", **env)
+    assert done.returncode == 0, done.stderr
+    assert "tested on Python: 3.11 3.12 3.13\n" in done.stdout
+    assert "not tested here: 3.14 3.15 (not installed; " in done.stdout
+    assert "needs root on Debian" in done.stdout
+    assert machine.called("debootstrap") == machine.called("chroot") == []
+
+
+@pytest.mark.parametrize("failing", ["debootstrap", "tests-3.14", "tests-3.15"])
+def test_what_fails_in_the_chroot_fails_the_run(machine: Machine, failing: str) -> None:
+    """Where a chroot can be made it has to work, and nox is run all the same."""
+    done = machine.run("run", FAILING=failing)
+    assert done.returncode == 1
+    assert "tested on Python: 3.11 3.12 3.13" in done.stdout
+    assert len(machine.called("nox")) == 1
+
+
+def test_what_is_installed_needs_no_chroot(tmp_path: Path) -> None:
+    """nox tests an installed Python like any other; the chroot is for the rest."""
+    machine = Machine(tmp_path, *OLDER, "3.14")
+    done = machine.run("run", CI="true")
+    assert "tested on Python: 3.11 3.12 3.13 3.14 3.15\n" in done.stdout
+    assert [call.split()[0] for call in machine.tested()] == ["3.15"]
+
+
+@pytest.mark.parametrize(("env", "code"), [({"CI": "true"}, 1), ({}, 0)], ids=["CI", "by hand"])
+def test_an_installed_one_that_was_left_out(
+    machine: Machine, env: dict[str, str], code: int
+) -> None:
+    """A build server has to test every Python that it has."""
+    done = machine.run("run", NOX_TESTS="3.11 3.13", **env)
+    assert done.returncode == code
+    assert "installed but not tested: 3.12\n" in done.stderr
+
+
+def test_nothing_tested_is_a_failure(machine: Machine) -> None:
+    """A run without tests does not pass."""
+    done = machine.run("run", NOX_TESTS="", USER_ID="1000")
+    assert done.returncode == 1
+    assert "no Python ran the tests" in done.stderr
