@@ -106,12 +106,14 @@ def test_no_file_has_another_address_of_the_project() -> None:
 
 
 def test_the_security_page_says_where_to_report() -> None:
-    """Whoever found a vulnerability is led to a private report, also where the file is read."""
+    """Whoever found a vulnerability is led to a private report, on GitHub and from the docs."""
     page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-    assert "\n[report]: ../../security/advisories/new\n" in page
+    assert page.endswith("\n\n[report]: ../../security/advisories/new\n")
     assert "`pip show --verbose stoat-jobs`" in page
     docs = (ROOT / "docs/security.md").read_text(encoding="utf-8")
-    assert "\n[report]: repository:security/advisories/new\n" in docs
+    assert docs.endswith("\n\n[report]: repository:security/advisories/new\n")
+    (left_out,) = re.findall(r'^:end-before: "(.+)"$', docs, re.MULTILINE)
+    assert page.partition(left_out)[2] == "/../security/advisories/new\n"
 
 
 TABLE = '[tool.hatch.metadata.hooks.custom]\nrepository = "{}"\nemail = "{}"\n'
