@@ -193,6 +193,27 @@ def distribution(session: nox.Session) -> None:
     session.run("pytest", "tests/distribution")
 
 
+@nox.session(python=FOUND[:1] or PYTHONS[:1])
+def lowest(session: nox.Session) -> None:
+    """Run contract and unit tests with the lowest versions that we allow; arguments go to pytest.
+
+    uv finds them. What tests need beside them is the newest that goes with them.
+    """
+    session.install("uv")
+    pins = session.cache_dir / "lowest.txt"
+    options = ("--all-extras", "--resolution=lowest-direct", f"--output-file={pins}", "--quiet")
+    session.run("uv", "pip", "compile", *options, "pyproject.toml", silent=True)
+    beside = ("fastapi", "pytest-xdist", "sqlalchemy", "uvloop")
+    session.install(_with_all_extras(), *beside, f"--constraint={pins}")
+    session.run("python", "tests/lowest.py")
+    # pytest before 9 does not read [tool.pytest].
+    options = ("-Werror", "--import-mode=importlib", "--asyncio-mode=auto")
+    scope = "--override-ini=asyncio_default_fixture_loop_scope=function"
+    tested = session.posargs or ("tests/contract", "tests/unit")
+    session.run("pytest", *PARALLEL, *options, scope, *tested)
+    session.run("stoat-jobs", "demo", silent=True)
+
+
 @nox.session
 def flaky(session: nox.Session) -> None:
     """Run the tests three times in random order, to find those that depend on luck."""
