@@ -14,6 +14,7 @@ nox.options.sessions = [
     "api",
     *("tests", "third_party", "coverage", "browser"),
     *("mypy", "pyright", "lint", "docs"),
+    *("distribution", "lowest"),
 ]
 nox.options.reuse_venv = "yes"
 # A Python that is not here is skipped, on a build server too; .ci/run says what was tested.
@@ -21,9 +22,16 @@ nox.options.error_on_missing_interpreters = False
 # Never download a Python.
 nox.options.download_python = "never"
 
+ROOT = Path.cwd()
 # More than cores, where these are two: many tests wait for servers and processes.
 WORKERS = min(4, max(3, os.cpu_count() or 1))
 PARALLEL = [f"--numprocesses={WORKERS}", "--dist=worksteal"]
+# What a run leaves for the next one stays in the checkout, wherever it runs.
+KEEPING = f"--override-ini=cache_dir={ROOT}/.pytest_cache"
+KEPT = {
+    "COVERAGE_FILE": f"{ROOT}/.coverage",
+    "HYPOTHESIS_STORAGE_DIRECTORY": f"{ROOT}/.hypothesis",
+}
 CHECKED = ["src", "tests", "examples", "benchmarks"]
 OF_KIND = {
     "dependabot": [".github/dependabot.yml"],
@@ -58,14 +66,31 @@ OLDEST_AND_NEWEST = sorted({*FOUND[:1], *FOUND[-1:]}, key=PYTHONS.index) or PYTH
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests, on the newest Python with coverage; arguments go to pytest."""
-    session.install(".[demo,http,testing]", "--group", "tests")
+    _enter_sdist(session, "tests")
     # Before the run: tests that fail were run, and nox itself says that they failed.
     tested = session.cache_dir / "tested"
     tested.mkdir(exist_ok=True)
     (tested / str(session.python)).touch()
     # Measuring takes as long as the tests, and few lines are for older Pythons.
     run = ("coverage", "run") if session.python == NEWEST else ("python",)
-    session.run(*run, "-m", "pytest", *PARALLEL, *session.posargs)
+    session.run(*run, "-m", "pytest", *PARALLEL, KEEPING, *session.posargs, env=KEPT)
+
+
+def _enter_sdist(session: nox.Session, group: str) -> None:
+    """Go on in the unpacked sdist, without its ``src``, and with the wheel that it builds.
+
+    What others get is what is tested, and a file that the sdist lacks is missed.
+    """
+    session.install("--group", group, "hatchling")
+    folder = session.cache_dir / "sdist" / session.name
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("hatchling", "build", "--target=sdist", f"--directory={folder}", silent=True)
+    (archive,) = folder.iterdir()
+    shutil.unpack_archive(archive, folder)
+    unpacked = folder / archive.name.removesuffix(".tar.gz")
+    session.install(f"{unpacked}[demo,http,testing]")
+    shutil.rmtree(unpacked / "src")
+    session.chdir(unpacked)
 
 
 @nox.session
@@ -173,9 +198,46 @@ def api(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
-    session.install(".[demo,http,testing]", "--group", "docs")
+    _enter_sdist(session, "docs")
     strict = ("-q", "-W", "--keep-going", "-n", "-E")
-    session.run("python", "-m", "sphinx", *strict, "-b", "html", "docs", "docs/_build/html")
+    session.run("python", "-m", "sphinx", *strict, "-b", "html", "docs", f"{ROOT}/docs/_build/html")
+
+
+@nox.session
+def distribution(session: nox.Session) -> None:
+    """Build into dist/ what is published, and check it; ``-- release`` refuses placeholders."""
+    session.install("--group", "distribution")
+    if "release" in session.posargs:
+        session.run("python", "tests/release.py")
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build", silent=True)
+    built = [str(path) for path in sorted(Path("dist").iterdir())]
+    session.run("twine", "check", "--strict", *built)
+    session.run("check-wheel-contents", "dist")
+    session.run("validate-pyproject", "pyproject.toml", f"{THIRD_PARTY}/pyproject.toml")
+    session.run("pyroma", "--min=10", built[-1])
+    session.run("pytest", "tests/distribution")
+
+
+@nox.session(python=FOUND[:1] or PYTHONS[:1])
+def lowest(session: nox.Session) -> None:
+    """Run contract and unit tests with the lowest versions that we allow; arguments go to pytest.
+
+    uv finds them. What tests need beside them is the newest that goes with them.
+    """
+    session.install("uv")
+    pins = session.cache_dir / "lowest.txt"
+    options = ("--all-extras", "--resolution=lowest-direct", f"--output-file={pins}", "--quiet")
+    session.run("uv", "pip", "compile", *options, "pyproject.toml", silent=True)
+    beside = ("fastapi", "pytest-xdist", "sqlalchemy", "uvloop")
+    session.install(_with_all_extras(), *beside, f"--constraint={pins}")
+    session.run("python", "tests/lowest.py")
+    # pytest before 9 does not read [tool.pytest].
+    options = ("-Werror", "--import-mode=importlib", "--asyncio-mode=auto")
+    scope = "--override-ini=asyncio_default_fixture_loop_scope=function"
+    tested = session.posargs or ("tests/contract", "tests/unit")
+    session.run("pytest", *PARALLEL, *options, scope, *tested)
+    session.run("stoat-jobs", "demo", silent=True)
 
 
 @nox.session

@@ -10,11 +10,15 @@ project = "stoat-jobs"
 author = "The stoat-jobs authors"
 copyright = f"2026, {author}"  # noqa: A001
 release = version = metadata.version("stoat-jobs")
+addresses = dict(
+    line.split(", ") for line in metadata.metadata("stoat-jobs").get_all("Project-URL", [])
+)
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "from_code"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
+myst_url_schemes = {"https": None, "repository": addresses["Repository"] + "/{{path}}"}
 
 nitpicky = True
 # The standard library, private types and type variables are not documented here.

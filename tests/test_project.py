@@ -53,6 +53,13 @@ def test_licence() -> None:
     assert read("LICENSE").startswith("MIT License")
 
 
+def test_the_core_needs_three_distributions() -> None:
+    """Without an extra, three distributions are installed beside ours, with what they need."""
+    required = [line for line in metadata.requires("stoat-jobs") or [] if "extra ==" not in line]
+    names = {line.partition(">=")[0] for line in required}
+    assert names == {"importlib-metadata", "pydantic", "typing-extensions"}
+
+
 def test_oldest_python_is_the_first_that_is_named() -> None:
     """The Pythons that are tested begin with the oldest that may install us."""
     package = metadata.metadata("stoat-jobs")

@@ -7,7 +7,7 @@ import io
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING
 
 from stoat_jobs import available_backends
 
@@ -16,6 +16,9 @@ from ._demo import command as demo
 from ._terminal.output import discard_output
 from ._terminal.text import printable
 from ._watch import command as watch
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
 
 _HEADINGS = ("BACKEND", "DISTRIBUTION", "VERSION", "STATE")
 _OK = "ok"

@@ -11,7 +11,7 @@ from ._protocols import JobBackend
 from ._settings import JobQueueSettings, required
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib_metadata import EntryPoint
 
 GROUP = "stoat_jobs.backends"
 
@@ -31,7 +31,7 @@ def available_backends() -> tuple[EntryPoint, ...]:
     >>> [backend.name for backend in available_backends()]
     ['asyncio', 'memory']
     """
-    from importlib.metadata import EntryPoint, entry_points
+    from importlib_metadata import EntryPoint, entry_points
 
     # A distribution that is on the path twice shows its entry points twice.
     found = {(ep.name, ep.value, _distribution(ep)): ep for ep in entry_points(group=GROUP)}
@@ -98,7 +98,7 @@ def _distribution(entry_point: EntryPoint) -> str:
 
 def _extra(name: str) -> str | None:
     """The extra of ours that provides a backend of this name, if there is one."""
-    from importlib.metadata import PackageNotFoundError, metadata
+    from importlib_metadata import PackageNotFoundError, metadata
 
     try:
         extras = metadata("stoat-jobs").get_all("Provides-Extra") or []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from importlib_metadata import EntryPoint
 
 from stoat_jobs._cli import _distribution
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
 import pytest
-from hatchling.builders.wheel import WheelBuilder
 
 import stoat_jobs.http
 
 from .hosts import HOSTS, JOBS, OPEN, Face, serving
 from .test_routes import is_problem
 
-ROOT = Path(__file__).parents[2]
 STATIC = Path(stoat_jobs.http.__file__).parent / "static"
 FILES = {path.name: path.read_text(encoding="utf-8") for path in STATIC.iterdir()}
 SCRIPTS = [name for name in FILES if name.endswith(".js")]
@@ -127,10 +124,3 @@ async def test_the_page_with_a_slash_behind_it() -> None:
         answer = await face.get("/dashboard/")
         assert answer.status_code == 308
         assert urljoin(f"{JOBS}/dashboard/", answer.headers["location"]) == f"{JOBS}/dashboard"
-
-
-def test_the_page_is_in_the_wheel(tmp_path: Path) -> None:
-    """Whoever installs the package has the page and all its parts."""
-    (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
-    inside = {name for name in zipfile.ZipFile(wheel).namelist() if "/static/" in name}
-    assert inside == {f"stoat_jobs/http/static/{name}" for name in FILES}

@@ -16,7 +16,8 @@ import pytest
 import stoat_jobs
 
 HERE = Path(__file__).parent
-HOW_TO = HERE.parents[1] / "docs" / "how-to"
+ROOT = HERE.parents[1]
+HOW_TO = ROOT / "docs" / "how-to"
 ACCEPTS = HERE / "accepts.py"
 REJECTS = HERE / "rejects.py"
 MARK = re.compile(r" {2}# type: ignore\[.+\]$", re.MULTILINE)
@@ -109,6 +110,14 @@ def test_what_the_how_to_recommends_is_accepted(page: str, tmp_path: Path) -> No
     path = tmp_path / f"{page.replace('-', '_')}.py"
     path.write_text(shown_code((HOW_TO / f"{page}.md").read_text()))
     assert mypy(path) == {}
+
+
+@CHECKERS
+def test_what_the_readme_shows_is_accepted(checker: Checker, tmp_path: Path) -> None:
+    """Who begins with the README's program has no errors in strict mode; lines are the README's."""
+    path = tmp_path / "readme.py"
+    path.write_text(shown_code((ROOT / "README.md").read_text()))
+    assert checker(path) == {}
 
 
 def shown_code(text: str) -> str:

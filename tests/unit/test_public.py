@@ -192,11 +192,25 @@ def test_importing_costs_no_more_than_it_must() -> None:
     assert sorted(modules & set(HEAVY)) == []
 
 
-def test_entry_points_are_read_only_when_they_are_needed() -> None:
-    """The reader of installed distributions is imported by pydantic or by nobody."""
-    theirs = imported_by("import pydantic, asyncio; type('Model', (pydantic.BaseModel,), {})")
-    ours = imported_by("import stoat_jobs")
-    assert "importlib.metadata" not in ours - theirs
+@pytest.mark.parametrize(
+    ("statement", "is_imported"),
+    [
+        ("import stoat_jobs", False),
+        ("import stoat_jobs; stoat_jobs.AsyncioJobQueue()", False),
+        ("import stoat_jobs._cli", False),
+        ("import stoat_jobs; stoat_jobs.available_backends()", True),
+        ("import stoat_jobs; stoat_jobs.create_queue()", True),
+    ],
+)
+def test_entry_points_are_read_only_when_they_are_needed(statement: str, is_imported: bool) -> None:
+    """What reads installed distributions is imported by looking a backend up, by nothing else."""
+    assert ("importlib_metadata" in imported_by(statement)) is is_imported
+
+
+def test_one_library_reads_what_is_installed() -> None:
+    """The core uses ``importlib_metadata`` only: the standard library's is of each Python another."""
+    modules = Path(stoat_jobs.__file__).parent.rglob("*.py")
+    assert [str(path) for path in modules if "importlib.metadata" in path.read_text()] == []
 
 
 def test_the_package_is_typed() -> None:
