@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-
-import tomllib
 
 PLACEHOLDER = "OWNER"
 
