@@ -28,9 +28,9 @@ def read(path: Path | str) -> str:
 
 def named(*patterns: str) -> list[str]:
     """Every file of the checkout that one of the *patterns* names."""
-    found = {path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}
-    hidden = {path for path in found if {".nox", "node_modules"} & {*path.parts}}
-    return sorted(str(path.relative_to(ROOT)) for path in found - hidden)
+    matches = (path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file())
+    found = {path.relative_to(ROOT) for path in matches}
+    return sorted(str(path) for path in found if not {".nox", "node_modules"} & {*path.parts})
 
 
 def others_in(files: list[str], versions: re.Pattern[str]) -> dict[str, set[str]]:
