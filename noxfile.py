@@ -33,13 +33,6 @@ KEPT = {
     "HYPOTHESIS_STORAGE_DIRECTORY": f"{ROOT}/.hypothesis",
 }
 CHECKED = ["src", "tests", "examples", "benchmarks"]
-OF_KIND = {
-    "dependabot": [".github/dependabot.yml"],
-    "github-issue-config": [".github/ISSUE_TEMPLATE/config.yml"],
-    "github-issue-forms": [f".github/ISSUE_TEMPLATE/{name}.yml" for name in ("bug", "idea")],
-    "readthedocs": [".readthedocs.yaml"],
-}
-QUICK = ["tests/contract", "tests/unit"]
 THIRD_PARTY = "./examples/stoat-jobs-sqlite"
 PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))
 
@@ -97,7 +90,8 @@ def _enter_sdist(session: nox.Session, group: str) -> None:
 def quick(session: nox.Session) -> None:
     """Run the fast tests of the contract and the units, on the Python that runs nox."""
     session.install("-e", ".[http,testing]", "--group", "quick")
-    session.run("pytest", *PARALLEL, "-m", "not slow", *(session.posargs or QUICK))
+    chosen = session.posargs or ("tests/contract", "tests/unit")
+    session.run("pytest", *PARALLEL, "-m", "not slow", *chosen)
 
 
 @nox.session(python=OLDEST_AND_NEWEST)
@@ -173,6 +167,14 @@ def pyright(session: nox.Session) -> None:
     """Check the public types with a second type checker."""
     session.install(".[demo,http,testing]", "--group", "tests")
     session.run("pyright", *session.posargs)
+
+
+OF_KIND = {
+    "dependabot": [".github/dependabot.yml"],
+    "github-issue-config": [".github/ISSUE_TEMPLATE/config.yml"],
+    "github-issue-forms": [f".github/ISSUE_TEMPLATE/{name}.yml" for name in ("bug", "idea")],
+    "readthedocs": [".readthedocs.yaml"],
+}
 
 
 @nox.session
