@@ -60,13 +60,6 @@ def test_the_core_needs_three_distributions() -> None:
     assert names == {"importlib-metadata", "pydantic", "typing-extensions"}
 
 
-def test_oldest_python_is_the_first_that_is_named() -> None:
-    """The Pythons that are tested begin with the oldest that may install us."""
-    package = metadata.metadata("stoat-jobs")
-    named = re.findall(r"Python :: (3\.\d+)", "\n".join(package.get_all("Classifier", [])))
-    assert package["Requires-Python"] == f">={named[0]}"
-
-
 def test_every_shipped_backend_is_in_the_readme() -> None:
     """The README's table has the backends that we register, by name and class."""
     ours = metadata.distribution("stoat-jobs").entry_points.select(group="stoat_jobs.backends")

@@ -71,6 +71,6 @@ _SERVERS: Mapping[tuple[str, str], Callable[[Names], Any]] = {
     ("gunicorn.arbiter", "spawn_worker"): lambda names: names["self"].num_workers,
     ("granian.server.common", "_spawn_workers"): lambda names: names["self"].workers,
     ("granian.server.common", "_respawn_workers"): lambda names: names["self"].workers,
-    # Where workers are spawned, as on macOS, the second one knows that it is.
+    # Where workers are spawned, as since Python 3.14 and on macOS, the second one knows that it is.
     ("granian.server.mp", "wrapped"): lambda names: names["worker_id"],
 }

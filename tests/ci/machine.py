@@ -29,6 +29,7 @@ MADE_UP = {
     "id": "echo $USER_ID",
     "mount": "",
     "nox": """
+        echo "coverage is measured on ${MEASURED:-the newest that is here}"
         mkdir -p .nox/.cache/tested
         for python in $NOX_TESTS; do touch ".nox/.cache/tested/$python"; done
     """,

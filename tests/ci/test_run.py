@@ -18,11 +18,12 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def test_as_root_on_debian_all_are_tested(machine: Machine) -> None:
-    """What is not installed is tested in the chroot, before the coverage is judged."""
+    """What is not installed is tested in the chroot, and the coverage is measured there."""
     done = machine.run("run", CI="true")
     assert done.returncode == 0, done.stderr
     assert "tested on Python: 3.11 3.12 3.13 3.14 3.15\n" in done.stdout
     assert "not tested" not in done.stdout
+    assert "coverage is measured on 3.15\n" in done.stdout
     assert [call.split()[0] for call in machine.tested()] == ["3.14", "3.15"]
 
 
@@ -34,6 +35,7 @@ def test_elsewhere_they_are_named(machine: Machine, env: dict[str, str]) -> None
     assert "tested on Python: 3.11 3.12 3.13\n" in done.stdout
     assert "not tested here: 3.14 3.15 (not installed; " in done.stdout
     assert "needs root on Debian" in done.stdout
+    assert "coverage is measured on the newest that is here\n" in done.stdout
     assert machine.called("debootstrap") == machine.called("chroot") == []
 
 
