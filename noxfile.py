@@ -32,7 +32,7 @@ KEPT = {
     "COVERAGE_FILE": f"{ROOT}/.coverage",
     "HYPOTHESIS_STORAGE_DIRECTORY": f"{ROOT}/.hypothesis",
 }
-CHECKED = ["src", "tests", "examples", "benchmarks"]
+CHECKED = ["src", "tests", "examples", "benchmarks", "hatch_build.py"]
 THIRD_PARTY = "./examples/stoat-jobs-sqlite"
 PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))
 
@@ -157,10 +157,10 @@ def _install_debian(session: nox.Session, package: str) -> None:
 @nox.session
 def mypy(session: nox.Session) -> None:
     """Check the types of everything, as the oldest and the newest Python see them."""
-    groups = ("--group", "tests", "--group", "browser")
+    groups = [f"--group={name}" for name in ("tests", "browser", "distribution")]
     session.install(".[demo,http,testing]", THIRD_PARTY, *groups)
     for python in (PYTHONS[0], PYTHONS[-1]):
-        session.run("mypy", f"--python-version={python}", *_present(*CHECKED))
+        session.run("mypy", f"--python-version={python}", *CHECKED)
 
 
 @nox.session
@@ -326,7 +326,3 @@ def bench(session: nox.Session) -> None:
     """
     session.install(".", "--group", "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)
-
-
-def _present(*folders: str) -> list[str]:
-    return [folder for folder in folders if Path(folder).is_dir()]

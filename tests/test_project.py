@@ -76,8 +76,8 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 def test_log_events_are_those_of_the_code() -> None:
     """The reference names each event that is logged, and no other."""
-    folders = ("src/stoat_jobs", "src/stoat_jobs/_backends", "src/stoat_jobs/http")
-    modules = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
+    package = Path(stoat_jobs.__file__).parent
+    modules = [path for name in ("", "_backends", "http") for path in (package / name).glob("*.py")]
     source = "\n".join(path.read_text() for path in modules)
     logged = re.findall(r'(?:logging\.[A-Z]+,|\blevel,|self\._log\()\s*"(\w+)"', source)
     documented = re.findall(r"^\| `(\w+)` \|", read("docs/reference/log-events.md"), re.MULTILINE)

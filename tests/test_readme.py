@@ -18,7 +18,7 @@ from .release import unfilled
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGE = metadata.metadata("stoat-jobs")
-PAGE = str(PACKAGE["Description"] or PACKAGE.get_payload())
+PAGE = PACKAGE["Description"]
 URLS = dict(line.split(", ") for line in PACKAGE.get_all("Project-URL", []))
 OTHERS = re.compile(rf"{URLS['Repository']}/(?:blob|raw)/v{PACKAGE['Version']}/(.+)")
 PAGES = re.compile(rf"{URLS['Documentation']}/(.+)\.html(?:#(.+))?")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import stoat_jobs.testing
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/explanation/reliability.md"
 
@@ -30,8 +32,8 @@ def entries() -> dict[int, tuple[str, str, set[str]]]:
 def numbered() -> dict[int, set[str]]:
     """The tests that carry a number, wherever they are."""
     found = defaultdict(set)
-    for folder in ("src/stoat_jobs/testing", "tests", "examples"):
-        for path in (ROOT / folder).rglob("*.py"):
+    for folder in (Path(stoat_jobs.testing.__file__).parent, ROOT / "tests", ROOT / "examples"):
+        for path in folder.rglob("*.py"):
             for name, numbers in TEST.findall(path.read_text(encoding="utf-8")):
                 for number in numbers.split("_"):
                     found[int(number)].add(name)

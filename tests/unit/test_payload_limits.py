@@ -240,8 +240,9 @@ def test_an_int_that_no_json_parser_reads_is_refused(annotation: Any) -> None:
 
 def test_the_longest_int_travels() -> None:
     """An int of 4,300 digits is no longer than JSON parsers read."""
-    longest = 10**4300 - 1
-    assert form_of(int).freeze({"it": -longest}).arguments["it"] == -longest
+    # Before 2.14.2 pydantic counts a minus as a digit.
+    for longest in (10**4300 - 1, 1 - 10**4299):
+        assert form_of(int).freeze({"it": longest}).arguments["it"] == longest
 
 
 def test_a_million_errors_are_one() -> None:
