@@ -60,7 +60,7 @@ def tests(session: nox.Session) -> None:
     """Run the tests, on the newest Python with coverage; arguments go to pytest."""
     _enter_sdist(session, "tests")
     # Before the run: tests that fail were run, and nox itself says that they failed.
-    tested = session.cache_dir / "tested"
+    tested = ROOT / session.cache_dir / "tested"
     tested.mkdir(exist_ok=True)
     (tested / str(session.python)).touch()
     # Measuring takes as long as the tests, and few lines are for older Pythons.
