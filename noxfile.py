@@ -33,6 +33,7 @@ KEPT = {
     "HYPOTHESIS_STORAGE_DIRECTORY": f"{ROOT}/.hypothesis",
 }
 CHECKED = ["src", "tests", "examples", "benchmarks", "hatch_build.py"]
+QUICK = ["tests/contract", "tests/unit"]
 THIRD_PARTY = "./examples/stoat-jobs-sqlite"
 PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))
 
@@ -91,8 +92,7 @@ def _enter_sdist(session: nox.Session, group: str) -> None:
 def quick(session: nox.Session) -> None:
     """Run the fast tests of the contract and the units, on the Python that runs nox."""
     session.install("-e", ".[http,testing]", "--group", "quick")
-    chosen = session.posargs or ("tests/contract", "tests/unit")
-    session.run("pytest", *PARALLEL, "-m", "not slow", *chosen)
+    session.run("pytest", *PARALLEL, "-m", "not slow", *(session.posargs or QUICK))
 
 
 @nox.session(python=OLDEST_AND_NEWEST)
@@ -224,7 +224,7 @@ def distribution(session: nox.Session) -> None:
 
 @nox.session(python=FOUND[:1] or PYTHONS[:1])
 def lowest(session: nox.Session) -> None:
-    """Run contract and unit tests with the lowest versions that we allow; arguments go to pytest.
+    """Run what is quick with the lowest versions that we allow; arguments go to pytest.
 
     uv finds them. What tests need beside them is the newest that goes with them.
     """
@@ -237,11 +237,9 @@ def lowest(session: nox.Session) -> None:
     session.run("python", "tests/lowest.py")
     # pytest before 9 does not read [tool.pytest].
     options = ("-Werror", "--import-mode=importlib", "--asyncio-mode=auto")
-    scope = "--override-ini=asyncio_default_fixture_loop_scope=function"
-    # The machines would take as long as all else, on a slow computer too long for old Hypothesis.
-    slow = "--ignore=tests/contract/test_machine.py"
-    tested = session.posargs or ("tests/contract", "tests/unit", slow)
-    session.run("pytest", *PARALLEL, *options, scope, *tested)
+    inis = ("asyncio_default_fixture_loop_scope=function", "markers=slow")
+    more = [f"--override-ini={ini}" for ini in inis]
+    session.run("pytest", *PARALLEL, *options, *more, "-m", "not slow", *(session.posargs or QUICK))
     # The kit has a machine too.
     for command in (("check", "asyncio"), ("demo",)):
         session.run("stoat-jobs", *command, silent=True)
