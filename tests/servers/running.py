@@ -31,6 +31,10 @@ class Worker:
         self.client = client
         self.pid = pid
 
+    def greet(self) -> None:
+        """Use the connection, so that it stays open."""
+        self._answer("GET", "/")
+
     def submit(self, job_type: str) -> str:
         """The id of a new job."""
         answer = self._answer("POST", f"/submit/{job_type}")
@@ -108,11 +112,16 @@ class ServerProcess:
         self.connect()
 
     def connect(self) -> None:
-        """Connect until each worker was met once."""
+        """Connect until each worker was met once.
+
+        Meanwhile those that were met are asked again: servers close what is idle for seconds.
+        """
         met: dict[int, Worker] = {}
         while len(met) < self.launch.processes:
             worker = self._connection()
             met.setdefault(worker.pid, worker)
+            for each in met.values():
+                each.greet()
         self.workers = list(met.values())
 
     def _connection(self) -> Worker:
