@@ -14,7 +14,7 @@ from . import acts
 from .commands import HERE, SERVERS, Launch
 from .running import ServerProcess
 
-SETTINGS = {"concurrency": 4, "drain_timeout": 0.2, "cancel_grace": 0.2}
+SETTINGS = {"concurrency": 4, "drain_timeout": 0.2, "cancel_grace": 0.5}
 PATIENT = {**SETTINGS, "drain_timeout": 5.0}
 
 Act = Callable[[ServerProcess], None]
