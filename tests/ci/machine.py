@@ -14,6 +14,9 @@ REAL += ["dirname", "rm", "sed", "sort", "tail", "touch", "true"]
 MADE_UP = {
     "apt-get": "echo made-up-mirror",
     "chroot": """
+        while read -r name value; do
+            if [[ $name == SigIgn: ]]; then echo "ignores $value" >>"$LOG"; fi
+        done </proc/self/status
         [[ " $* " != *" $FAILING "* ]] || exit 1
         [[ $* =~ tests-(3\\.[0-9]+) ]] || exit 0
         mkdir -p .nox/.cache/tested
@@ -62,6 +65,7 @@ class Machine:
         self.env = {
             "DISTRIBUTION": "debian",
             "FAILING": "nothing",
+            "LOG": str(self._log),
             "NEWER_PYTHONS": str(self.chroots),
             "NOX_TESTS": " ".join(pythons),
             "PATH": str(self._bin),

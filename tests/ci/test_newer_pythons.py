@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def test_some_can_be_chosen(machine: Machine) -> None:
     """A Python that is installed need not be tested in the chroot as well."""
     machine.run("newer_pythons", ".", PYTHONS="3.15")
     assert machine.tested() == ["3.15 --"]
+
+
+def test_tests_can_be_interrupted(machine: Machine) -> None:
+    """What runs in the chroot does not ignore Ctrl-C, as what a shell starts beside it does."""
+    machine.run("newer_pythons", ".")
+    ignored = [int(signals, 16) for signals in machine.called("ignores")]
+    assert len(ignored) >= 2
+    assert [signals >> (signal.SIGINT - 1) & 1 for signals in ignored] == [0] * len(ignored)
 
 
 def test_a_second_run_uses_the_chroot_of_the_first(machine: Machine) -> None:
