@@ -147,7 +147,7 @@ class Job:
         """Let those who wait for a change look again."""
         for waiter in self.waiters or ():
             wake(waiter)
-        self.waiters = None  # last, so that one whom a Ctrl-C has kept from it is woken again
+        self.waiters = None  # last: after a Ctrl-C in between, all are woken again
 
     async def change(self, deadline: float = math.inf) -> None:
         """Wait for the next change, at most until *deadline* on the loop's clock.
