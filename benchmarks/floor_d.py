@@ -13,10 +13,10 @@ import time
 from collections import deque
 
 from stoat_jobs import JobResult, JobStatus
-from stoat_jobs._clock import as_datetime
-from stoat_jobs._ids import new_job_id
-from stoat_jobs._records import unchecked_record
-from stoat_jobs._tasks import first_step
+from stoat_jobs._backends.ids import new_job_id
+from stoat_jobs._model.records import unchecked_record
+from stoat_jobs._run.clock import as_datetime
+from stoat_jobs._run.tasks import first_step
 
 from .floors import TIMEOUT, noop
 from .measure import Stopwatch

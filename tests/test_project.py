@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import stoat_jobs
-from stoat_jobs._status import TRANSITIONS
+from stoat_jobs._model.status import TRANSITIONS
 
 ROOT = Path(__file__).parents[1]
 TEST_MODULES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/test_*.py"))

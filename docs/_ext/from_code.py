@@ -15,7 +15,7 @@ from status_diagram import svg
 import stoat_jobs
 import stoat_jobs.http
 import stoat_jobs.http._router  # here, since autodoc imports it in a way that FastAPI does not bear
-from stoat_jobs._status import TRANSITIONS
+from stoat_jobs._model.status import TRANSITIONS
 
 
 class StatusDiagram(Directive):
@@ -58,7 +58,7 @@ def _field_row(name: str, field: Any) -> list[str]:
 
 def _type_name(annotation: Any) -> str:
     text = annotation.__name__ if inspect.isclass(annotation) else str(annotation)
-    for prefix in ("typing.", "datetime.", "stoat_jobs._status.", "stoat_jobs."):
+    for prefix in ("typing.", "datetime.", "stoat_jobs._model.status.", "stoat_jobs."):
         text = text.replace(prefix, "")
     return text.replace("~", "")
 

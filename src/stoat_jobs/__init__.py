@@ -1,9 +1,16 @@
 """Slow work leaves the request: an in-process job queue for any ASGI app."""
 
-from ._backends._asyncio import AsyncioJobQueue
-from ._backends._memory import InMemoryJobQueue
-from ._context import JobContext, current_job_id
-from ._errors import (
+from ._app.entry_points import available_backends, create_queue
+from ._app.get_queue import get_queue
+from ._app.lifespan import lifespan
+from ._app.with_jobs import with_jobs
+from ._backends.asyncio_queue import AsyncioJobQueue
+from ._backends.memory_queue import InMemoryJobQueue
+from ._jobs.context import JobContext, current_job_id
+from ._jobs.handlers import JobHandlers
+from ._jobs.job_types import JobRef, JobType
+from ._jobs.protocols import AsyncJobQueue, JobBackend, JobObserver
+from ._model.errors import (
     BackendError,
     BackendNotFoundError,
     HandlerMismatchError,
@@ -16,13 +23,7 @@ from ._errors import (
     QueueFullError,
     UnknownJobTypeError,
 )
-from ._finding import get_queue
-from ._handlers import JobHandlers
-from ._jobtypes import JobRef, JobType
-from ._lifespan import lifespan
-from ._loading import available_backends, create_queue
-from ._protocols import AsyncJobQueue, JobBackend, JobObserver
-from ._records import (
+from ._model.records import (
     FinishedEvent,
     JobResult,
     ProgressEvent,
@@ -31,9 +32,8 @@ from ._records import (
     SubmittedEvent,
     SubmittingEvent,
 )
-from ._settings import JobQueueSettings
-from ._status import JobStatus
-from ._wrapper import with_jobs
+from ._model.settings import JobQueueSettings
+from ._model.status import JobStatus
 
 __all__ = [
     "AsyncJobQueue",

@@ -13,22 +13,22 @@ point in the group ``stoat_jobs.backends`` loads; a class with that constructor 
 
 from __future__ import annotations
 
-from ._backends._asyncio import AsyncioJobQueue
-from ._backends._memory import InMemoryJobQueue
-from ._backends._store import JobStore, StoredJob
-from ._backends._stored import StoredJobQueue
-from ._clock import Clock, as_datetime
-from ._codec import Codec
-from ._deadlines import Deadlines
-from ._execution import JobRun
-from ._hosting import RunHost, RunnableJob
-from ._logging import log_event
-from ._observing import Observers
-from ._options import checked_job_type, checked_key, checked_limit, checked_metadata
-from ._outcome import Ended, Outcome, StopReason, classify, never_started
-from ._payload import FrozenPayload, PayloadForm
-from ._settings import check_timeout
-from ._status import TRANSITIONS, checked_status, transition
+from ._backends.asyncio_queue import AsyncioJobQueue
+from ._backends.memory_queue import InMemoryJobQueue
+from ._backends.store import JobStore, StoredJob
+from ._backends.stored_queue import StoredJobQueue
+from ._events.log import log_event
+from ._events.observers import Observers
+from ._model.options import checked_job_type, checked_key, checked_limit, checked_metadata
+from ._model.settings import check_timeout
+from ._model.status import TRANSITIONS, checked_status, transition
+from ._payload.codec import Codec
+from ._payload.form import FrozenPayload, PayloadForm
+from ._run.clock import Clock, as_datetime
+from ._run.deadlines import Deadlines
+from ._run.host import RunHost, RunnableJob
+from ._run.outcome import Ended, Outcome, StopReason, classify, never_started
+from ._run.run import JobRun
 
 __all__ = [
     "TRANSITIONS",

@@ -39,7 +39,7 @@ def edit(root: Path, file: str, new: str, old: str | None = None) -> None:
 
 
 def remove_a_parameter(root: Path) -> None:
-    file = "src/stoat_jobs/_finding.py"
+    file = "src/stoat_jobs/_app/get_queue.py"
     edit(
         root,
         file,
@@ -85,7 +85,7 @@ def test_a_removed_parameter_is_a_breaking_change(copy: Path) -> None:
 
 def test_an_addition_breaks_nothing_and_is_recorded(copy: Path) -> None:
     """What is new is shown; it is refused until it is recorded."""
-    file = "src/stoat_jobs/_finding.py"
+    file = "src/stoat_jobs/_app/get_queue.py"
     edit(
         copy,
         file,

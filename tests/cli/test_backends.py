@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from importlib_metadata import EntryPoint
 
-from stoat_jobs._cli import _distribution
+from stoat_jobs._cli.main import _distribution
 
 from .running import Start, install
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stoat_jobs._check.table import State, Table
+from stoat_jobs._cli.check.table import State, Table
 from stoat_jobs.testing._listing import Promise, promises
 
 from .running import Start, install

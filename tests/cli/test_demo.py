@@ -21,11 +21,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stoat_jobs import JobStatus
-from stoat_jobs._cli import main
+from stoat_jobs._cli.demo.client import Client
+from stoat_jobs._cli.demo.run import told
+from stoat_jobs._cli.demo.server import Server
+from stoat_jobs._cli.main import main
 from stoat_jobs._demo.app import create_app
-from stoat_jobs._demo.client import Client
-from stoat_jobs._demo.run import told
-from stoat_jobs._demo.server import Server
 
 from .running import Start, install
 
@@ -192,7 +192,7 @@ def test_missing_extras_are_named(
 def test_the_command_itself_needs_no_extra() -> None:
     """Importing the command imports nothing that an extra brings."""
     program = (
-        "import sys, stoat_jobs._cli;"
+        "import sys, stoat_jobs._cli.main;"
         " print({'httpx', 'httpx_sse', 'rich', 'starlette', 'uvicorn'} & set(sys.modules))"
     )
     shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console, RenderableType
 
 from stoat_jobs import JobStatus
-from stoat_jobs._watch import wording
-from stoat_jobs._watch.drawing import draw_job, draw_jobs
-from stoat_jobs._watch.remote import WatchedJob
-from stoat_jobs._watch.views import LiveView
+from stoat_jobs._cli.watch import wording
+from stoat_jobs._cli.watch.drawing import draw_job, draw_jobs
+from stoat_jobs._cli.watch.remote import WatchedJob
+from stoat_jobs._cli.watch.views import LiveView
 
 from .standin import JOB_ID, ended, record
 

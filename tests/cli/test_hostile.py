@@ -14,11 +14,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from stoat_jobs import JobContext
+from stoat_jobs._cli.watch.drawing import draw_job, draw_jobs
+from stoat_jobs._cli.watch.remote import Remote, WatchedJob
 from stoat_jobs._demo import tree as tree_module
 from stoat_jobs._demo.app import create_app
 from stoat_jobs._demo.scan import scan_directory
-from stoat_jobs._watch.drawing import draw_job, draw_jobs
-from stoat_jobs._watch.remote import Remote, WatchedJob
 
 from .running import Start, install
 from .standin import EVENTS, JOB, MOUNT, StandIn, answer, ended, record

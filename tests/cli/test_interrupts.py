@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from stoat_jobs._cli import main
+from stoat_jobs._cli.main import main
 
 from .running import ENDLESS_BYTES, Command, Start
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from stoat_jobs._demo.report import report_lines
+from stoat_jobs._cli.demo.report import report_lines
 from stoat_jobs._demo.scan import Copies, FileSize, ScanReport, SuffixTotal, Unreadable, suffix_of
-from stoat_jobs._terminal.text import counted, duration_text, printable, size_text
+from stoat_jobs._display import counted, duration_text, printable, size_text
 
 NOTHING = ScanReport(
     files=0,

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from stoat_jobs import JobNotFoundError, JobResult, JobStatus
-from stoat_jobs._backends._slots import Slots
-from stoat_jobs._backends._table import Job
+from stoat_jobs._backends.scheduler import Slots
+from stoat_jobs._backends.table import Job
 
 from .shared import SharedJobQueue, SharedSlots
 from .stores import TextHandle, TextJobQueue

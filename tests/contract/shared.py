@@ -13,12 +13,12 @@ from stoat_jobs import (
     JobStatus,
     QueueClosedError,
 )
-from stoat_jobs._backends._phase import Phase
-from stoat_jobs._backends._slots import Slots
-from stoat_jobs._backends._table import Job
-from stoat_jobs._jobtypes import JobType
-from stoat_jobs._outcome import failed
-from stoat_jobs._payload import FrozenPayload
+from stoat_jobs._backends.phase import Phase
+from stoat_jobs._backends.scheduler import Slots
+from stoat_jobs._backends.table import Job
+from stoat_jobs._jobs.job_types import JobType
+from stoat_jobs._payload.form import FrozenPayload
+from stoat_jobs._run.outcome import failed
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from stoat_jobs import (
     JobQueueSettings,
     JobStatus,
 )
-from stoat_jobs._backends._table import JobTable
+from stoat_jobs._backends.table import JobTable
 from stoat_jobs.testing import Bench
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stoat_jobs import AsyncioJobQueue, BackendError, JobQueueSettings, JobStatus
-from stoat_jobs._backends._table import JobTable
+from stoat_jobs._backends.table import JobTable
 from stoat_jobs.testing import Bench
 
 from .stores import TextHandle, TextJobQueue, TextStore

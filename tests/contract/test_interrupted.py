@@ -25,7 +25,7 @@ from stoat_jobs import (
     JobStatus,
     QueueClosedError,
 )
-from stoat_jobs._calls import cancel
+from stoat_jobs._run.calls import cancel
 from stoat_jobs.testing import Bench, FakeClockLoop
 from stoat_jobs.testing._clock import fake_clock_loop
 

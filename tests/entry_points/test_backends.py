@@ -61,7 +61,7 @@ def test_backend_may_be_a_function(environment: Environment) -> None:
         },
     )
     answer = environment.run(CREATE + "    print(json.dumps(attempt('brook')))")
-    assert answer == ["stoat_jobs._backends._asyncio", "AsyncioJobQueue", None]
+    assert answer == ["stoat_jobs._backends.asyncio_queue", "AsyncioJobQueue", None]
 
 
 def test_installed_backends_are_listed(environment: Environment) -> None:
@@ -97,7 +97,7 @@ def test_clash_names_both_distributions(environment: Environment) -> None:
         "backend 'redis' is claimed by brook-jobs (brook_jobs:Queue) and river-jobs"
         " (river_jobs:Queue); uninstall one of them"
     )
-    assert others[:2] == ["stoat_jobs._backends._memory", "InMemoryJobQueue"]
+    assert others[:2] == ["stoat_jobs._backends.memory_queue", "InMemoryJobQueue"]
 
 
 def test_clash_with_a_shipped_name(environment: Environment) -> None:
@@ -204,7 +204,12 @@ def test_only_the_chosen_backend_is_imported(environment: Environment) -> None:
 def test_name_is_never_an_import_path(environment: Environment) -> None:
     """A name that looks like an import path is an unknown name: nothing is imported by it."""
     environment.install("trap", {}, {"trap": "raise SystemExit('imported by name')"})
-    names = ["trap:Queue", "trap", "os:system", "stoat_jobs._backends._asyncio:AsyncioJobQueue"]
+    names = [
+        "trap:Queue",
+        "trap",
+        "os:system",
+        "stoat_jobs:AsyncioJobQueue",
+    ]
     answers = environment.run(
         CREATE + f"    print(json.dumps([attempt(name) for name in {names!r}]))"
     )

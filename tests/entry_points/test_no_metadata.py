@@ -131,7 +131,7 @@ def test_a_backend_that_is_installed_is_found_beside_them(tmp_path: Path) -> Non
     assert names == "['asyncio', 'memory', 'memory', 'river']"
     assert refusal == (
         "backend 'memory' is claimed by bold (bold:Queue) and stoat-jobs"
-        " (stoat_jobs._backends._memory:InMemoryJobQueue); uninstall one of them"
+        " (stoat_jobs:InMemoryJobQueue); uninstall one of them"
     )
 
 
@@ -148,7 +148,7 @@ def test_metadata_is_read_by_who_asks() -> None:
     code = """
     import sys
     before = "importlib.metadata" in sys.modules
-    import stoat_jobs._loading
+    import stoat_jobs._app.entry_points
     read = set()
     sys.addaudithook(lambda event, args: read.add(str(args[0])) if event == "open" else None)
     stoat_jobs.AsyncioJobQueue()

@@ -16,8 +16,8 @@ from pydantic import BaseModel, Field, SecretStr
 
 from stoat_jobs import JobResult, JobStatus
 from stoat_jobs.http import JobRecord
-from stoat_jobs.http._events import event
 from stoat_jobs.http._records import ShownRecord
+from stoat_jobs.http._sse import event
 
 from .hosts import BOTH_FACES, OPEN, serving
 

@@ -19,8 +19,8 @@ from stoat_jobs import (
     JobStatus,
     QueueClosedError,
 )
-from stoat_jobs._backends._slots import PendingJobs, Slots
-from stoat_jobs._backends._table import Job
+from stoat_jobs._backends.scheduler import PendingJobs, Slots
+from stoat_jobs._backends.table import Job
 
 
 class DeafToCancels(AsyncioJobQueue):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from stoat_jobs import AsyncioJobQueue
-from stoat_jobs._backends._slots import Slots
-from stoat_jobs._backends._table import Job
-from stoat_jobs._deadlines import Deadlines
-from stoat_jobs._execution import JobRun
-from stoat_jobs._outcome import Outcome
+from stoat_jobs._backends.scheduler import Slots
+from stoat_jobs._backends.table import Job
+from stoat_jobs._run.deadlines import Deadlines
+from stoat_jobs._run.outcome import Outcome
+from stoat_jobs._run.run import JobRun
 
 
 class _ComparesErrors(Slots):

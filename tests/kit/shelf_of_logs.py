@@ -6,11 +6,11 @@ import logging
 from typing import Any
 
 from stoat_jobs import AsyncioJobQueue, FinishedEvent
-from stoat_jobs._backends._slots import Slots
-from stoat_jobs._clock import Clock
-from stoat_jobs._logging import LoggingObserver
-from stoat_jobs._observing import HOOKS, _listeners
-from stoat_jobs._outcome import StopReason
+from stoat_jobs._backends.scheduler import Slots
+from stoat_jobs._events.log import LoggingObserver
+from stoat_jobs._events.observers import HOOKS, _listeners
+from stoat_jobs._run.clock import Clock
+from stoat_jobs._run.outcome import StopReason
 
 
 class _OldClock(Clock):

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from stoat_jobs import AsyncioJobQueue
-from stoat_jobs._backends._slots import Slots
-from stoat_jobs._backends._table import Job
-from stoat_jobs._results import discard
+from stoat_jobs._backends.scheduler import Slots
+from stoat_jobs._backends.table import Job
+from stoat_jobs._payload.results import discard
 
 
 class _HoardingSlots(Slots):

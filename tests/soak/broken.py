@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 from stoat_jobs import AsyncioJobQueue, JobQueueSettings, JobStatus, QueueClosedError
-from stoat_jobs._backends._slots import PendingJobs, Slots
-from stoat_jobs._backends._table import Job, JobTable
+from stoat_jobs._backends.scheduler import PendingJobs, Slots
+from stoat_jobs._backends.table import Job, JobTable
 
 
 class Overbooks(AsyncioJobQueue):

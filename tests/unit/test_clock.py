@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stoat_jobs._clock import Clock, as_datetime
+from stoat_jobs._run.clock import Clock, as_datetime
 from stoat_jobs.testing._clock import FakeClockLoop, run_with_fake_clock
 
 

@@ -29,7 +29,7 @@ from pydantic import (
     model_validator,
 )
 
-from stoat_jobs._codec import Codec, same
+from stoat_jobs._payload.codec import Codec, same
 
 RAW = b"\xff\xfe"
 

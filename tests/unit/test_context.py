@@ -21,7 +21,7 @@ from stoat_jobs import (
     JobStatus,
     current_job_id,
 )
-from stoat_jobs._relay import Relay
+from stoat_jobs._run.relay import Relay
 
 
 class Link:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from stoat_jobs._deadlines import Deadlines
+from stoat_jobs._run.deadlines import Deadlines
 from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 from stoat_jobs.testing._clock import fake_clock_loop
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stoat_jobs import JobContext, JobHandlers, UnknownJobTypeError
-from stoat_jobs._handlers import LentHandlers
+from stoat_jobs._jobs.handlers import LentHandlers
 
 
 def scan(ctx: JobContext, root: str) -> str:

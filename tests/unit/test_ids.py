@@ -9,11 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from stoat_jobs._ids import new_job_id
+from stoat_jobs._backends.ids import new_job_id
 
 FORKED = """
 import os
-from stoat_jobs._ids import new_job_id
+from stoat_jobs._backends.ids import new_job_id
 new_job_id()  # makes the batch that both processes would take from
 read, write = os.pipe()
 if os.fork() == 0:

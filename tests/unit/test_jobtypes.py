@@ -21,7 +21,7 @@ from stoat_jobs import (
     JobRef,
     JobStatus,
 )
-from stoat_jobs._codec import same
+from stoat_jobs._payload.codec import same
 
 if TYPE_CHECKING:
     from decimal import Decimal as Hidden

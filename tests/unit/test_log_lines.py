@@ -17,7 +17,7 @@ from stoat_jobs import (
     JobStatus,
     current_job_id,
 )
-from stoat_jobs._logging import log_event, logger
+from stoat_jobs._events.log import log_event, logger
 from stoat_jobs.testing._clock import run_with_fake_clock
 
 INFO, WARNING, ERROR = logging.INFO, logging.WARNING, logging.ERROR

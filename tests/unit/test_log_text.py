@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from stoat_jobs._logging import log_event, logger
+from stoat_jobs._events.log import log_event, logger
 
 UUID4 = "[0-9a-f-]{36}"
 

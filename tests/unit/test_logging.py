@@ -16,7 +16,7 @@ from stoat_jobs import (
     JobHandlers,
     JobQueueSettings,
 )
-from stoat_jobs._logging import logger
+from stoat_jobs._events.log import logger
 from stoat_jobs.testing._bench import Bench
 from stoat_jobs.testing._clock import run_with_fake_clock
 

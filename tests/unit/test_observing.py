@@ -22,8 +22,8 @@ from stoat_jobs import (
     SubmittingEvent,
     current_job_id,
 )
-from stoat_jobs._logging import LoggingObserver
-from stoat_jobs._observing import HOOKS, Observers
+from stoat_jobs._events.log import LoggingObserver
+from stoat_jobs._events.observers import HOOKS, Observers
 
 handlers = JobHandlers()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stoat_jobs import JobStatus
-from stoat_jobs._outcome import (
+from stoat_jobs._run.outcome import (
     Ended,
     Outcome,
     StopReason,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from stoat_jobs import InvalidPayloadError, JobContext, JobHandlers
-from stoat_jobs._codec import same
+from stoat_jobs._payload.codec import same
 
 handlers = JobHandlers()
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stoat_jobs import JobContext, JobHandlers
-from stoat_jobs._backends._slots import PendingJobs
-from stoat_jobs._backends._table import Job
-from stoat_jobs._payload import FrozenPayload
+from stoat_jobs._backends.scheduler import PendingJobs
+from stoat_jobs._backends.table import Job
+from stoat_jobs._payload.form import FrozenPayload
 
 handlers = JobHandlers()
 numbers = count()

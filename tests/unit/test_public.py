@@ -67,7 +67,7 @@ HEAVY = [
         "anyio",
     ),
     *("concurrent.futures.thread", "multiprocessing", "sqlite3", "stoat_jobs.testing"),
-    *("stoat_jobs._demo", "stoat_jobs._cli", "stoat_jobs.http"),
+    *("stoat_jobs._demo", "stoat_jobs._cli.main", "stoat_jobs.http"),
 ]
 
 FACES = [stoat_jobs, stoat_jobs.backends]
@@ -197,7 +197,7 @@ def test_importing_costs_no_more_than_it_must() -> None:
     [
         ("import stoat_jobs", False),
         ("import stoat_jobs; stoat_jobs.AsyncioJobQueue()", False),
-        ("import stoat_jobs._cli", False),
+        ("import stoat_jobs._cli.main", False),
         ("import stoat_jobs; stoat_jobs.available_backends()", True),
         ("import stoat_jobs; stoat_jobs.create_queue()", True),
     ],

@@ -28,9 +28,9 @@ from stoat_jobs import (
     create_queue,
     current_job_id,
 )
-from stoat_jobs._backends._watchdog import Watchdog
-from stoat_jobs._deadlines import Deadlines
-from stoat_jobs._pause import backoff
+from stoat_jobs._backends.loop_watchdog import Watchdog
+from stoat_jobs._run.deadlines import Deadlines
+from stoat_jobs._run.retries import backoff
 from stoat_jobs.testing._clock import FakeClockLoop, run_with_fake_clock
 
 UNWATCHED: dict[str, Any] = {"loop_block_limit": 0}

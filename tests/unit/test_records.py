@@ -24,7 +24,7 @@ from stoat_jobs import (
     SubmittedEvent,
     SubmittingEvent,
 )
-from stoat_jobs._records import unchecked_record
+from stoat_jobs._model.records import unchecked_record
 
 MOMENT = datetime(2024, 2, 29, 12, 30, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stoat_jobs._terminal.text import printable, safe_text
+from stoat_jobs._display import printable, safe_text
 from stoat_jobs._text import ERROR_LIMIT, SHOWN_LIMIT, describe, leaf_errors, one_line, shown
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from stoat_jobs._tracebacks import traceback_text
+from stoat_jobs._events.tracebacks import traceback_text
 
 HOSTILE = "x\r\n2026-11-28 CRITICAL root FORGED\x1b[2J\x1b]0;pwned\x07\u202e\u2028\x85\x0b\x0c"
 SAFE = (

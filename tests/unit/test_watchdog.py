@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from stoat_jobs import AsyncioJobQueue, JobQueueSettings
-from stoat_jobs._backends._watchdog import Watchdog, _where
+from stoat_jobs._backends.loop_watchdog import Watchdog, _where
 
 HANG = 30.0
 """Real seconds after which what should have ended is taken to hang."""

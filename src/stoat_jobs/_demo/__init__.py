@@ -1,6 +1,4 @@
-"""`stoat-jobs demo`: a slow job behind a real web server, seen from its client.
+"""An example of an app with a slow job, which ``stoat-jobs demo`` runs behind a real web server.
 
-``scan`` is the work, ``jobs`` has the job types, ``app`` is the web app around them, ``server``
-runs that app, ``client`` talks to it over HTTP, ``screen`` and ``report`` show what comes back,
-``run`` tells the story.
+``scan`` is the work, ``tree`` reads the files, ``jobs`` has the job types, ``app`` is the web app.
 """

@@ -18,8 +18,8 @@ from stoat_jobs.http import accepted, allow_all, jobs_app
 from ..http._origins import Origins
 from ..http._problems import ProblemError
 from .jobs import TO_PLAY_WITH, demo_handlers
-from .server import HOST
 
+HOST = "127.0.0.1"
 SETTINGS = JobQueueSettings(backend="asyncio", concurrency=4, drain_timeout=2.0)
 
 

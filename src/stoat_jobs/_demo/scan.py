@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from stoat_jobs import JobContext
 
-from .._terminal.text import counted
+from .._display import counted
 from .tree import CHUNK_BYTES, File, Tree, chunks
 
 ROWS = 5

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stoat_jobs import JobContext
 
-from .._terminal.text import printable
+from .._display import printable
 
 CHUNK_BYTES = 1 << 20
 UNREADABLE_LISTED = 20

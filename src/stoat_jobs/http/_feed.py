@@ -23,11 +23,11 @@ from pydantic_core import to_json
 
 from stoat_jobs import JobBackend, JobNotFoundError, JobResult, JobStatus, QueueClosedError
 
-from ._events import RETRY, Chunks
 from ._holding import stopped
 from ._limits import HttpLimits
 from ._records import SLICE, row_json
 from ._rows import Ids, Rows
+from ._sse import RETRY, Chunks
 
 # Messages that are kept for readers that are slow.
 _KEPT = 20

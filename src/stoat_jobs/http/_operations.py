@@ -16,7 +16,6 @@ from stoat_jobs import JobBackend, JobNotFoundError, JobResult, get_queue
 
 from ._access import Access, Authorize, Operation
 from ._dashboard import page, part
-from ._events import EventStream, job_events
 from ._feed import Feeds
 from ._holding import HeldRequests
 from ._limits import HttpLimits
@@ -26,6 +25,7 @@ from ._problems import SAFE, SOON, ProblemError, response_to
 from ._records import ShownRecord, list_json, tag_of
 from ._requests import Forms, Submission
 from ._routes import PLACES
+from ._sse import EventStream, job_events
 
 P = ParamSpec("P")
 

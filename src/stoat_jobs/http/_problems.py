@@ -27,7 +27,7 @@ from stoat_jobs import (
 )
 from stoat_jobs.backends import log_event
 
-from .._terminal.text import safe_text
+from .._display import safe_text
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -1,0 +1,1 @@
+"""The queue in an application: by backend name, by lifespan, by request."""

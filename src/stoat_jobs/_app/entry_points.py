@@ -1,0 +1,104 @@
+"""Backends by name: the installed entry points, and those of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from .._jobs.handlers import JobHandlers
+from .._jobs.protocols import JobBackend
+from .._model.errors import BackendError, BackendNotFoundError
+from .._model.settings import JobQueueSettings, required
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
+GROUP = "stoat_jobs.backends"
+
+# Ours, for where the package has no metadata: vendored, frozen, in a zip file.
+_OURS = {"asyncio": "AsyncioJobQueue", "memory": "InMemoryJobQueue"}
+
+
+def available_backends() -> tuple[EntryPoint, ...]:
+    """The installed backends, by name; nothing is imported. Ours are there without metadata too.
+
+    ``.name`` is what settings say, ``.dist`` the distribution, ``.load()`` imports it. A name
+    that two distributions claim is here twice.
+
+    >>> [backend.name for backend in available_backends()]
+    ['asyncio', 'memory']
+    """
+    from importlib_metadata import EntryPoint, entry_points
+
+    # A distribution that is on the path twice shows its entry points twice.
+    found = {(ep.name, ep.value, _distribution(ep)): ep for ep in entry_points(group=GROUP)}
+    values = {value for _, value, _ in found}
+    for name, value in _ours():
+        if value not in values:
+            ours = EntryPoint(name, value, GROUP)
+            found[name, value, _distribution(ours)] = ours
+    return tuple(found[key] for key in sorted(found))
+
+
+def _ours() -> list[tuple[str, str]]:
+    """The backends of this package, which are there also where it has no metadata."""
+    package = __name__.removesuffix("._app.entry_points")
+    return [(name, f"{package}:{value}") for name, value in _OURS.items()]
+
+
+def create_queue(
+    handlers: JobHandlers | None = None,
+    settings: JobQueueSettings | None = None,
+    observers: Iterable[Any] = (),
+) -> JobBackend:
+    """A queue of the backend that *settings* name, not yet started.
+
+    Raises:
+        BackendNotFoundError: nothing installed has this name; lists what is.
+        BackendError: it cannot be imported, or two distributions claim its name.
+        ValueError: it refuses its ``options``.
+    """
+    settings = required(JobQueueSettings, settings, "settings")
+    factory = _load(_find(settings.backend))
+    return cast(JobBackend, factory(handlers, settings, observers))
+
+
+def _find(name: str) -> EntryPoint:
+    installed = available_backends()
+    claims = [ep for ep in installed if ep.name == name]
+    if not claims:
+        names = list(dict.fromkeys(ep.name for ep in installed))
+        raise BackendNotFoundError(name, names, _extra(name))
+    if len(claims) > 1:
+        claimants = " and ".join(f"{_distribution(ep)} ({ep.value})" for ep in claims)
+        raise BackendError(name, f"is claimed by {claimants}; uninstall one of them")
+    return claims[0]
+
+
+def _load(entry_point: EntryPoint) -> Any:
+    try:
+        return entry_point.load()
+    except Exception as error:
+        reason = f"of {_distribution(entry_point)} cannot be imported: {error}"
+        if entry_point.extras:
+            extras = ",".join(entry_point.extras)
+            reason += f'; try: pip install "{_distribution(entry_point)}[{extras}]"'
+        raise BackendError(entry_point.name, reason) from error
+
+
+def _distribution(entry_point: EntryPoint) -> str:
+    if entry_point.dist is not None:
+        return entry_point.dist.name
+    is_ours = (entry_point.name, entry_point.value) in _ours()
+    return "stoat-jobs" if is_ours else "an unnamed distribution"
+
+
+def _extra(name: str) -> str | None:
+    """The extra of ours that provides a backend of this name, if there is one."""
+    from importlib_metadata import PackageNotFoundError, metadata
+
+    try:
+        extras = metadata("stoat-jobs").get_all("Provides-Extra") or []
+    except PackageNotFoundError:
+        return None
+    return name if name in extras else None

@@ -1,0 +1,83 @@
+"""The backend for an app in one process: nothing to install, nothing that survives it."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from types import FrameType
+from typing import ClassVar
+
+from .in_process_queue import InProcessQueue
+from .loop_watchdog import Watchdog
+from .phase import Phase
+
+
+class AsyncioJobQueue(InProcessQueue):
+    """Jobs in the running event loop, sync handlers in threads of their own.
+
+    Jobs end with the process, and each process has its own: take it while one machine and
+    one server process are enough. A coroutine that never yields blocks the loop, and no
+    in-process queue can stop it: the log names it (``loop_blocked``), and it is better
+    registered as a plain function, which runs in a thread.
+
+    Results are kept as they are, whatever they are. One that has no JSON, or is not of the
+    declared type, becomes an error only where the app serves it as a response model.
+
+    It may be submitted to before its start; what it then does comes with the start.
+
+    >>> import asyncio
+    >>> from stoat_jobs import JobContext, JobHandlers
+    >>> handlers = JobHandlers()
+    >>> @handlers.job
+    ... async def double(ctx: JobContext, n: int) -> int:
+    ...     return 2 * n
+    >>> async def main() -> int:
+    ...     async with AsyncioJobQueue(handlers) as queue:
+    ...         return await (await double.submit(queue, n=21)).value()
+    >>> asyncio.run(main())
+    42
+    """
+
+    name: ClassVar[str] = "asyncio"
+    capabilities: ClassVar[Mapping[str, bool]] = {"keeps_any_result": True}
+    _warned = False
+    _watchdog: Watchdog | None = None
+
+    def _open(self) -> None:
+        self._table.expire_on(self._loop)
+        if self.settings.loop_block_limit and self._loop is not None:
+            self._watchdog = Watchdog(
+                self._loop, self._slots.running, self.settings.loop_block_limit
+            )
+            self._watchdog.start()
+        super()._open()
+
+    def _shut(self) -> None:
+        self._table.expire_on(None)
+        if self._watchdog is not None:
+            self._watchdog.stop()
+
+    def _check_open(self) -> None:
+        super()._check_open()
+        if self._phase is Phase.NEW and not self._warned:
+            self._warned = True
+            warnings.warn(
+                "a job was submitted to a queue that has not been started, and waits until it is:"
+                " run the app's lifespan (with a TestClient: `with TestClient(app) as client:`)"
+                " or enter the queue with `async with queue:`",
+                RuntimeWarning,
+                stacklevel=_callers_level(),
+            )
+
+
+def _callers_level() -> int:
+    """How many frames up, as the caller of this counts, the code is that is not ours."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == "stoat_jobs"

@@ -1,0 +1,108 @@
+"""The arguments of ``stoat-jobs check``, and its exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from stoat_jobs import JobsError
+from stoat_jobs._cli.terminal.extras import missing_extra
+from stoat_jobs._display import printable
+
+from .subject import FOLDER, Subject
+
+_NEEDS = ("pytest", "hypothesis")
+
+HELP = "check that an installed backend keeps every promise; prints a table"
+_MORE = f"""\
+Runs the test kit against the backend NAME, each test with a queue of its own. What the backend
+cannot do by its nature excuses it from the promises that need it: it says so itself, in the
+attribute `capabilities` of its queue, or you do.
+
+{FOLDER} in --url, and in the value of an --option, is a new folder for each test.
+
+exit codes: 0 every promise was kept or excused, 1 one is broken, 2 nothing was checked
+"""
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to those of the parser."""
+    parser = commands.add_parser(
+        "check",
+        help=HELP,
+        description=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", metavar="NAME", help="as in `stoat-jobs backends`")
+    parser.add_argument("--url", help="where the engine is")
+    parser.add_argument(
+        "--option",
+        dest="options",
+        metavar="KEY=VALUE",
+        type=_option,
+        action="append",
+        default=[],
+        help="one of the settings' options; VALUE is JSON, or else text",
+    )
+    for flag, value in (("--capability", True), ("--without", False)):
+        parser.add_argument(
+            flag,
+            dest="capabilities",
+            metavar="NAME",
+            type=lambda name, value=value: (name, value),
+            action="append",
+            default=[],
+            help=f"a capability that it {'has' if value else 'lacks'}, whatever it says itself",
+        )
+    parser.set_defaults(run=run)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check a backend; gives the exit code."""
+    if missing := missing_extra("testing", _NEEDS):
+        return _refuse(missing)
+    subject = Subject(arguments.name, arguments.url, dict(arguments.options))
+    try:
+        queue = subject.first_queue()
+        capabilities = {**getattr(queue, "capabilities", {}), **dict(arguments.capabilities)}
+    except (Exception, SystemExit) as error:  # what a module may do when it is imported
+        known = isinstance(error, (JobsError, ValueError))
+        return _refuse(str(error) if known else f"{type(error).__name__}: {error}")
+    if capabilities.get("durable") and not subject.has_folder:
+        return _refuse(
+            f"each test of a durable backend needs a store of its own: put {FOLDER} into --url or"
+            " an --option"
+        )
+    return _check(subject, capabilities, type(queue))
+
+
+def _check(subject: Subject, capabilities: dict[str, bool], queue_class: type) -> int:
+    from .run import run
+    from .table import State, Table
+
+    table = Table(sys.stdout)
+    table.text(f"{subject.name}: {queue_class.__module__}.{queue_class.__qualname__}")
+    reporter = run(subject, capabilities, table)
+    if reporter.interrupted:
+        raise KeyboardInterrupt
+    if reporter.problem or reporter.exit_code not in (0, 1):
+        return _refuse(reporter.problem or f"pytest ended with {reporter.exit_code}")
+    table.total()
+    return 1 if table.counts[State.BROKEN] or reporter.exit_code else 0
+
+
+def _refuse(problem: str) -> int:
+    print(f"stoat-jobs check: {printable(' '.join(problem.split()))}", file=sys.stderr)
+    return 2

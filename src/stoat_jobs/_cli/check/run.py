@@ -1,0 +1,147 @@
+"""The run of the tests, and the plug-in of pytest that makes the table of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from stoat_jobs._display import printable
+
+from .interrupts import insisting
+from .subject import Subject
+from .table import State, Table
+
+# The kit needs nothing of these, and they could change what it does.
+_ENVIRONMENT = {"PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+_SUITE = """\
+import json
+
+from stoat_jobs._cli.check.suite import suite_of
+
+TestPromises = suite_of(*json.loads({arguments!r}))
+"""
+
+
+def run(subject: Subject, capabilities: Mapping[str, bool], table: Table) -> Reporter:
+    """Run the kit against *subject*, printing to *table*."""
+    reporter = Reporter(table, capabilities)
+    with tempfile.TemporaryDirectory(prefix="stoat-jobs-check-") as folder:
+        os.environ.update(_ENVIRONMENT, HYPOTHESIS_STORAGE_DIRECTORY=folder, TMPDIR=folder)
+        tempfile.tempdir = folder  # every folder of a test goes with this one
+        (Path(folder) / "pytest.ini").write_text("[pytest]\n")
+        suite = Path(folder) / "test_promises.py"
+        arguments = [subject.name, subject.url, subject.options, capabilities]
+        suite.write_text(_SUITE.format(arguments=json.dumps(arguments)))
+        options = ["-pno:terminal", "-pno:cacheprovider", f"--rootdir={folder}"]
+        with insisting(lambda: reporter.interrupted):
+            reporter.exit_code = pytest.main([*options, str(suite)], plugins=[reporter])
+    if reporter.error is not None:
+        raise reporter.error
+    return reporter
+
+
+class Reporter:
+    """Hooks of pytest: tells *table* of a promise when the last of its tests is over.
+
+    Attributes:
+        exit_code: pytest's own.
+        interrupted: it was Ctrl-C that ended the run.
+        problem: why nothing could be run, in one line.
+        error: what a hook raised, such as that nobody reads the table any more.
+    """
+
+    exit_code: int = 0
+    interrupted = False
+    problem = ""
+    error: BaseException | None = None
+
+    def __init__(self, table: Table, capabilities: Mapping[str, bool]) -> None:
+        self._table = table
+        self._capabilities = capabilities
+        self._left: Counter[str] = Counter()
+        self._broken: list[str] = []
+        self._excuse = ""
+
+    def pytest_configure(self) -> None:
+        # Not before: pytest has to see the kit's modules when they are imported.
+        from stoat_jobs.testing._capabilities import DEFAULTS
+
+        if unknown := sorted(set(self._capabilities) - set(DEFAULTS)):
+            known = ", ".join(DEFAULTS)
+            self.problem = f"no capability {unknown[0]!r}; there are {known}"
+            raise pytest.UsageError
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.problem = _how(report)
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        from stoat_jobs.testing._listing import promises
+
+        self._promises = {promise.test: promise for promise in promises(items[0].cls)}
+        order = list(self._promises)
+        items.sort(key=lambda item: order.index(item.originalname))
+        self._left.update(item.originalname for item in items)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._broken.append(f"{_case(report.nodeid)} {_how(report)}")
+        elif report.skipped:
+            self._excuse = f" [{_reason(report)}]"
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        test = _case(nodeid).partition("[")[0]
+        self._left[test] -= 1
+        if not self._left[test]:
+            self._tell(test)
+
+    def _tell(self, test: str) -> None:
+        promise = self._promises[test]
+        state = State.EXCUSED if self._excuse else State.KEPT
+        self._table.promise(
+            promise.group,
+            promise.sentence + self._excuse,
+            State.BROKEN if self._broken else state,
+            _one_of(self._broken),
+        )
+        self._broken, self._excuse = [], ""
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.interrupted = True
+        warnings.simplefilter("ignore")  # of what it broke on its way
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+        self.error = excinfo.value
+        return True  # nothing is printed: it is raised again
+
+
+def _case(nodeid: str) -> str:
+    return nodeid.rpartition("::")[2]
+
+
+def _how(report: Any) -> str:
+    """Where a test failed, and with what, in one line."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is None:
+        return printable(str(report.longrepr).strip().splitlines()[-1])
+    message = printable(crash.message.splitlines()[0] if crash.message else "")
+    return f"({Path(crash.path).name}:{crash.lineno}): {message}"
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """The capability that a test was excused by."""
+    _, _, message = cast(tuple[str, int, str], report.longrepr)
+    return message.rpartition("excused by ")[2].replace("`", "")
+
+
+def _one_of(failures: list[str]) -> str:
+    first, *more = failures or [""]
+    return first + (f" (and {len(more)} more like this)" if more else "")

@@ -1,0 +1,87 @@
+"""The `stoat-jobs` command."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from stoat_jobs import available_backends
+
+from .._display import printable
+from .check import command as check
+from .demo import command as demo
+from .terminal.output import discard_output
+from .watch import command as watch
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
+_HEADINGS = ("BACKEND", "DISTRIBUTION", "VERSION", "STATE")
+_OK = "ok"
+
+_BACKENDS_HELP = "list the installed backends; exits with 1 if one of them cannot be used"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with *argv*, by default the process's own; returns its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be anything
+    try:
+        arguments = _parser().parse_args(argv)
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        discard_output()
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("stoat-jobs", description="A job queue inside your ASGI app.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    backends = commands.add_parser("backends", help=_BACKENDS_HELP, description=_BACKENDS_HELP)
+    backends.set_defaults(run=_backends)
+    check.add_to(commands)
+    demo.add_to(commands)
+    watch.add_to(commands)
+    return parser
+
+
+def _backends(arguments: argparse.Namespace) -> int:
+    points = available_backends()
+    states = [_state(point, points) for point in points]
+    _print_table([_HEADINGS, *(_row(point, state) for point, state in zip(points, states))])
+    return 0 if all(state == _OK for state in states) else 1
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+def _row(point: EntryPoint, state: str) -> tuple[str, ...]:
+    """What is printed: all of it is text of others, but for the state's own words."""
+    return tuple(map(printable, (point.name, *_distribution(point), state)))
+
+
+def _distribution(point: EntryPoint) -> tuple[str, str]:
+    return (point.dist.name, point.dist.version) if point.dist else ("unnamed", "")
+
+
+def _state(point: EntryPoint, points: Sequence[EntryPoint]) -> str:
+    """Whether the backend can be used, and if not, why."""
+    rivals = [_distribution(each)[0] for each in points if each.name == point.name]
+    if len(rivals) > 1:
+        return f"clash: claimed by {' and '.join(rivals)}; uninstall one of them"
+    try:
+        point.load()
+    except (Exception, SystemExit) as error:  # what a module may do when it is imported
+        return f"cannot be imported: {type(error).__name__}: {error}"
+    return _OK

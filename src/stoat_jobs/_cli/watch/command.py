@@ -1,0 +1,94 @@
+"""The arguments of ``stoat-jobs watch``, and its exit status."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+from typing import Any
+
+from ..._display import printable
+from ..terminal.extras import missing_extra
+from ..terminal.interrupts import Interrupts
+
+_NEEDS = ("httpx", "httpx_sse", "rich")
+
+_HELP = "show a server's job, or all its jobs, as they go on"
+_MORE = """\
+URL is where a server mounts jobs_app (.../jobs/): a table of its jobs, newest first, until Ctrl-C.
+A query chooses among them: '.../jobs/?status=running&job_type=scan&limit=20'.
+Or it is the URL of one job (.../jobs/ID): its progress until it ends, and how it ended.
+
+A server that went away is asked again until it is back.
+
+exit codes: 0 the job completed (also: Ctrl-C at a table), 1 it ended otherwise, 2 the server cannot
+be reached, or there is no such thing, or not for you, 130 Ctrl-C, 143 SIGTERM
+"""
+
+# No control character may reach the wire, nor anything but ASCII.
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ ]*([ -~]*)")
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to those of the parser."""
+    parser = commands.add_parser(
+        "watch",
+        help=_HELP,
+        description=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("url", metavar="URL", help="http://localhost:8000/jobs/, for example")
+    parser.add_argument(
+        "--header",
+        dest="headers",
+        metavar="'NAME: VALUE'",
+        type=_header,
+        action="append",
+        default=[],
+        help="sent with each request: 'Authorization: Bearer ...'; may be given again",
+    )
+    parser.add_argument(
+        "--every",
+        metavar="SECONDS",
+        type=_seconds,
+        default=1.0,
+        help="how long to wait before the table is asked for again, default: 1",
+    )
+    parser.set_defaults(run=run)
+
+
+def _header(text: str) -> tuple[str, str]:
+    found = _HEADER.fullmatch(text)
+    if not found:  # not quoted: it may be a secret
+        raise argparse.ArgumentTypeError("not of the form 'Name: value', in ASCII")
+    return found[1], found[2]
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Watch until there is nothing more to see; gives the exit code."""
+    if missing := missing_extra("watch", _NEEDS):
+        return _refuse(missing)
+    from .remote import RemoteError
+    from .run import watch
+
+    with Interrupts() as interrupts:
+        try:
+            return watch(arguments.url, arguments.headers, arguments.every, interrupts)
+        except RemoteError as error:
+            return _refuse(str(error))
+
+
+def _refuse(problem: str) -> int:
+    print(f"stoat-jobs watch: {printable(problem)}", file=sys.stderr)
+    return 2

@@ -1,0 +1,270 @@
+"""A server's jobs over HTTP; everything it says is checked, and may be wrong or hostile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import httpx
+from httpx_sse import SSEError, aconnect_sse
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+
+from stoat_jobs import JobResult
+
+from ..._display import safe_text
+
+# Between two bytes of a stream there may be as many seconds, or its server is gone: heartbeats come
+# every 15 s, unless the server was told otherwise.
+_TIMEOUT = httpx.Timeout(10.0, read=60.0)
+_LONGEST_WAIT_S = 60.0
+_NO_SKEW = timedelta(seconds=2)  # the Date header has seconds, and travels a while
+_MOST_SKEW = timedelta(days=366)  # no clock is as wrong as that, and times have an end
+_MOST_ATTEMPTS = 1_000_000_000
+_PORTS = {"http": 80, "https": 443}
+_PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+
+
+Text = Annotated[str, AfterValidator(safe_text)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class WatchedJob(JobResult[Any], frozen=True):
+    """A record as it comes over HTTP, or a row of a list, which has no result.
+
+    Its texts, the result's aside, are made safe to show; a number or a time that no record has is
+    refused.
+    """
+
+    job_id: Text
+    job_type: Text
+    error: Text | None = None
+    error_type: Text | None = None
+    progress: Fraction | None = None
+    message: Text | None = None
+    attempt: Annotated[int, Field(ge=0, le=_MOST_ATTEMPTS)] = 0
+    submitted_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    result_error: Text | None = None
+
+
+Jobs = Sequence[WatchedJob]
+
+
+class _Problem(BaseModel):
+    """What is read of a problem document (RFC 9457)."""
+
+    title: str = ""
+    detail: str = ""
+
+
+_ANSWER: TypeAdapter[WatchedJob | list[WatchedJob]] = TypeAdapter(WatchedJob | list[WatchedJob])
+
+
+_SOMETHING_ELSE = (
+    "what answers there is neither a job nor the mount of jobs_app: give the URL of one job"
+    " (.../jobs/ID) or of the mount (.../jobs/)"
+)
+
+
+class RemoteError(Exception):
+    """What was asked for cannot be had, for this *reason*."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(safe_text(reason))
+
+
+class OutOfTouchError(RemoteError):
+    """Not now: it may be had later, after *retry_after* seconds if the server said so."""
+
+    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class Remote:
+    """The job at *url*, or the jobs of the mount there.
+
+    The *headers* may be secrets: they are sent to the origin of *url*, and not on to another.
+
+    Attributes:
+        url: where it is, once it was looked for: redirects are followed.
+        retry_after: seconds that the server wishes its clients to stay away between two streams.
+    """
+
+    def __init__(self, url: httpx.URL, headers: Sequence[tuple[str, str]], every: float) -> None:
+        self.url = url
+        self.retry_after = 0.0
+        self._every = every
+        self._ahead = timedelta()
+        self._home = url
+        # Of a Host the HTTP client sees to what another origin is told.
+        self._private = {name.lower() for name, _ in headers} - {"host"}
+        self._http = httpx.AsyncClient(
+            headers=list(headers),
+            timeout=_TIMEOUT,
+            follow_redirects=True,
+            event_hooks={"request": [self._keep_headers_at_home]},
+        )
+
+    def now(self) -> datetime:
+        """The time by the server's clock, of which its records tell."""
+        return datetime.now(UTC) + self._ahead
+
+    async def look(self) -> WatchedJob | list[WatchedJob]:
+        """The job's record, or those of all jobs: whatever is there.
+
+        Raises:
+            RemoteError: neither is there, or it may not be seen.
+        """
+        with _told_apart():
+            response = await self._get({})
+        self.url = response.url
+        self._ahead = _ahead(response)
+        return _parsed(response.content)
+
+    async def changes(self) -> AsyncGenerator[Jobs, None]:
+        """The job, alone, at each of its changes; ends when the server ends the stream."""
+        events = self.url.copy_with(path=f"{self.url.path.rstrip('/')}/events")
+        with _told_apart():
+            async with aconnect_sse(self._http, "GET", str(events)) as source:
+                await _check(source.response)
+                source.response.encoding = "utf-8"  # as every event stream
+                async for event in source.aiter_sse():
+                    if event.retry is not None:
+                        self.retry_after = _seconds(event.retry)
+                    if event.data:
+                        yield listed(_parsed(event.data))
+
+    async def listings(self) -> AsyncGenerator[Jobs, None]:
+        """All jobs, newest first, again and again; without end."""
+        jobs: Jobs = []
+        etag = ""
+        with _told_apart():
+            while True:
+                response = await self._get({"if-none-match": etag} if etag else {})
+                if response.status_code != HTTPStatus.NOT_MODIFIED:
+                    etag = response.headers.get("etag", "")
+                    jobs = listed(_parsed(response.content))
+                yield jobs
+                await asyncio.sleep(self._every)
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._http.aclose()
+
+    async def _keep_headers_at_home(self, request: httpx.Request) -> None:
+        """The HTTP client itself takes only ``Authorization`` out of what it redirects."""
+        if not _same_origin(self._home, request.url):
+            for name in self._private & set(request.headers):
+                del request.headers[name]
+
+    async def _get(self, headers: dict[str, str]) -> httpx.Response:
+        response = await self._http.get(self.url, headers=headers)
+        await _check(response)
+        return response
+
+
+def listed(answer: WatchedJob | list[WatchedJob]) -> Jobs:
+    """One job as a list of one."""
+    return answer if isinstance(answer, list) else [answer]
+
+
+def _same_origin(home: httpx.URL, url: httpx.URL) -> bool:
+    """Whether *url* is of the origin of *home*, or of the same host by TLS where it was not."""
+    before, after = ((each.scheme, each.port or _PORTS.get(each.scheme)) for each in (home, url))
+    upgraded = (before, after) == (("http", 80), ("https", 443))
+    return home.host == url.host and (before == after or upgraded)
+
+
+def _seconds(milliseconds: int) -> float:
+    """Within bounds before they are divided: there are integers of which no float can be made."""
+    return min(max(milliseconds, 0), int(_LONGEST_WAIT_S * 1000)) / 1000
+
+
+def _parsed(content: bytes | str) -> WatchedJob | list[WatchedJob]:
+    try:
+        return _ANSWER.validate_json(content)
+    except ValidationError:
+        raise RemoteError(_SOMETHING_ELSE) from None
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    try:
+        yield
+    except SSEError as error:
+        raise RemoteError(_SOMETHING_ELSE) from error
+    except httpx.TimeoutException as error:
+        raise OutOfTouchError("it does not answer in time") from error
+    except httpx.RemoteProtocolError as error:
+        raise OutOfTouchError("the connection broke off") from error
+    except httpx.HTTPError as error:
+        raise OutOfTouchError(_reason(error)) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The operating system's word for it, where it has one; libraries only say that it failed."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return _word(cause)
+        first_of_group = next(iter(getattr(cause, "exceptions", ())), None)
+        cause = first_of_group or cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
+
+
+def _word(error: OSError) -> str:
+    # asyncio says in its own words, with the address, that a connection failed; errors of TLS and
+    # of name resolution have numbers of their own.
+    ours = type(error) is OSError or isinstance(error, ConnectionError)
+    return os.strerror(error.errno) if ours and error.errno else str(error.strerror)
+
+
+async def _check(response: httpx.Response) -> None:
+    """Raises unless the answer is what was asked for."""
+    status = response.status_code
+    if response.is_success or status == HTTPStatus.NOT_MODIFIED:
+        return
+    await response.aread()
+    text = f"{status} {response.reason_phrase}{_detail(response)}"
+    if status in _PASSING or response.is_server_error:
+        raise OutOfTouchError(text, _retry_after(response))
+    raise RemoteError(text)
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        problem = _Problem.model_validate_json(response.content)
+    except ValidationError:
+        return ""
+    said = problem.detail or problem.title
+    return f": {said}" if said else ""
+
+
+def _retry_after(response: httpx.Response) -> float:
+    seconds = response.headers.get("retry-after", "")
+    return min(float(seconds), _LONGEST_WAIT_S) if seconds.isdecimal() else 0.0
+
+
+def _ahead(response: httpx.Response) -> timedelta:
+    """By how much the server's clock is before ours."""
+    try:
+        there = parsedate_to_datetime(response.headers.get("date", ""))
+        ahead = there - datetime.now(UTC)
+    except (TypeError, ValueError, OverflowError):  # no date, or one without a time zone
+        return timedelta()
+    return ahead if _NO_SKEW < abs(ahead) < _MOST_SKEW else timedelta()

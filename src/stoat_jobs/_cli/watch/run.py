@@ -1,0 +1,116 @@
+"""`stoat-jobs watch` from the first look to the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+
+import httpx
+from rich.console import Console, RenderableType
+
+from stoat_jobs import JobStatus
+
+from ..terminal.console import is_plain, make_console
+from ..terminal.interrupts import Interrupts
+from ..terminal.output import discard_output
+from . import wording
+from .drawing import draw_job, draw_jobs
+from .remote import Jobs, OutOfTouchError, Remote, RemoteError, WatchedJob
+from .touch import View, keep_in_touch
+from .views import Draw, LineView, LiveView, Say
+
+
+def watch(
+    url: str, headers: Sequence[tuple[str, str]], every: float, interrupts: Interrupts
+) -> int:
+    """Show what is at *url* until it is over, or a signal comes; returns the exit code.
+
+    Raises:
+        RemoteError: there is nothing to watch, or there is no more.
+    """
+    session = _Session(Remote(_address(url), headers, every), interrupts)
+    try:
+        code = asyncio.run(interrupts.cutting(session.run()))
+    except KeyboardInterrupt:  # in the middle of output that nobody reads
+        discard_output()
+        code = None
+    if code is not None:
+        return code
+    # A table has no end of its own: Ctrl-C is how one leaves it.
+    at_a_table = isinstance(session.found, list) and interrupts.signum == signal.SIGINT
+    return 0 if at_a_table else interrupts.exit_code
+
+
+def _address(url: str) -> httpx.URL:
+    try:
+        address = httpx.URL(url if "://" in url else f"http://{url}")
+    except httpx.InvalidURL as error:
+        raise RemoteError(f"{url!r} is no URL: {error}") from error
+    if address.scheme not in ("http", "https") or not address.host:
+        raise RemoteError(f"{url!r} is no URL of a web server, as http://localhost:8000/jobs/ is")
+    return address
+
+
+class _Session:
+    """One call of the command; *found* is what was at the URL, None until that is known."""
+
+    def __init__(self, remote: Remote, interrupts: Interrupts) -> None:
+        self.found: WatchedJob | list[WatchedJob] | None = None
+        self._remote = remote
+        self._interrupts = interrupts
+
+    async def run(self) -> int:
+        """Watch until the job is over; returns the exit code."""
+        try:
+            self.found = await self._look()
+            if isinstance(self.found, list):
+                return await self._watch_all(self.found)
+            return await self._watch_one(self.found)
+        finally:
+            await self._remote.aclose()
+
+    async def _look(self) -> WatchedJob | list[WatchedJob]:
+        try:
+            return await self._remote.look()
+        except OutOfTouchError as error:
+            raise RemoteError(f"cannot reach {_shown(self._remote.url)}: {error}") from error
+
+    async def _watch_one(self, job: WatchedJob) -> int:
+        with self._opened_view(_draw_job, wording.story) as view:
+            view.show([job])
+            jobs: Jobs = [job]
+            if not _is_over(jobs):
+                jobs = await keep_in_touch(self._remote, self._remote.changes, view, _is_over)
+        return 0 if jobs[0].status is JobStatus.COMPLETED else 1
+
+    async def _watch_all(self, jobs: Jobs) -> int:
+        with self._opened_view(_draw_jobs, wording.line) as view:
+            view.show(jobs)
+            await keep_in_touch(self._remote, self._remote.listings, view, lambda jobs: False)
+        return 0
+
+    def _opened_view(self, draw: Draw, say: Say) -> AbstractContextManager[View]:
+        """What suits standard output."""
+        if is_plain():
+            return nullcontext(LineView(say, self._interrupts))
+        return LiveView(draw, make_console(plain=False), self._remote.now)
+
+
+def _draw_job(jobs: Jobs, now: datetime, console: Console) -> RenderableType:
+    return draw_job(jobs[0], now, console.width)
+
+
+def _draw_jobs(jobs: Jobs, now: datetime, console: Console) -> RenderableType:
+    return draw_jobs(jobs, now, console.width, console.height)
+
+
+def _is_over(jobs: Jobs) -> bool:
+    return all(job.status.is_terminal for job in jobs)
+
+
+def _shown(url: httpx.URL) -> str:
+    """The address, without a password that may be in it."""
+    return str(url.copy_with(username="", password=""))

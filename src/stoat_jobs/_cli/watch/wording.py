@@ -1,0 +1,112 @@
+"""What a record says, as one line of text."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from stoat_jobs import JobStatus
+
+from ..._display import duration_text, safe_text
+from .remote import WatchedJob
+
+
+def percent(job: WatchedJob) -> str:
+    """How far it says it is; empty where it does not say, 100 only where it is all of it."""
+    if job.progress is None:
+        return ""
+    rounded = round(job.progress * 100)
+    return f"{rounded if job.progress >= 1 else min(rounded, 99):3}%"
+
+
+def state(job: WatchedJob) -> str:
+    """The status in a word, or two while it is being stopped."""
+    stopping = job.cancel_requested and not job.status.is_terminal
+    return "stopping" if stopping else str(job.status)
+
+
+def attempt(job: WatchedJob) -> str:
+    """Which attempt this is; empty for the first."""
+    return f"attempt {job.attempt + 1}" if job.attempt else ""
+
+
+def seconds(job: WatchedJob, now: datetime) -> float:
+    """How long it ran, or has been running, or waiting."""
+    begin = job.started_at or job.submitted_at
+    return max(((job.finished_at or now) - begin).total_seconds(), 0.0)
+
+
+def age(job: WatchedJob, now: datetime) -> str:
+    """How long ago it was submitted."""
+    return rough(max((now - job.submitted_at).total_seconds(), 0.0))
+
+
+def rough(seconds: float) -> str:
+    """*seconds* in the largest unit of which there is a whole one.
+
+    >>> rough(8.9), rough(95), rough(7384), rough(200_000)
+    ('8 s', '1 min', '2 h', '2 d')
+    """
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds / size)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def clock(seconds: float) -> str:
+    """*seconds* as a clock shows them, for what goes on.
+
+    >>> clock(8.9), clock(95), clock(7384)
+    ('0:08', '1:35', '2:03:04')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def took(job: WatchedJob, now: datetime) -> str:
+    """Its duration: a clock that runs, or how long it took."""
+    duration = seconds(job, now)
+    return duration_text(duration) if job.status.is_terminal else clock(duration)
+
+
+def took_briefly(job: WatchedJob, now: datetime) -> str:
+    """The same in fewer columns."""
+    duration = seconds(job, now)
+    short = job.status.is_terminal and duration < 60
+    return duration_text(duration) if short else clock(duration)
+
+
+def message(job: WatchedJob) -> str:
+    """What it said last; why it ended, if it did not complete."""
+    if job.status.is_terminal and job.status is not JobStatus.COMPLETED:
+        return failure(job)
+    return job.message or ""
+
+
+def failure(job: WatchedJob) -> str:
+    """The error with its type, each once; empty where there is none."""
+    kind, error = job.error_type or "", job.error or ""
+    if not error or error.startswith(kind):
+        return error or kind
+    return f"{kind}: {error}"
+
+
+def result(job: WatchedJob) -> str:
+    """What it returned, as JSON; empty for nothing."""
+    if job.result_error:
+        return f"a {job.result_error}, which has no JSON"
+    return "" if job.result is None else safe_text(json.dumps(job.result, ensure_ascii=False))
+
+
+def line(job: WatchedJob) -> str:
+    """All of it that changes, for a log."""
+    ended = "" if job.finished_at is None else f"in {took(job, job.finished_at)}"
+    parts = (f"{state(job):<9}", percent(job), ended, attempt(job), message(job))
+    return "  ".join(filter(None, (job.job_id, job.job_type, *parts))).rstrip()
+
+
+def story(job: WatchedJob) -> str:
+    """The line, and below it what came of it."""
+    came = result(job)
+    return f"{line(job)}\nresult: {came}" if came else line(job)

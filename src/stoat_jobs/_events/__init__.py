@@ -1,0 +1,1 @@
+"""Telling the log and the observers what happens."""

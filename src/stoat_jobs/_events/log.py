@@ -1,0 +1,217 @@
+"""The life of a queue and its jobs in the standard library's log.
+
+- A record's message is the event's fixed name and all else is in extras, so that a log can be
+  searched and counted. So it is for what compares it, or writes it as JSON.
+- Printed, as by ``%(message)s``, it is one line: the name, then the extras as ``name=value``.
+  Values with spaces, or what could be taken for more of them, are in quotes.
+- ``exc_text``, which formatters print below, is made here: an error's own text is escaped.
+- Nothing of the app's logging, a filter, a handler or a formatter, hurts a job or ends the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any, Self
+
+from .._jobs.protocols import JobObserver
+from .._model.records import FinishedEvent, StartedEvent, SubmittedEvent
+from .._model.status import JobStatus
+from .._text import ERROR_LIMIT, one_line, shown
+from .tracebacks import traceback_of, traceback_text
+
+logger = logging.getLogger("stoat_jobs")
+
+_NAME_LIMIT = 200
+_IDS_SHOWN = 5
+_BARE = re.compile(r'[^\s"=]+')
+
+_FINISHED: dict[JobStatus, tuple[int, str]] = {
+    JobStatus.COMPLETED: (logging.INFO, "job_completed"),
+    JobStatus.FAILED: (logging.ERROR, "job_failed"),
+    JobStatus.TIMEOUT: (logging.WARNING, "job_timeout"),
+    JobStatus.CANCELLED: (logging.INFO, "job_cancelled"),
+}
+
+
+class LoggingObserver(JobObserver):
+    """Logs each step of a job to the logger ``stoat_jobs``; every queue has one."""
+
+    is_on = staticmethod(partial(logger.isEnabledFor, logging.INFO))
+
+    def __init__(self) -> None:
+        self._together: _Together | None = None
+
+    def enabled(self, hook: str) -> bool:
+        return self.is_on()
+
+    def submitted(self, event: SubmittedEvent) -> None:
+        log_event(logging.INFO, "job_submitted", **_job(event))
+
+    def started(self, event: StartedEvent) -> None:
+        level = logging.INFO if event.previous is None else logging.WARNING
+        log_event(
+            level, "job_started", exc_info=event.previous, **_job(event), attempt=event.attempt
+        )
+
+    def finished(self, event: FinishedEvent) -> None:
+        if self._together is not None and event.duration_s is None:
+            self._together.add(event)
+            return
+        level, name = _FINISHED[event.record.status]
+        if event.record.error_type == "Shutdown":
+            level = logging.WARNING  # work was lost
+        _log_end(level, name, event)
+        if event.abandoned:
+            _log_end(logging.WARNING, "job_abandoned", event)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Log in one line the jobs that end in here without having started."""
+        self._together = together = _Together()
+        try:
+            yield
+        finally:
+            self._together = None
+            together.log(self)
+
+
+class _Together:
+    """Jobs that the shutdown ended before they started."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first: list[FinishedEvent] = []
+
+    def add(self, event: FinishedEvent) -> None:
+        self._count += 1
+        if self._count <= _IDS_SHOWN:
+            self._first.append(event)
+
+    def log(self, observer: LoggingObserver) -> None:
+        if self._count > 1:
+            record = self._first[0].record
+            log_event(
+                logging.WARNING,
+                "jobs_cancelled",
+                count=self._count,
+                job_ids=",".join(event.job_id for event in self._first),
+                error=record.error,
+                error_type=record.error_type,
+            )
+        else:
+            for event in self._first:
+                observer.finished(event)
+
+
+def _job(event: SubmittedEvent | StartedEvent | FinishedEvent) -> dict[str, Any]:
+    return {"job_id": event.job_id, "job_type": one_line(event.job_type, _NAME_LIMIT)}
+
+
+def _log_end(level: int, name: str, event: FinishedEvent) -> None:
+    record = event.record
+    log_event(
+        level,
+        name,
+        exc_info=event.exception,
+        **_job(event),
+        error=record.error,
+        error_type=record.error_type,
+        attempt=record.attempt,
+        duration_s=event.duration_s,
+    )
+
+
+class _Event(str):
+    """An event's name as ``record.msg``; ``record.getMessage()`` asks for its ``str()``."""
+
+    __slots__ = ("_extra",)
+    _extra: Mapping[str, Any]
+
+    def __new__(cls, name: str, extra: Mapping[str, Any]) -> Self:
+        event = super().__new__(cls, str.__str__(name))
+        event._extra = extra
+        return event
+
+    def __str__(self) -> str:
+        return _Message(self, self._extra)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return str, (f"{_Message(self, self._extra)}",)  # another process need not know us
+
+
+class _Message(_Event):
+    """The same as ``record.message``: it still is the name, and prints as the line."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        given = ((name, value) for name, value in self._extra.items() if value is not None)
+        return " ".join([str.__str__(self), *(f"{name}={_value(value)}" for name, value in given)])
+
+
+def _value(value: object) -> str:
+    if issubclass(type(value), str):
+        text = one_line(value, ERROR_LIMIT)  # type: ignore[arg-type]
+    else:
+        text = shown(round(value, 3) if type(value) is float else value)
+    if _BARE.fullmatch(text):
+        return text
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def log_event(level: int, name: str, **extra: Any) -> None:
+    """Log an event in the life of a queue; what raises in the app's logging hurts nobody.
+
+    The line says the extras in the order in which they are given, those that are None left
+    out. ``exc_info`` is an exception, whose traceback is logged.
+    """
+    exc_info = extra.pop("exc_info", None)
+    try:
+        if logger.isEnabledFor(level):
+            logger.handle(_record(level, name, exc_info, extra))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        _complain(name)
+
+
+def _record(
+    level: int, name: str, error: BaseException | None, extra: dict[str, Any]
+) -> logging.LogRecord:
+    """A log record; unlike ``extra=``, it does not refuse what an app's factory has set before."""
+    exc_info = None if error is None else (type(error), error, traceback_of(error))
+    event = _Event(name, extra)
+    record = logger.makeRecord(logger.name, level, __file__, 0, event, (), exc_info)
+    vars(record).update(extra)
+    if error is not None:
+        record.exc_text = traceback_text(error)
+    return record
+
+
+_nowhere_else = logging.Handler()
+
+
+def _complain(name: str) -> None:
+    """Say on stderr that the app's logging raised, as handlers do unless told otherwise."""
+    with suppress(Exception):
+        _nowhere_else.handleError(logging.LogRecord(logger.name, 0, __file__, 0, name, (), None))
+
+
+def log_unstoppable(job_id: str, job_type: str, error: str) -> None:
+    """Log that a handler cannot be ended."""
+    job_type = one_line(job_type, _NAME_LIMIT)
+    log_event(logging.ERROR, "handler_unstoppable", job_id=job_id, job_type=job_type, error=error)
+
+
+def log_thread_left(job_id: str, job_type: str, where: str) -> None:
+    """Log that a thread of an executor works on for a job that has ended."""
+    job_type = one_line(job_type, _NAME_LIMIT)
+    error = "a thread that its handler waited for works on, and holds up the exit of the process"
+    log_event(
+        logging.WARNING, "thread_left", job_id=job_id, job_type=job_type, where=where, error=error
+    )

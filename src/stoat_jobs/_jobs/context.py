@@ -1,0 +1,210 @@
+"""What a handler is given about the job it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from .._model.options import NO_METADATA
+from .._text import one_line
+
+if TYPE_CHECKING:
+    from .protocols import JobBackend
+
+T = TypeVar("T")
+
+MESSAGE_LIMIT = 500
+
+current_job_id: ContextVar[str | None] = ContextVar("stoat_jobs.current_job_id", default=None)
+"""Id of the job whose handler is running here, None elsewhere; for the handler's own logs."""
+
+
+class ContextLink(Protocol):
+    """The running job behind a context: what :class:`JobContext` asks of it."""
+
+    @property
+    def cancelled(self) -> bool: ...
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None: ...
+
+    def report(self, fraction: float, message: str | None) -> None: ...
+
+    def run_from_thread(self, coro: Coroutine[Any, Any, T]) -> T: ...
+
+
+class _Detached:
+    """Stands in for a running job in a unit test."""
+
+    loop = None
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def report(self, fraction: float, message: str | None) -> None:
+        """The context itself has kept it."""
+
+    def run_from_thread(self, coro: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run(coro)
+
+
+class JobContext:
+    """A handler's first argument: who it is, and how it talks to its queue.
+
+    ``JobContext()`` serves a unit test of a handler. It shows what was reported, and
+    :meth:`cancel` tells the handler to stop:
+
+    >>> def count(ctx: JobContext, n: int) -> int:
+    ...     ctx.set_progress(1.0, f"{n} of {n}")
+    ...     return n
+    >>> ctx = JobContext()
+    >>> count(ctx, n=3), ctx.progress, ctx.message
+    (3, 1.0, '3 of 3')
+
+    Attributes:
+        job_id: the job's id, a UUID4 in text form.
+        job_type: the name the handler was registered under.
+        attempt: how often the handler was started for this job before, from 0.
+        metadata: the text pairs given at submission, read-only.
+        app: the app that ``lifespan`` was given, or None.
+        queue: the queue that runs the job, for submitting more. None in a test that gives
+            the context no queue; take an ``InMemoryJobQueue``.
+    """
+
+    __slots__ = ("_link", "_reported", "app", "attempt", "job_id", "job_type", "metadata", "queue")
+    queue: JobBackend
+    _reported: tuple[float, str | None]
+
+    def __init__(
+        self,
+        *,
+        job_id: str = "",
+        job_type: str = "",
+        attempt: int = 0,
+        metadata: Mapping[str, str] = NO_METADATA,
+        app: Any = None,
+        queue: JobBackend | None = None,
+        link: ContextLink | None = None,
+    ) -> None:
+        self.job_id = job_id
+        self.job_type = job_type
+        self.attempt = attempt
+        self.metadata = metadata
+        self.app = app
+        self.queue = cast("JobBackend", queue)  # a handler has one, and need not ask
+        self._link: ContextLink = _Detached() if link is None else link
+
+    def set_progress(self, fraction: float, message: str | None = None) -> None:
+        """Report how far the job is, from 0 to 1; safe in any thread, ignored after the end.
+
+        *message* is put on one line and cut to 500 characters; None keeps no message.
+
+        Raises:
+            ValueError: *fraction* is NaN or outside 0..1.
+            TypeError: *fraction* is no number.
+        """
+        if isinstance(fraction, str):
+            raise TypeError("progress must be a number, not text")
+        fraction = float(fraction)
+        if not 0.0 <= fraction <= 1.0:
+            raise ValueError(f"progress must be a fraction from 0 to 1, not {fraction!r}")
+        if message is not None:
+            message = one_line(str(message), MESSAGE_LIMIT)
+        self._reported = (fraction, message)
+        self._link.report(fraction, message)
+
+    @property
+    def progress(self) -> float | None:
+        """The fraction that this attempt has reported last; None before."""
+        return self._last_report()[0]
+
+    @property
+    def message(self) -> str | None:
+        """The message that came with it, as the record keeps it."""
+        return self._last_report()[1]
+
+    def _last_report(self) -> tuple[float | None, str | None]:
+        return getattr(self, "_reported", (None, None))  # most jobs never set it
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the job was told to stop: by a caller, its deadline or the shutdown.
+
+        A sync handler has this flag alone, so a long one looks at it now and then.
+        """
+        return self._link.cancelled
+
+    def raise_if_cancelled(self) -> None:
+        """Raise :class:`asyncio.CancelledError` once the job was told to stop.
+
+        Let it pass through, after cleaning up: the job then ends as it was told to.
+        """
+        if self._link.cancelled:
+            raise asyncio.CancelledError("the job was told to stop")
+
+    def cancel(self) -> None:
+        """In a unit test, tell the handler to stop: :attr:`cancelled` is True from here.
+
+        Raises:
+            RuntimeError: a queue runs this job, and cancels it.
+        """
+        if isinstance(self._link, _Detached):
+            self._link.cancelled = True
+            return
+        raise RuntimeError(
+            "ctx.cancel() is for the JobContext() of a unit test: a running job is told to stop"
+            " by `await ctx.queue.cancel(ctx.job_id)`"
+        )
+
+    def from_thread(self, async_fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        """Run ``async_fn(*args)`` on the queue's event loop and wait for its value.
+
+        For sync handlers, which run in a thread: ``ctx.from_thread(ctx.queue.submit, "thumbnail",
+        {"path": path})``. In ``JobContext()``, without a queue, it runs in a loop of its own.
+
+        It is cancelled as an ``async`` handler is: when the job is told to stop, one grace period
+        later if the handler is cooperative. After the job's end nothing is run any more.
+
+        Raises:
+            asyncio.CancelledError: the job was told to stop meanwhile, or has ended.
+            RuntimeError: called on the event loop's own thread, which it would block for
+                ever; or the event loop has been closed.
+        """
+        if is_running_here(self._link.loop):
+            raise RuntimeError("from_thread() would block the event loop: use `await` here")
+        return self._link.run_from_thread(async_fn(*args))
+
+    def __repr__(self) -> str:
+        return f"JobContext({self.job_id!r}, {self.job_type!r}, attempt={self.attempt})"
+
+
+class _Known(Protocol):
+    """What a context says of its job."""
+
+    job_id: str
+    job_type: str
+    metadata: Mapping[str, str]
+
+
+def context_of(job: _Known, attempt: int, queue: Any, link: ContextLink) -> JobContext:
+    """A running job's context; by keywords it would cost twice as much, a twentieth of a job."""
+    context = JobContext.__new__(JobContext)
+    context.job_id = job.job_id
+    context.job_type = job.job_type
+    context.attempt = attempt
+    context.metadata = job.metadata
+    context.app = queue.app
+    context.queue = queue
+    context._link = link
+    return context
+
+
+def is_running_here(loop: asyncio.AbstractEventLoop | None) -> bool:
+    """Whether this code runs on that event loop; on any, where that is None."""
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return loop is None or running is loop

@@ -1,0 +1,316 @@
+"""Job types, which are registered functions, and handles on their jobs."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    MutableMapping,
+)
+from pathlib import PurePath
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Generic, Union, cast, get_args, get_origin
+
+from typing_extensions import ParamSpec, TypeVar
+
+from .._model.errors import HandlerMismatchError, JobFailedError
+from .._model.records import JobResult
+from .._model.settings import check_timeout
+from .._model.status import JobStatus
+from .._payload.codec import Codec, same
+from .._payload.form import PayloadForm, why_no_json
+from .._payload.results import refuse_used_up
+from .._payload.signature import UNIONS, is_async, resolve, signature_of
+from .._payload.travel import refuse_stuck
+from .context import JobContext
+from .protocols import JobBackend
+
+P = ParamSpec("P")
+R = TypeVar("R", default=Any)
+
+# No stand-in for a context, but arguments that were given without one.
+_PLAIN = (str, bytes, int, float, list, tuple, dict, set, PurePath)
+
+
+class JobRef(Generic[R]):
+    """A handle on a submitted job; its methods are the queue's, typed.
+
+    Build one from an id that was kept elsewhere: ``JobRef(queue, job_id)``.
+    """
+
+    __slots__ = ("_queue", "job_id")
+
+    def __init__(self, queue: JobBackend, job_id: str) -> None:
+        self._queue = queue
+        self.job_id = job_id
+
+    async def get_status(self) -> JobStatus:
+        """The job's status now; see :meth:`AsyncJobQueue.get_status`."""
+        return await self._queue.get_status(self.job_id)
+
+    async def get_result(self) -> JobResult[R]:
+        """The job's record now; see :meth:`AsyncJobQueue.get_result`."""
+        return await self._queue.get_result(self.job_id)
+
+    async def wait(self, timeout: float | None = None) -> JobResult[R]:
+        """The terminal record; see :meth:`JobBackend.wait`."""
+        return await self._queue.wait(self.job_id, timeout)
+
+    async def value(self, timeout: float | None = None) -> R:
+        """What the handler returned, as soon as it has.
+
+        Take :meth:`wait` where an unsuccessful job is a normal case.
+
+        Raises:
+            JobFailedError: the job did not complete; it has the record.
+            TimeoutError: *timeout* seconds passed and the job goes on.
+            JobNotFoundError: unknown, or no longer kept.
+        """
+        record = await self.wait(timeout)
+        if record.status is not JobStatus.COMPLETED:
+            raise JobFailedError(record)
+        return cast(R, record.result)
+
+    async def cancel(self) -> bool:
+        """Ask the job to stop; see :meth:`JobBackend.cancel`."""
+        return await self._queue.cancel(self.job_id)
+
+    def watch(self) -> AsyncIterator[JobResult[R]]:
+        """Records as they change; see :meth:`JobBackend.watch`."""
+        return self._queue.watch(self.job_id)
+
+    def __repr__(self) -> str:
+        return f"JobRef({self.job_id!r})"
+
+
+class JobType(Generic[P, R]):
+    """A registered function; call it as the function that it is in a unit test.
+
+    Attributes:
+        name: the job type.
+        timeout: seconds for each of its jobs, None for the queue's setting.
+        retries: further attempts after an ``Exception``.
+        cooperative: it is told to stop by its context's flag, and cancelled only
+            ``cancel_grace`` seconds later.
+        is_async: it is known to be a coroutine function; others are called in a thread of
+            their own, and what they hand back is awaited if it is to be awaited.
+        result_type: what it declares to return, Any where it declares nothing that is there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        cooperative: bool = False,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.name = _checked_name(name)
+        self.function = function
+        self.timeout = None if timeout is None else check_timeout(timeout)
+        self.retries = _checked_retries(name, retries)
+        self.cooperative = cooperative
+        self.is_async = is_async(function)
+        self.form = PayloadForm(name, function)
+        self._options: dict[str, Any] = {}
+
+    if TYPE_CHECKING:
+
+        def __call__(self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+
+    else:
+
+        def __call__(self, *args, **kwargs):
+            if not args or isinstance(args[0], _PLAIN):
+                name = getattr(self, "__name__", self.name)
+                raise TypeError(
+                    "a job type is called with a context first, as in a unit test:"
+                    f" {name}(JobContext(), ...); to run it as a job: await {name}.submit(queue,"
+                    " ...)"
+                )
+            return self.function(*args, **kwargs)
+
+    def options(
+        self,
+        *,
+        timeout: float | None = None,
+        key: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> JobType[P, R]:
+        """This job type with options for a submission; see :meth:`JobBackend.submit`.
+
+        >>> handlers = JobHandlers()
+        >>> @handlers.job
+        ... def scan(ctx: JobContext, root: str) -> int: ...
+        >>> urgent = scan.options(timeout=20, key="/srv")
+        """
+        given = {"timeout": timeout, "key": key, "metadata": metadata}
+        changed = copy.copy(self)
+        changed._options = {
+            **self._options,
+            **{name: value for name, value in given.items() if value is not None},
+        }
+        return changed
+
+    async def submit(self, queue: JobBackend, /, *args: P.args, **kwargs: P.kwargs) -> JobRef[R]:
+        """Submit a job with these arguments, which type checkers compare with the handler's.
+
+        Raises what :meth:`JobBackend.submit` raises, and ``TypeError`` for too many
+        positional arguments or one given twice.
+
+        Raises:
+            HandlerMismatchError: *queue* has another function under this name. A queue that
+                only submits, for another process to run, has the same registry as that one.
+        """
+        handlers = getattr(queue, "handlers", None)
+        if isinstance(handlers, Registry):  # a stub has none
+            handlers.check_serves(self)
+        payload = self._payload(args, kwargs)
+        return JobRef(queue, await queue.submit(self.name, payload, **self._options))
+
+    def _payload(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        names = self.form.positional
+        if len(args) > len(names):
+            raise TypeError(
+                f"{self.name}.submit() takes at most {len(names)} positional arguments for the"
+                f" handler, not {len(args)}"
+            )
+        payload = dict(zip(names, args))
+        if twice := payload.keys() & kwargs.keys():
+            raise TypeError(f"{self.name}.submit() got {', '.join(sorted(twice))} twice")
+        return {**payload, **kwargs}
+
+    def result_through_json(self, value: Any) -> Any:
+        """*value*, a handler's result, as it comes back from JSON.
+
+        A declared type is validated and must come back equal. Without one, or where it
+        stands under ``TYPE_CHECKING``, the plain JSON comes back: a model as a dict.
+
+        Raises:
+            TypeError: it is used up by its first reader, has no JSON, or is not what the
+                handler declares.
+        """
+        refuse_used_up(value)
+        annotation = self.result_type
+        try:
+            codec = self._result_codec
+            valid = codec.validate(value)
+            decoded = codec.decode(codec.encode(valid))
+        except Exception as error:
+            raise TypeError(self._not_kept(value, why_no_json(error, annotation))) from error
+        if annotation is not Any and not same(valid, decoded):
+            raise TypeError(self._not_kept(value, "it does not come back from JSON as it was"))
+        return decoded
+
+    def encode_result(self, value: Any) -> bytes:
+        """A result that :meth:`result_through_json` gave, as JSON."""
+        return self._result_codec.encode(value)
+
+    def decode_result(self, text: bytes) -> Any:
+        """A result from JSON; raises what pydantic raises where it does not fit any more."""
+        return self._result_codec.decode(text)
+
+    def _not_kept(self, value: Any, why: str) -> str:
+        return f"a result of type {type(value).__name__} cannot be kept as JSON: {why}"
+
+    @functools.cached_property
+    def _result_codec(self) -> Codec:
+        return Codec(self.result_type, check=refuse_stuck)
+
+    @functools.cached_property
+    def result_type(self) -> Any:
+        """What the handler declares to return; Any where it declares nothing that is there."""
+        try:
+            annotation = signature_of(self.function).return_annotation
+            return _awaited(resolve(self.function, annotation))
+        except Exception:  # whatever evaluating a name can raise
+            return Any
+
+    def __repr__(self) -> str:
+        return f"<JobType {self.name!r}>"
+
+
+class AsyncJobType(JobType[P, R]):
+    """A job type whose handler gives what is to be awaited, as a coroutine function does."""
+
+    if TYPE_CHECKING:
+
+        def __call__(
+            self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[Any, Any, R]: ...
+
+
+class SyncJobType(JobType[P, R]):
+    """A job type whose handler is a plain function, run in a thread."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+
+class Registry:
+    """Base of registries: which function each name stands for."""
+
+    _types: MutableMapping[str, JobType[..., Any]]
+
+    def check_serves(self, job_type: JobType[..., Any]) -> None:
+        """Raise if *job_type*'s name stands for another function here.
+
+        Raises:
+            HandlerMismatchError: it does; a name that is not here raises nothing.
+        """
+        served = self._types.get(job_type.name)
+        if served is None or served is job_type:
+            return
+        if not _is_same(served.function, job_type.function):
+            wanted, other = _named(job_type.function), _named(served.function)
+            raise HandlerMismatchError(job_type.name, wanted, other)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    if isinstance(one, MethodType) and isinstance(other, MethodType):  # made anew at each access
+        return one.__self__ is other.__self__ and one.__func__ is other.__func__
+    return one is other  # not by ==, which a callable may have of its own
+
+
+def _named(function: Any) -> str:
+    """*function* as an error names it: module, name, and where its code begins."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    known = function if hasattr(function, "__qualname__") else type(function)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    line = "" if code is None else f" (line {code.co_firstlineno})"
+    return f"{known.__module__}.{known.__qualname__}{line}"
+
+
+def _awaited(annotation: Any) -> Any:
+    """What comes of awaiting what is annotated so, where that is to be awaited."""
+    if annotation is inspect.Signature.empty:
+        return Any
+    origin, members = get_origin(annotation), get_args(annotation)
+    if origin in UNIONS:
+        return Union[tuple(map(_awaited, members))]  # noqa: UP007 - of as many as there are
+    is_awaitable = inspect.isclass(origin) and issubclass(origin, Awaitable)
+    return members[-1] if is_awaitable and members else annotation
+
+
+def _checked_name(name: Any) -> str:
+    if isinstance(name, str) and name:
+        return name
+    raise TypeError(f"a job type is named by text that is not empty, not {name!r}")
+
+
+def _checked_retries(name: str, retries: int) -> int:
+    if isinstance(retries, bool) or not isinstance(retries, int):
+        raise TypeError(f"handler {name!r}: retries must be an int, not {retries!r}")
+    if retries < 0:
+        raise ValueError(f"handler {name!r}: retries must not be negative: {retries}")
+    return retries

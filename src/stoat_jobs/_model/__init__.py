@@ -1,0 +1,1 @@
+"""What everybody talks about: statuses, errors, records, settings and the options of a job."""

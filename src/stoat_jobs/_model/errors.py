@@ -1,0 +1,233 @@
+"""Everything that stoat-jobs raises on purpose.
+
+JobsError
+ +- JobNotFoundError         also a KeyError
+ +- UnknownJobTypeError      also a LookupError
+ +- HandlerMismatchError     also a ValueError
+ +- InvalidPayloadError      also a ValueError
+ +- QueueFullError
+ +- QueueClosedError         also a RuntimeError
+ +- InvalidTransitionError   also a RuntimeError
+ +- BackendNotFoundError     also a LookupError
+ +- BackendError             also a RuntimeError
+ +- JobFailedError
+
+Each takes typed arguments, keeps them as attributes and writes its own message.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .._text import SHOWN_LIMIT, one_line, shown
+
+if TYPE_CHECKING:
+    from .records import JobResult
+
+_TEXT_LIMIT = 4000
+_PARTS_LIMIT = 20
+
+
+class JobsError(Exception):
+    """The root of every error that stoat-jobs raises.
+
+    The constructor's arguments stay in ``args``, so that the errors survive
+    pickling; the message is written on demand.
+    """
+
+    def __str__(self) -> str:
+        return one_line(self._message(), _TEXT_LIMIT)
+
+    def _message(self) -> str:
+        return ", ".join(map(str, self.args))
+
+
+class JobNotFoundError(JobsError, KeyError):
+    """No job with this id is known to the queue, or its record was dropped."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+    def _message(self) -> str:
+        return (
+            f"no job {shown(self.job_id)}: it was never submitted here, or its record was dropped"
+            " after result_ttl or max_results; with several server processes (uvicorn --workers) an"
+            " in-process queue knows only the jobs of its own process"
+        )
+
+
+class UnknownJobTypeError(JobsError, LookupError):
+    """No handler is registered under this job type."""
+
+    def __init__(self, job_type: str, known: Sequence[str] = ()) -> None:
+        super().__init__(job_type, known)
+        self.job_type = job_type
+        near = _nearest(job_type, known)
+        self.known = tuple(near) + tuple(name for name in sorted(known) if name not in near)
+
+    def _message(self) -> str:
+        if remedy := _by_its_name(self.job_type):
+            return f"{remedy}; known: {_some(', ', self.known) or 'none'}"
+        name = shown(self.job_type)
+        if not self.known:
+            return f"unknown job type {name}: this queue has no handlers at all"
+        return f"unknown job type {name}; known, nearest first: {_some(', ', self.known)}"
+
+
+def _by_its_name(given: Any) -> str | None:
+    """What to do with a function, or a job type, that was given in the place of its name."""
+    try:
+        if not callable(given):
+            return None
+        own = str(given.__name__)
+        name = getattr(given, "name", own)  # a job type may be registered under another
+    except Exception:  # whatever an object of somebody else's raises when it is looked at
+        return None
+    return (
+        f"a job type is submitted by its name: queue.submit({shown(name)}, ...), or, typed, by"
+        f" its own method: {own}.submit(queue, ...)"
+    )
+
+
+def _nearest(name: Any, known: Sequence[str]) -> list[str]:
+    if not isinstance(name, str):
+        return []
+    start = str.__getitem__(name, slice(SHOWN_LIMIT))  # longer ones would take seconds
+    return difflib.get_close_matches(start, known, n=len(known) or 1, cutoff=0.6)
+
+
+def _some(separator: str, parts: Sequence[str]) -> str:
+    """The first of *parts*, and how many more there are."""
+    more = len(parts) - _PARTS_LIMIT
+    rest = [f"and {more} more"] if more > 0 else []
+    return separator.join([*parts[:_PARTS_LIMIT], *rest])
+
+
+class HandlerMismatchError(JobsError, ValueError):
+    """A queue has another function under the name of a job type.
+
+    Raised by :meth:`JobType.submit`, before anything is queued, and by :func:`lifespan` for
+    handlers that it lends. ``wanted`` and ``served`` name the two functions: the one that was
+    meant and the one that would have run.
+    """
+
+    def __init__(self, job_type: str, wanted: str, served: str) -> None:
+        super().__init__(job_type, wanted, served)
+        self.job_type = job_type
+        self.wanted = wanted
+        self.served = served
+
+    def _message(self) -> str:
+        twice = "; their code was loaded or run twice" if self.wanted == self.served else ""
+        return (
+            f"job type {shown(self.job_type)} is {self.wanted}, but this queue would run another"
+            f" function, {self.served}{twice}: submit it to the queue that has its function, or"
+            " give one of the two another name; two queues on one app are"
+            ' lifespan(app, ...) and lifespan(app, ..., name="io"), each with handlers of its own'
+        )
+
+
+class InvalidPayloadError(JobsError, ValueError):
+    """The payload does not fit the handler, or does not survive JSON.
+
+    ``errors`` has the form of :meth:`pydantic.ValidationError.errors` without
+    inputs (a payload may hold secrets): dicts with ``type``, ``loc`` and ``msg``.
+    """
+
+    def __init__(self, job_type: str, errors: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(job_type, errors)
+        self.job_type = job_type
+        self.errors = [dict(error) for error in errors]
+
+    def _message(self) -> str:
+        details = _some("; ", [_one_error(error) for error in self.errors])
+        return f"the payload does not fit job type {shown(self.job_type)}: {details}"
+
+
+def _one_error(error: Mapping[str, Any]) -> str:
+    place = ".".join(map(str, error.get("loc", ())))
+    return f"{place}: {error['msg']}" if place else str(error["msg"])
+
+
+class QueueFullError(JobsError):
+    """As many jobs wait as ``max_pending`` allows; try again later."""
+
+    def __init__(self, max_pending: int) -> None:
+        super().__init__(max_pending)
+        self.max_pending = max_pending
+
+    def _message(self) -> str:
+        return (
+            f"the queue is full: {self.max_pending} jobs wait already; try again later, or raise"
+            " max_pending or concurrency"
+        )
+
+
+class QueueClosedError(JobsError, RuntimeError):
+    """The queue takes no more work, because it is closing or closed."""
+
+    def _message(self) -> str:
+        return (
+            "the queue is closing or closed and takes no more work; enter it again to use it (in a"
+            " test: inside the `with` block of its client)"
+        )
+
+
+class InvalidTransitionError(JobsError, RuntimeError):
+    """A status change that the table forbids: a bug in a backend."""
+
+    def __init__(self, job_id: str, current: str, wanted: str) -> None:
+        super().__init__(job_id, current, wanted)
+        self.job_id = job_id
+        self.current = current
+        self.wanted = wanted
+
+    def _message(self) -> str:
+        return f"job {self.job_id} cannot go from {self.current} to {self.wanted}"
+
+
+class BackendNotFoundError(JobsError, LookupError):
+    """No installed distribution offers a backend of this name."""
+
+    def __init__(self, name: str, available: Sequence[str] = (), extra: str | None = None) -> None:
+        super().__init__(name, available, extra)
+        self.name = name
+        self.available = tuple(available)
+        self.extra = extra
+
+    def _message(self) -> str:
+        message = f"no backend {shown(self.name)}; installed: {', '.join(self.available) or 'none'}"
+        if self.extra:
+            message += f'; to get it: pip install "stoat-jobs[{self.extra}]"'
+        return message
+
+
+class BackendError(JobsError, RuntimeError):
+    """A backend cannot be loaded, or cannot start."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def _message(self) -> str:
+        return f"backend {shown(self.name)} {self.reason}"
+
+
+class JobFailedError(JobsError):
+    """A job that was asked for its value did not complete.
+
+    Raised by :meth:`JobRef.value` alone. ``record`` is the terminal
+    :class:`JobResult`; its status tells failed, timeout and cancelled apart.
+    """
+
+    def __init__(self, record: JobResult[Any]) -> None:
+        super().__init__(record)
+        self.record = record
+
+    def _message(self) -> str:
+        record = self.record
+        return f"job {record.job_id} ({record.job_type}) {record.status}: {record.error}"

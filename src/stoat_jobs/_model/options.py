@@ -1,0 +1,94 @@
+"""The options of one submission, checked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from .._text import describe, shown
+
+KEY_LIMIT = 1024
+METADATA_LIMIT = 4096
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
+
+
+def checked_key(key: str | None) -> str | None:
+    """A submission's key as plain text.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is empty, is longer than 1 KiB in UTF-8, or is no valid Unicode.
+    """
+    if key is None:
+        return None
+    if not isinstance(key, str):
+        raise TypeError(f"key must be text, not {type(key).__name__}")
+    plain = str.__str__(key)
+    if not plain:
+        raise ValueError("key must not be empty; leave it out, or give None, for no key")
+    if (size := len(plain.encode())) > KEY_LIMIT:
+        raise ValueError(f"key must not exceed {KEY_LIMIT} bytes, not {size}; hash a longer one")
+    return plain
+
+
+def checked_job_type(job_type: str | None) -> str | None:
+    """A job type to look for as plain text; None is any.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    if job_type is None:
+        return None
+    if not isinstance(job_type, str):
+        raise TypeError(f"job_type must be a name, not {type(job_type).__name__}")
+    return str.__str__(job_type)
+
+
+def checked_limit(limit: int) -> int:
+    """How many records to list, as a plain int.
+
+    Raises:
+        TypeError: it is no int.
+        ValueError: it is negative.
+    """
+    if not isinstance(limit, int):
+        raise TypeError(f"limit must be an int, not {type(limit).__name__}")
+    plain = int.__int__(limit)
+    if plain < 0:
+        raise ValueError(f"limit must not be negative: {shown(plain)}")
+    return min(plain, sys.maxsize)
+
+
+def checked_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
+    """A read-only copy of a submission's metadata.
+
+    Raises:
+        TypeError: it is no mapping of text to text, or cannot be read.
+        ValueError: it is larger than 4 KiB in UTF-8, or is no valid Unicode.
+    """
+    if metadata is None:
+        return NO_METADATA
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must map text to text, not be {type(metadata).__name__}")
+    pairs = dict(map(_plain, _items(metadata)))
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in pairs.items())
+    if size > METADATA_LIMIT:
+        raise ValueError(f"metadata must not exceed {METADATA_LIMIT} bytes in all, not {size}")
+    return MappingProxyType(pairs) if pairs else NO_METADATA
+
+
+def _items(metadata: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
+    try:
+        return list(dict(metadata).items())
+    except Exception as error:  # a mapping of the user's own
+        raise TypeError(f"metadata cannot be read: {describe(error)}") from error
+
+
+def _plain(pair: tuple[Any, Any]) -> tuple[str, str]:
+    name, value = pair
+    if isinstance(name, str) and isinstance(value, str):
+        return str.__str__(name), str.__str__(value)
+    kind = type(value).__name__
+    raise TypeError(f"metadata must map text to text, not {shown(name)} to {kind}")

@@ -1,0 +1,208 @@
+"""How a queue is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+from .._text import SHOWN_LIMIT, one_line
+
+T = TypeVar("T")
+
+_HIDDEN = "(hidden)"
+
+
+class _Hidden:
+    """Stands for a value that may be a secret."""
+
+    def __repr__(self) -> str:
+        return _HIDDEN
+
+
+_SHORT = frozenset({bool, float, int, type(None)})
+
+# pydantic's parser follows 200 levels, its models a few more.
+_DEEPEST = 128
+
+Limit = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0)]
+
+
+def without_input(error: ValidationError, title: str, *place: str) -> ValidationError:
+    """*error* without the values that may be secrets; its places under *place*."""
+    return ValidationError.from_exception_data(
+        title,
+        [
+            InitErrorDetails(
+                type=PydanticCustomError(detail["type"], "{text}", {"text": _message(detail)}),
+                loc=(*place, *map(_one_line, detail["loc"])),
+                input=_brief(detail["input"]) if _is_harmless(*place, *detail["loc"]) else _HIDDEN,
+            )
+            for detail in error.errors(include_url=False)
+        ],
+    )
+
+
+def _message(detail: ErrorDetails) -> str:
+    """What is wrong, without what some messages repeat: a tag, or what reading raised."""
+    text, context = detail["msg"], detail.get("ctx", {})
+    for value in (context.get("error"), context.get("tag")):
+        if isinstance(value, str):
+            text = text.replace(value, _HIDDEN)
+    return text
+
+
+def _one_line(part: int | str) -> int | str:
+    return one_line(part, SHOWN_LIMIT) if isinstance(part, str) else part
+
+
+def _brief(value: Any) -> Any:
+    """*value*, which the error's text will show, unless showing it could take for ever."""
+    if isinstance(value, str):
+        return str.__getitem__(value, slice(SHOWN_LIMIT))
+    return value if type(value) in _SHORT else f"({type(value).__name__})"
+
+
+def _is_harmless(field: Any = None, *_: Any) -> bool:
+    """Whether the error is about a known field that holds no secret."""
+    return field in JobQueueSettings.model_fields and field not in ("url", "options")
+
+
+class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
+    """Settings of a queue, the same for every backend.
+
+    A plain model, so that an app nests it in its own settings and sets
+    ``JOBS__BACKEND=asyncio`` in the environment.
+
+    >>> JobQueueSettings(timeout=60).timeout
+    60.0
+
+    What may be secrets is in no ``repr`` and no error: ``url``, and the values of ``options``.
+    ``model_dump()`` has them.
+
+    Raises:
+        pydantic.ValidationError: a ``ValueError`` that names the field.
+    """
+
+    backend: str = Field(
+        default="asyncio",
+        min_length=1,
+        description="Name of an installed backend. Take `memory` in tests, `asyncio` in an app.",
+    )
+    url: str | None = Field(
+        default=None,
+        repr=False,
+        description="Where the engine is, for backends that have one; kept out of repr and errors.",
+    )
+    concurrency: Count = Field(
+        default=1,
+        description="Slots. 1 runs jobs one after another; take more when jobs mostly wait.",
+    )
+    timeout: Limit = Field(
+        default=300.0,
+        description="Seconds a job may take from its start, with all attempts; `inf` for no limit.",
+    )
+    drain_timeout: Seconds = Field(
+        default=5.0,
+        description="Seconds that running jobs get to finish at shutdown. Keep it, with twice"
+        " cancel_grace, under the time that your server or orchestrator grants.",
+    )
+    cancel_grace: Seconds = Field(
+        default=1.0,
+        description="Seconds a handler gets to clean up once told to stop; then it is cut off.",
+    )
+    loop_block_limit: Seconds = Field(
+        default=1.0,
+        description="Seconds an async handler may hold the event loop before the log names it;"
+        " 0 turns the watch off.",
+    )
+    max_pending: Count = Field(
+        default=10_000, description="Jobs that may wait; one more raises QueueFullError."
+    )
+    max_payload_bytes: Count = Field(
+        default=1_048_576,
+        description="Bytes that a payload's JSON may have. Raise it only where a file or an object"
+        " store cannot hold the data: submit() reads it all on the event loop.",
+    )
+    max_payload_depth: Annotated[int, Field(gt=0, le=_DEEPEST)] = Field(
+        default=64,
+        description="Levels of nesting in a payload's JSON; the payload itself is the first."
+        f" At most {_DEEPEST}.",
+    )
+    result_ttl: Limit = Field(
+        default=3600.0,
+        description="Seconds a finished record is kept, from its finish; `inf` for ever.",
+    )
+    max_results: Count = Field(
+        default=10_000, description="Finished records kept at most; the oldest goes first."
+    )
+    options: dict[str, Any] = Field(
+        default={},
+        description="For one backend only, which checks them itself; their values are kept out of"
+        " repr and errors.",
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _hide_input(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        # Not hide_input_in_errors: an app's own settings, in which these nest, would show it.
+        try:
+            return validate(value)
+        except ValidationError as error:
+            hidden = without_input(error, cls.__name__)
+        except Exception as error:  # a mapping of the caller's own
+            kind = PydanticCustomError("unusable", f"reading it raised {type(error).__name__}")
+            details = InitErrorDetails(type=kind, input=_HIDDEN)
+            hidden = ValidationError.from_exception_data(cls.__name__, [details])
+        raise hidden  # out here, so that no chain of causes leads to what it hides
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, _names_only(value) if name == "options" else value
+
+
+def _names_only(options: Any) -> Any:
+    return dict.fromkeys(options, _Hidden()) if isinstance(options, dict) else _Hidden()
+
+
+def required(kind: type[T], value: T | None, name: str) -> T:
+    """*value*, or a new *kind* in the place of None.
+
+    Raises:
+        TypeError: it is of another type.
+    """
+    if value is None:
+        return kind()
+    if isinstance(value, kind):
+        return value
+    raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+
+
+def check_timeout(timeout: float) -> float:
+    """*timeout*, a job's time limit in seconds, as a float.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is 0, negative or NaN, or an int that no float can hold.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds, not {type(timeout).__name__}")
+    try:
+        seconds = float(timeout)
+    except Exception as error:
+        raise ValueError("timeout must fit a float; math.inf means no limit") from error
+    if not seconds > 0:
+        raise ValueError(
+            f"timeout must be more than 0 seconds, not {seconds:g}; math.inf means no limit"
+        )
+    return seconds

@@ -1,0 +1,87 @@
+"""The states of a job, in one table.
+
+pending  -> running | cancelled
+running  -> completed | failed | timeout | cancelled | pending (redelivery only)
+terminal -> nothing
+
+- The table owns legality. Whoever changes a status calls :func:`transition`;
+  an illegal change raises and changes nothing.
+- Terminal is derived: a status without exits.
+- ``running -> pending`` is for engines that redeliver a lost worker's jobs. No
+  in-process backend does that.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+from .._text import shown
+from .errors import InvalidTransitionError
+
+
+class JobStatus(StrEnum):
+    """Where a job is in its life; compares equal to its text, as in ``"running"``."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when nothing can follow: completed, failed, timeout or cancelled."""
+        return not TRANSITIONS[self]
+
+
+TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.PENDING: frozenset({JobStatus.RUNNING, JobStatus.CANCELLED}),
+    JobStatus.RUNNING: frozenset(
+        {
+            JobStatus.COMPLETED,
+            JobStatus.FAILED,
+            JobStatus.TIMEOUT,
+            JobStatus.CANCELLED,
+            JobStatus.PENDING,
+        }
+    ),
+    JobStatus.COMPLETED: frozenset(),
+    JobStatus.FAILED: frozenset(),
+    JobStatus.TIMEOUT: frozenset(),
+    JobStatus.CANCELLED: frozenset(),
+}
+
+
+def checked_status(status: JobStatus | None) -> JobStatus | None:
+    """A status to look for, which may be its text; None is any.
+
+    Raises:
+        ValueError: there is no such status.
+    """
+    if status is None:
+        return None
+    # Not JobStatus(status): the text of its error may take all memory.
+    for known in JobStatus:
+        if isinstance(status, str) and str.__eq__(known, status):
+            return known
+    raise ValueError(f"no status {shown(status)}; there are {', '.join(JobStatus)}")
+
+
+class HasStatus(Protocol):
+    """What :func:`transition` needs of a record."""
+
+    job_id: str
+    status: JobStatus
+
+
+def transition(job: HasStatus, to: JobStatus) -> None:
+    """Move *job* to status *to*.
+
+    Raises:
+        InvalidTransitionError: the table has no such change; *job* is as it was.
+    """
+    if to not in TRANSITIONS[job.status]:
+        raise InvalidTransitionError(job.job_id, job.status, to)
+    job.status = to

@@ -1,0 +1,1 @@
+"""Arguments and results through JSON and back."""

@@ -1,0 +1,241 @@
+"""What a handler's signature says about the payloads of its job type.
+
+- The first parameter is the context's; all others are the payload's, by name.
+- Annotations are resolved one by one, as lazily as Python evaluates them. The context's and
+  the return's are not needed at run time and may stand under ``TYPE_CHECKING``; a payload's
+  must be reachable from the function's module or closure.
+- What cannot serve is refused, by the handler's and the parameter's name.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, ForwardRef, NamedTuple, TypeVar
+
+from pydantic.fields import FieldInfo
+from typing_extensions import Unpack, get_type_hints
+
+from .._jobs.context import JobContext
+from .._text import describe
+
+# Where **payload goes among the fields; no parameter can have this name.
+OPEN = "**"
+
+_FORWARD_REF = re.compile(r"""ForwardRef\((['"])(.*?)\1(?:, [^()]*)?\)""")
+
+# Two of them before Python 3.12.
+_UNPACK = (Unpack, getattr(typing, "Unpack", Unpack))
+
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+UNIONS = (typing.Union, types.UnionType)
+
+
+if sys.version_info >= (3, 14):
+    from annotationlib import Format
+
+    # Annotations are evaluated here and now, and names may be unknown yet, or for ever.
+    signature_of = functools.partial(inspect.signature, annotation_format=Format.FORWARDREF)
+else:
+    signature_of = inspect.signature
+
+
+class PayloadSignature(NamedTuple):
+    """The payload's part of a signature.
+
+    ``positional`` names those that may be given by position, in their order, ``reserved``
+    those that ``**payload`` cannot bring because the function has them for itself.
+    """
+
+    annotations: dict[str, Any]
+    defaults: dict[str, Any]
+    positional: list[str]
+    reserved: frozenset[str]
+
+
+def read_signature(job_type: str, function: Callable[..., Any]) -> PayloadSignature:
+    """The payload's part of *function*'s signature.
+
+    Raises:
+        TypeError: it cannot serve as a handler; says why.
+    """
+    context, *payload = _all_parameters(job_type, function)
+    _check_context(job_type, function, context)
+    for parameter in payload:
+        _check_parameter(job_type, parameter)
+    names = [p.name for p in payload if p.kind in _BY_NAME]
+    return PayloadSignature(
+        annotations={_key(p): _annotation(job_type, function, p) for p in payload},
+        defaults={p.name: p.default for p in payload if p.default is not p.empty},
+        positional=[p.name for p in payload if p.kind is p.POSITIONAL_OR_KEYWORD],
+        reserved=_named_parameters(function) - frozenset(names),
+    )
+
+
+def _key(parameter: inspect.Parameter) -> str:
+    return OPEN if parameter.kind is parameter.VAR_KEYWORD else parameter.name
+
+
+def _named_parameters(function: Callable[..., Any]) -> frozenset[str]:
+    """All names that a call of the plain function behind *function* may give."""
+    parameters = signature_of(_underlying(function)).parameters.values()
+    return frozenset(p.name for p in parameters if p.kind in _BY_NAME)
+
+
+def _all_parameters(job_type: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
+    if not callable(function):
+        raise TypeError(f"handler {job_type!r} is not callable: {function!r}")
+    code = _underlying(function)
+    if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+        raise TypeError(f"handler {job_type!r} is a generator; a handler returns its result")
+    try:
+        parameters = list(signature_of(function).parameters.values())
+    except Exception as error:  # whatever evaluating an annotation can raise
+        raise TypeError(
+            f"handler {job_type!r} has no signature to read: {describe(error)}"
+        ) from error
+    if not parameters or parameters[0].kind not in _POSITIONAL:
+        raise TypeError(f"handler {job_type!r} has no first parameter to take the JobContext")
+    return parameters
+
+
+def _check_parameter(job_type: str, parameter: inspect.Parameter) -> None:
+    if parameter.kind not in (*_BY_NAME, parameter.VAR_KEYWORD):
+        raise TypeError(
+            f"handler {job_type!r}: {str(parameter).split(':')[0]!r} cannot be given by name,"
+            " and a payload has names only"
+        )
+    if isinstance(parameter.default, FieldInfo):
+        raise TypeError(
+            f"handler {job_type!r}: the default of {parameter.name!r} is a Field(...), which a"
+            " plain call would pass on; write Annotated[..., Field(...)] = default"
+        )
+
+
+def _check_context(
+    job_type: str, function: Callable[..., Any], parameter: inspect.Parameter
+) -> None:
+    if parameter.name in ("self", "cls"):
+        raise TypeError(
+            f"handler {job_type!r} is a method that is not bound yet: register it late, as"
+            f" register({job_type!r}, instance.method)"
+        )
+    try:
+        annotation = _annotation(job_type, function, parameter)
+    except TypeError:
+        return  # under TYPE_CHECKING, which is fine for the context
+    if not _takes_context(annotation):
+        raise TypeError(
+            f"handler {job_type!r}: its first parameter, {parameter.name!r}, is annotated"
+            f" {written(annotation)}, but a handler is given its JobContext there"
+        )
+
+
+def _takes_context(annotation: Any) -> bool:
+    """Whether a parameter annotated so may be given a JobContext."""
+    if annotation in (Any, object) or isinstance(annotation, TypeVar):
+        return True
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated or origin in UNIONS:
+        return any(map(_takes_context, typing.get_args(annotation)))
+    if not inspect.isclass(annotation):
+        return False
+    return issubclass(annotation, JobContext) or getattr(annotation, "_is_protocol", False)
+
+
+def _annotation(job_type: str, function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """The annotation of one parameter, resolved; Any where there is none."""
+    annotation: Any = Any
+    if parameter.annotation is not parameter.empty:
+        annotation = _resolved(job_type, function, parameter.name, parameter.annotation)
+    if parameter.kind is parameter.VAR_KEYWORD:
+        if typing.get_origin(annotation) in _UNPACK:
+            raise TypeError(
+                f"handler {job_type!r}: '**{parameter.name}' is unpacked from a TypedDict, which a"
+                " payload is not: make its keys parameters, or take it as one parameter"
+            )
+        return dict[str, annotation]
+    return annotation
+
+
+def _resolved(job_type: str, function: Callable[..., Any], name: str, annotation: Any) -> Any:
+    try:
+        return resolve(function, annotation)
+    except Exception as error:
+        raise TypeError(
+            f"handler {job_type!r}: the annotation of {name!r}, {written(annotation)!r}, cannot be"
+            " resolved"
+            f" at run time ({describe(error)}): import it at the top of the module, not under"
+            " TYPE_CHECKING or inside a function"
+        ) from error
+
+
+def resolve(function: Callable[..., Any], annotation: Any) -> Any:
+    """*annotation*, where it or a part of it is text, as *function*'s module means it."""
+    code = _underlying(function)
+    # Since Python 3.14 what only the annotations refer to is in a closure of their own.
+    local = {**_enclosing(getattr(code, "__annotate__", None)), **_enclosing(code)}
+    holder = type("holder", (), {"__annotations__": {"it": annotation}})
+    hints = get_type_hints(holder, getattr(code, "__globals__", {}), local, include_extras=True)
+    resolved = hints["it"]
+    for unknown in _unknown_metadata(resolved):
+        raise NameError(f"{unknown.__forward_arg__!r} is not defined")
+    return resolved
+
+
+def _enclosing(function: Any) -> dict[str, Any]:
+    """What *function* refers to in those around it, as far as that is there yet."""
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    found = {}
+    for name, cell in zip(names, getattr(function, "__closure__", None) or ()):
+        with suppress(ValueError):
+            found[name] = cell.cell_contents
+    return found
+
+
+def _unknown_metadata(annotation: Any) -> Iterator[ForwardRef]:
+    """What stands in Annotated and was not evaluated; pydantic would pass over it."""
+    for part in typing.get_args(annotation):
+        if isinstance(part, ForwardRef):
+            yield part
+        else:
+            yield from _unknown_metadata(part)
+
+
+def written(annotation: Any) -> str:
+    """*annotation* as it was written, or nearly so.
+
+    >>> written(list[ForwardRef("Later")])
+    'list[Later]'
+    """
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return _FORWARD_REF.sub(r"\2", text)
+
+
+def _underlying(function: Any) -> Any:
+    """The plain function behind partials, methods, wrappers and callable objects."""
+    function = inspect.unwrap(_without_partial(function))
+    if not inspect.isroutine(function) and not inspect.isclass(function):
+        function = type(function).__call__
+    return getattr(function, "__func__", function)
+
+
+def _without_partial(function: Any) -> Any:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling *function* gives a coroutine."""
+    plain = _without_partial(function)
+    return inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(
+        getattr(plain, "__call__", None)  # noqa: B004 - not a test for being callable
+    )

@@ -1,0 +1,196 @@
+"""One call of a handler: a coroutine awaited in the job's task, or a thread of its own.
+
+A thread reports its end as a value, whatever it was: a Future refuses StopIteration, and
+nothing a handler raises may escape into the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from .._payload.results import discard
+from .outcome import Ended
+
+# A coroutine with an `await` in each of some nested `finally` takes one close for each.
+_CLOSE_TRIES = 10
+
+
+# What runs a handler: its coroutine, awaited in the job's task, or a thread of its own.
+HandlerCall = Coroutine[Any, Any, Any] | threading.Thread
+
+
+def is_alive(call: HandlerCall | None) -> bool:
+    """Whether the handler has yet to end."""
+    if isinstance(call, threading.Thread):
+        return call.is_alive()
+    return is_awaited(call)
+
+
+def is_awaited(call: HandlerCall | None) -> bool:
+    """Whether it is a coroutine that has yet to end."""
+    return getattr(call, "cr_frame", None) is not None
+
+
+def close(
+    call: HandlerCall | None, context: contextvars.Context, task: asyncio.Task[None] | None
+) -> bool:
+    """End a coroutine without its help, in its own context and task; False if it resists.
+
+    A thread cannot be ended: it counts as abandoned.
+    """
+    if call is None or isinstance(call, threading.Thread):
+        return True
+    for _ in range(_CLOSE_TRIES):
+        if not is_alive(call):
+            return True
+        try:
+            _in_turn_of(task, partial(context.run, call.close))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: S110 - it yielded again, or raised in cleaning up
+            pass
+    return not is_alive(call)
+
+
+def start_thread(
+    call: Callable[[], Any], done: asyncio.Future[Ended], now: Callable[[], float], name: str
+) -> threading.Thread:
+    """Call in a daemon thread that nobody ever joins, which resolves *done* at the end.
+
+    Neither an executor nor ``to_thread``: the interpreter waits for their threads at exit.
+    """
+    call = partial(contextvars.copy_context().run, call)
+    thread = threading.Thread(target=_in_thread, args=(call, done, now), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _in_thread(
+    call: Callable[[], Any], done: asyncio.Future[Ended], now: Callable[[], float]
+) -> None:
+    try:
+        ended = Ended(call(), None, now())
+    except BaseException as error:
+        ended = Ended(None, error, now())
+    if not call_threadsafe(done.get_loop(), _hand_over, done, ended):
+        discard(ended.value)
+    del ended  # its error has this frame in its traceback: a cycle, and the handler's locals
+
+
+def _hand_over(done: asyncio.Future[Ended], ended: Ended) -> None:
+    if done.done():  # nobody waits for it any more
+        discard(ended.value)
+    wake(done, ended)
+
+
+async def handed_back(done: asyncio.Future[Ended]) -> Ended:
+    """How a thread ended, as soon as it has."""
+    try:
+        return await done
+    except BaseException:  # cancelled from outside, perhaps in the same round
+        if done.done() and not done.cancelled():
+            discard(done.result().value)
+        raise
+
+
+def taken_over(awaitable: Any, *, is_stopped: bool) -> Coroutine[Any, Any, Any]:
+    """What a thread handed back, to be awaited in its place.
+
+    Raises:
+        CancelledError: the job was told to stop before this could begin.
+    """
+    if is_stopped:
+        discard(awaitable)
+        raise asyncio.CancelledError
+    return awaitable if inspect.iscoroutine(awaitable) else _awaiting(awaitable)
+
+
+async def _awaiting(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def _in_turn_of(task: asyncio.Task[None] | None, act: Callable[[], object]) -> None:
+    """Do *act* as if it were the turn of *task*.
+
+    Without a current task ``asyncio.timeout`` and its like raise at once instead of waiting,
+    and a handler that swallows what it is closed with would loop for ever. The functions are
+    those that asyncio's documentation has for tasks of other makes ("Extending").
+    """
+    if task is None:
+        act()
+        return
+    loop = task.get_loop()
+    outer = asyncio.current_task(loop)
+    try:
+        try:
+            _give_turn(loop, task)
+            act()
+        finally:
+            _give_turn(loop, outer)
+    finally:  # again, for a Ctrl-C that comes in the first moment
+        _give_turn(loop, outer)
+
+
+def _give_turn(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) -> None:
+    """Make *task* the current one of *loop*, or none."""
+    current = asyncio.current_task(loop)
+    if current is task:
+        return
+    if current is not None:
+        asyncio._leave_task(loop, current)
+    if task is not None:
+        asyncio._enter_task(loop, task)
+
+
+def cancel(task: asyncio.Task[Any]) -> BaseException | None:
+    """Cancel *task*; gives what that raised: what it awaits may not be ours, and refuse."""
+    try:
+        task.cancel()
+    except KeyboardInterrupt:
+        forget(task)  # its wake-up may be lost, and asyncio.run would wait for it for ever
+        raise
+    except BaseException as error:
+        return error
+    return None
+
+
+def forget(task: asyncio.Task[Any]) -> None:
+    """Leave out *task*, which nobody can wake, of those that ``asyncio.run`` cancels at its end.
+
+    It would raise what cancelling it raises. The function is one of those that asyncio's
+    documentation has for tasks of other makes ("Extending").
+    """
+    asyncio._unregister_task(task)
+
+
+def wake(future: asyncio.Future[Any], value: Any = None) -> None:
+    """Resolve *future*, if anybody is left to care."""
+    if not future.done() and not future.get_loop().is_closed():
+        future.set_result(value)
+
+
+def call_later(
+    loop: asyncio.AbstractEventLoop, seconds: float, callback: Callable[[], object]
+) -> asyncio.TimerHandle | None:
+    """Call back after so long; None if a Ctrl-C has closed the loop under its queue."""
+    if loop.is_closed():
+        return None
+    # An empty context: a timer would keep the caller's alive, which may be some job's.
+    return loop.call_later(seconds, callback, context=contextvars.Context())
+
+
+def call_threadsafe(
+    loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any
+) -> bool:
+    """Call back on *loop*; False if it was closed while the thread ran on."""
+    try:
+        loop.call_soon_threadsafe(callback, *args)
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,71 @@
+"""Executors' threads that work on for a job that has ended.
+
+An ``async`` handler that awaits ``asyncio.to_thread``, or anyio's and Starlette's like, can be
+cancelled, and the thread cannot. It is the executor's: nobody here can end it, and the exit of
+the process waits for it. It is seen by the context that it runs in, which is the job's own;
+``loop.run_in_executor`` hands none on, and its threads are not seen.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from contextvars import Context
+from functools import partial
+from types import FrameType
+from typing import Any
+
+from .._jobs.context import current_job_id
+from .._text import one_line
+
+# Where executors call what they were given, in a frame that has the context or the call.
+_EXECUTORS = frozenset({"anyio._backends._asyncio", "concurrent.futures.thread"})
+
+
+class LeftThreads:
+    """The threads of one job, in the place of its run."""
+
+    task = None
+
+    def __init__(self, job_id: str) -> None:
+        self._job_id = job_id
+
+    @property
+    def alive(self) -> bool:
+        """Whether one of them is still at it."""
+        return where_working(self._job_id) is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left of them."""
+        return not self.alive
+
+
+def where_working(job_id: str) -> str | None:
+    """The line that an executor's thread is at for this job; None where none works for it."""
+    here = threading.get_ident()
+    with suppress(Exception):  # it looks into what is not ours
+        for thread, frame in sys._current_frames().items():
+            if thread != here and _works_for(frame, job_id):
+                return one_line(f"{frame.f_code.co_filename}:{frame.f_lineno}", 500)
+    return None
+
+
+def _works_for(frame: FrameType | None, job_id: str) -> bool:
+    while frame is not None:
+        if frame.f_globals.get("__name__") in _EXECUTORS:
+            return any(each.get(current_job_id) == job_id for each in _contexts(frame.f_locals))
+        frame = frame.f_back
+    return False
+
+
+def _contexts(local: Mapping[str, Any]) -> Iterator[Context]:
+    """The contexts among the variables of an executor's frame, and those that it calls in."""
+    for value in tuple(local.values()):
+        call = getattr(value, "fn", value)  # of a work item
+        call = call.func if isinstance(call, partial) else call
+        for found in (value, getattr(call, "__self__", None)):
+            if isinstance(found, Context):
+                yield found
