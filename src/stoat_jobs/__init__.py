@@ -6,6 +6,7 @@ from ._app.lifespan import lifespan
 from ._app.with_jobs import with_jobs
 from ._backends.asyncio_queue import AsyncioJobQueue
 from ._backends.memory_queue import InMemoryJobQueue
+from ._exports import export as _export
 from ._jobs.context import JobContext, current_job_id
 from ._jobs.handlers import JobHandlers
 from ._jobs.job_types import JobRef, JobType
@@ -72,3 +73,5 @@ __all__ = [
     "lifespan",
     "with_jobs",
 ]
+
+_export(__name__, *map(globals().__getitem__, __all__))

@@ -19,6 +19,7 @@ from ._backends.store import JobStore, StoredJob
 from ._backends.stored_queue import StoredJobQueue
 from ._events.log import log_event
 from ._events.observers import Observers
+from ._exports import export as _export
 from ._model.options import checked_job_type, checked_key, checked_limit, checked_metadata
 from ._model.settings import check_timeout
 from ._model.status import TRANSITIONS, checked_status, transition
@@ -61,3 +62,5 @@ __all__ = [
     "never_started",
     "transition",
 ]
+
+_export(__name__, *map(globals().__getitem__, __all__))

@@ -25,8 +25,8 @@ from stoat_jobs import (
     QueueClosedError,
     QueueFullError,
     UnknownJobTypeError,
-    _errors,
 )
+from stoat_jobs._model import errors as errors_module
 
 RECORD: JobResult[Any] = JobResult(
     job_id="the-id",
@@ -221,16 +221,18 @@ def test_every_error_is_tested_here() -> None:
 def error_classes() -> dict[str, type[JobsError]]:
     return {
         name: value
-        for name, value in vars(_errors).items()
+        for name, value in vars(errors_module).items()
         if inspect.isclass(value) and issubclass(value, JobsError)
     }
 
 
 def test_the_tree_drawn_is_the_tree() -> None:
     """The tree at the top of the module names every class, under its root, with its built-in."""
-    drawn = re.findall(r"^ \+- (\w+)(?: +also an? (\w+))?$", _errors.__doc__ or "", re.MULTILINE)
+    drawn = re.findall(
+        r"^ \+- (\w+)(?: +also an? (\w+))?$", errors_module.__doc__ or "", re.MULTILINE
+    )
     classes = error_classes()
-    assert (_errors.__doc__ or "").count("\nJobsError\n") == 1
+    assert (errors_module.__doc__ or "").count("\nJobsError\n") == 1
     assert [name for name, _ in drawn] == [name for name in classes if name != "JobsError"]
     for name, builtin in drawn:
         bases = [JobsError.__name__, builtin] if builtin else [JobsError.__name__]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import pickle
 import subprocess
 import sys
 from contextvars import ContextVar
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import pytest
 
 import stoat_jobs
 import stoat_jobs.backends
+import stoat_jobs.http
+import stoat_jobs.testing
 
 PUBLIC = [
     "AsyncJobQueue",
@@ -71,7 +75,8 @@ HEAVY = [
 ]
 
 FACES = [stoat_jobs, stoat_jobs.backends]
-BY_FACE = pytest.mark.parametrize("face", FACES, ids=lambda face: face.__name__)
+NAME_OF = attrgetter("__name__")
+BY_FACE = pytest.mark.parametrize("face", FACES, ids=NAME_OF)
 
 
 def test_the_names_are_these() -> None:
@@ -88,13 +93,24 @@ def test_all_is_complete(face: Any) -> None:
     assert given - {"annotations"} == set(face.__all__)
 
 
-@BY_FACE
-def test_what_is_public_is_ours(face: Any) -> None:
-    """No name of another library is given out as ours."""
-    values = [getattr(face, name) for name in face.__all__]
-    named = [value for value in values if inspect.isclass(value) or inspect.isfunction(value)]
+@pytest.mark.parametrize("face", [*FACES, stoat_jobs.http, stoat_jobs.testing], ids=NAME_OF)
+def test_what_is_public_says_where_it_is_imported_from(face: Any) -> None:
+    """Pickles and error trackers see the module that users import from, never a private one."""
+    values = {name: getattr(face, name) for name in face.__all__}
+    named = {name: each for name, each in values.items() if _is_named(each)}
     assert len(named) >= len(values) - 2
-    assert {value.__module__.split(".")[0] for value in named} == {"stoat_jobs"}
+    said = {name: (each.__module__, each.__qualname__) for name, each in named.items()}
+    assert said == {name: (_home(face, name), name) for name in named}
+    assert all(pickle.loads(pickle.dumps(each)) is each for each in named.values())
+
+
+def _is_named(value: Any) -> bool:
+    return inspect.isclass(value) or inspect.isfunction(value)
+
+
+def _home(face: Any, name: str) -> str:
+    """The first of the public modules that has this name."""
+    return "stoat_jobs" if name in stoat_jobs.__all__ else face.__name__
 
 
 @BY_FACE

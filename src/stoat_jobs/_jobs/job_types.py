@@ -29,6 +29,7 @@ from .._payload.results import refuse_used_up
 from .._payload.signature import UNIONS, is_async, resolve, signature_of
 from .._payload.travel import refuse_stuck
 from .context import JobContext
+from .first_parameter import check_first_parameter
 from .protocols import JobBackend
 
 P = ParamSpec("P")
@@ -119,6 +120,7 @@ class JobType(Generic[P, R]):
         self.retries = _checked_retries(name, retries)
         self.cooperative = cooperative
         self.is_async = is_async(function)
+        check_first_parameter(name, function)
         self.form = PayloadForm(name, function)
         self._options: dict[str, Any] = {}
 

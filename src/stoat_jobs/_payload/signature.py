@@ -17,12 +17,11 @@ import types
 import typing
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, ForwardRef, NamedTuple, TypeVar
+from typing import Any, ForwardRef, NamedTuple
 
 from pydantic.fields import FieldInfo
 from typing_extensions import Unpack, get_type_hints
 
-from .._jobs.context import JobContext
 from .._text import describe
 
 # Where **payload goes among the fields; no parameter can have this name.
@@ -66,13 +65,12 @@ def read_signature(job_type: str, function: Callable[..., Any]) -> PayloadSignat
     Raises:
         TypeError: it cannot serve as a handler; says why.
     """
-    context, *payload = _all_parameters(job_type, function)
-    _check_context(job_type, function, context)
+    _, *payload = all_parameters(job_type, function)
     for parameter in payload:
         _check_parameter(job_type, parameter)
     names = [p.name for p in payload if p.kind in _BY_NAME]
     return PayloadSignature(
-        annotations={_key(p): _annotation(job_type, function, p) for p in payload},
+        annotations={_key(p): annotation_of(job_type, function, p) for p in payload},
         defaults={p.name: p.default for p in payload if p.default is not p.empty},
         positional=[p.name for p in payload if p.kind is p.POSITIONAL_OR_KEYWORD],
         reserved=_named_parameters(function) - frozenset(names),
@@ -89,7 +87,12 @@ def _named_parameters(function: Callable[..., Any]) -> frozenset[str]:
     return frozenset(p.name for p in parameters if p.kind in _BY_NAME)
 
 
-def _all_parameters(job_type: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
+def all_parameters(job_type: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of *function*, of which the first is for the context.
+
+    Raises:
+        TypeError: it has none, or is not a function that returns its result.
+    """
     if not callable(function):
         raise TypeError(f"handler {job_type!r} is not callable: {function!r}")
     code = _underlying(function)
@@ -119,38 +122,7 @@ def _check_parameter(job_type: str, parameter: inspect.Parameter) -> None:
         )
 
 
-def _check_context(
-    job_type: str, function: Callable[..., Any], parameter: inspect.Parameter
-) -> None:
-    if parameter.name in ("self", "cls"):
-        raise TypeError(
-            f"handler {job_type!r} is a method that is not bound yet: register it late, as"
-            f" register({job_type!r}, instance.method)"
-        )
-    try:
-        annotation = _annotation(job_type, function, parameter)
-    except TypeError:
-        return  # under TYPE_CHECKING, which is fine for the context
-    if not _takes_context(annotation):
-        raise TypeError(
-            f"handler {job_type!r}: its first parameter, {parameter.name!r}, is annotated"
-            f" {written(annotation)}, but a handler is given its JobContext there"
-        )
-
-
-def _takes_context(annotation: Any) -> bool:
-    """Whether a parameter annotated so may be given a JobContext."""
-    if annotation in (Any, object) or isinstance(annotation, TypeVar):
-        return True
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated or origin in UNIONS:
-        return any(map(_takes_context, typing.get_args(annotation)))
-    if not inspect.isclass(annotation):
-        return False
-    return issubclass(annotation, JobContext) or getattr(annotation, "_is_protocol", False)
-
-
-def _annotation(job_type: str, function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+def annotation_of(job_type: str, function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     """The annotation of one parameter, resolved; Any where there is none."""
     annotation: Any = Any
     if parameter.annotation is not parameter.empty:

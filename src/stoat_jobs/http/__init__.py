@@ -11,6 +11,7 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError('stoat_jobs.http needs Starlette: pip install "stoat-jobs[http]"') from error
 
+from .._exports import export as _export
 from ._accepted import accepted
 from ._access import Authorize, Operation, allow_all
 from ._app import jobs_app
@@ -37,10 +38,13 @@ __all__ = [
     "queue_named",
 ]
 
+_LAZY = ("JobQueueDep", "jobs_router", "queue_named")
+_export(__name__, *(globals()[name] for name in __all__ if name not in _LAZY))
+
 
 def __getattr__(name: str) -> Any:
     """FastAPI is imported by those who use it."""
-    if name not in ("JobQueueDep", "jobs_router", "queue_named"):
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         from . import _router
@@ -49,4 +53,6 @@ def __getattr__(name: str) -> Any:
             f"{name} is for FastAPI, which is not installed: pip install fastapi, or mount"
             " jobs_app(), which needs Starlette alone"
         ) from error
-    return getattr(_router, name)
+    value = getattr(_router, name)
+    _export(__name__, value)
+    return value

@@ -10,6 +10,7 @@ import pytest
 # Before they are imported: an assertion that fails in the kit then shows its values.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
+from .._exports import export as _export  # noqa: E402
 from ._bench import Bench, Call  # noqa: E402
 from ._clock import DeadlockError, FakeClockLoop, run_with_fake_clock  # noqa: E402
 from ._contract import JobQueueContract  # noqa: E402
@@ -24,3 +25,5 @@ __all__ = [
     "JobQueueMachine",
     "run_with_fake_clock",
 ]
+
+_export(__name__, *map(globals().__getitem__, __all__))

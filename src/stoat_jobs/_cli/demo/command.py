@@ -68,9 +68,9 @@ def _scan(root: Path, port: int, serve: bool, interrupts: Interrupts) -> int:
     if problem := missing_extra("demo", _NEEDS) or _unreadable(root):
         return _refuse(problem)
     print(f"A web app reads {printable(os.path.abspath(root))} in a background job.", flush=True)
-    from ..._demo.app import create_app
+    from ..._demo.app import HOST, create_app
     from .run import run
-    from .server import HOST, Server
+    from .server import Server
 
     try:
         server = Server(create_app(root), port)
