@@ -257,7 +257,7 @@ def flaky(session: nox.Session) -> None:
 def servers(session: nox.Session) -> None:
     """Run the real servers one after another; write what was seen into the documentation."""
     session.install(".[demo,testing]", "--group", "tests")
-    session.run("python", "-m", "tests.servers.measure")
+    session.run("python", "-m", "tests.support.servers.measure")
 
 
 @nox.session(python=NEWEST)
@@ -267,7 +267,7 @@ def soak(session: nox.Session) -> None:
     It takes about a quarter of an hour.
     """
     session.install(".", "uvloop")
-    session.run("python", "-m", "tests.soak", *session.posargs)
+    session.run("python", "-m", "tests.support.soak", *session.posargs)
 
 
 @nox.session(python=NEWEST)
@@ -279,7 +279,7 @@ def fuzz(session: nox.Session) -> None:
     session.install(".[http,testing]", "--group", "tests", "atheris")
     attacks = ("tests/fuzz", "tests/http_face/test_openapi.py")
     session.run("pytest", *PARALLEL, *attacks, env={"FUZZ_EXAMPLES": "1000"})
-    session.run("python", "-m", "tests.fuzz.guided", *(session.posargs or ["600"]))
+    session.run("python", "-m", "tests.support.fuzz.guided", *(session.posargs or ["600"]))
 
 
 @nox.session(python=NEWEST)

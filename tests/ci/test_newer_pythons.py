@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .machine import Machine
+from ..support.machine import Machine
 
 OTHER_AND_NEWEST = ["3.14 -- tests/unit tests/contract", "3.15 --"]
 

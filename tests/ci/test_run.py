@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .machine import Machine
+from ..support.machine import Machine
 
 OLDER = ("3.11", "3.12", "3.13")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from .running import ENDLESS_BYTES, Command, Start, StartTerminal, Terminal
-from .standin import StandIn
+from ..support.programs import ENDLESS_BYTES, Command, Start, StartTerminal, Terminal
+from ..support.stand_in import StandIn
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from importlib_metadata import EntryPoint
 
 from stoat_jobs._cli.main import _distribution
 
-from .running import Start, install
+from ..support.programs import Start, install
 
 
 def rows(out: str) -> list[list[str]]:

@@ -12,7 +12,7 @@ import pytest
 from stoat_jobs._cli.check.table import State, Table
 from stoat_jobs.testing._listing import Promise, promises
 
-from .running import Start, install
+from ..support.programs import Start, install
 
 ROW = re.compile(r"^  (kept|BROKEN|excused) +(.+?)(?: \[(\w+ = \w+)\])?$", re.MULTILINE)
 

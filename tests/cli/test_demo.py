@@ -27,7 +27,7 @@ from stoat_jobs._cli.demo.server import Server
 from stoat_jobs._cli.main import main
 from stoat_jobs._demo.app import create_app
 
-from .running import Start, install
+from ..support.programs import Start, install
 
 
 def matches(patterns: list[str], lines: list[str]) -> str | None:

@@ -15,7 +15,7 @@ from stoat_jobs._cli.watch.drawing import draw_job, draw_jobs
 from stoat_jobs._cli.watch.remote import WatchedJob
 from stoat_jobs._cli.watch.views import LiveView
 
-from .standin import JOB_ID, ended, record
+from ..support.stand_in import JOB_ID, ended, record
 
 NOW = datetime(2026, 1, 1, 10, 1, 35, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ import pytest
 
 from stoat_jobs._cli.main import main
 
-from .running import ENDLESS_BYTES, Command, Start
+from ..support.programs import ENDLESS_BYTES, Command, Start
 
 TOYS = [{"job_type": "endless"}, {"job_type": "failing", "payload": {"seconds": 0.01}}]
 

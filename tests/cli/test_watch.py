@@ -20,8 +20,8 @@ from stoat_jobs._cli.main import main
 from stoat_jobs._cli.watch import remote
 from stoat_jobs._cli.watch.touch import keep_in_touch, wait_after
 
-from .running import Start
-from .standin import EVENTS, JOB, JOB_ID, MOUNT, StandIn, answer, ended, record
+from ..support.programs import Start
+from ..support.stand_in import EVENTS, JOB, JOB_ID, MOUNT, StandIn, answer, ended, record
 
 Watch = Callable[..., tuple[int, str, str]]
 

@@ -18,9 +18,17 @@ from stoat_jobs import (
     lifespan,
 )
 
-from .apps import SAFETY_NET, bare, handlers, on_fastapi, on_litestar, on_quart, on_starlette
-from .apps import wrapped_quart as on_wrapped_quart
-from .ways import NOT_STARTED, Given, by_lifespan, on_the_app, remedy, result_async
+from ..support.apps import (
+    SAFETY_NET,
+    bare,
+    handlers,
+    on_fastapi,
+    on_litestar,
+    on_quart,
+    on_starlette,
+)
+from ..support.apps import wrapped_quart as on_wrapped_quart
+from ..support.ways import NOT_STARTED, Given, by_lifespan, on_the_app, remedy, result_async
 
 MAKERS = pytest.mark.parametrize("make", [on_fastapi, on_starlette, on_litestar, on_quart])
 RAISING = pytest.mark.parametrize("make", [on_fastapi, on_starlette])

@@ -18,8 +18,26 @@ from asgi_lifespan import LifespanManager
 
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobQueueSettings, get_queue, lifespan
 
-from .apps import Life, double, handlers, on_fastapi, on_litestar, on_quart, on_starlette, released
-from .ways import FOREIGN, MISSING, Given, as_argument, at_once, by_lifespan, on_the_app, result
+from ..support.apps import (
+    Life,
+    double,
+    handlers,
+    on_fastapi,
+    on_litestar,
+    on_quart,
+    on_starlette,
+    released,
+)
+from ..support.ways import (
+    FOREIGN,
+    MISSING,
+    Given,
+    as_argument,
+    at_once,
+    by_lifespan,
+    on_the_app,
+    result,
+)
 
 
 def starlette_client(*given: Any) -> Any:

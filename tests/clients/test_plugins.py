@@ -12,7 +12,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-FILES = Path(__file__).parent / "plugins"
+FILES = Path(__file__).parents[1] / "support/suites"
 PLAIN = ["-Werror", "-pno:cacheprovider", "-pno:xdist", "-pno:randomly", f"--confcutdir={FILES}"]
 
 
@@ -28,7 +28,7 @@ def test_pytest_asyncio(pytester: pytest.Pytester, mode: str) -> None:
     """Queues and apps of fixtures serve tests in the same loop; in another, in words, not."""
     outcome = run(
         pytester,
-        f"asyncio_{mode}.py",
+        f"queues_{mode}.py",
         asyncio_mode=mode,
         asyncio_default_fixture_loop_scope="function",
     )
@@ -46,12 +46,12 @@ def test_pytest_asyncio(pytester: pytest.Pytester, mode: str) -> None:
 
 def test_anyio_on_asyncio(pytester: pytest.Pytester) -> None:
     """With anyio's plugin on asyncio, queues and apps of fixtures of any scope serve tests."""
-    run(pytester, "anyio_asyncio.py", "-pno:asyncio").assert_outcomes(passed=8)
+    run(pytester, "queues_anyio_asyncio.py", "-pno:asyncio").assert_outcomes(passed=8)
 
 
 def test_anyio_on_both(pytester: pytest.Pytester) -> None:
     """On trio, which anyio's plugin takes as well unless it is told, the start says what it needs."""
-    outcome = run(pytester, "anyio_backends.py", "-pno:asyncio")
+    outcome = run(pytester, "queues_anyio_backends.py", "-pno:asyncio")
     outcome.assert_outcomes(passed=8, failed=1, errors=7)
     for backend in ("asyncio", "memory"):
         outcome.stdout.fnmatch_lines_random(

@@ -10,7 +10,7 @@ import pytest
 from stoat_jobs import AsyncioJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
-from .loops import ON_UVLOOP, BareLoop, UvloopWithFakeClock
+from ..support.loops import ON_UVLOOP, BareLoop, UvloopWithFakeClock
 
 
 class TestAsyncioJobQueue(JobQueueContract):

@@ -11,7 +11,7 @@ import pytest
 from stoat_jobs import JobHandlers, JobNotFoundError, JobQueueSettings
 from stoat_jobs.testing import DeadlockError, JobQueueContract
 
-from .broken import (
+from ..support.broken.shared import (
     CancelsItsOwnAlone,
     CancelsWhatItTook,
     EndsForAll,
@@ -22,8 +22,8 @@ from .broken import (
     RunsForAll,
     TakesAStoreInUse,
 )
-from .shared import Engine, SharedJobQueue
-from .stores import TextJobQueue, TextStore
+from ..support.shared import Engine, SharedJobQueue
+from ..support.stores import TextJobQueue, TextStore
 
 CAUGHT = (AssertionError, DeadlockError, JobNotFoundError, pytest.fail.Exception)
 

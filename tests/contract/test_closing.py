@@ -11,7 +11,7 @@ from stoat_jobs import AsyncioJobQueue, BackendError, JobQueueSettings, JobStatu
 from stoat_jobs._backends.table import JobTable
 from stoat_jobs.testing import Bench
 
-from .stores import TextHandle, TextJobQueue, TextStore
+from ..support.stores import TextHandle, TextJobQueue, TextStore
 
 SETTINGS = JobQueueSettings(loop_block_limit=0)
 

@@ -29,7 +29,7 @@ from stoat_jobs._run.calls import cancel
 from stoat_jobs.testing import Bench, FakeClockLoop
 from stoat_jobs.testing._clock import fake_clock_loop
 
-from .stores import TextJobQueue, TextStore
+from ..support.stores import TextJobQueue, TextStore
 
 OURS = str(Path(stoat_jobs.__file__).parent)
 KIT = str(Path(stoat_jobs.__file__).parent / "testing")

@@ -11,8 +11,8 @@ from hypothesis import settings
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueMachine
 
-from .loops import ON_UVLOOP, BareLoop, UvloopWithFakeClock
-from .stores import TextJobQueue, TextStore
+from ..support.loops import ON_UVLOOP, BareLoop, UvloopWithFakeClock
+from ..support.stores import TextJobQueue, TextStore
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import pytest
 from stoat_jobs import InMemoryJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
-from .loops import ON_UVLOOP, UvloopWithFakeClock
+from ..support.loops import ON_UVLOOP, UvloopWithFakeClock
 
 
 class TestInMemoryJobQueue(JobQueueContract):

@@ -10,7 +10,7 @@ import pytest
 from stoat_jobs import JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
-from .shared import Engine, SharedJobQueue
+from ..support.shared import Engine, SharedJobQueue
 
 
 @pytest.mark.slow

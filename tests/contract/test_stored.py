@@ -10,8 +10,8 @@ import pytest
 from stoat_jobs import JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
-from .loops import ON_UVLOOP, UvloopWithFakeClock
-from .stores import TextJobQueue, TextStore
+from ..support.loops import ON_UVLOOP, UvloopWithFakeClock
+from ..support.stores import TextJobQueue, TextStore
 
 
 class TestStoredJobQueue(JobQueueContract):

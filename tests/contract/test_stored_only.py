@@ -20,7 +20,7 @@ from stoat_jobs import (
 )
 from stoat_jobs.testing import Bench, run_with_fake_clock
 
-from .stores import TextJobQueue, TextStore
+from ..support.stores import TextJobQueue, TextStore
 
 
 def new_bench(store: TextStore, **settings: Any) -> Bench:

@@ -13,7 +13,7 @@ import pytest
 
 from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings, JobStatus
 
-from .loops import ON_UVLOOP
+from ..support.loops import ON_UVLOOP
 
 PATIENCE = 30.0
 """Real seconds that only a fault waits for."""

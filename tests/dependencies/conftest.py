@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from . import notes
+from ..support import notes
 
 Sessions = async_sessionmaker[AsyncSession]
 

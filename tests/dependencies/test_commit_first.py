@@ -10,8 +10,8 @@ from fastapi import APIRouter, FastAPI, Request
 
 from stoat_jobs import JobHandlers, get_queue
 
-from . import notes
-from .running import app_of, serving
+from ..support import notes
+from ..support.serving import app_of, serving
 
 router = APIRouter()
 handlers = JobHandlers()

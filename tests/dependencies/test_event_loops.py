@@ -9,9 +9,9 @@ from fastapi import APIRouter, FastAPI, Request
 
 from stoat_jobs import JobContext, JobHandlers, JobStatus, get_queue
 
-from . import notes
+from ..support import notes
+from ..support.serving import SAFETY_NET, app_of, on_socket, serving
 from .conftest import Sessions
-from .running import SAFETY_NET, app_of, on_socket, serving
 
 router = APIRouter()
 handlers = JobHandlers()

@@ -21,7 +21,7 @@ from stoat_jobs import (
     lifespan,
 )
 
-from .running import SAFETY_NET, serving
+from ..support.serving import SAFETY_NET, serving
 
 handlers = JobHandlers()
 

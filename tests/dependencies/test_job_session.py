@@ -16,9 +16,9 @@ from sqlalchemy.pool import QueuePool
 
 from stoat_jobs import InMemoryJobQueue, JobContext, JobHandlers, JobStatus, get_queue, lifespan
 
-from . import notes
+from ..support import notes
+from ..support.serving import SAFETY_NET, app_of, ended, serving
 from .conftest import Sessions
-from .running import SAFETY_NET, app_of, ended, serving
 
 handlers = JobHandlers()
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from stoat_jobs import JobContext, JobHandlers, JobStatus, get_queue
 
-from .running import app_of, ended, serving
+from ..support.serving import app_of, ended, serving
 
 router = APIRouter()
 handlers = JobHandlers()

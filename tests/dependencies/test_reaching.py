@@ -23,7 +23,7 @@ from stoat_jobs import (
 )
 from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
-from .running import SAFETY_NET, serving
+from ..support.serving import SAFETY_NET, serving
 
 handlers = JobHandlers()
 

@@ -22,9 +22,9 @@ from stoat_jobs import (
     get_queue,
 )
 
-from . import notes
+from ..support import notes
+from ..support.serving import app_of, ended, serving
 from .conftest import Sessions
-from .running import app_of, ended, serving
 
 router = APIRouter()
 handlers = JobHandlers()

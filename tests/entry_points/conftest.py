@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .environments import Environment
+from ..support.environments import Environment
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .environments import BACKEND, Environment
+from ..support.environments import BACKEND, Environment
 
 CREATE = """
     import json

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .running import SlowDisk
+from ..support.slow_disk import SlowDisk
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

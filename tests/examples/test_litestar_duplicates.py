@@ -10,7 +10,7 @@ from litestar.testing import TestClient
 from litestar_duplicates.app import create_app, find_duplicates, handlers
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobContext
 
-from .running import SlowDisk, patient_queue, serving, stop_halfway
+from ..support.slow_disk import SlowDisk, patient_queue, serving, stop_halfway
 
 
 def test_find_duplicates_is_a_function(folder: Path) -> None:

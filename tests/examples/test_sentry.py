@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from ..support.slow_disk import SAFETY_NET
 from .conftest import EXAMPLES
-from .running import SAFETY_NET
 
-PROGRAM = Path(__file__).with_name("sentry_program.py")
+PROGRAM = Path(__file__).parents[1] / "support/sentry_program.py"
 
 
 @pytest.fixture(scope="module")

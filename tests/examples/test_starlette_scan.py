@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from starlette_scan.app import Report, create_app, handlers, scan
 from stoat_jobs import InMemoryJobQueue, JobContext
 
-from .running import SlowDisk, patient_queue, serving, stop_halfway
+from ..support.slow_disk import SlowDisk, patient_queue, serving, stop_halfway
 
 
 def test_scan_is_a_function(folder: Path) -> None:

@@ -1,13 +1,13 @@
 """Handlers that do not stop hold up neither ``asyncio.run`` nor the end of the process.
 
-``python -m tests.exits`` shows how long each of them takes.
+``python -m tests.support.exits`` shows how long each of them takes.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from .leaving import Exit, leave
+from ..support.exits.leaving import Exit, leave
 
 STUCK = ["stuck"] * 10
 RESISTING = ["spinning_on", "deaf", "tidying"]

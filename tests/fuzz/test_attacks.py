@@ -25,9 +25,9 @@ from stoat_jobs import (
     create_queue,
 )
 
-from .checking import LONGEST, attack, is_one_line
-from .jobs import ANNOTATIONS
-from .values import (
+from ..support.fuzz.checking import LONGEST, attack, is_one_line
+from ..support.fuzz.jobs import ANNOTATIONS
+from ..support.fuzz.values import (
     ENDLESS,
     Recipe,
     any_text,

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from stoat_jobs import JobResult
 from stoat_jobs.http import HttpLimits, Operation, allow_all, jobs_app
 
-from .hosts import BOTH_FACES, JOBS, SUBMITTABLE, Face, serving
+from ..support.mounted import BOTH_FACES, JOBS, SUBMITTABLE, Face, serving
 from .test_routes import is_problem
 
 BY_FACE = pytest.mark.parametrize("host", BOTH_FACES, ids=lambda host: host.__name__)

@@ -8,7 +8,7 @@ import pytest
 
 from stoat_jobs.http import jobs_app, jobs_router
 
-from .hosts import BOTH_FACES, OPEN, serving
+from ..support.mounted import BOTH_FACES, OPEN, serving
 from .test_routes import is_problem
 
 BY_FACE = pytest.mark.parametrize("host", BOTH_FACES, ids=lambda host: host.__name__)

@@ -12,7 +12,7 @@ import pytest
 
 import stoat_jobs.http
 
-from .hosts import HOSTS, JOBS, OPEN, Face, serving
+from ..support.mounted import HOSTS, JOBS, OPEN, Face, serving
 from .test_routes import is_problem
 
 STATIC = Path(stoat_jobs.http.__file__).parent / "static"

@@ -25,7 +25,7 @@ from starlette.websockets import WebSocketDisconnect
 from stoat_jobs import AsyncioJobQueue, JobResult, get_queue, lifespan, with_jobs
 from stoat_jobs.http import JobQueueDep, Operation, accepted, jobs_app, jobs_router
 
-from .hosts import OPEN, SETTINGS, Works
+from ..support.mounted import OPEN, SETTINGS, Works
 
 
 @pytest.fixture

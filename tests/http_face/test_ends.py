@@ -16,7 +16,7 @@ from starlette.requests import Request
 from stoat_jobs import AsyncioJobQueue, JobResult
 from stoat_jobs.http import HttpLimits, Operation, _events, _holding, allow_all, jobs_app
 
-from .hosts import SAFETY_NET, SETTINGS, Works
+from ..support.mounted import SAFETY_NET, SETTINGS, Works
 
 # Of one job, by its id; and of all jobs.
 STREAMS = ["/{job_id}/events", "/events"]

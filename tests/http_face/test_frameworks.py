@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from stoat_jobs import JobBackend, get_queue, lifespan, with_jobs
 from stoat_jobs.http import jobs_app
 
-from .hosts import SETTINGS, Works
+from ..support.mounted import SETTINGS, Works
 from .test_embedding import client_of
 
 

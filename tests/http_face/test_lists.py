@@ -11,7 +11,7 @@ from pydantic import BaseModel, model_serializer
 from stoat_jobs import JobContext
 from stoat_jobs.http import HttpLimits, JobRecord
 
-from .hosts import BOTH_FACES, HOSTS, OPEN, SAFETY_NET, Face, serving
+from ..support.mounted import BOTH_FACES, HOSTS, OPEN, SAFETY_NET, Face, serving
 from .test_openapi import described
 
 BY_FACE = pytest.mark.parametrize("host", BOTH_FACES, ids=lambda host: host.__name__)

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from stoat_jobs import JobContext, lifespan
 from stoat_jobs.http import HttpLimits, Operation, jobs_router
 
-from .hosts import (
+from ..support.mounted import (
     BOTH_FACES,
     HOSTS,
     JOBS,

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from stoat_jobs import BackendError, JobContext
 from stoat_jobs.http import HttpLimits
 
-from .hosts import BOTH_FACES, OPEN, SETTINGS, serving
+from ..support.mounted import BOTH_FACES, OPEN, SETTINGS, serving
 from .test_routes import is_problem
 
 BY_FACE = pytest.mark.parametrize("host", BOTH_FACES, ids=lambda host: host.__name__)

@@ -19,7 +19,7 @@ from stoat_jobs.http import JobRecord
 from stoat_jobs.http._records import ShownRecord
 from stoat_jobs.http._sse import event
 
-from .hosts import BOTH_FACES, OPEN, serving
+from ..support.mounted import BOTH_FACES, OPEN, serving
 
 BY_FACE = pytest.mark.parametrize("host", BOTH_FACES, ids=lambda host: host.__name__)
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

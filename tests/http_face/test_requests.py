@@ -10,7 +10,7 @@ import pytest
 from stoat_jobs import JobQueueSettings
 from stoat_jobs.http import HttpLimits
 
-from .hosts import BOTH_FACES, JOBS, OPEN, Face, serving
+from ..support.mounted import BOTH_FACES, JOBS, OPEN, Face, serving
 from .test_routes import is_problem
 
 LIMITS = HttpLimits(max_body_bytes=1000)

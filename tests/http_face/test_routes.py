@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .hosts import HOSTS, JOBS, OPEN, SAFETY_NET, Face, serving
+from ..support.mounted import HOSTS, JOBS, OPEN, SAFETY_NET, Face, serving
 
 
 @pytest.fixture(params=HOSTS, ids=lambda host: host.__name__)

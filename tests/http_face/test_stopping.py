@@ -46,7 +46,12 @@ def uvicorn(*options: str) -> Iterator[Server]:
     """The app, on a port of its own, ended whatever happens."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         command = [sys.executable, "-m", "uvicorn", "streaming_app:app", *options]
-        command += ["--app-dir", str(Path(__file__).parent), "--fd", str(listening.fileno())]
+        command += [
+            "--app-dir",
+            str(Path(__file__).parents[1] / "support"),
+            "--fd",
+            str(listening.fileno()),
+        ]
         process = subprocess.Popen(
             command,
             pass_fds=[listening.fileno()],

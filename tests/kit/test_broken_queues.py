@@ -14,7 +14,7 @@ from stoat_jobs import AsyncioJobQueue, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import DeadlockError, JobQueueContract, JobQueueMachine
 from stoat_jobs.testing._hostile import SHAPES
 
-from .shelf import (
+from ..support.broken.shelf import (
     AcceptsAfterClose,
     AlwaysCancels,
     CallsTimeoutsFailures,
@@ -46,15 +46,15 @@ from .shelf import (
     TakesAnyKey,
     WaitsForSlots,
 )
-from .shelf_hostile import (
+from ..support.broken.shelf_hostile import (
     CancelsUnguarded,
     ComparesErrors,
     LetsTheDeadSpeak,
     LetsThreadsBe,
     TimesOutOnce,
 )
-from .shelf_of_logs import LivesInThePast, LogsEachLostJob, LogsWithoutCare
-from .shelf_values import AwaitsNoWrapper, HandsOnSubclasses, KeepsIterators
+from ..support.broken.shelf_logs import LivesInThePast, LogsEachLostJob, LogsWithoutCare
+from ..support.broken.shelf_values import AwaitsNoWrapper, HandsOnSubclasses, KeepsIterators
 
 FIXTURES = ("caplog", "monkeypatch")
 

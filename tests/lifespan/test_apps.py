@@ -28,7 +28,7 @@ from stoat_jobs import (
     with_jobs,
 )
 
-from .hosts import only_http
+from ..support.scripted import only_http
 
 
 def echo_handlers() -> JobHandlers:

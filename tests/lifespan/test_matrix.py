@@ -10,8 +10,7 @@ import pytest
 
 from stoat_jobs import BackendError, QueueClosedError
 
-from .hosts import HOSTS, Host, Script
-from .recording import (
+from ..support.recorded import (
     CUT_OFF,
     TWO_SUBMITTED,
     HangingQueue,
@@ -21,6 +20,7 @@ from .recording import (
     gated_handlers,
     submit_two,
 )
+from ..support.scripted import HOSTS, Host, Script
 
 pytestmark = [pytest.mark.usefixtures("tidy"), pytest.mark.parametrize("kind", HOSTS)]
 

@@ -24,7 +24,7 @@ from stoat_jobs import (
     lifespan,
 )
 
-from .recording import LogJobs, RecordedQueue
+from ..support.recorded import LogJobs, RecordedQueue
 
 pytestmark = pytest.mark.usefixtures("tidy")
 

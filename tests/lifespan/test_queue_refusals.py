@@ -29,7 +29,7 @@ from stoat_jobs import (
     with_jobs,
 )
 
-from .hosts import Script, only_http, run_lifespan
+from ..support.scripted import Script, only_http, run_lifespan
 
 pytestmark = pytest.mark.usefixtures("tidy")
 

@@ -25,8 +25,8 @@ from stoat_jobs import (
     with_jobs,
 )
 
-from .hosts import ASGIApp, Message, Receive, Script, Send, only_http, run_lifespan
-from .recording import RecordedQueue, UnreachableQueue
+from ..support.recorded import RecordedQueue, UnreachableQueue
+from ..support.scripted import ASGIApp, Message, Receive, Script, Send, only_http, run_lifespan
 
 pytestmark = pytest.mark.usefixtures("tidy")
 

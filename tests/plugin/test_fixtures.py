@@ -15,7 +15,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-FILES = Path(__file__).parent / "suites"
+FILES = Path(__file__).parents[1] / "support/suites"
 PLAIN = ["-Werror", "-pno:cacheprovider", "-pno:xdist", "-pno:randomly", f"--confcutdir={FILES}"]
 NAMES = ["job_handlers", "job_queue", "stepped_job_queue"]
 UNWANTED = {"stoat_jobs", "hypothesis", "pytest_asyncio", "pydantic", "anyio"}
@@ -43,24 +43,24 @@ def run(
 def test_sync_tests(pytester: pytest.Pytester, config: dict[str, str] | None) -> None:
     """Plain tests have the fixtures, whatever plug-in for async tests is there."""
     options = ["-pno:asyncio", "-pno:anyio"] if config is None else []
-    run(pytester, "sync.py", *options, config=config or {}).assert_outcomes(passed=4)
+    run(pytester, "fixtures_sync.py", *options, config=config or {}).assert_outcomes(passed=4)
 
 
 @pytest.mark.parametrize("config", [AUTO, STRICT], ids=["auto", "strict"])
 def test_pytest_asyncio(pytester: pytest.Pytester, config: dict[str, str]) -> None:
     """Tests of pytest-asyncio have them, in both of its modes, and may start the queue."""
-    name = f"asyncio_{config['asyncio_mode']}.py"
+    name = f"fixtures_{config['asyncio_mode']}.py"
     run(pytester, name, config=config).assert_outcomes(passed=3)
 
 
 def test_anyio(pytester: pytest.Pytester) -> None:
     """Tests of anyio's plug-in have them, on asyncio."""
-    run(pytester, "anyio_asyncio.py", "-pno:asyncio", config={}).assert_outcomes(passed=3)
+    run(pytester, "fixtures_anyio_asyncio.py", "-pno:asyncio", config={}).assert_outcomes(passed=3)
 
 
 def test_the_registry_is_new_for_each_test(pytester: pytest.Pytester) -> None:
     """What one test registers no other test has."""
-    run(pytester, "fresh.py", config=STRICT).assert_outcomes(passed=2)
+    run(pytester, "fixtures_fresh.py", config=STRICT).assert_outcomes(passed=2)
 
 
 def test_the_plugin_can_be_left_out(pytester: pytest.Pytester) -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
-from . import loop as loop_module
-from .loop import Choices, ShuffledLoop
+from ..support.races import loop as loop_module
+from ..support.races.loop import Choices, ShuffledLoop
 
 ORDERS = st.binary(max_size=12)
 

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 from stoat_jobs import AsyncioJobQueue
 from stoat_jobs.testing._clock import wind_down
 
-from . import arena as arena_module
-from . import closing, looking, stopping
-from .arena import Arena, ErrorLog
-from .listing import COMPLETED, Race
-from .loop import ShuffledLoop
-from .promise import judge
+from ..support.races import arena as arena_module
+from ..support.races import closing, looking, stopping
+from ..support.races.arena import Arena, ErrorLog
+from ..support.races.listing import COMPLETED, Race
+from ..support.races.loop import ShuffledLoop
+from ..support.races.promise import judge
 
 RACES = [
     thing
@@ -77,7 +77,7 @@ async def run_heats(arena: Arena, race: Race, number: int) -> Counter[str]:
 def again(race: Race, backend: str, plan: bytes, order: bytes) -> str:
     """How to run a heat once more."""
     arguments = [race.name, backend, plan.hex(), order.hex()]
-    return f"again with: {shlex.join(['python', '-m', 'tests.races', *arguments])}"
+    return f"again with: {shlex.join(['python', '-m', 'tests.support.races', *arguments])}"
 
 
 async def run_heat(arena: Arena, race: Race, plan: bytes, order: bytes) -> str:
@@ -114,11 +114,13 @@ class LooksThenCancels(AsyncioJobQueue):
 
 def test_a_race_that_is_lost_can_be_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A queue that looks before it leaps loses; its failure names the heat, which is lost again."""
-    from .__main__ import main
+    from ..support.races.__main__ import main
 
     race = stopping.cancel_and_return
     monkeypatch.setattr(arena_module, "make_queue", lambda _, *given: LooksThenCancels(*given))
-    with pytest.raises(AssertionError, match="^again with: python -m tests.races ") as caught:
+    with pytest.raises(
+        AssertionError, match="^again with: python -m tests.support.races "
+    ) as caught:
         with arena_of(race, "asyncio") as arena:
             arena.loop.run_until_complete(run_heats(arena, race, race.heats))
     arguments = shlex.split(str(caught.value))[5:]
@@ -136,7 +138,7 @@ def place_of(error: BaseException | None) -> traceback.FrameSummary:
 
 def test_a_race_that_is_won_says_how(capsys: pytest.CaptureFixture[str]) -> None:
     """A heat that is run again prints how it went."""
-    from .__main__ import main
+    from ..support.races.__main__ import main
 
     assert main(["cancel_and_return", "asyncio", "", ""]) == 0
     assert capsys.readouterr().out == "cancelled Cancelled\n"

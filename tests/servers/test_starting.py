@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import scenarios
-from .runs import carry_out, check
-from .scenarios import Scenario
-from .selecting import each
+from ..support.servers import scenarios
+from ..support.servers.runs import carry_out, check
+from ..support.servers.scenarios import Scenario
+from ..support.servers.selecting import each
 
 
 @each(scenarios.NOT_INSTALLED)

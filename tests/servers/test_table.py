@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import table
-from .scenarios import ALL
+from ..support.servers import table
+from ..support.servers.scenarios import ALL
 
 
 def test_table_is_true() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .commands import (
+from ..support.servers.commands import (
     GUNICORN_WORKERS,
     HERE,
     SERVERS,
@@ -15,9 +15,9 @@ from .commands import (
     Address,
     Launch,
 )
-from .logs import Line
-from .running import ServerProcess
-from .scenarios import SETTINGS
+from ..support.servers.logs import Line
+from ..support.servers.running import ServerProcess
+from ..support.servers.scenarios import SETTINGS
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -82,7 +82,7 @@ def test_workers_that_reload_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert warnings_of(launch.reloading(tmp_path), tmp_path) == []
 
 
-CONFIGURATION = HERE.parents[1] / "examples/how_to/gunicorn.conf.py"
+CONFIGURATION = HERE.parents[2] / "examples/how_to/gunicorn.conf.py"
 
 
 def test_gunicorn_as_the_page_has_it(tmp_path: Path) -> None:

@@ -1,1 +1,0 @@
-"""Soak and chaos: very many jobs that misbehave, and a ledger that misses none of them."""

@@ -8,11 +8,11 @@ import pytest
 
 from stoat_jobs import AsyncioJobQueue
 
-from . import broken
-from .__main__ import main
-from .lives import RUNNERS
-from .memory import FEWEST, Sample, trends
-from .soaking import Plan, soak
+from ..support.broken import soak as broken
+from ..support.soak.__main__ import main
+from ..support.soak.lives import RUNNERS
+from ..support.soak.memory import FEWEST, Sample, trends
+from ..support.soak.soaking import Plan, soak
 
 SHORT = 1000
 

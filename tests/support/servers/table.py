@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .scenarios import Scenario
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "servers.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "servers.md"
 BEGIN, END = "<!-- begin of the runs -->\n", "<!-- end of the runs -->\n"
 
 _HEAD = ("what was done", "server", "workers", "loop", "exit code", "seconds", "jobs")

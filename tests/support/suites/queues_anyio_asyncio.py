@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .anyio_backends import (
+from .queues_anyio_backends import (
     client,
     pytestmark,
     queue,

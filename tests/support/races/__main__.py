@@ -1,11 +1,11 @@
-"""``python -m tests.races RACE BACKEND PLAN ORDER``: a heat again, as its failure says."""
+"""``python -m tests.support.races RACE BACKEND PLAN ORDER``: a heat again, as its failure says."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-from .test_races import RACES, arena_of, run_heat
+from ...races.test_races import RACES, arena_of, run_heat
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -9,8 +9,8 @@ from stoat_jobs import JobNotFoundError, JobResult, JobStatus
 from stoat_jobs._backends.scheduler import Slots
 from stoat_jobs._backends.table import Job
 
-from .shared import SharedJobQueue, SharedSlots
-from .stores import TextHandle, TextJobQueue
+from ..shared import SharedJobQueue, SharedSlots
+from ..stores import TextHandle, TextJobQueue
 
 
 class KnowsItsOwnAlone(SharedJobQueue):

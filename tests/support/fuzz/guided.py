@@ -1,4 +1,4 @@
-"""The same attacks, guided by coverage: ``python -m tests.fuzz.guided SECONDS [TEST ...]``.
+"""The same attacks, guided by coverage: ``python -m tests.support.fuzz.guided SECONDS [TEST ...]``.
 
 Needs atheris. Each attack has a process of its own and its share of the time. What is found
 is printed by Hypothesis or Python, and the exit status is not 0.
@@ -6,18 +6,19 @@ is printed by Hypothesis or Python, and the exit status is not 0.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+ATTACKS = Path(__file__).parents[2] / "fuzz/test_attacks.py"
 LEAST = 1000  # executions; less means that the attack does not run at all
 
 
 def main(seconds: float, names: list[str]) -> int:
     failed = 0
     for name in names or attacks():
-        command = [sys.executable, "-m", "tests.fuzz.guided", "--one", name]
+        command = [sys.executable, "-m", "tests.support.fuzz.guided", "--one", name]
         share = max(1, int(seconds / len(names or attacks())))
         run = subprocess.run(
             [*command, f"-max_total_time={share}", "-print_final_stats=1", "-timeout=20"],
@@ -41,15 +42,14 @@ def main(seconds: float, names: list[str]) -> int:
 
 def attacks() -> list[str]:
     """The names of all attacks, by file so that nothing is imported before atheris."""
-    with open(os.path.join(os.path.dirname(__file__), "test_attacks.py")) as source:
-        return re.findall(r"^def (test_\w+)", source.read(), re.MULTILINE)
+    return re.findall(r"^def (test_\w+)", ATTACKS.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def attack_one(name: str, arguments: list[str]) -> None:
     import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
     with atheris.instrument_imports(include=["stoat_jobs"]):
-        from . import test_attacks
+        from ...fuzz import test_attacks
     target = getattr(test_attacks, name).hypothesis.fuzz_one_input
     atheris.Setup([name, *arguments], target)
     atheris.Fuzz()

@@ -1,4 +1,4 @@
-"""``python -m tests.soak``: see :mod:`tests.soak.soaking`.
+"""``python -m tests.support.soak``: see :mod:`tests.support.soak.soaking`.
 
 A seed replays the plan: every job, what its handler and its submitter do, how each life of
 the queue ends. The timing of threads, of timers and of the machine is not replayed.
@@ -38,7 +38,7 @@ def main(
 
 
 def _plan(arguments: Sequence[str] | None) -> Plan:
-    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.support.soak", description=__doc__)
     parser.add_argument("--jobs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--patience", type=float, default=60.0, help="seconds that a fault waits")

@@ -1,12 +1,12 @@
-"""``python -m tests.exits``: how long queues take to stop whose handlers do not, and processes to end."""
+"""``python -m tests.support.exits``: how long queues take to stop whose handlers do not, and processes to end."""
 
 from __future__ import annotations
 
 import sys
 
+from ...exits.test_exits import CASES
 from .leaving import leave
 from .program import BOUND
-from .test_exits import CASES
 
 
 def main() -> int:

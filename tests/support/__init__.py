@@ -1,0 +1,1 @@
+"""What tests are made of; the folders beside this one have the tests."""

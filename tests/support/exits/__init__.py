@@ -1,0 +1,1 @@
+"""Processes whose handlers do not stop: they leave all the same."""
