@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 import pytest
-from asgi_lifespan import LifespanManager
 
 from stoat_jobs import (
     AsyncioJobQueue,
@@ -18,16 +14,10 @@ from stoat_jobs import (
     lifespan,
 )
 
-from ..support.apps import (
-    SAFETY_NET,
-    bare,
-    handlers,
-    on_fastapi,
-    on_litestar,
-    on_quart,
-    on_starlette,
-)
+from ..support import SAFETY_NET
+from ..support.apps import bare, handlers, on_fastapi, on_litestar, on_quart, on_starlette
 from ..support.apps import wrapped_quart as on_wrapped_quart
+from ..support.serving import calling, serving
 from ..support.ways import NOT_STARTED, Given, by_lifespan, on_the_app, remedy, result_async
 
 MAKERS = pytest.mark.parametrize("make", [on_fastapi, on_starlette, on_litestar, on_quart])
@@ -36,32 +26,17 @@ WRAPPED = pytest.mark.parametrize("make", [bare, on_wrapped_quart])
 MANAGER = "LifespanManager around an httpx client"
 
 
-def calling(app: Any) -> httpx.AsyncClient:
-    """A client that calls *app*, and runs no lifespan."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
-
-
-@asynccontextmanager
-async def managed(app: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of *app*, with its lifespan run around it."""
-    async with (
-        LifespanManager(app, startup_timeout=None, shutdown_timeout=None) as manager,
-        calling(manager.app) as client,
-    ):
-        yield client
-
-
 @MAKERS
 async def test_lifespan_manager(make: Any, given: Given) -> None:
     """In a ``LifespanManager`` jobs run, whichever way the app gets its queue."""
-    async with managed(make(*given)) as client:
+    async with serving(make(*given)) as client:
         assert await result_async(client) == 42
 
 
 @MAKERS
 async def test_lifespan_manager_unaided(make: Any, given: Given) -> None:
     """The queue is where the framework keeps such things, too."""
-    async with managed(make(*given)) as client:
+    async with serving(make(*given)) as client:
         assert await result_async(client, "/unaided") == 42
 
 
@@ -122,7 +97,7 @@ async def test_queue_that_the_test_runs(make: Any, injected: Any) -> None:
 async def test_queue_is_in_the_loop_of_the_test(make: Any) -> None:
     """The test may call the queue itself, and wait for a job on it."""
     queue = AsyncioJobQueue()
-    async with managed(make(by_lifespan().life, queue)) as client:
+    async with serving(make(by_lifespan().life, queue)) as client:
         job_id = (await client.post("/double")).json()["job_id"]
         assert (await queue.wait(job_id, SAFETY_NET)).result == 42
 
@@ -130,7 +105,7 @@ async def test_queue_is_in_the_loop_of_the_test(make: Any) -> None:
 @WRAPPED
 async def test_with_jobs(make: Any, queue: Any) -> None:
     """An app in ``with_jobs`` is served in a ``LifespanManager``."""
-    async with managed(make(queue)) as client:
+    async with serving(make(queue)) as client:
         assert await result_async(client) == 42
 
 
@@ -156,4 +131,4 @@ async def test_backend_that_is_not_there(make: Any) -> None:
         return lifespan(app, settings=JobQueueSettings(backend="post"))
 
     with pytest.raises(BackendNotFoundError, match="no backend 'post'; installed: .*memory"):
-        await managed(make(life)).__aenter__()
+        await serving(make(life)).__aenter__()

@@ -14,7 +14,8 @@ from stoat_jobs import (
     lifespan,
 )
 
-from ..support.apps import SAFETY_NET, handlers, on_quart, wrapped_quart
+from ..support import SAFETY_NET
+from ..support.apps import handlers, on_quart, wrapped_quart
 from ..support.ways import NOT_STARTED, Given, by_lifespan, on_the_app
 
 TEST_APP = "`async with app.test_app():`"

@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from stoat_jobs import JobContext, JobHandlers, JobStatus, get_queue
 
-from ..support.serving import SAFETY_NET, app_of, ended, on_socket, serving
+from ..support import SAFETY_NET
+from ..support.serving import app_of, ended, on_socket, serving
 
 router = APIRouter()
 handlers = JobHandlers()

@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from stoat_jobs import JobContext, JobHandlers, JobStatus, get_queue
 
-from ..support import notes
-from ..support.serving import SAFETY_NET, app_of, ended, serving
+from ..support import SAFETY_NET, notes
+from ..support.serving import app_of, ended, serving
 
 router = APIRouter()
 handlers = JobHandlers()

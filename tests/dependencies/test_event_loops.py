@@ -9,8 +9,8 @@ from fastapi import APIRouter, FastAPI, Request
 
 from stoat_jobs import JobContext, JobHandlers, JobStatus, get_queue
 
-from ..support import notes
-from ..support.serving import SAFETY_NET, app_of, on_socket, serving
+from ..support import SAFETY_NET, notes
+from ..support.serving import app_of, on_socket, serving
 from .conftest import Sessions
 
 router = APIRouter()

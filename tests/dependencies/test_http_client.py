@@ -21,7 +21,8 @@ from stoat_jobs import (
     lifespan,
 )
 
-from ..support.serving import SAFETY_NET, serving
+from ..support import SAFETY_NET
+from ..support.serving import serving
 
 handlers = JobHandlers()
 

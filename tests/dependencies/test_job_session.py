@@ -16,8 +16,8 @@ from sqlalchemy.pool import QueuePool
 
 from stoat_jobs import InMemoryJobQueue, JobContext, JobHandlers, JobStatus, get_queue, lifespan
 
-from ..support import notes
-from ..support.serving import SAFETY_NET, app_of, ended, serving
+from ..support import SAFETY_NET, notes
+from ..support.serving import app_of, ended, serving
 from .conftest import Sessions
 
 handlers = JobHandlers()

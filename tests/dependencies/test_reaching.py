@@ -23,7 +23,8 @@ from stoat_jobs import (
 )
 from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
-from ..support.serving import SAFETY_NET, serving
+from ..support import SAFETY_NET
+from ..support.serving import serving
 
 handlers = JobHandlers()
 

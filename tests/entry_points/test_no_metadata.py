@@ -16,7 +16,7 @@ import pytest
 
 import stoat_jobs
 
-from ..support.environments import SAFETY_NET
+from ..support import SAFETY_NET
 
 PACKAGE = Path(stoat_jobs.__file__).parent
 

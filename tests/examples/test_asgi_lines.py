@@ -9,7 +9,8 @@ import pytest
 from asgi_lines.app import count_lines, create_app, handlers
 from stoat_jobs import InMemoryJobQueue, JobContext
 
-from ..support.slow_disk import SlowDisk, patient_queue, serving, stop_halfway
+from ..support.serving import patient_queue, serving
+from ..support.slow_disk import SlowDisk, stop_halfway
 
 
 def test_count_lines_is_a_function(folder: Path) -> None:

@@ -14,7 +14,7 @@ from how_to import child_processes
 from stoat_jobs import AsyncioJobQueue, JobQueueSettings, JobRef
 from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
-from ..support.slow_disk import SAFETY_NET
+from ..support import SAFETY_NET
 
 QUICK = JobQueueSettings(drain_timeout=0, cancel_grace=SAFETY_NET)
 

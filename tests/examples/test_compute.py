@@ -17,7 +17,7 @@ from how_to.compute import find, handlers, in_a_process
 from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings
 from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
-from ..support.slow_disk import SAFETY_NET
+from ..support import SAFETY_NET
 from .test_child_processes import Pipe
 
 PATIENT = JobQueueSettings(drain_timeout=0, cancel_grace=SAFETY_NET)

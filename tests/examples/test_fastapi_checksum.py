@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 from fastapi_checksum.app import checksum, create_app, handlers
 from stoat_jobs import InMemoryJobQueue, JobContext
 
-from ..support.slow_disk import SlowDisk, patient_queue, serving, stop_halfway
+from ..support.serving import patient_queue, serving
+from ..support.slow_disk import SlowDisk, stop_halfway
 
 ONE_TWO = sha256(b"one\ntwo\n").hexdigest()
 

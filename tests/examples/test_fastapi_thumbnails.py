@@ -15,7 +15,8 @@ from fastapi_thumbnails.app import create_app
 from fastapi_thumbnails.pictures import handlers, paint, thumbnails
 from stoat_jobs import InMemoryJobQueue, JobContext
 
-from ..support.slow_disk import SlowDisk, patient_queue, serving, stop_halfway
+from ..support.serving import patient_queue, serving
+from ..support.slow_disk import SlowDisk, stop_halfway
 
 SMALL = [f"small-{number}.png" for number in range(8)]
 

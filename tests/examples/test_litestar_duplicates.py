@@ -10,7 +10,8 @@ from litestar.testing import TestClient
 from litestar_duplicates.app import create_app, find_duplicates, handlers
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobContext
 
-from ..support.slow_disk import SlowDisk, patient_queue, serving, stop_halfway
+from ..support.serving import patient_queue, serving
+from ..support.slow_disk import SlowDisk, stop_halfway
 
 
 def test_find_duplicates_is_a_function(folder: Path) -> None:

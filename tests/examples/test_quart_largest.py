@@ -7,7 +7,8 @@ from pathlib import Path
 from quart_largest.app import create_app, handlers, largest
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobContext
 
-from ..support.slow_disk import SlowDisk, patient_queue, serving, stop_halfway
+from ..support.serving import patient_queue, serving
+from ..support.slow_disk import SlowDisk, stop_halfway
 
 
 async def test_largest_is_a_function(folder: Path) -> None:

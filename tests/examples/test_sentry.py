@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ..support.slow_disk import SAFETY_NET
+from ..support import SAFETY_NET
 from .conftest import EXAMPLES
 
 PROGRAM = Path(__file__).parents[1] / "support/sentry_program.py"

@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 from starlette_scan.app import Report, create_app, handlers, scan
 from stoat_jobs import InMemoryJobQueue, JobContext
 
-from ..support.slow_disk import SlowDisk, patient_queue, serving, stop_halfway
+from ..support.serving import patient_queue, serving
+from ..support.slow_disk import SlowDisk, stop_halfway
 
 
 def test_scan_is_a_function(folder: Path) -> None:

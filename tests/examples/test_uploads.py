@@ -14,7 +14,7 @@ from how_to import uploads
 from how_to.uploads import count_lines, create_app, handlers
 from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings, JobStatus
 
-from ..support.slow_disk import serving
+from ..support.serving import serving
 
 STEPPED = JobQueueSettings(backend="memory", options={"autorun": False}, max_pending=2)
 

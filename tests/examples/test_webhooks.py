@@ -24,7 +24,7 @@ from stoat_jobs import (
     JobStatus,
 )
 
-from ..support.slow_disk import SAFETY_NET
+from ..support import SAFETY_NET
 
 MEMORY = JobQueueSettings(backend="memory")
 STEPPED = JobQueueSettings(backend="memory", options={"autorun": False})

@@ -12,7 +12,7 @@ import pytest
 from how_to.websocket import create_app
 from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers
 
-from ..support.slow_disk import SAFETY_NET
+from ..support import SAFETY_NET
 
 
 class Socket:

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from stoat_jobs import AsyncioJobQueue, JobResult
 from stoat_jobs.http import HttpLimits, Operation, _events, _holding, allow_all, jobs_app
 
-from ..support.mounted import SAFETY_NET, SETTINGS, Works
+from ..support import SAFETY_NET
+from ..support.mounted import SETTINGS, Works
 
 # Of one job, by its id; and of all jobs.
 STREAMS = ["/{job_id}/events", "/events"]

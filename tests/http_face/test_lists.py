@@ -11,7 +11,8 @@ from pydantic import BaseModel, model_serializer
 from stoat_jobs import JobContext
 from stoat_jobs.http import HttpLimits, JobRecord
 
-from ..support.mounted import BOTH_FACES, HOSTS, OPEN, SAFETY_NET, Face, serving
+from ..support import SAFETY_NET
+from ..support.mounted import BOTH_FACES, HOSTS, OPEN, Face, serving
 from .test_openapi import described
 
 BY_FACE = pytest.mark.parametrize("host", BOTH_FACES, ids=lambda host: host.__name__)

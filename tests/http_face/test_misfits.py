@@ -28,9 +28,9 @@ from ..support.mounted import (
     Face,
     Works,
     beside_quart,
-    on_socket,
     serving,
 )
+from ..support.serving import on_socket
 from .test_routes import is_problem
 
 JSON = {"content-type": "application/json"}

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from ..support.mounted import HOSTS, JOBS, OPEN, SAFETY_NET, Face, serving
+from ..support import SAFETY_NET
+from ..support.mounted import HOSTS, JOBS, OPEN, Face, serving
 
 
 @pytest.fixture(params=HOSTS, ids=lambda host: host.__name__)

@@ -23,17 +23,9 @@ from stoat_jobs import JobResult, lifespan
 from stoat_jobs.backends import StoredJob, StoredJobQueue
 from stoat_jobs.http import HttpLimits, _holding, jobs_app
 
-from ..support.mounted import (
-    BOTH_FACES,
-    JOBS,
-    OPEN,
-    SAFETY_NET,
-    SETTINGS,
-    Face,
-    Works,
-    on_socket,
-    serving,
-)
+from ..support import SAFETY_NET
+from ..support.mounted import BOTH_FACES, JOBS, OPEN, SETTINGS, Face, Works, serving
+from ..support.serving import on_socket
 from .test_routes import is_problem
 
 BY_FACE = pytest.mark.parametrize("host", BOTH_FACES, ids=lambda host: host.__name__)

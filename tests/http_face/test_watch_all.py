@@ -16,7 +16,8 @@ from stoat_jobs.http import HttpLimits
 from stoat_jobs.http._feed import _KEPT, Feeds
 from stoat_jobs.http._rows import Rows
 
-from ..support.mounted import BOTH_FACES, JOBS, OPEN, SAFETY_NET, SETTINGS, Face, Works, serving
+from ..support import SAFETY_NET
+from ..support.mounted import BOTH_FACES, JOBS, OPEN, SETTINGS, Face, Works, serving
 from .test_routes import is_problem
 from .test_streams import Caller, answered, on_uvicorn, status
 

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-SAFETY_NET = 120.0
+from . import SAFETY_NET
 
 BACKEND = """
 from stoat_jobs import InMemoryJobQueue

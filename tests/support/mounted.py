@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import httpx
-import uvicorn
-from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
 from hypercorn.middleware import DispatcherMiddleware
 from litestar import Litestar
@@ -29,12 +26,11 @@ from stoat_jobs import (
 )
 from stoat_jobs.http import allow_all, jobs_app, jobs_router
 
+from .serving import serving as in_this_loop
+
 JOBS = "/api/jobs"
 SUBMITTABLE = ("double", "held", "fails", "opaque")
 SETTINGS = JobQueueSettings(concurrency=1000, drain_timeout=0, cancel_grace=0.2)
-
-# A test that hangs fails; it never waits this long otherwise.
-SAFETY_NET = 30.0
 
 
 class Works:
@@ -148,30 +144,5 @@ async def serving(
 ) -> AsyncIterator[Face]:
     """The app that *make* makes with *options*, running."""
     works = Works(settings)
-    async with LifespanManager(make(works, **options)) as running:
-        transport = httpx.ASGITransport(running.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            yield Face(client, works)
-
-
-@asynccontextmanager
-async def on_socket(app: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of *app*, which a real uvicorn serves on a port of its own.
-
-    The client opens as many connections as it is asked for, and closes them all.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", ws="none", log_config=None))
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-        url = "http://{}:{}".format(*listening.getsockname())
-        try:
-            async with httpx.AsyncClient(
-                base_url=url,
-                timeout=SAFETY_NET,
-                limits=httpx.Limits(max_connections=None),
-                trust_env=False,
-            ) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            await task
+    async with in_this_loop(make(works, **options)) as client:
+        yield Face(client, works)

@@ -13,13 +13,12 @@ from starlette.applications import Starlette
 
 from stoat_jobs import JobBackend, lifespan, with_jobs
 
+from . import SAFETY_NET
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
-
-# A test that hangs fails; it never waits this long otherwise.
-SAFETY_NET = 30.0
 
 
 class Script:

@@ -1,28 +1,19 @@
-"""Run an example's app in this event loop, on a disk that can be held."""
+"""A disk that can be held, for the examples to be cancelled on."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import httpx
-from asgi_lifespan import LifespanManager
 
-from stoat_jobs import AsyncioJobQueue, JobBackend, JobHandlers, JobQueueSettings
+from stoat_jobs import JobBackend
 
-# A test that hangs fails; it never waits this long otherwise.
-SAFETY_NET = 30.0
-
-
-def patient_queue(handlers: JobHandlers) -> AsyncioJobQueue:
-    """A queue that no slow machine drives to settle a job before its handler has ended."""
-    settings = JobQueueSettings(cancel_grace=SAFETY_NET, drain_timeout=SAFETY_NET)
-    return AsyncioJobQueue(handlers, settings)
+from . import SAFETY_NET
 
 
 class SlowDisk:
@@ -51,15 +42,6 @@ class SlowDisk:
 
     async def until_reached(self) -> None:
         assert await asyncio.to_thread(self.reached.wait, SAFETY_NET)
-
-
-@asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of *app*, which is started and stopped as a server does."""
-    async with LifespanManager(app, startup_timeout=None, shutdown_timeout=None) as manager:
-        transport = httpx.ASGITransport(manager.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            yield client
 
 
 Record = dict[str, Any]
