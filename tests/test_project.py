@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
-import subprocess
-import sys
 from importlib import metadata, resources
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +14,8 @@ from PIL import Image
 
 import stoat_jobs
 from stoat_jobs._model.status import TRANSITIONS
+
+from .support.programs import run_python
 
 ROOT = Path(__file__).parents[1]
 TEST_MODULES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/test_*.py"))
@@ -106,8 +106,7 @@ def test_the_pictures_are_of_the_page_as_it_is() -> None:
 def test_import_needs_no_extra() -> None:
     """Importing the package imports nothing that an extra would have to install."""
     code = f"import sys, stoat_jobs; print(*set(sys.modules) & set({EXTRAS}))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == []
+    assert run_python("-c", code).stdout.split() == []
 
 
 @pytest.mark.parametrize("name", TEST_MODULES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -31,17 +30,8 @@ def start(environment: dict[str, str]) -> Iterator[Start]:
         def start(
             *arguments: str | Path, prefix: list[str] | None = None, **variables: str
         ) -> Command:
-            process = subprocess.Popen(
-                [*(prefix or []), sys.executable, "-m", "stoat_jobs", *arguments],
-                env={**environment, **variables},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            command = Command(process)
-            stack.callback(command.close)
-            return command
+            program = [*(prefix or []), sys.executable, "-m", "stoat_jobs", *arguments]
+            return stack.enter_context(Command(program, env={**environment, **variables}))
 
         yield start
 
@@ -55,9 +45,9 @@ def terminal(environment: dict[str, str]) -> Iterator[StartTerminal]:
             *arguments: str | Path, columns: int, lines: int = 40, **variables: str
         ) -> Terminal:
             everything = {**environment, **variables}
-            terminal = Terminal(*arguments, columns=columns, lines=lines, environment=everything)
-            stack.callback(terminal.close)
-            return terminal
+            return stack.enter_context(
+                Terminal(*arguments, columns=columns, lines=lines, environment=everything)
+            )
 
         yield start
 

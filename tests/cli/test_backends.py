@@ -10,7 +10,8 @@ from importlib_metadata import EntryPoint
 
 from stoat_jobs._cli.main import _distribution
 
-from ..support.programs import Start, install
+from ..support.environments import install
+from ..support.programs import Start
 
 
 def rows(out: str) -> list[list[str]]:

@@ -12,7 +12,8 @@ import pytest
 from stoat_jobs._cli.check.table import State, Table
 from stoat_jobs.testing._listing import Promise, promises
 
-from ..support.programs import Start, install
+from ..support.environments import install
+from ..support.programs import Start
 
 ROW = re.compile(r"^  (kept|BROKEN|excused) +(.+?)(?: \[(\w+ = \w+)\])?$", re.MULTILINE)
 

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -27,7 +26,8 @@ from stoat_jobs._cli.demo.server import Server
 from stoat_jobs._cli.main import main
 from stoat_jobs._demo.app import create_app
 
-from ..support.programs import Start, install
+from ..support.environments import install
+from ..support.programs import Start, run_python
 
 
 def matches(patterns: list[str], lines: list[str]) -> str | None:
@@ -195,8 +195,7 @@ def test_the_command_itself_needs_no_extra() -> None:
         "import sys, stoat_jobs._cli.main;"
         " print({'httpx', 'httpx_sse', 'rich', 'starlette', 'uvicorn'} & set(sys.modules))"
     )
-    shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-    assert shown.stdout.strip() == b"set()"
+    assert run_python("-c", program).stdout.strip() == "set()"
 
 
 def test_a_second_client_finds_the_same_job_and_may_cancel_it(start: Start, endless: Path) -> None:

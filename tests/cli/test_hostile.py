@@ -20,7 +20,8 @@ from stoat_jobs._demo import tree as tree_module
 from stoat_jobs._demo.app import create_app
 from stoat_jobs._demo.scan import scan_directory
 
-from ..support.programs import Start, install
+from ..support.environments import install
+from ..support.programs import Start
 from ..support.stand_in import EVENTS, JOB, MOUNT, StandIn, answer, ended, record
 from .test_watch import Watch, watch
 

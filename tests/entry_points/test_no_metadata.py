@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import sysconfig
 import textwrap
 import zipfile
@@ -16,7 +14,7 @@ import pytest
 
 import stoat_jobs
 
-from ..support import SAFETY_NET
+from ..support.programs import run_python
 
 PACKAGE = Path(stoat_jobs.__file__).parent
 
@@ -47,16 +45,9 @@ def run(folder: Path, place: Callable[[Path], Path], code: str) -> str:
     for path in (path for each in installed for path in Path(each).iterdir()):
         if not path.name.startswith(("stoat", "_stoat", "__editable__")):
             (links / path.name).symlink_to(path)
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", textwrap.dedent(code)],
-        env={**os.environ, "PYTHONPATH": f"{place(folder)}{os.pathsep}{links}"},
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=SAFETY_NET,
-        cwd=folder,
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    env = {**os.environ, "PYTHONPATH": f"{place(folder)}{os.pathsep}{links}"}
+    done = run_python("-S", "-c", textwrap.dedent(code), env=env, cwd=folder)
+    assert done.stderr == ""
     return done.stdout.strip()
 
 
@@ -154,11 +145,4 @@ def test_metadata_is_read_by_who_asks() -> None:
     stoat_jobs.AsyncioJobQueue()
     print([path for path in read if path.endswith(("METADATA", "entry_points.txt"))])
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=SAFETY_NET,
-    )
-    assert done.stdout.strip() == "[]"
+    assert run_python("-c", textwrap.dedent(code)).stdout.strip() == "[]"

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ..support import SAFETY_NET
+from ..support.programs import run_python
 from .conftest import EXAMPLES
 
 PROGRAM = Path(__file__).parents[1] / "support/sentry_program.py"
@@ -20,15 +18,7 @@ PROGRAM = Path(__file__).parents[1] / "support/sentry_program.py"
 @pytest.fixture(scope="module")
 def seen() -> dict[str, Any]:
     """What was sent for each job, by its type."""
-    run = subprocess.run(
-        [sys.executable, PROGRAM],
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES)},
-        capture_output=True,
-        text=True,
-        timeout=SAFETY_NET,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
+    run = run_python(PROGRAM, env={**os.environ, "PYTHONPATH": str(EXAMPLES)})
     jobs = map(json.loads, run.stdout.splitlines())
     return {job["job_type"]: job for job in jobs}
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -17,6 +15,8 @@ import stoat_jobs.http
 from stoat_jobs import JobBackend
 from stoat_jobs.http import HttpLimits, JobQueueDep, jobs_app, jobs_router
 from stoat_jobs.http._routes import PLACES
+
+from ..support.programs import run_python
 
 PUBLIC = [
     "Authorize",
@@ -98,9 +98,7 @@ def test_every_problem_is_in_the_reference() -> None:
 
 
 def python(code: str) -> str:
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    return run.stdout.strip()
+    return run_python("-c", code).stdout.strip()
 
 
 def test_fastapi_is_imported_by_those_who_use_it() -> None:

@@ -7,10 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
@@ -19,56 +17,33 @@ from httpx_sse import connect_sse
 
 from stoat_jobs.http._holding import _LOOK
 
+from ..support import SAFETY_NET
+from ..support.programs import Command
+
 # What the queue of the app may take to stop, and the server to notice what has ended.
 QUEUE = 0.2 + 2 * 0.2 + 1
 SERVER = 1.0
 SLACK = 3.0  # of a busy machine
-SAFETY_NET = 60.0
+ROOT = Path(__file__).parents[2]
 
 
-class Server:
-    """uvicorn in a process of its own."""
+class Server(Command):
+    """uvicorn with the app, on a port of its own."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
-        self.process = process
-        self.url = url
+    def __init__(self, *options: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            number, (host, port) = listening.fileno(), listening.getsockname()
+            app = ("tests.support.streaming_app:app", "--app-dir", str(ROOT), "--fd", str(number))
+            command = [sys.executable, "-m", "uvicorn", *app, *options]
+            super().__init__(command, pass_fds=[number], stdout=subprocess.DEVNULL)
+        self.url = f"http://{host}:{port}/jobs"
 
     def stop(self, number: signal.Signals) -> tuple[int, float, str]:
         """Its exit code after the signal, the seconds that it took, and what it logged."""
         begin = time.monotonic()
-        self.process.send_signal(number)
-        log = self.process.communicate()[1]
-        return self.process.wait(), time.monotonic() - begin, log
-
-
-@contextmanager
-def uvicorn(*options: str) -> Iterator[Server]:
-    """The app, on a port of its own, ended whatever happens."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        command = [sys.executable, "-m", "uvicorn", "streaming_app:app", *options]
-        command += [
-            "--app-dir",
-            str(Path(__file__).parents[1] / "support"),
-            "--fd",
-            str(listening.fileno()),
-        ]
-        process = subprocess.Popen(
-            command,
-            pass_fds=[listening.fileno()],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        host, port = listening.getsockname()
-    alarm = threading.Timer(SAFETY_NET, process.kill)
-    alarm.start()
-    try:
-        yield Server(process, f"http://{host}:{port}/jobs")
-    finally:
-        alarm.cancel()
-        process.kill()
-        process.wait()
-        process.stderr.close()  # type: ignore[union-attr]
+        self.interrupt(number)
+        code, _, log = self.finish()
+        return code, time.monotonic() - begin, log
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)
@@ -80,7 +55,7 @@ def test_a_server_stops_with_streams_open__faults_25_51(
 
     Streams end in order, and the long poll is answered with the record as it is.
     """
-    with uvicorn(*options) as server, httpx.Client(timeout=SAFETY_NET, trust_env=False) as client:
+    with Server(*options) as server, httpx.Client(timeout=SAFETY_NET, trust_env=False) as client:
         place = started(client, server)
         with ExitStack() as stack:
             streams = [

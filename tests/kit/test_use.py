@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 import importlib
-import subprocess
-import sys
 from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
 
 import stoat_jobs.testing
+
+from ..support.programs import run_python
 
 pytest_plugins = ["pytester"]
 
@@ -96,10 +96,7 @@ def test_a_backend_without_a_factory_is_told_so(pytester: pytest.Pytester) -> No
 def test_importing_the_package_imports_no_test_library() -> None:
     """An app pays nothing for the kit."""
     code = "import stoat_jobs, sys; print({'pytest', 'hypothesis'} & set(sys.modules))"
-    printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert printed.stdout.strip() == "set()"
+    assert run_python("-c", code).stdout.strip() == "set()"
 
 
 def test_the_kit_uses_the_public_api_alone() -> None:

@@ -6,12 +6,12 @@ Each file of ``suites`` runs in a pytest of its own where every warning is an er
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+
+from ..support.programs import run_python, unmeasured
 
 pytest_plugins = ["pytester"]
 
@@ -86,11 +86,7 @@ def test_loading_it_imports_nothing_else() -> None:
     """A run of tests of any project pays for three functions: no queue, no test library."""
     code = "import sys, pytest; before = {*sys.modules}; import _stoat_jobs_pytest;"
     code += "print(*{*sys.modules} - before)"
-    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
-    )
-    assert done.stdout.split() == ["_stoat_jobs_pytest"]
+    assert run_python("-c", code, env=unmeasured()).stdout.split() == ["_stoat_jobs_pytest"]
 
 
 def test_a_run_with_the_plugin_imports_no_queue(

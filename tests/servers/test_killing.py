@@ -8,8 +8,7 @@ from ..support.servers import scenarios
 from ..support.servers.commands import Address
 from ..support.servers.running import ServerProcess
 from ..support.servers.runs import carry_out, check
-from ..support.servers.scenarios import Scenario
-from ..support.servers.selecting import each
+from ..support.servers.scenarios import Scenario, each
 
 
 @each(scenarios.KILLED)

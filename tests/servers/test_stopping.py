@@ -6,8 +6,7 @@ from pathlib import Path
 
 from ..support.servers import scenarios
 from ..support.servers.runs import carry_out, check
-from ..support.servers.scenarios import Scenario
-from ..support.servers.selecting import each
+from ..support.servers.scenarios import Scenario, each
 
 
 @each(scenarios.TERMINATED)

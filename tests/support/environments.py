@@ -1,17 +1,15 @@
-"""Throw-away distributions, installed into throw-away environments; no network, no build tool."""
+"""Throw-away distributions and environments; no network, no build tool."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import textwrap
 import venv
-import zipfile
 from pathlib import Path
 from typing import Any
 
-from . import SAFETY_NET
+from .programs import run_python
 
 BACKEND = """
 from stoat_jobs import InMemoryJobQueue
@@ -22,30 +20,21 @@ class Queue(InMemoryJobQueue):
 """
 
 
-def build_wheel(folder: Path, name: str, backends: dict[str, str], modules: dict[str, str]) -> Path:
-    """A wheel of the distribution *name*: *backends* by name, *modules* by name with their code."""
-    info = f"{name.replace('-', '_')}-1.0.dist-info"
-    entries = "".join(f"{key} = {value}\n" for key, value in backends.items())
-    files = {
-        **{f"{module}.py": textwrap.dedent(code) for module, code in modules.items()},
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": f"[stoat_jobs.backends]\n{entries}",
-        f"{info}/RECORD": "",
-    }
-    wheel = folder / f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for path, text in files.items():
-            archive.writestr(path, text)
-    return wheel
+def install(folder: Path, distribution: str, points: str, **modules: str) -> None:
+    """Put a distribution with these backends and modules into *folder*."""
+    info = folder / f"{distribution}-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[stoat_jobs.backends]\n" + points)
+    for name, source in modules.items():
+        (folder / f"{name}.py").write_text(textwrap.dedent(source))
 
 
 class Environment:
     """A virtual environment that sees what this one has installed, and more."""
 
     def __init__(self, root: Path) -> None:
-        self._wheels = root / "wheels"
-        self._wheels.mkdir()
+        self._root = root
         venv.create(root / "venv", symlinks=True)
         self.site = next((root / "venv").glob("lib/python3*/site-packages"))
         self._python = root / "venv" / "bin" / "python"
@@ -60,20 +49,12 @@ class Environment:
         *,
         into: Path | None = None,
     ) -> None:
-        """Install a distribution, as installers do a pure wheel: by unpacking it."""
-        wheel = build_wheel(self._wheels, name, backends, modules or {})
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(self.site if into is None else into)
+        """Install a distribution with these backends, by name."""
+        points = "".join(f"{key} = {value}\n" for key, value in backends.items())
+        install(self.site if into is None else into, name, points, **(modules or {}))
 
     def run(self, code: str) -> Any:
         """What *code* prints as JSON, run in this environment."""
-        done = subprocess.run(
-            [self._python, "-c", textwrap.dedent(code)],
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=SAFETY_NET,
-            cwd=self._wheels,
-        )
-        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        done = run_python("-c", textwrap.dedent(code), python=self._python, cwd=self._root)
+        assert done.stderr == ""
         return json.loads(done.stdout)

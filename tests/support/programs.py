@@ -1,4 +1,4 @@
-"""The real `stoat-jobs` in a process of its own: followed line by line, or in a terminal."""
+"""Other processes: a Python that runs some code, and programs that are followed as they run."""
 
 from __future__ import annotations
 
@@ -14,25 +14,87 @@ import termios
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
-# A command that hangs is killed, so that its test fails; nothing else waits this long.
-SAFETY_NET_S = 120
+from . import SAFETY_NET
+
 # More than can be read before somebody interrupts.
 ENDLESS_BYTES = 10**12
 
 
-class Command:
-    """A running `stoat-jobs`; every read ends, if need be because it was killed."""
+def run_python(
+    *arguments: str | Path, python: str | Path = sys.executable, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run Python with these *arguments* until it exits with 0; what it printed."""
+    command = [python, *arguments]
+    options = {
+        "capture_output": True,
+        "text": True,
+        "timeout": SAFETY_NET,
+        **options,
+    }
+    done: subprocess.CompletedProcess[str] = subprocess.run(command, check=False, **options)
+    assert done.returncode == 0, done.stderr
+    return done
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        self.stdout = process.stdout
-        self._stderr = process.stderr
-        self._process = process
+
+def unmeasured() -> dict[str, str]:
+    """The environment without what lets coverage measure a process, which imports much and traces."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+
+
+class Program:
+    """A running process; one that hangs is killed, so that every read ends."""
+
+    def __init__(self, command: list[Any], **options: Any) -> None:
+        self.process: subprocess.Popen[Any] = subprocess.Popen(command, **options)
+        self.hangs = False
+        self._alarm = threading.Timer(SAFETY_NET, self._give_up)
+        self._alarm.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _give_up(self) -> None:
+        self.hangs = True
+        self.kill()
+
+    def kill(self) -> None:
+        """As a crash would end it."""
+        self.process.kill()
+
+    def close(self) -> None:
+        """End what has not ended by itself."""
+        self._alarm.cancel()
+        if self.process.poll() is None:
+            self.kill()
+        self.process.wait()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+class Command(Program):
+    """A program whose output and errors are read, line by line or at its end."""
+
+    def __init__(self, command: list[Any], **options: Any) -> None:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        super().__init__(command, stdin=subprocess.DEVNULL, text=True, **{**pipes, **options})
         self.lines: list[str] = []
-        self._watchdog = threading.Timer(SAFETY_NET_S, process.kill)
-        self._watchdog.start()
+
+    @property
+    def stdout(self) -> Any:
+        """Where its output is read."""
+        return self.process.stdout
 
     def read_until(self, text: str) -> str:
         """The first line of its output, from here on, with *text* in it."""
@@ -40,37 +102,34 @@ class Command:
             self.lines.append(line.rstrip("\n"))
             if text in line:
                 return self.lines[-1]
-        raise AssertionError(f"no {text!r} in {self.lines}; {self._process.communicate()[1]}")
+        raise AssertionError(f"no {text!r} in {self.lines}; {self.process.communicate()[1]}")
 
     def interrupt(self, signum: signal.Signals = signal.SIGINT) -> None:
-        self._process.send_signal(signum)
+        self.process.send_signal(signum)
 
     def wait_until_unread(self, size: int) -> None:
         """Until so many bytes of its output wait for a reader."""
         waiting = bytearray(4)
-        while struct.unpack("i", waiting)[0] < size and self._process.poll() is None:
+        while struct.unpack("i", waiting)[0] < size and self.process.poll() is None:
             fcntl.ioctl(self.stdout, termios.FIONREAD, waiting)
 
     def finish(self) -> tuple[int, str, str]:
         """Exit code, all output, all errors."""
-        out, err = self._process.communicate()
-        return self._process.returncode, "".join(f"{line}\n" for line in self.lines) + out, err
+        out, err = self.process.communicate()
+        read = "".join(f"{line}\n" for line in self.lines)
+        return self.process.returncode, read + (out or ""), err
 
     def finish_unread(self) -> tuple[int, str]:
         """Exit code and all errors; of its output nothing more is read."""
-        return self._process.wait(), self._stderr.read()
-
-    def close(self) -> None:
-        self._watchdog.cancel()
-        self._process.kill()
-        self._process.communicate()
+        assert self.process.stderr is not None
+        return self.process.wait(), self.process.stderr.read()
 
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-class Terminal:
-    """`stoat-jobs ARGUMENTS` in a terminal of its own; every read ends, as in `Command`."""
+class Terminal(Program):
+    """`stoat-jobs ARGUMENTS` in a terminal of its own."""
 
     def __init__(
         self,
@@ -81,7 +140,7 @@ class Terminal:
     ) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        self._process = subprocess.Popen(
+        super().__init__(
             # Ctrl-C reaches the processes whose terminal it is.
             ["setsid", "--ctty", sys.executable, "-m", "stoat_jobs", *arguments],
             env=environment,
@@ -91,8 +150,6 @@ class Terminal:
         )
         os.close(theirs)
         self._out = b""
-        self._watchdog = threading.Timer(SAFETY_NET_S, self._process.kill)
-        self._watchdog.start()
 
     @property
     def text(self) -> str:
@@ -111,7 +168,7 @@ class Terminal:
         """Exit code, and all output with its control codes."""
         while self._read():
             pass
-        return self._process.wait(), self._out.decode()
+        return self.process.wait(), self._out.decode()
 
     def _read(self) -> bool:
         """Whether there was more; Linux reports the end as an error."""
@@ -123,21 +180,9 @@ class Terminal:
         return bool(chunk)
 
     def close(self) -> None:
-        self._watchdog.cancel()
-        self._process.kill()
-        self._process.wait()
+        super().close()
         os.close(self._ours)
 
 
 Start = Callable[..., Command]
 StartTerminal = Callable[..., Terminal]
-
-
-def install(folder: Path, distribution: str, points: str, **modules: str) -> None:
-    """Put a distribution with these backends and modules into *folder*."""
-    info = folder / f"{distribution}-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text("[stoat_jobs.backends]\n" + points)
-    for name, source in modules.items():
-        (folder / f"{name}.py").write_text(source)

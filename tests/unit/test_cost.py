@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 
 import pytest
+
+from ..support.programs import run_python, unmeasured
 
 # asyncio's own loops are other code on other systems.
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="was counted on Linux")
@@ -78,11 +78,8 @@ asyncio.run(main(int(sys.argv[2])))
 
 def counted(job_type: str) -> float:
     """Instructions a job, from its submission until its record was read."""
-    # Nor is coverage to be counted, which traces too.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    run = [sys.executable, "-c", COUNT, job_type, str(JOBS)]
-    output = subprocess.run(run, capture_output=True, check=True, env=env).stdout
-    return int(output) / JOBS
+    done = run_python("-c", COUNT, job_type, str(JOBS), env=unmeasured())
+    return int(done.stdout) / JOBS
 
 
 @pytest.mark.parametrize("job_type", ["noop", "three_fields"])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from uuid import UUID
 
 import pytest
 
 from stoat_jobs._backends.ids import new_job_id
+
+from ..support.programs import run_python
 
 FORKED = """
 import os
@@ -34,6 +34,5 @@ def test_ids_are_uuid4_in_their_usual_text_form_and_never_repeat() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system")
 def test_a_forked_process_has_other_ids() -> None:
     """A server that forks its workers after the import gives no id twice."""
-    run = [sys.executable, "-c", FORKED]
-    ours, theirs = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
+    ours, theirs = run_python("-c", FORKED).stdout.split()
     assert UUID(ours) != UUID(theirs)

@@ -8,7 +8,6 @@ import logging
 import pickle
 import queue
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from logging.handlers import QueueHandler
@@ -17,6 +16,8 @@ from typing import Any
 import pytest
 
 from stoat_jobs._events.log import log_event, logger
+
+from ..support.programs import run_python
 
 UUID4 = "[0-9a-f-]{36}"
 
@@ -63,9 +64,7 @@ asyncio.run(main())
 
 def test_a_program_that_sets_up_no_logging_says_what_went_wrong__fault_66() -> None:
     """The standard library's last resort prints the line, and not one line for each lost job."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
-    )
+    done = run_python("-c", PROGRAM)
     lines = [line for line in done.stderr.split("\n") if line.startswith("job")]
     expected = [
         rf'job_timeout job_id={UUID4} job_type=scan error="ran longer than its limit of 0.01 s" .*',

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import os
 import pickle
-import subprocess
-import sys
 from contextvars import ContextVar
 from operator import attrgetter
 from pathlib import Path
@@ -18,6 +15,8 @@ import stoat_jobs
 import stoat_jobs.backends
 import stoat_jobs.http
 import stoat_jobs.testing
+
+from ..support.programs import run_python, unmeasured
 
 PUBLIC = [
     "AsyncJobQueue",
@@ -193,12 +192,7 @@ def imported_by(statement: str) -> set[str]:
     folder = str(Path(stoat_jobs.__file__).parents[1])
     code = f"import sys; sys.path.insert(0, {folder!r}); {code}"
     # -S would hide site-packages, in which pydantic is; -I keeps the environment out.
-    # Nor is coverage to measure it, which imports much itself.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    run = subprocess.run(
-        [sys.executable, "-I", "-c", code], capture_output=True, check=True, env=env
-    )
-    return set(run.stdout.decode().split())
+    return set(run_python("-I", "-c", code, env=unmeasured()).stdout.split())
 
 
 def test_importing_costs_no_more_than_it_must() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import subprocess
-import sys
 import threading
 import weakref
 from contextvars import ContextVar
@@ -26,6 +24,8 @@ from stoat_jobs import (
     ProgressEvent,
 )
 from stoat_jobs.backends import StopReason
+
+from ..support.programs import run_python
 
 UNWATCHED: dict[str, Any] = {"loop_block_limit": 0}
 
@@ -311,8 +311,6 @@ except KeyboardInterrupt:
 def test_a_keyboard_interrupt_is_not_reported_as_lost() -> None:
     """What Ctrl-C raised in a handler reaches the user, and no task complains of it besides."""
     # In a process of its own: the log that pytest keeps would hold the task.
-    run = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=True
-    )
+    run = run_python("-c", INTERRUPTED)
     assert run.stdout == "reached the user\n"
     assert "never retrieved" not in run.stderr

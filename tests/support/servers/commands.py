@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 LOG_CONFIG = str(HERE / "log_config.json")
 
 SERVERS = ("uvicorn", "hypercorn", "granian")
@@ -78,7 +79,7 @@ class Launch:
 
     def reloading(self, folder: Path) -> Launch:
         """With a copy of the app in *folder*, and a look at it that comes before the app starts."""
-        for name in ("served.py", "json_lines.py", "log_config.json"):
+        for name in ("served.py", "log_config.json"):
             shutil.copy(HERE / name, folder)
         watched = ("--reload-dir", str(folder), "--reload-delay", "0.01")
         return replace(self, app_dir=folder, options=(*self.options, *watched))

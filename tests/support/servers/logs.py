@@ -1,7 +1,9 @@
-"""What a log says of queues and jobs."""
+"""The log of a server: written as one JSON object on each line, and read again."""
 
 from __future__ import annotations
 
+import json
+import logging
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +13,24 @@ ENDED = {"job_completed", "job_failed", "job_timeout", "job_cancelled"}
 Line = dict[str, Any]
 
 _SHOWN = ("process", "level", "event", "job_type", "error_type", "traceback")
+
+
+class JsonLines(logging.Formatter):
+    """The message, where and when it was logged, and those of the extras that stoat-jobs gives."""
+
+    EXTRAS = ("job_id", "job_type", "error_type", "error", "duration_s", "processes", "remedy")
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "event": record.getMessage(),
+            "level": record.levelname,
+            "process": record.process,
+            "time": record.created,
+        }
+        line.update((name, getattr(record, name)) for name in self.EXTRAS if hasattr(record, name))
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
 
 
 @dataclass

@@ -7,21 +7,18 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import NoReturn, Self
+from typing import NoReturn
 
 import httpx
 
-from .commands import HERE, SERVING, Address, Launch
+from .. import SAFETY_NET
+from ..programs import Program
+from .commands import ROOT, SERVING, Address, Launch
 from .logs import Line, Log
-
-# A server that hangs is killed, so that its test fails; nothing else waits this long.
-SAFETY_NET = 60.0
 
 
 class Worker:
@@ -52,7 +49,7 @@ class Worker:
         return answer
 
 
-class ServerProcess:
+class ServerProcess(Program):
     """A server at *address*, started and read to the end; its stderr goes to a file."""
 
     def __init__(self, launch: Launch, address: Address, folder: Path) -> None:
@@ -64,10 +61,10 @@ class ServerProcess:
         self._stderr = (folder / "stderr.txt").open("w+", encoding="utf-8")
         self._stack.enter_context(self._stderr)
         environment = {
-            "PYTHONPATH": os.pathsep.join([str(launch.app_dir), str(HERE)]),
+            "PYTHONPATH": os.pathsep.join([str(launch.app_dir), str(ROOT)]),
             "SERVED_SETTINGS": json.dumps(dict(launch.settings)),
         }
-        self._process = subprocess.Popen(
+        super().__init__(
             launch.command(address),
             env={**os.environ, **environment},
             pass_fds=[address.fd],
@@ -79,28 +76,12 @@ class ServerProcess:
         self.signalled: float | None = None
         self.seconds: float | None = None
         self._over = False
-        self._hangs = False
-        self._alarm = threading.Timer(SAFETY_NET, self._give_up)
-        self._alarm.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
-        """End what has not ended by itself."""
-        self._alarm.cancel()
+        """End what has not ended by itself, also where its first process has."""
         if not self._over:
             self.kill()
-        self._process.wait()
-        self._process.stdout.close()  # type: ignore[union-attr]
+        super().close()
         self._stack.close()
 
     # Workers.
@@ -133,7 +114,7 @@ class ServerProcess:
 
     def _greeting(self, client: httpx.Client) -> httpx.Response:
         """The first answer; granian says that it has started a moment before it listens."""
-        while self._process.poll() is None:
+        while self.process.poll() is None:
             with suppress(httpx.ConnectError):
                 return client.get("/")
         return self._fail("it answered")
@@ -177,11 +158,7 @@ class ServerProcess:
         self, send: Callable[[int, int], None], number: signal.Signals, pid: int | None = None
     ) -> None:
         self.signalled = self.signalled or time.time()
-        send(pid or self._process.pid, number)
-
-    def _give_up(self) -> None:
-        self._hangs = True
-        self.kill()
+        send(pid or self.process.pid, number)
 
     # The log.
 
@@ -204,10 +181,10 @@ class ServerProcess:
     def finish(self) -> int:
         """Read until no process is left that could log; the exit code of the first."""
         self._read(lambda line: False)
-        code = self._process.wait()
+        code = self.process.wait()
         self.seconds = self.signalled and time.time() - self.signalled
         self._over = True
-        assert not self._hangs, f"it did not end: {self.log.text()}"
+        assert not self.hangs, f"it did not end: {self.log.text()}"
         return code
 
     @property
@@ -220,8 +197,8 @@ class ServerProcess:
         return next((line for line in self._lines() if wanted(line)), None)
 
     def _lines(self) -> Iterator[Line]:
-        assert self._process.stdout is not None
-        for text in self._process.stdout:
+        assert self.process.stdout is not None
+        for text in self.process.stdout:
             line: Line = json.loads(text)
             self.log.lines.append(line)
             yield line

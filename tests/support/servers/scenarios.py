@@ -5,10 +5,12 @@ The tests hold the servers to it, and the table in the documentation to what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
+
+import pytest
 
 from . import acts
 from .commands import HERE, SERVERS, Launch
@@ -50,6 +52,11 @@ class Scenario:
     @property
     def id(self) -> str:
         return f"{self.launch.server}-{self.launch.workers}-{self.launch.loop}"
+
+
+def each(scenarios: Iterable[Scenario]) -> pytest.MarkDecorator:
+    """Run the test for each of them, named after the server, its workers and its loop."""
+    return pytest.mark.parametrize("scenario", scenarios, ids=lambda scenario: scenario.id)
 
 
 def run(

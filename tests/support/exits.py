@@ -1,9 +1,11 @@
-"""Start a program, and see it leave."""
+"""Processes whose handlers do not stop: they leave all the same.
+
+``python -m tests.support.exits``: how long queues take to stop, and processes to end.
+"""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -11,12 +13,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .program import BOUND
+from .exits_program import BOUND
+from .programs import run_python
 
-PROGRAM = Path(__file__).with_name("program.py")
+PROGRAM = Path(__file__).with_name("exits_program.py")
 
-HANG = 60
-"""Real seconds after which a process that should have left is killed."""
+STUCK = ["stuck"] * 10
+RESISTING = ["spinning_on", "deaf", "tidying"]
+EVERYTHING = [*STUCK, "spinning", *RESISTING]
+
+CASES = [
+    ("leave", STUCK),
+    ("leave", ["spinning"]),
+    ("leave", RESISTING),
+    ("cut-off", EVERYTHING),
+    ("cut-short", EVERYTHING),
+]
 
 TRIES = 3
 """Runs of which one has to be in time: a machine may be slow, but not always."""
@@ -26,7 +38,6 @@ TRIES = 3
 class Exit:
     """How a process left."""
 
-    code: int
     ends: list[str]
     """The error type of each job."""
     abandoned: int
@@ -59,9 +70,24 @@ def leave(how: str, *job_types: str) -> Exit:
 
 
 def _leave_once(how: str, job_types: Sequence[str]) -> Exit:
-    command = [sys.executable, str(PROGRAM), how, *job_types]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
-    assert done.stdout, done.stderr
+    done = run_python(PROGRAM, how, *job_types)
     seen = json.loads(done.stdout)
     exit_s = time.monotonic() - seen["began_at"]
-    return Exit(done.returncode, exit_s=exit_s, log=Counter(done.stderr.splitlines()), **seen)
+    return Exit(exit_s=exit_s, log=Counter(done.stderr.splitlines()), **seen)
+
+
+def main() -> int:
+    late = False
+    for how, job_types in CASES:
+        seen = leave(how, *job_types)
+        late = late or not seen.in_time
+        names = ", ".join(f"{job_types.count(name)} {name}" for name in dict.fromkeys(job_types))
+        print(
+            f"{seen.stop_s:5.2f} s, {seen.exit_s:.2f} s of {BOUND:.2f} s  {how:9} {names}",
+            flush=True,
+        )
+    return int(late)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

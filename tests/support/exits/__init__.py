@@ -1,1 +1,0 @@
-"""Processes whose handlers do not stop: they leave all the same."""
