@@ -1,27 +1,19 @@
-"""The plug-in of pytest: three fixtures, in every kind of test, at no cost to other projects.
-
-Each file of ``suites`` runs in a pytest of its own where every warning is an error.
-"""
+"""The plug-in of pytest: three fixtures, in every kind of test, at no cost to other projects."""
 
 from __future__ import annotations
 
 import os
 from importlib.metadata import entry_points
-from pathlib import Path
 
 import pytest
 
 from ..support.programs import run_python, unmeasured
+from ..support.suites import AUTO, STRICT, run
 
 pytest_plugins = ["pytester"]
 
-FILES = Path(__file__).parents[1] / "support/suites"
-PLAIN = ["-Werror", "-pno:cacheprovider", "-pno:xdist", "-pno:randomly", f"--confcutdir={FILES}"]
 NAMES = ["job_handlers", "job_queue", "stepped_job_queue"]
 UNWANTED = {"stoat_jobs", "hypothesis", "pytest_asyncio", "pydantic", "anyio"}
-AUTO = {"asyncio_mode": "auto", "asyncio_default_fixture_loop_scope": "function"}
-STRICT = {**AUTO, "asyncio_mode": "strict"}
-
 LOOKS = """
     import sys
 
@@ -30,37 +22,31 @@ LOOKS = """
 """
 
 
-def run(
-    pytester: pytest.Pytester, name: str, *options: str, config: dict[str, str]
-) -> pytest.RunResult:
-    """Run the tests of one file with *config*, and with nothing of this project's."""
-    lines = [f"{option} = {value}" for option, value in config.items()]
-    ini = pytester.makeini("\n".join(["[pytest]", "addopts = --import-mode=importlib", *lines]))
-    return pytester.runpytest_subprocess(*PLAIN, f"-c{ini}", *options, FILES / name)
-
-
 @pytest.mark.parametrize("config", [AUTO, STRICT, None], ids=["auto", "strict", "no plug-in"])
 def test_sync_tests(pytester: pytest.Pytester, config: dict[str, str] | None) -> None:
     """Plain tests have the fixtures, whatever plug-in for async tests is there."""
     options = ["-pno:asyncio", "-pno:anyio"] if config is None else []
-    run(pytester, "fixtures_sync.py", *options, config=config or {}).assert_outcomes(passed=4)
+    run(pytester, "fixtures_sync.py", *options, **(config or {})).assert_outcomes(passed=4)
 
 
 @pytest.mark.parametrize("config", [AUTO, STRICT], ids=["auto", "strict"])
-def test_pytest_asyncio(pytester: pytest.Pytester, config: dict[str, str]) -> None:
+def test_pytest_asyncio(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, config: dict[str, str]
+) -> None:
     """Tests of pytest-asyncio have them, in both of its modes, and may start the queue."""
-    name = f"fixtures_{config['asyncio_mode']}.py"
-    run(pytester, name, config=config).assert_outcomes(passed=3)
+    monkeypatch.setenv("MARKS", "" if config is AUTO else "asyncio")
+    run(pytester, "fixtures_async.py", **config).assert_outcomes(passed=3)
 
 
-def test_anyio(pytester: pytest.Pytester) -> None:
+def test_anyio(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests of anyio's plug-in have them, on asyncio."""
-    run(pytester, "fixtures_anyio_asyncio.py", "-pno:asyncio", config={}).assert_outcomes(passed=3)
+    monkeypatch.setenv("MARKS", "anyio")
+    run(pytester, "fixtures_async.py", "-pno:asyncio").assert_outcomes(passed=3)
 
 
 def test_the_registry_is_new_for_each_test(pytester: pytest.Pytester) -> None:
     """What one test registers no other test has."""
-    run(pytester, "fixtures_fresh.py", config=STRICT).assert_outcomes(passed=2)
+    run(pytester, "fixtures_fresh.py", **STRICT).assert_outcomes(passed=2)
 
 
 def test_the_plugin_can_be_left_out(pytester: pytest.Pytester) -> None:

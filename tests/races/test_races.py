@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 from stoat_jobs import AsyncioJobQueue
 from stoat_jobs.testing._clock import wind_down
 
-from ..support.races import arena as arena_module
 from ..support.races import closing, looking, stopping
 from ..support.races.arena import Arena, ErrorLog
 from ..support.races.listing import COMPLETED, Race
 from ..support.races.loop import ShuffledLoop
 from ..support.races.promise import judge
+from ..support.stores import BACKENDS
 
 RACES = [
     thing
@@ -70,14 +70,14 @@ async def run_heats(arena: Arena, race: Race, number: int) -> Counter[str]:
         try:
             ways[await run_heat(arena, race, plan, order)] += 1
         except BaseException as error:
-            raise AssertionError(again(race, arena.backend, plan, order)) from error
+            raise AssertionError(replay(race, arena.backend, plan, order)) from error
     return ways
 
 
-def again(race: Race, backend: str, plan: bytes, order: bytes) -> str:
-    """How to run a heat once more."""
+def replay(race: Race, backend: str, plan: bytes, order: bytes) -> str:
+    """How to run a heat again."""
     arguments = [race.name, backend, plan.hex(), order.hex()]
-    return f"again with: {shlex.join(['python', '-m', 'tests.support.races', *arguments])}"
+    return f"replay with: {shlex.join(['python', '-m', 'tests.support.races', *arguments])}"
 
 
 async def run_heat(arena: Arena, race: Race, plan: bytes, order: bytes) -> str:
@@ -96,7 +96,7 @@ def test_any_order_of_a_tick_keeps_every_promise(
 ) -> None:
     """Hypothesis finds no order of what happens in a tick that breaks a promise."""
     race, backend = case
-    note(again(race, backend, plan, order))
+    note(replay(race, backend, plan, order))
     with arena_of(race, backend) as arena:
         way = arena.loop.run_until_complete(run_heat(arena, race, plan, order))
     assert way in race.ways | race.also
@@ -117,9 +117,9 @@ def test_a_race_that_is_lost_can_be_run_again(monkeypatch: pytest.MonkeyPatch) -
     from ..support.races.__main__ import main
 
     race = stopping.cancel_and_return
-    monkeypatch.setattr(arena_module, "make_queue", lambda _, *given: LooksThenCancels(*given))
+    monkeypatch.setitem(BACKENDS, "asyncio", LooksThenCancels)
     with pytest.raises(
-        AssertionError, match="^again with: python -m tests.support.races "
+        AssertionError, match="^replay with: python -m tests.support.races "
     ) as caught:
         with arena_of(race, "asyncio") as arena:
             arena.loop.run_until_complete(run_heats(arena, race, race.heats))

@@ -8,7 +8,8 @@ import pytest
 
 from stoat_jobs import AsyncioJobQueue
 
-from ..support.broken import soak as broken
+from ..support.broken import shelf
+from ..support.broken.shelf_soak import EvictsLive, HoardsRuns, LeavesTasks, WakesOne
 from ..support.soak.__main__ import main
 from ..support.soak.lives import RUNNERS
 from ..support.soak.memory import FEWEST, Sample, trends
@@ -37,14 +38,14 @@ def test_what_is_accepted_ends_once_and_leaves_nothing__fault_17(seed: int, loop
 @pytest.mark.parametrize(
     ("queue_type", "fault"),
     [
-        (broken.Overbooks, "more jobs at once than slots"),
-        (broken.LeaksSlots, "stalled: jobs are left, and none ends"),
-        (broken.NewestFirst, "a job started before an older one"),
-        (broken.EvictsLive, "a record was kept beyond its time"),
-        (broken.KeepsForEver, "a record was kept beyond its time"),
-        (broken.WakesOne, "readers who were never woken"),
-        (broken.HoardsRuns, "objects of jobs that are long over"),
-        (broken.LeavesTasks, "tasks of the queue that stay"),
+        (shelf.Overbooks, "more jobs at once than slots"),
+        (shelf.LeaksSlots, "stalled: jobs are left, and none ends"),
+        (shelf.StartsLastFirst, "a job started before an older one"),
+        (EvictsLive, "a record was kept beyond its time"),
+        (shelf.KeepsResultsForEver, "a record was kept beyond its time"),
+        (WakesOne, "readers who were never woken"),
+        (HoardsRuns, "objects of jobs that are long over"),
+        (LeavesTasks, "tasks of the queue that stay"),
     ],
 )
 def test_the_soak_catches(queue_type: Callable[..., AsyncioJobQueue], fault: str) -> None:
@@ -66,7 +67,7 @@ def test_a_good_run_can_be_replayed_and_exits_with_0(capsys: pytest.CaptureFixtu
 
 def test_a_fault_is_named_and_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     """A run that finds a fault says so at its end."""
-    assert main(["--jobs", "1", "--seed", "7"], broken.AcceptsAfterClose) == 1
+    assert main(["--jobs", "1", "--seed", "7"], shelf.AcceptsAfterClose) == 1
     assert "FAULT a closed queue took a job" in capsys.readouterr().out
 
 

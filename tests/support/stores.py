@@ -1,10 +1,11 @@
-"""A store that is a dict, for a queue with a store behind it."""
+"""A store that is a dict, the queue with it behind, and the three in-process backends by name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobBackend
 from stoat_jobs.backends import JobStore, StoredJob, StoredJobQueue
 
 
@@ -65,3 +66,15 @@ class TextJobQueue(StoredJobQueue):
 
     def make_store(self) -> JobStore:
         return TextHandle(self._given)
+
+
+def stored_queue(*args: Any) -> TextJobQueue:
+    """A queue on a store of its own."""
+    return TextJobQueue(*args, store=TextStore())
+
+
+BACKENDS: dict[str, Callable[..., JobBackend]] = {
+    "asyncio": AsyncioJobQueue,
+    "memory": InMemoryJobQueue,
+    "stored": stored_queue,
+}

@@ -82,8 +82,11 @@ class ChangesSettings(AsyncioJobQueue):
         super().__init__(handlers, settings.model_copy(update=dict(self.changed)), observers)
 
 
-class Overbooks(ChangesSettings):
-    changed = {"concurrency": 4}
+class Overbooks(AsyncioJobQueue):
+    """Runs twice as many jobs as it has slots for."""
+
+    def _concurrency(self) -> int:
+        return 2 * super()._concurrency()
 
 
 class KeepsResultsForEver(ChangesSettings):
@@ -276,18 +279,13 @@ class StartsLastFirst(AsyncioJobQueue):
 
 
 class _LeakySlots(Slots):
-    leaked = 0
-
-    def _may_start(self) -> bool:
-        return super()._may_start() and len(self.running) + self.leaked < self.concurrency
-
     def settled(self, run: Any, outcome: Any) -> None:
-        self.leaked += outcome.status is JobStatus.FAILED
+        self.concurrency -= outcome.status is not JobStatus.COMPLETED and self.concurrency > 0
         super().settled(run, outcome)
 
 
 class LeaksSlots(AsyncioJobQueue):
-    """A job that fails takes its slot along."""
+    """A job that does not complete takes its slot along."""
 
     slots_type = _LeakySlots
 

@@ -10,9 +10,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple, Self, TypeVar
 
 from stoat_jobs import (
-    AsyncioJobQueue,
     FinishedEvent,
-    InMemoryJobQueue,
     JobBackend,
     JobContext,
     JobHandlers,
@@ -25,12 +23,10 @@ from stoat_jobs import (
 )
 from stoat_jobs.testing import Bench, Call
 
+from ..stores import BACKENDS
 from .loop import Choices, ShuffledLoop
-from .stores import TextJobQueue
 
 T = TypeVar("T")
-
-BACKENDS = ("asyncio", "memory", "stored")
 
 TIMEOUT, DRAIN, GRACE = 10.0, 4.0, 2.0
 
@@ -45,15 +41,6 @@ PLAIN: dict[str, Any] = {
 
 LONGEST_SHIFT = 3
 """Ticks by which one that takes part may come after another."""
-
-
-def make_queue(backend: str, *given: Any) -> JobBackend:
-    """A queue of one of the BACKENDS."""
-    if backend == "memory":
-        return InMemoryJobQueue(*given)
-    if backend == "stored":
-        return TextJobQueue(*given)
-    return AsyncioJobQueue(*given)
 
 
 class Look(NamedTuple):
@@ -141,7 +128,7 @@ class Arena:
         self.errors = errors
         self.witness = Witness()
         self.bench = Bench()
-        self.queue = make_queue(backend, self.handlers(), self.settings, [self.witness])
+        self.queue = BACKENDS[backend](self.handlers(), self.settings, [self.witness])
         self.bench.queue = self.witness.queue = self.queue
         self.loop: ShuffledLoop = self.bench.clock  # type: ignore[assignment]
         self.heat: Heat
@@ -169,7 +156,7 @@ class Arena:
         return value
 
     def new_heat(self, plan: bytes, order: bytes) -> Heat:
-        """A heat whose actors follow *plan*, on a loop that follows *order*."""
+        """A heat whose acts follow *plan*, on a loop that follows *order*."""
         self.witness.clear()
         self.errors.lines.clear()
         self.bench.calls.clear()
@@ -180,7 +167,7 @@ class Arena:
         return self.heat
 
 
-Actor = Callable[["Heat"], Awaitable[object]]
+Act = Callable[["Heat"], Awaitable[object]]
 
 
 class Heat:
@@ -247,15 +234,15 @@ class Heat:
 
     # The race.
 
-    async def race(self, *actors: Actor) -> None:
-        """Let all *actors* act, within a few ticks; then let time pass as far as they need."""
+    async def race(self, *acts: Act) -> None:
+        """Do all *acts*, within a few ticks; then let time pass as far as they need."""
         acting = [
-            asyncio.ensure_future(self._act_after(self.choices.below(LONGEST_SHIFT + 1), actor))
-            for actor in self.choices.shuffled(actors)
+            asyncio.ensure_future(self._act_after(self.choices.below(LONGEST_SHIFT + 1), act))
+            for act in self.choices.shuffled(acts)
         ]
         await self.loop.drive(asyncio.gather(*acting))
 
-    async def _act_after(self, ticks: int, actor: Actor) -> None:
+    async def _act_after(self, ticks: int, act: Act) -> None:
         for _ in range(ticks):
             await asyncio.sleep(0)
-        await actor(self)
+        await act(self)

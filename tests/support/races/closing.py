@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from .actors import (
+from .acts import (
     cancel,
     cancel_waiting,
     close,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from .arena import BACKENDS, Heat
+from ..stores import BACKENDS
+from .arena import Heat
 
 COMPLETED, TIMED_OUT, REFUSED = "completed", "timeout Timeout", "refused"
 OWN_ERROR, OWN_CANCEL = "failed ValueError", "failed CancelledError"
@@ -46,7 +47,7 @@ class Race(NamedTuple):
 def race(
     *ways: str,
     also: tuple[str, ...] = (),
-    backends: tuple[str, ...] = BACKENDS,
+    backends: tuple[str, ...] = tuple(BACKENDS),
     heats: int = 200,
     **settings: Any,
 ) -> Callable[[Run], Race]:

@@ -6,7 +6,7 @@ import asyncio
 
 from stoat_jobs import JobStatus
 
-from .actors import (
+from .acts import (
     KEY,
     cancel,
     cancel_if_known,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .actors import (
+from .acts import (
     cancel,
     cancel_if_known,
     cancel_job,

@@ -15,7 +15,7 @@ from stoat_jobs import (
     QueueFullError,
 )
 
-from .acts import ACTS, LIMITS
+from .behaviours import BEHAVIOURS, LIMITS
 from .entries import Entry
 from .ledger import Ledger
 from .plan import JobPlan, Order
@@ -46,7 +46,7 @@ class Desk:
     async def _submit(
         self, queue: JobBackend, plan: JobPlan, key: str | None, metadata: dict[str, str] | None
     ) -> Entry | None:
-        job_type = ACTS[plan.act].job_type
+        job_type = BEHAVIOURS[plan.behaviour].job_type
         options: dict[str, Any] = {"timeout": plan.timeout, "key": key, "metadata": metadata}
         try:
             job_id = await queue.submit(job_type, plan.payload(), **options)
@@ -130,12 +130,12 @@ def registry(ledger: Ledger) -> JobHandlers:
         ledger.entered(ctx.job_id)
         for _ in range(plan.yields):
             await asyncio.sleep(0)
-        return await ACTS[plan.act].do(ctx, plan)
+        return await BEHAVIOURS[plan.behaviour].do(ctx, plan)
 
     def in_thread(ctx: JobContext, plan: JobPlan) -> Any:
         ledger.entered_thread(ctx.job_id)
         try:
-            return ACTS[plan.act].do(ctx, plan)
+            return BEHAVIOURS[plan.behaviour].do(ctx, plan)
         finally:
             ledger.left_thread(ctx.job_id)
 
@@ -143,7 +143,7 @@ def registry(ledger: Ledger) -> JobHandlers:
     handlers.register("coroutine", in_coroutine, timeout=LIMITS["coroutine"])
     handlers.register("cooperative", in_coroutine, timeout=LIMITS["cooperative"], cooperative=True)
     # Directly: Python leaves an inner coroutine that yields while it is closed to the collector.
-    stubborn = ACTS["swallows_what_closes_it"].do
+    stubborn = BEHAVIOURS["swallows_what_closes_it"].do
     handlers.register("stubborn", stubborn, timeout=LIMITS["stubborn"])
     handlers.register("retried", in_coroutine, timeout=LIMITS["retried"], retries=RETRIES)
     handlers.register("thread", in_thread, timeout=LIMITS["thread"])

@@ -63,7 +63,7 @@ class Ledger(JobObserver):
         self.most_at_once = 0
         self.closing = False
         self.own_ends: Counter[str] = Counter()
-        """By act: how often a job ended as it does when left alone."""
+        """By behaviour: how often a job ended as it does when left alone."""
         self.other_ends: Counter[str] = Counter()
         self._in_threads: dict[str, None] = {}
         self._concurrency = concurrency
@@ -179,7 +179,7 @@ class Ledger(JobObserver):
             self.faults.add(what, f"{entry} {record!r:.600}")
         if entry.plan is not None:
             books = self.own_ends if outcomes.is_own(entry, event) else self.other_ends
-            books[entry.plan.act] += 1
+            books[entry.plan.behaviour] += 1
         self._wake()
 
     # What readers were given.

@@ -12,7 +12,7 @@ import uvloop
 
 from stoat_jobs import AsyncioJobQueue, JobQueueSettings, JobStatus, QueueClosedError
 
-from .acts import acts_for
+from .behaviours import behaviours_for
 from .clients import Client, Errands
 from .desk import Desk, registry
 from .ledger import Ledger
@@ -139,13 +139,13 @@ class Lives:
                 return
 
     def _clients(self, plan: LifePlan) -> list[Any]:
-        share, acts = plan.jobs // plan.clients, acts_for(plan.mood)
+        share, behaviours = plan.jobs // plan.clients, behaviours_for(plan.mood)
         return [
             self._errands.begin(
                 Client(
                     self._queue,
                     self._desk,
-                    Planner(client_rng(self._seed, plan.number, client), acts),
+                    Planner(client_rng(self._seed, plan.number, client), behaviours),
                     self._errands,
                     self._patience,
                 ).work(client * share, share)
@@ -209,7 +209,7 @@ class Lives:
         self.ledger.faults.add("an error that nobody caught reached the event loop", context)
 
 
-PLAN = {"act": "returns", "n": 0}
+PLAN = {"behaviour": "returns", "n": 0}
 
 
 def stray_tasks() -> list[Any]:

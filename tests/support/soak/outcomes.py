@@ -7,7 +7,7 @@ from typing import Any
 
 from stoat_jobs import FinishedEvent, JobResult, JobStatus
 
-from .acts import ACTS, HUGE, LIMITS
+from .behaviours import BEHAVIOURS, HUGE, LIMITS
 from .entries import Entry
 
 CLOCK = 0.001
@@ -22,7 +22,7 @@ def wrong_with(entry: Entry, event: FinishedEvent, *, closing: bool) -> Iterator
         yield "a job ended before its submit returned"
     elif not _explained(entry, event, closing):
         yield "an end that nothing explains"
-    elif event.abandoned and ACTS[entry.plan.act].obeys and not closing:
+    elif event.abandoned and BEHAVIOURS[entry.plan.behaviour].obeys and not closing:
         yield "a handler was left behind that ends when it is told to"
 
 
@@ -48,9 +48,9 @@ def _wrong_with_stops(entry: Entry, record: JobResult[Any]) -> Iterator[str]:
 
 def is_own(entry: Entry, event: FinishedEvent) -> bool:
     """Whether the job ended as its handler does when left alone."""
-    act = ACTS[entry.plan.act] if entry.plan else None
+    behaviour = BEHAVIOURS[entry.plan.behaviour] if entry.plan else None
     own = (event.record.status, event.record.error_type)
-    return act is not None and own == (act.status, act.error_type)
+    return behaviour is not None and own == (behaviour.status, behaviour.error_type)
 
 
 def _explained(entry: Entry, event: FinishedEvent, closing: bool) -> bool:
@@ -75,20 +75,23 @@ def _was_late(entry: Entry, event: FinishedEvent) -> bool:
 
 def _as_planned(entry: Entry, event: FinishedEvent) -> bool:
     assert entry.plan is not None
-    act, record = ACTS[entry.plan.act], event.record
+    behaviour, record = BEHAVIOURS[entry.plan.behaviour], event.record
     # A handler that swallowed a cancel from outside may end in ways of its own.
     provoked = entry.meddled or (entry.cut_off and record.error_type != "CancelledError")
     if record.status is JobStatus.COMPLETED:
-        return (act.status is JobStatus.COMPLETED or provoked) and _result_fits(entry, event)
-    if act.job_type == "retried" and record.error_type == "ValueError":
+        return (behaviour.status is JobStatus.COMPLETED or provoked) and _result_fits(entry, event)
+    if behaviour.job_type == "retried" and record.error_type == "ValueError":
         return record.status is JobStatus.FAILED  # no time was left for a further attempt
-    return (record.status, record.error_type) == (act.status, act.error_type) or provoked
+    return (record.status, record.error_type) == (
+        behaviour.status,
+        behaviour.error_type,
+    ) or provoked
 
 
 def _result_fits(entry: Entry, event: FinishedEvent) -> bool:
     assert entry.plan is not None
     result = event.record.result
     if isinstance(result, bytearray):
-        return entry.plan.act == "returns_much" and len(result) == HUGE
+        return entry.plan.behaviour == "returns_much" and len(result) == HUGE
     swallowed = entry.meddled or entry.cut_off
     return result == entry.plan.n or (swallowed and result is None)

@@ -34,7 +34,7 @@ class Weighted(Generic[T]):
 class JobPlan:
     """One job: what its handler does, after so many rounds of the loop; plain JSON."""
 
-    act: str
+    behaviour: str
     n: int
     yields: int = 0
     timeout: float | None = None
@@ -80,7 +80,7 @@ FOLLOWS = Weighted(
     }
 )
 
-# Seconds before a follow-up acts, or for which it waits; None: in the same round of the loop.
+# Seconds before a follow-up behaviours, or for which it waits; None: in the same round of the loop.
 DELAYS: Weighted[float | None] = Weighted({None: 4, 0.0: 4, 0.001: 2, 0.01: 2, 0.04: 1})
 
 
@@ -105,9 +105,9 @@ PAUSES: Weighted[float | None] = Weighted({None: 96, 0.0: 3.5, 0.001: 0.5})
 class Planner:
     """Draws the orders of one client."""
 
-    def __init__(self, rng: random.Random, acts: Weighted[str]) -> None:
+    def __init__(self, rng: random.Random, behaviours: Weighted[str]) -> None:
         self._rng = rng
-        self._acts = acts
+        self._behaviours = behaviours
 
     def order(self, n: int) -> Order:
         rng = self._rng
@@ -125,15 +125,15 @@ class Planner:
 
     def _job(self, n: int, depth: int = 0) -> JobPlan:
         rng = self._rng
-        act = self._acts.draw(rng)
+        behaviour = self._behaviours.draw(rng)
         child = None
-        if "submits" in act:
+        if "submits" in behaviour:
             child = asdict(self._job(n, depth + 1))
             if depth >= DEEPEST:
-                act, child = "returns", None
+                behaviour, child = "returns", None
         # Hundreds of different limits: the watch over deadlines has a group for each.
         timeout = rng.randrange(100, 300) / 10_000 if rng.random() < 0.2 else None
-        return JobPlan(act, n, rng.choice((0, 0, 0, 1, 2)), timeout, child)
+        return JobPlan(behaviour, n, rng.choice((0, 0, 0, 1, 2)), timeout, child)
 
 
 class Ending(Enum):

@@ -30,13 +30,13 @@ SAMPLED = 5000
 """Jobs from one sample of memory to the next, at least."""
 
 LONG = 100_000
-"""Jobs of a run in which every act should end undisturbed now and then.
+"""Jobs of a run in which every behaviour should end undisturbed now and then.
 
 In a short one a slow machine may let them all be late.
 """
 
 OFTEN = 20
-"""Ends of one act of which one at least should have been undisturbed, in a long run."""
+"""Ends of one behaviour of which one at least should have been undisturbed, in a long run."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,9 @@ def _check_totals(run: Soak) -> None:
 
 
 def _check_own_ends(run: Soak) -> None:
-    for act, others in run.ledger.other_ends.items():
-        if others > OFTEN and not run.ledger.own_ends[act]:
-            run.faults.add("an act that never ends as it should when left alone", act)
+    for behaviour, others in run.ledger.other_ends.items():
+        if others > OFTEN and not run.ledger.own_ends[behaviour]:
+            run.faults.add("a behaviour that never ends as it should when left alone", behaviour)
 
 
 FINISHED = ("job_completed", "job_failed", "job_timeout", "job_cancelled", "jobs_cancelled")

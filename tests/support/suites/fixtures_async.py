@@ -1,17 +1,23 @@
-"""The fixtures in pytest-asyncio's tests, in strict mode: a mark."""
+"""The fixtures in async tests, which have the mark that their plug-in wants, if any."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
-import pytest_asyncio
 
 from stoat_jobs import InMemoryJobQueue, JobContext, JobHandlers, JobStatus, JobType
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [getattr(pytest.mark, name) for name in os.environ["MARKS"].split()]
 
 
-@pytest_asyncio.fixture
-async def double(job_handlers: JobHandlers) -> JobType[[int], int]:
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def double(job_handlers: JobHandlers) -> JobType[[int], int]:
     @job_handlers.job
     async def double(ctx: JobContext, n: int) -> int:
         return 2 * n

@@ -1,6 +1,6 @@
-"""What handlers do to the queue, at its worst; each act says how it ends when left alone.
+"""What handlers do to the queue, at its worst; each behaviour says how it ends when left alone.
 
-Whatever an act depends on is in its :class:`~.plan.JobPlan`, so that a seed replays it.
+Whatever a behaviour depends on is in its :class:`~.plan.JobPlan`, so that a seed replays it.
 ``KeyboardInterrupt`` is left out: it is the user's, and ends the app by design.
 """
 
@@ -43,7 +43,7 @@ COMPLETED, FAILED, TIMEOUT = JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.TI
 
 
 @dataclass(frozen=True)
-class Act:
+class Behaviour:
     """Something that a handler does; ``status`` and ``error_type`` are its own end."""
 
     job_type: str
@@ -55,10 +55,10 @@ class Act:
     """Whether it ends in the very step in which it is told to."""
 
 
-ACTS: dict[str, Act] = {}
+BEHAVIOURS: dict[str, Behaviour] = {}
 
 
-def act(
+def behaviour(
     weight: float,
     status: JobStatus = COMPLETED,
     error_type: str | None = None,
@@ -66,12 +66,12 @@ def act(
     *,
     obeys: bool = False,
 ) -> Callable[[F], F]:
-    """Register an act; its job type follows from the kind of function, unless given."""
+    """Register a behaviour; its job type follows from the kind of function, unless given."""
 
     def register(do: F) -> F:
         kind = job_type or ("coroutine" if inspect.iscoroutinefunction(do) else "thread")
         error = "Timeout" if status is TIMEOUT else error_type
-        ACTS[do.__name__] = Act(kind, do, weight, status, error, obeys)
+        BEHAVIOURS[do.__name__] = Behaviour(kind, do, weight, status, error, obeys)
         return do
 
     return register
@@ -89,8 +89,8 @@ def _raising(name: str) -> None:
 
     # Python turns a coroutine's StopIteration into another error.
     inside = "RuntimeError" if name == "StopIteration" else name
-    ACTS[f"raises {name}"] = Act("coroutine", raises, 2.0, FAILED, inside)
-    ACTS[f"thread raises {name}"] = Act("thread", thread_raises, 0.05, FAILED, name)
+    BEHAVIOURS[f"raises {name}"] = Behaviour("coroutine", raises, 2.0, FAILED, inside)
+    BEHAVIOURS[f"thread raises {name}"] = Behaviour("thread", thread_raises, 0.05, FAILED, name)
 
 
 for _name in RAISED:
@@ -100,23 +100,23 @@ for _name in RAISED:
 # Ends that are the handler's own.
 
 
-@act(weight=160)
+@behaviour(weight=160)
 async def returns(ctx: JobContext, plan: JobPlan) -> int:
     return plan.n
 
 
-@act(weight=50, obeys=True)
+@behaviour(weight=50, obeys=True)
 async def waits_a_little(ctx: JobContext, plan: JobPlan) -> int:
     await asyncio.sleep(0.001)
     return plan.n
 
 
-@act(weight=0.2)
+@behaviour(weight=0.2)
 async def returns_much(ctx: JobContext, plan: JobPlan) -> bytearray:
     return bytearray(HUGE)
 
 
-@act(3, FAILED, "CancelledError")
+@behaviour(3, FAILED, "CancelledError")
 async def cancels_itself(ctx: JobContext, plan: JobPlan) -> None:
     task = asyncio.current_task()
     assert task is not None
@@ -124,31 +124,31 @@ async def cancels_itself(ctx: JobContext, plan: JobPlan) -> None:
     await asyncio.sleep(LONG)
 
 
-@act(3, FAILED, "CancelledError")
+@behaviour(3, FAILED, "CancelledError")
 async def awaits_a_cancelled_child(ctx: JobContext, plan: JobPlan) -> None:
     child = asyncio.ensure_future(asyncio.sleep(LONG))
     child.cancel()
     await child
 
 
-@act(2, FAILED, "TimeoutError")
+@behaviour(2, FAILED, "TimeoutError")
 async def has_a_timeout_of_its_own(ctx: JobContext, plan: JobPlan) -> None:
     await asyncio.wait_for(asyncio.sleep(LONG), 0.001)
 
 
-@act(0.5, COMPLETED, job_type="retried")
+@behaviour(0.5, COMPLETED, job_type="retried")
 async def fails_at_first(ctx: JobContext, plan: JobPlan) -> int:
     if ctx.attempt == 0:
         raise ValueError("chaos")
     return plan.n
 
 
-@act(0.5, FAILED, "ValueError", job_type="retried")
+@behaviour(0.5, FAILED, "ValueError", job_type="retried")
 async def fails_again_and_again(ctx: JobContext, plan: JobPlan) -> None:
     raise ValueError("chaos")
 
 
-@act(weight=0.1, status=TIMEOUT)
+@behaviour(weight=0.1, status=TIMEOUT)
 async def blocks_the_loop(ctx: JobContext, plan: JobPlan) -> int:
     time.sleep(BLOCK)
     return plan.n
@@ -168,7 +168,7 @@ def report_wildly(ctx: JobContext) -> None:
         raise AssertionError(f"progress of {wrong} was taken")
 
 
-@act(weight=8)
+@behaviour(weight=8)
 async def reports_wildly(ctx: JobContext, plan: JobPlan) -> int:
     report_wildly(ctx)
     await asyncio.sleep(0)
@@ -176,13 +176,13 @@ async def reports_wildly(ctx: JobContext, plan: JobPlan) -> int:
     return plan.n
 
 
-@act(weight=4)
+@behaviour(weight=4)
 async def reports_after_the_end(ctx: JobContext, plan: JobPlan) -> int:
     asyncio.get_running_loop().call_later(0.002, ctx.set_progress, 0.25, "late")
     return plan.n
 
 
-@act(weight=0.4)
+@behaviour(weight=0.4)
 def thread_reports_wildly(ctx: JobContext, plan: JobPlan) -> int:
     report_wildly(ctx)
     return plan.n
@@ -191,12 +191,12 @@ def thread_reports_wildly(ctx: JobContext, plan: JobPlan) -> int:
 # Handlers that are told to stop.
 
 
-@act(weight=5, status=TIMEOUT, obeys=True)
+@behaviour(weight=5, status=TIMEOUT, obeys=True)
 async def hangs(ctx: JobContext, plan: JobPlan) -> None:
     await asyncio.sleep(LONG)
 
 
-@act(weight=3, status=TIMEOUT)
+@behaviour(weight=3, status=TIMEOUT)
 async def swallows_every_cancel(ctx: JobContext, plan: JobPlan) -> None:
     while True:
         try:
@@ -205,7 +205,7 @@ async def swallows_every_cancel(ctx: JobContext, plan: JobPlan) -> None:
             pass
 
 
-@act(1, TIMEOUT, job_type="stubborn")
+@behaviour(1, TIMEOUT, job_type="stubborn")
 async def swallows_what_closes_it(ctx: JobContext, plan: JobPlan) -> None:
     for _ in range(8):
         try:
@@ -214,7 +214,7 @@ async def swallows_what_closes_it(ctx: JobContext, plan: JobPlan) -> None:
             pass
 
 
-@act(weight=1, status=TIMEOUT)
+@behaviour(weight=1, status=TIMEOUT)
 async def never_sleeps(ctx: JobContext, plan: JobPlan) -> None:
     while True:
         try:
@@ -223,7 +223,7 @@ async def never_sleeps(ctx: JobContext, plan: JobPlan) -> None:
             pass
 
 
-@act(weight=4, status=TIMEOUT)
+@behaviour(weight=4, status=TIMEOUT)
 async def awaits_in_finally(ctx: JobContext, plan: JobPlan) -> None:
     try:
         await asyncio.sleep(LONG)
@@ -231,7 +231,7 @@ async def awaits_in_finally(ctx: JobContext, plan: JobPlan) -> None:
         await asyncio.sleep(0.001)
 
 
-@act(weight=2, status=TIMEOUT)
+@behaviour(weight=2, status=TIMEOUT)
 async def never_ends_its_finally(ctx: JobContext, plan: JobPlan) -> None:
     try:
         await asyncio.sleep(LONG)
@@ -239,7 +239,7 @@ async def never_ends_its_finally(ctx: JobContext, plan: JobPlan) -> None:
         await asyncio.sleep(LONG)
 
 
-@act(weight=2, status=TIMEOUT, obeys=True)
+@behaviour(weight=2, status=TIMEOUT, obeys=True)
 async def returns_when_cancelled(ctx: JobContext, plan: JobPlan) -> int:
     try:
         await asyncio.sleep(LONG)
@@ -248,7 +248,7 @@ async def returns_when_cancelled(ctx: JobContext, plan: JobPlan) -> int:
     return plan.n
 
 
-@act(weight=1, status=TIMEOUT, obeys=True)
+@behaviour(weight=1, status=TIMEOUT, obeys=True)
 async def raises_when_cancelled(ctx: JobContext, plan: JobPlan) -> None:
     try:
         await asyncio.sleep(LONG)
@@ -256,33 +256,33 @@ async def raises_when_cancelled(ctx: JobContext, plan: JobPlan) -> None:
         raise SystemExit("chaos")
 
 
-@act(2, TIMEOUT, job_type="cooperative")
+@behaviour(2, TIMEOUT, job_type="cooperative")
 async def looks_at_its_flag(ctx: JobContext, plan: JobPlan) -> None:
     while True:
         ctx.raise_if_cancelled()
         await asyncio.sleep(0.001)
 
 
-@act(2, TIMEOUT, job_type="cooperative")
+@behaviour(2, TIMEOUT, job_type="cooperative")
 async def looks_at_nothing(ctx: JobContext, plan: JobPlan) -> None:
     await swallows_every_cancel(ctx, plan)
 
 
-@act(weight=0.6, status=TIMEOUT)
+@behaviour(weight=0.6, status=TIMEOUT)
 def thread_looks_at_its_flag(ctx: JobContext, plan: JobPlan) -> None:
     while True:
         ctx.raise_if_cancelled()
         time.sleep(0.001)
 
 
-@act(weight=0.4, status=TIMEOUT)
+@behaviour(weight=0.4, status=TIMEOUT)
 def thread_is_blocked(ctx: JobContext, plan: JobPlan) -> int:
     time.sleep(BLOCK)
     ctx.set_progress(0.75, "late")
     return plan.n
 
 
-@act(weight=1.5)
+@behaviour(weight=1.5)
 def thread_returns(ctx: JobContext, plan: JobPlan) -> int:
     return plan.n
 
@@ -290,13 +290,13 @@ def thread_returns(ctx: JobContext, plan: JobPlan) -> int:
 # Handlers that submit; ``ctx.app`` is the desk where submissions are booked.
 
 
-@act(weight=6)
+@behaviour(weight=6)
 async def submits(ctx: JobContext, plan: JobPlan) -> int:
     await ctx.app.submit_child(ctx.queue, plan)
     return plan.n
 
 
-@act(weight=4)
+@behaviour(weight=4)
 async def submits_and_waits(ctx: JobContext, plan: JobPlan) -> int:
     child = await ctx.app.submit_child(ctx.queue, plan)
     if child is not None:
@@ -304,16 +304,21 @@ async def submits_and_waits(ctx: JobContext, plan: JobPlan) -> int:
     return plan.n
 
 
-@act(weight=0.8)
+@behaviour(weight=0.8)
 def thread_submits(ctx: JobContext, plan: JobPlan) -> int:
     ctx.from_thread(ctx.app.submit_child, ctx.queue, plan)
     return plan.n
 
 
-def acts_for(mood: Mood) -> Weighted[str]:
-    """The names of acts, to draw from."""
-    slow = {"waits_a_little"} | {name for name, act in ACTS.items() if act.status is TIMEOUT}
+def behaviours_for(mood: Mood) -> Weighted[str]:
+    """The names of behaviours, to draw from."""
+    slow = {"waits_a_little"} | {
+        name for name, behaviour in BEHAVIOURS.items() if behaviour.status is TIMEOUT
+    }
     factor = 10 if mood is Mood.SLOW else 1
     return Weighted(
-        {name: act.weight * (factor if name in slow else 1) for name, act in ACTS.items()}
+        {
+            name: behaviour.weight * (factor if name in slow else 1)
+            for name, behaviour in BEHAVIOURS.items()
+        }
     )

@@ -1,7 +1,8 @@
-"""anyio's plugin, which runs each test on asyncio and on trio unless it is told otherwise."""
+"""anyio's plugin, which runs each test on asyncio and on trio, unless it is told to use one."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,12 @@ from stoat_jobs import InMemoryJobQueue, JobBackend
 from .doubling import KINDS, create_app, double_in_thread, doubled, handlers, serving
 
 pytestmark = pytest.mark.anyio
+
+if backend := os.environ.get("ANYIO_BACKEND"):
+
+    @pytest.fixture(scope="module")
+    def anyio_backend() -> str | None:
+        return backend
 
 
 @pytest.fixture(params=KINDS)

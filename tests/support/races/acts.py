@@ -8,7 +8,7 @@ from typing import Any
 
 from stoat_jobs import BackendError, JobNotFoundError, QueueClosedError
 
-from .arena import DRAIN, GRACE, TIMEOUT, Actor, Heat
+from .arena import DRAIN, GRACE, TIMEOUT, Act, Heat
 from .promise import OWN, VALUE
 
 KEY = "one at a time"
@@ -124,7 +124,7 @@ async def submit(heat: Heat) -> None:
     await heat.start(heat.pick("hold", "deaf"))
 
 
-def time_passes(seconds: float) -> Actor:
+def time_passes(seconds: float) -> Act:
     """So many seconds pass in one tick, or a little more."""
 
     async def pass_time(heat: Heat) -> None:
@@ -135,7 +135,7 @@ def time_passes(seconds: float) -> Actor:
     return pass_time
 
 
-def to_next_timer(heat: Heat) -> Actor:
+def to_next_timer(heat: Heat) -> Act:
     """Time passes to what is the next timer now."""
     seconds = heat.loop.next_timer() - heat.loop.time()
     return time_passes(seconds)
@@ -144,7 +144,7 @@ def to_next_timer(heat: Heat) -> Actor:
 deadline = time_passes(TIMEOUT)
 
 
-def leave(task: asyncio.Task[Any], in_time: list[bool]) -> Actor:
+def leave(task: asyncio.Task[Any], in_time: list[bool]) -> Act:
     """Somebody gives up: *task* is cancelled; whether it was at work is noted."""
 
     async def cancel_task(heat: Heat) -> None:
@@ -154,7 +154,7 @@ def leave(task: asyncio.Task[Any], in_time: list[bool]) -> Actor:
     return cancel_task
 
 
-def leave_all(tasks: Iterable[asyncio.Task[Any] | None]) -> Actor:
+def leave_all(tasks: Iterable[asyncio.Task[Any] | None]) -> Act:
     """Somebody cancels all *tasks* at once."""
 
     async def cancel_tasks(heat: Heat) -> None:
@@ -170,7 +170,7 @@ async def look_on_if_known(heat: Heat) -> None:
         heat.witness.look_on(heat.job_id, late=True)
 
 
-def share_key(job_type: str) -> Actor:
+def share_key(job_type: str) -> Act:
     """A caller submits under the key of the job."""
 
     async def submit_under_key(heat: Heat) -> None:
