@@ -22,7 +22,8 @@ from ..support.broken.shared import (
     RunsForAll,
     TakesAStoreInUse,
 )
-from ..support.shared import Engine, SharedJobQueue
+from ..support.shared_engine import Engine
+from ..support.shared_queue import SharedJobQueue
 from ..support.stores import TextJobQueue, TextStore
 
 CAUGHT = (AssertionError, DeadlockError, JobNotFoundError, pytest.fail.Exception)

@@ -10,7 +10,8 @@ import pytest
 from stoat_jobs import JobHandlers, JobQueueSettings
 from stoat_jobs.testing import JobQueueContract
 
-from ..support.shared import Engine, SharedJobQueue
+from ..support.shared_engine import Engine
+from ..support.shared_queue import SharedJobQueue
 
 
 @pytest.mark.slow

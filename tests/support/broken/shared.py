@@ -6,10 +6,8 @@ import asyncio
 from typing import Any
 
 from stoat_jobs import JobNotFoundError, JobResult, JobStatus
-from stoat_jobs._backends.scheduler import Slots
-from stoat_jobs._backends.table import Job
 
-from ..shared import SharedJobQueue, SharedSlots
+from ..shared_queue import SharedJobQueue
 from ..stores import TextHandle, TextJobQueue
 
 
@@ -31,7 +29,7 @@ class HearsItsOwnAlone(SharedJobQueue):
     """Hears of the ends of jobs that run here."""
 
     async def wait(self, job_id: str, timeout: float | None = None) -> JobResult[Any]:
-        here = job_id in self.slots.running
+        here = job_id in self.running
         record = await super().wait(job_id, timeout)
         if not here and record.status is JobStatus.COMPLETED:
             await asyncio.get_running_loop().create_future()
@@ -42,7 +40,7 @@ class CancelsItsOwnAlone(SharedJobQueue):
     """Says that it cancels what runs elsewhere, and tells nobody."""
 
     async def cancel(self, job_id: str) -> bool:
-        if self._engine.slots_of(job_id) in (None, self.slots):
+        if self._engine.run_of(job_id) is self.running.get(job_id):
             return await super().cancel(job_id)
         return True
 
@@ -72,30 +70,33 @@ class RunsForAll(SharedJobQueue):
     async def submit(self, job_type: str, payload: Any = {}, **options: Any) -> str:
         job_id = await super().submit(job_type, payload, **options)
         for queue in self._engine.queues:
-            if job_id not in queue.slots.running and not options:
-                await super(SharedJobQueue, queue).submit(job_type, payload)
+            if job_id not in queue.running and not options:
+                await SharedJobQueue.submit(queue, job_type, payload)
         return job_id
-
-
-class _OwnWorkAlone(SharedSlots):
-    def put(self, job: Job) -> None:
-        Slots.put(self, job)
 
 
 class NeverHelps(SharedJobQueue):
     """Leaves what another took on to it."""
 
-    slots_type = _OwnWorkAlone
-
-
-class _EndsForAll(SharedSlots):
-    _end_pending = Slots._end_pending
+    async def submit(self, *args: Any, **options: Any) -> str:
+        others = [queue for queue in self._engine.queues if queue is not self]
+        open_before = [queue.takes_jobs for queue in others]
+        for queue in others:
+            queue.takes_jobs = False
+        try:
+            return await super().submit(*args, **options)
+        finally:
+            for queue, was_open in zip(others, open_before):
+                queue.takes_jobs = was_open
 
 
 class EndsForAll(SharedJobQueue):
-    """Settles, when it stops, what waits for all of them."""
+    """Finishes, when it stops, what waits for all of them."""
 
-    slots_type = _EndsForAll
+    async def drain(self) -> None:
+        for job in tuple(self._engine.waiting.values()):
+            await self.cancel(job.job_id)
+        await super().drain()
 
 
 class _OpenToAll(TextHandle):

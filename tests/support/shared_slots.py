@@ -1,0 +1,177 @@
+"""What one of the queues on an engine runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from stoat_jobs import (
+    FinishedEvent,
+    JobHandlers,
+    JobQueueSettings,
+    JobType,
+    ProgressEvent,
+    StartedEvent,
+    current_job_id,
+)
+from stoat_jobs.backends import (
+    Deadlines,
+    Ended,
+    FrozenPayload,
+    JobRun,
+    Observers,
+    Outcome,
+    StopReason,
+    classify,
+)
+
+from .shared_engine import Engine, SharedJob, wake
+
+MARGIN = 0.5
+"""Seconds beyond its graces that a queue may take to stop, twice."""
+
+
+class SharedSlots:
+    """What runs in one of the queues; the host of its runs."""
+
+    delays = True
+    kept_as_is: frozenset[int] = frozenset()
+    loop: asyncio.AbstractEventLoop
+    deadlines: Deadlines
+
+    def __init__(
+        self, settings: JobQueueSettings, handlers: JobHandlers, observers: Iterable[Any]
+    ) -> None:
+        self.handlers = handlers
+        self.settings = settings
+        self.cancel_grace = settings.cancel_grace
+        self.running: dict[str, JobRun[SharedJob]] = {}
+        self.takes_jobs = False
+        self._engine: Engine
+        self._observers = Observers(observers)
+        self._left_behind: list[JobRun[SharedJob]] = []
+        self._idle: asyncio.Future[None] | None = None
+
+    @property
+    def queue(self) -> Any:
+        return self
+
+    def now(self) -> float:
+        return self._engine.clock.now()
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run jobs on *loop* from now on."""
+        self.loop = loop
+        self._engine.attach(loop)
+        self.deadlines = Deadlines(loop, self._engine.clock.now)
+
+    def fill(self) -> None:
+        """Take on what waits, as far as slots are free."""
+        while self._engine.waiting and self._may_start():
+            self._start(self._engine.take())
+
+    def _may_start(self) -> bool:
+        return self.takes_jobs and len(self.running) < self.settings.concurrency
+
+    def _start(self, job: SharedJob) -> None:
+        try:
+            handler = self.handlers.get(job.job_type)
+            text = job.payload.text
+            job.payload = FrozenPayload(handler.form.thaw(text), text)
+        except Exception as error:  # another process has other handlers
+            self._end(job, classify(None, Ended(None, error, self.now()), job.timeout))
+            return
+        job.context.run(current_job_id.set, job.job_id)
+        run = self.running[job.job_id] = JobRun(job, handler, self)
+        run.start()
+
+    def _end(self, job: SharedJob, outcome: Outcome) -> None:
+        """Finish *job*, which no run does, in its own context."""
+        context = job.context
+        context.run(current_job_id.set, job.job_id)
+        context.run(self._finish, job, outcome)
+
+    def _finish(self, job: SharedJob, outcome: Outcome) -> None:
+        self._engine.finish(job, outcome, self.settings.max_results)
+        event = FinishedEvent(job.record(), job.duration, outcome.exception, outcome.abandoned)
+        self._observers.tell("finished", event)
+
+    # What a run asks of its host.
+
+    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
+        return handler.result_through_json(value)
+
+    def attempt_started(self, run: JobRun[SharedJob], previous: BaseException | None) -> None:
+        job = run.job
+        if run.attempt:
+            job.change(attempt=run.attempt)
+        event = StartedEvent(job.job_id, job.job_type, run.attempt, job.metadata, previous)
+        self._observers.tell("started", event)
+
+    def progressed(self, run: JobRun[SharedJob], fraction: float, message: str | None) -> None:
+        job = run.job
+        job.change(progress=fraction, message=message)
+        event = ProgressEvent(job.job_id, job.job_type, run.attempt, fraction, message)
+        self._observers.tell("progress", event)
+
+    def stopping(self, run: JobRun[SharedJob]) -> None:
+        self._engine.release_key(run.job)
+        run.job.change(cancel_requested=run.reason is StopReason.CANCEL)
+
+    def cut_off(self) -> None:
+        """Whoever has entered the queue leaves it."""
+
+    def settled(self, run: JobRun[SharedJob], outcome: Outcome) -> None:
+        del self.running[run.job.job_id]
+        if outcome.abandoned:
+            self._left_behind.append(run)
+        try:
+            self._finish(run.job, outcome)
+        finally:
+            self._engine.fill()
+            if self._idle is not None and not self.running:
+                wake(self._idle)
+
+    # Stopping.
+
+    async def drain(self) -> None:
+        """Let what runs finish, then tell it to stop, then leave it behind."""
+        self.takes_jobs = False
+        for run in self.running.values():
+            run.queue_closes()
+        await self._until_idle(self.settings.drain_timeout)
+        self._stop_all()
+        await self._until_idle(2 * self.cancel_grace + MARGIN)
+        self.abandon_all()
+        tasks = [run.task for run in self._left_behind if run.task and not run.task.done()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=MARGIN)
+
+    async def _until_idle(self, seconds: float) -> None:
+        if not self.running or seconds <= 0:
+            return
+        self._idle = self.loop.create_future()
+        alarm = self.loop.call_later(seconds, wake, self._idle)
+        try:
+            await self._idle
+        finally:
+            self._idle = None
+            alarm.cancel()
+
+    def _stop_all(self) -> None:
+        for run in tuple(self.running.values()):
+            run.stop(StopReason.SHUTDOWN)
+
+    def abandon_all(self) -> None:
+        """Finish everything that runs now, whatever its handlers do."""
+        self.takes_jobs = False
+        self._stop_all()
+        for run in tuple(self.running.values()):
+            run.abandon()
+        self.deadlines.close()
+
+    def abandoned(self) -> int:
+        """How many handlers run on although their jobs have finished."""
+        self._left_behind = [run for run in self._left_behind if not run.over]
+        return sum(run.alive for run in self._left_behind)
