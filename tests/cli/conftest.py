@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ..support.programs import ENDLESS_BYTES, Command, Start, StartTerminal, Terminal
+from ..support.programs import ENDLESS_BYTES, Command, Start
 from ..support.stand_in import StandIn
+from ..support.terminal import StartTerminal, Terminal
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from ..support.programs import CONTROL, StartTerminal
 from ..support.stand_in import JOB, JOB_ID, MOUNT, StandIn, answer, ended, record
+from ..support.terminal import CONTROL, StartTerminal
 
 HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"
 HOSTILE, SEEN = "[red]\x1b[2J\nforged", "[red]\\x1b[2J\\nforged"
