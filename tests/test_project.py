@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import stoat_jobs
-from stoat_jobs._model.status import TRANSITIONS
+from stoat_jobs.backends import TRANSITIONS
 
 from .support.programs import run_python
 

@@ -19,8 +19,8 @@ import pytest
 from stoat_jobs import AsyncioJobQueue, JobContext, JobQueueSettings, JobStatus
 from stoat_jobs.testing import Bench, FakeClockLoop
 
-HANG = 30
-"""Real seconds after which a process that should have ended is killed."""
+from ..support import SAFETY_NET
+from ..support.listening import listening
 
 
 @asynccontextmanager
@@ -111,7 +111,7 @@ async def test_sync_handlers_run_side_by_side_in_daemon_threads_of_their_own() -
 
         @bench.handlers.job
         def meet(ctx: JobContext) -> tuple[int, bool]:
-            meeting.wait(HANG)
+            meeting.wait(SAFETY_NET)
             return threading.get_ident(), threading.current_thread().daemon
 
         ids = [await bench.put("meet"), await bench.put("meet")]
@@ -147,23 +147,19 @@ async def test_the_coroutine_that_blocks_the_loop_is_named_in_the_log__fault_37(
                 threads.append(threading.current_thread())
                 named.set()
 
-    listener, logger = Listener(), logging.getLogger("stoat_jobs")
-    logger.addHandler(listener)
-    try:
+    with listening(Listener()):
         async with asyncio_bench(loop_block_limit=0.1) as bench:
 
             @bench.handlers.job
             async def blocking(ctx: JobContext) -> bool:
-                return named.wait(HANG)
+                return named.wait(SAFETY_NET)
 
             job_id = await bench.queue.submit("blocking")
             assert (await bench.queue.wait(job_id)).result is True
-    finally:
-        logger.removeHandler(listener)
     line = lines[0]
     assert (line.levelname, line.job_type, line.job_id) == ("WARNING", "blocking", job_id)
     assert line.where.rpartition(":")[0] in (__file__, threading.__file__)
-    assert 0 < line.duration_s < HANG
+    assert 0 < line.duration_s < SAFETY_NET
     assert (threads[0].name, threads[0].daemon) == ("stoat-jobs watchdog", True)
 
 
@@ -191,7 +187,7 @@ def test_a_late_thread_does_not_hurt_a_closed_loop() -> None:
 
     def late(ctx: JobContext) -> None:
         threads.append(threading.current_thread())
-        gate.wait(HANG)
+        gate.wait(SAFETY_NET)
         ctx.set_progress(1.0)
 
     async def main() -> AsyncioJobQueue:
@@ -208,7 +204,7 @@ def test_a_late_thread_does_not_hurt_a_closed_loop() -> None:
         queue = asyncio.run(main())
         gate.set()
         for thread in threads:
-            thread.join(HANG)
+            thread.join(SAFETY_NET)
     assert asyncio.run(queue.stats()).abandoned == 0
 
 

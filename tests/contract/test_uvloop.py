@@ -13,10 +13,8 @@ import pytest
 
 from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings, JobStatus
 
+from ..support import SAFETY_NET
 from ..support.loops import ON_UVLOOP
-
-PATIENCE = 30.0
-"""Real seconds that only a fault waits for."""
 
 
 @pytest.fixture(params=["asyncio", pytest.param("uvloop", marks=ON_UVLOOP)])
@@ -44,7 +42,7 @@ def test_every_job_past_its_limit_ends__fault_54(run: Any, limit: float) -> None
         settings = JobQueueSettings(concurrency=7, loop_block_limit=0)
         async with AsyncioJobQueue(handlers, settings) as queue:
             ids = [await queue.submit("stuck") for _ in range(400)]
-            return {(await queue.wait(job_id, PATIENCE)).status for job_id in ids}
+            return {(await queue.wait(job_id, SAFETY_NET)).status for job_id in ids}
 
     assert run(main()) == {JobStatus.TIMEOUT}
 
@@ -69,7 +67,7 @@ def test_a_handler_hears_of_its_cancel_before_its_grace_is_over__fault_54(run: A
             await asyncio.sleep(0)
             await queue.cancel(job_id)
             time.sleep(0.05)  # noqa: ASYNC251 - the loop is blocked on purpose
-            status = (await queue.wait(job_id, PATIENCE)).status
+            status = (await queue.wait(job_id, SAFETY_NET)).status
             return status, len(heard)
 
     assert run(main()) == (JobStatus.CANCELLED, 1)

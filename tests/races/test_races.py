@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import shlex
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from stoat_jobs import AsyncioJobQueue
 from stoat_jobs.testing._clock import wind_down
 
+from ..support.listening import listening
 from ..support.races import closing, looking, stopping
 from ..support.races.arena import Arena, ErrorLog
 from ..support.races.listing import COMPLETED, Race
@@ -149,7 +151,7 @@ def arena_of(race: Race, backend: str) -> Iterator[Arena]:
     """A started queue on a loop of its own; in the end it runs one more job, and stops."""
     loop = ShuffledLoop()
     try:
-        with ErrorLog() as errors:
+        with listening(ErrorLog(), logging.ERROR, alone=True) as errors:
             arena = loop.run_until_complete(_begin(race, backend, errors))
             yield arena
             loop.run_until_complete(_end(arena))

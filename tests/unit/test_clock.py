@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stoat_jobs._run.clock import Clock, as_datetime
-from stoat_jobs.testing._clock import FakeClockLoop, run_with_fake_clock
+from stoat_jobs.backends import Clock, as_datetime
+from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
 
 def test_stamp_before_any_loop_is_the_wall_clock() -> None:

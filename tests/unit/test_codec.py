@@ -29,7 +29,8 @@ from pydantic import (
     model_validator,
 )
 
-from stoat_jobs._payload.codec import Codec, same
+from stoat_jobs._payload.codec import same
+from stoat_jobs.backends import Codec
 
 RAW = b"\xff\xfe"
 

@@ -14,7 +14,7 @@ import pytest
 
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobContext, JobHandlers, JobStatus
 from stoat_jobs._run.calls import handed_back, start_thread, taken_over
-from stoat_jobs._run.outcome import Ended
+from stoat_jobs.backends import Ended
 
 
 def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:

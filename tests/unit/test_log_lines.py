@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,21 +15,15 @@ from stoat_jobs import (
     JobStatus,
     current_job_id,
 )
-from stoat_jobs._events.log import log_event, logger
-from stoat_jobs.testing._clock import run_with_fake_clock
+from stoat_jobs.backends import log_event
+from stoat_jobs.testing import run_with_fake_clock
 
+from ..support.listening import listening
+
+logger = logging.getLogger("stoat_jobs")
 INFO, WARNING, ERROR = logging.INFO, logging.WARNING, logging.ERROR
 
 NAMES = ("message", "job_type", "error")
-
-
-@contextmanager
-def collecting(handler: logging.Handler) -> Iterator[None]:
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
 
 
 HOSTILE = "scan\nERROR:root:forged\r\x1b[31m\u2028"
@@ -83,12 +75,8 @@ async def test_the_handlers_own_log_lines_know_their_job(kind: str) -> None:
 
     function: Any = sync_work if kind == "sync" else async_work
     local.register("work", function)
-    notes = Notes()
-    own.addHandler(notes)
-    try:
+    with listening(Notes(), to="the_app"):
         job_id = await InMemoryJobQueue(local).submit("work")
-    finally:
-        own.removeHandler(notes)
     assert seen == [(f"working for {job_id}", job_id)]
 
 
@@ -162,7 +150,7 @@ def test_a_log_handler_that_raises_hurts_no_job(
             statuses.extend([(await first.wait()).status, (await second.wait()).status])
 
     broken = Broken(error)
-    with collecting(broken):
+    with listening(broken):
         run_with_fake_clock(main())
     assert statuses == [JobStatus.COMPLETED] * 2
     assert broken.calls > 0
@@ -170,5 +158,5 @@ def test_a_log_handler_that_raises_hurts_no_job(
 
 def test_log_event_lets_the_users_interrupt_pass() -> None:
     """Ctrl-C while a log handler works is the user's."""
-    with collecting(Broken(KeyboardInterrupt())), pytest.raises(KeyboardInterrupt):
+    with listening(Broken(KeyboardInterrupt())), pytest.raises(KeyboardInterrupt):
         log_event(ERROR, "observer_dropped")

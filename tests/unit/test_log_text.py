@@ -15,24 +15,20 @@ from typing import Any
 
 import pytest
 
-from stoat_jobs._events.log import log_event, logger
+from stoat_jobs.backends import log_event
 
+from ..support.listening import Heard, listening
 from ..support.programs import run_python
 
+logger = logging.getLogger("stoat_jobs")
 UUID4 = "[0-9a-f-]{36}"
 
 
 def record_of(name: str = "job_failed", **extra: Any) -> logging.LogRecord:
     """What a log handler is given."""
-    seen: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = seen.append  # type: ignore[method-assign,assignment]
-    logger.addHandler(handler)
-    try:
+    with listening(Heard()) as heard:
         log_event(logging.ERROR, name, **extra)
-    finally:
-        logger.removeHandler(handler)
-    return seen[0]
+    return heard.records[0]
 
 
 PROGRAM = """
@@ -184,12 +180,9 @@ def test_the_apps_logging_may_raise__fault_66(
     handler = Raises(place, times=1)
     if place == "format":
         handler.emit = handler.format  # type: ignore[method-assign,assignment]
-    logger.addHandler(handler)
-    try:
+    with listening(handler):
         log_event(logging.ERROR, "lost", job_id="1")
         log_event(logging.ERROR, "kept", job_id="2")
-    finally:
-        logger.removeHandler(handler)
     assert caplog.messages == ["kept"]
     said = capsys.readouterr().err
     assert "SystemExit: the app's own logging" in said
@@ -200,16 +193,12 @@ def test_nothing_is_said_where_logging_is_to_be_silent__fault_66(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In production `logging.raiseExceptions` is off, and a broken stderr hurts nobody."""
-    handler = Raises("emit", times=2)
-    logger.addHandler(handler)
-    try:
+    with listening(Raises("emit", times=2)):
         monkeypatch.setattr(logging, "raiseExceptions", False)
         log_event(logging.ERROR, "lost")
         monkeypatch.setattr(logging, "raiseExceptions", True)
         monkeypatch.setattr(sys, "stderr", object())
         log_event(logging.ERROR, "lost too")
-    finally:
-        logger.removeHandler(handler)
     assert capsys.readouterr().err == ""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,24 +15,18 @@ from stoat_jobs import (
     JobHandlers,
     JobQueueSettings,
 )
-from stoat_jobs._events.log import logger
-from stoat_jobs.testing._bench import Bench
-from stoat_jobs.testing._clock import run_with_fake_clock
+from stoat_jobs.testing import Bench, run_with_fake_clock
 
+from ..support.listening import Heard, listening
+
+logger = logging.getLogger("stoat_jobs")
 INFO, WARNING, ERROR = logging.INFO, logging.WARNING, logging.ERROR
 
 STANDARD = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "taskName"}
 
 
-class Collector(logging.Handler):
+class Collector(Heard):
     """Keeps what the logger `stoat_jobs` says."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
 
     @property
     def events(self) -> list[tuple[int, str]]:
@@ -52,22 +45,9 @@ def extras(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in STANDARD}
 
 
-@contextmanager
-def collecting(handler: logging.Handler, level: int = INFO) -> Iterator[None]:
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
-
-
 @pytest.fixture
 def log() -> Iterator[Collector]:
-    collector = Collector()
-    with collecting(collector):
+    with listening(Collector(), INFO) as collector:
         yield collector
 
 

@@ -23,7 +23,8 @@ from stoat_jobs import (
     current_job_id,
 )
 from stoat_jobs._events.log import LoggingObserver
-from stoat_jobs._events.observers import HOOKS, Observers
+from stoat_jobs._events.observers import HOOKS
+from stoat_jobs.backends import Observers
 
 handlers = JobHandlers()
 

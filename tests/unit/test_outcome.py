@@ -8,14 +8,7 @@ from typing import Any
 import pytest
 
 from stoat_jobs import JobStatus
-from stoat_jobs._run.outcome import (
-    Ended,
-    Outcome,
-    StopReason,
-    classify,
-    is_cancellation,
-    never_started,
-)
+from stoat_jobs.backends import Ended, Outcome, StopReason, classify, never_started
 
 
 class OwnBaseError(BaseException):
@@ -148,7 +141,8 @@ def test_what_a_cancellation_is() -> None:
     """Only a CancelledError, or a group of nothing else, is a cancellation."""
     cancel = asyncio.CancelledError()
     mixed = BaseExceptionGroup("mixed", [cancel, ValueError()])
-    assert is_cancellation(cancel)
-    assert is_cancellation(BaseExceptionGroup("all", [cancel, cancel]))
-    assert not is_cancellation(mixed)
-    assert not is_cancellation(ValueError())
+    assert raised(cancel).cancelled
+    assert raised(BaseExceptionGroup("all", [cancel, cancel])).cancelled
+    assert not raised(mixed).cancelled
+    assert not raised(ValueError()).cancelled
+    assert not returned().cancelled

@@ -22,7 +22,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from stoat_jobs import InvalidPayloadError, JobContext, JobHandlers
-from stoat_jobs._payload.form import PayloadForm
+from stoat_jobs.backends import PayloadForm
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError, field_validator
 
 from stoat_jobs import InvalidPayloadError, JobContext, JobHandlers
-from stoat_jobs._payload.form import PayloadForm
+from stoat_jobs.backends import PayloadForm
 
 SECRET = "hunter2"
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, RootModel, TypeAdapter, field_validator
 from typing_extensions import TypedDict
 
 from stoat_jobs import InvalidPayloadError, JobContext, JobHandlers, JobQueueSettings
-from stoat_jobs._payload.form import PayloadForm
+from stoat_jobs.backends import PayloadForm
 
 SECRET = "hunter2"
 

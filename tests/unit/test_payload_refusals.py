@@ -17,7 +17,7 @@ import pytest
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr
 
 from stoat_jobs import InvalidPayloadError, JobContext, JobHandlers
-from stoat_jobs._payload.form import PayloadForm
+from stoat_jobs.backends import PayloadForm
 
 SECRET = "hunter2"
 

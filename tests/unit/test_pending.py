@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stoat_jobs import JobContext, JobHandlers
 from stoat_jobs._backends.scheduler import PendingJobs
 from stoat_jobs._backends.table import Job
-from stoat_jobs._payload.form import FrozenPayload
+from stoat_jobs.backends import FrozenPayload
 
 handlers = JobHandlers()
 numbers = count()

@@ -29,9 +29,9 @@ from stoat_jobs import (
     current_job_id,
 )
 from stoat_jobs._backends.loop_watchdog import Watchdog
-from stoat_jobs._run.deadlines import Deadlines
 from stoat_jobs._run.retries import backoff
-from stoat_jobs.testing._clock import FakeClockLoop, run_with_fake_clock
+from stoat_jobs.backends import Deadlines
+from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
 UNWATCHED: dict[str, Any] = {"loop_block_limit": 0}
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from stoat_jobs import InMemoryJobQueue, JobHandlers, JobStatus
 from stoat_jobs._payload.results import refuse_used_up
-from stoat_jobs._run.outcome import Ended, StopReason, classify
+from stoat_jobs.backends import Ended, StopReason, classify
 
 
 def rows() -> Iterator[int]:

@@ -26,6 +26,8 @@ from stoat_jobs import (
 from stoat_jobs.backends import StopReason
 
 from ..support.programs import run_python
+from ..support.shared_engine import Engine
+from ..support.shared_queue import SharedJobQueue
 
 UNWATCHED: dict[str, Any] = {"loop_block_limit": 0}
 
@@ -90,9 +92,10 @@ async def test_a_run_that_has_ended_cannot_be_stopped() -> None:
     async def noop(ctx: JobContext) -> int:
         return 1
 
-    async with AsyncioJobQueue(handlers) as queue:
+    engine = Engine()
+    async with SharedJobQueue(handlers, JobQueueSettings(), [], engine=engine) as queue:
         job_id = await queue.submit("noop")
-        run = queue._slots.running[job_id]
+        run = queue.running[job_id]
         await queue.wait(job_id)
         assert run.stop(StopReason.CANCEL) is False
         record = await queue.get_result(job_id)

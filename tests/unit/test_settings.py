@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from stoat_jobs import AsyncioJobQueue, JobQueueSettings, create_queue
-from stoat_jobs._model.settings import check_timeout
+from stoat_jobs.backends import check_timeout
 
 LIMITS = ("max_payload_bytes", "max_payload_depth")
 

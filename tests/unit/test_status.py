@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stoat_jobs import InvalidTransitionError, JobResult, JobStatus
-from stoat_jobs._model.status import TRANSITIONS, checked_status, transition
+from stoat_jobs.backends import TRANSITIONS, checked_status, transition
 
 # As the design page draws it.
 TABLE = {

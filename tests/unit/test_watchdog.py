@@ -12,8 +12,8 @@ import pytest
 from stoat_jobs import AsyncioJobQueue, JobQueueSettings
 from stoat_jobs._backends.loop_watchdog import Watchdog, _where
 
-HANG = 30.0
-"""Real seconds after which what should have ended is taken to hang."""
+from ..support import SAFETY_NET
+from ..support.listening import listening
 
 
 class Listener(logging.Handler):
@@ -33,10 +33,8 @@ class Listener(logging.Handler):
 
 @pytest.fixture
 def heard() -> Iterator[Listener]:
-    listener, logger = Listener(), logging.getLogger("stoat_jobs")
-    logger.addHandler(listener)
-    yield listener
-    logger.removeHandler(listener)
+    with listening(Listener()) as listener:
+        yield listener
 
 
 class StopsAtTheThirdLook(threading.Event):
@@ -54,7 +52,7 @@ class StopsAtTheThirdLook(threading.Event):
 
 async def test_a_loop_that_answers_is_not_named(heard: Listener) -> None:
     """A sign of life within the limit is all that is wanted."""
-    dog = Watchdog(asyncio.get_running_loop(), {}, HANG)
+    dog = Watchdog(asyncio.get_running_loop(), {}, SAFETY_NET)
     await asyncio.to_thread(dog._look)
     assert heard.told == []
 
@@ -66,7 +64,7 @@ def test_a_loop_that_is_held_is_named_once(heard: Listener) -> None:
     stopping = dog._stopping = StopsAtTheThirdLook()
     look = threading.Thread(target=dog._look, daemon=True)
     look.start()
-    look.join(HANG)
+    look.join(SAFETY_NET)
     loop.close()
     assert not look.is_alive()
     assert ([event for event, _ in heard.told], stopping.looks) == (["loop_blocked"], 3)
@@ -78,14 +76,14 @@ def test_how_long_the_loop_was_held_is_told_when_it_is_free(heard: Listener) -> 
     dog = Watchdog(loop, {}, 0.001)
     look = threading.Thread(target=dog._look, daemon=True)
     look.start()
-    assert heard.named.wait(HANG)
+    assert heard.named.wait(SAFETY_NET)
     loop.run_until_complete(asyncio.sleep(0))
-    look.join(HANG)
+    look.join(SAFETY_NET)
     loop.close()
     (first, begun), (last, whole) = heard.told
     assert (first, last) == ("loop_blocked", "loop_free")
     assert heard.jobs == [(None, None)] * 2  # it is no job's turn, and both lines say so
-    assert 0.001 <= begun < whole < HANG
+    assert 0.001 <= begun < whole < SAFETY_NET
 
 
 def test_no_block_falls_between_two_looks(heard: Listener) -> None:

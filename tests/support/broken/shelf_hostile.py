@@ -7,9 +7,7 @@ from typing import Any
 from stoat_jobs import AsyncioJobQueue
 from stoat_jobs._backends.scheduler import Slots
 from stoat_jobs._backends.table import Job
-from stoat_jobs._run.deadlines import Deadlines
-from stoat_jobs._run.outcome import Outcome
-from stoat_jobs._run.run import JobRun
+from stoat_jobs.backends import Deadlines, JobRun, Outcome
 
 
 class _ComparesErrors(Slots):

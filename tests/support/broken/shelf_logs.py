@@ -9,8 +9,7 @@ from stoat_jobs import AsyncioJobQueue, FinishedEvent
 from stoat_jobs._backends.scheduler import Slots
 from stoat_jobs._events.log import LoggingObserver
 from stoat_jobs._events.observers import HOOKS, _listeners
-from stoat_jobs._run.clock import Clock
-from stoat_jobs._run.outcome import StopReason
+from stoat_jobs.backends import Clock, StopReason
 
 
 class _OldClock(Clock):

@@ -7,7 +7,7 @@ import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from stoat_jobs import (
     FinishedEvent,
@@ -23,6 +23,7 @@ from stoat_jobs import (
 )
 from stoat_jobs.testing import Bench, Call
 
+from ..listening import Heard
 from ..stores import BACKENDS
 from .loop import Choices, ShuffledLoop
 
@@ -97,26 +98,12 @@ async def _all_of(queue: JobBackend, job_id: str) -> list[JobResult[Any]]:
     return [record async for record in queue.watch(job_id)]
 
 
-class ErrorLog(logging.Handler):
-    """What the queue logs as an error, kept from all other handlers."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.lines: list[logging.LogRecord] = []
-        self._logger = logging.getLogger("stoat_jobs")
+class ErrorLog(Heard):
+    """What the queue logs as an error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         record.exc_info = None  # else it keeps the frames of what failed
-        self.lines.append(record)
-
-    def __enter__(self) -> Self:
-        self._logger.addHandler(self)
-        self._logger.propagate = False
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.propagate = True
-        self._logger.removeHandler(self)
+        super().emit(record)
 
 
 class Arena:
@@ -158,7 +145,7 @@ class Arena:
     def new_heat(self, plan: bytes, order: bytes) -> Heat:
         """A heat whose acts follow *plan*, on a loop that follows *order*."""
         self.witness.clear()
-        self.errors.lines.clear()
+        self.errors.records.clear()
         self.bench.calls.clear()
         self.bench.submissions.clear()
         self.bench.shut_gates()

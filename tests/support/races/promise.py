@@ -230,10 +230,10 @@ def _judge_log(heat: Heat) -> None:
     failed = [
         each.record.job_id for each in heat.witness.ends if each.record.status is JobStatus.FAILED
     ]
-    logged = [line.job_id for line in heat.arena.errors.lines if line.msg == "job_failed"]  # type: ignore[attr-defined]
+    logged = [line.job_id for line in heat.arena.errors.records if line.msg == "job_failed"]  # type: ignore[attr-defined]
     assert logged == failed
-    assert len(heat.arena.errors.lines) == len(failed), [
-        line.msg for line in heat.arena.errors.lines
+    assert len(heat.arena.errors.records) == len(failed), [
+        line.msg for line in heat.arena.errors.records
     ]
 
 

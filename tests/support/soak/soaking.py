@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from stoat_jobs import AsyncioJobQueue
 
+from ..listening import listening
 from . import memory
 from .ledger import Faults, Ledger
 from .lives import Lives
@@ -170,20 +171,12 @@ class _Counting(logging.Handler):
 @contextmanager
 def _all_ears(run: Soak) -> Iterator[None]:
     """Count what is logged, and take errors that nobody caught for faults."""
-    logger = logging.getLogger("stoat_jobs")
-    handler, level, propagate = _Counting(run.log), logger.level, logger.propagate
     hooks = sys.unraisablehook, threading.excepthook
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
     sys.unraisablehook = lambda args: run.faults.add("an error that Python could not raise", args)
     threading.excepthook = lambda args: run.faults.add("an error ended a thread", args)
     try:
-        with warnings.catch_warnings():
+        with listening(_Counting(run.log), logging.INFO, alone=True), warnings.catch_warnings():
             warnings.simplefilter("error")
             yield
     finally:
         sys.unraisablehook, threading.excepthook = hooks
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate
