@@ -44,6 +44,6 @@ def test_nothing_holds_up_the_end_of_the_event_loop__fault_26(how: str) -> None:
 
 def test_a_handler_that_nothing_can_stop_is_named_in_the_log__fault_20() -> None:
     """What swallows even ``GeneratorExit`` is settled, and the log says what is in the way."""
-    seen = leave("leave", "immortal")
+    seen = leave("leave", "obstinate")
     assert (seen.ends, seen.abandoned) == (["Shutdown"], 1)
-    assert seen.log["handler_unstoppable immortal"] == 1
+    assert seen.log["handler_unstoppable obstinate"] == 1

@@ -16,7 +16,8 @@ from pathlib import Path
 from .exits_program import BOUND
 from .programs import run_python
 
-PROGRAM = Path(__file__).with_name("exits_program.py")
+PROGRAM = ("-m", "tests.support.exits_program")
+ROOT = Path(__file__).parents[2]
 
 STUCK = ["stuck"] * 10
 RESISTING = ["spinning_on", "deaf", "tidying"]
@@ -70,7 +71,7 @@ def leave(how: str, *job_types: str) -> Exit:
 
 
 def _leave_once(how: str, job_types: Sequence[str]) -> Exit:
-    done = run_python(PROGRAM, how, *job_types)
+    done = run_python(*PROGRAM, how, *job_types, cwd=ROOT)
     seen = json.loads(done.stdout)
     exit_s = time.monotonic() - seen["began_at"]
     return Exit(exit_s=exit_s, log=Counter(done.stderr.splitlines()), **seen)

@@ -1,8 +1,9 @@
 """A program whose handlers do not stop: it begins some jobs, leaves its queue, and ends.
 
-``python program.py HOW JOB_TYPE...``, where HOW is ``leave``, or ``cut-off`` for an event
-loop that ends while the queue is held, or ``cut-short`` for one that ends while the queue is
-being left. What it has seen is one line of JSON; its log goes to the other stream.
+``python -m tests.support.exits_program HOW JOB_TYPE...``, where HOW is ``leave``, or
+``cut-off`` for an event loop that ends while the queue is held, or ``cut-short`` for one that
+ends while the queue is being left. What it has seen is one line of JSON; its log goes to the
+other stream.
 """
 
 from __future__ import annotations
@@ -14,79 +15,14 @@ import os
 import sys
 from typing import Any
 
-from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings
+from stoat_jobs import AsyncioJobQueue, JobQueueSettings
+
+from .resisting import begun, handlers
 
 SETTINGS = JobQueueSettings(concurrency=100, drain_timeout=0.1, cancel_grace=0.1)
 
 BOUND = SETTINGS.drain_timeout + 2 * SETTINGS.cancel_grace + 1
 """Seconds in which a queue promises to stop."""
-
-LONG = 3600.0
-
-handlers = JobHandlers()
-begun: list[str] = []
-
-
-@handlers.job
-def stuck(ctx: JobContext) -> None:
-    """In a system call that never returns."""
-    begun.append(ctx.job_id)
-    os.read(os.pipe()[0], 1)
-
-
-@handlers.job
-async def spinning(ctx: JobContext) -> None:
-    """Always ready to run."""
-    begun.append(ctx.job_id)
-    while True:
-        await asyncio.sleep(0)
-
-
-@handlers.job
-async def spinning_on(ctx: JobContext) -> None:
-    """Always ready to run, whatever it is told."""
-    begun.append(ctx.job_id)
-    while True:
-        try:
-            await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            pass
-
-
-async def sleep_on() -> None:
-    while True:
-        try:
-            await asyncio.sleep(LONG)
-        except asyncio.CancelledError:
-            pass
-
-
-@handlers.job
-async def deaf(ctx: JobContext) -> None:
-    """Swallows every cancel."""
-    begun.append(ctx.job_id)
-    await sleep_on()
-
-
-@handlers.job
-async def tidying(ctx: JobContext) -> None:
-    """Swallows every cancel, also in what it awaits when it is closed."""
-    begun.append(ctx.job_id)
-    try:
-        await sleep_on()
-    finally:
-        await sleep_on()
-
-
-@handlers.job
-async def immortal(ctx: JobContext) -> None:
-    """Swallows everything there is; nothing but the end of the process ends it."""
-    begun.append(ctx.job_id)
-    while True:
-        try:
-            await asyncio.sleep(LONG)
-        except BaseException:
-            pass
 
 
 async def hold(queue: AsyncioJobQueue, job_types: list[str], how: str, seen: Any) -> None:
@@ -111,7 +47,7 @@ async def main(how: str, job_types: list[str], seen: Any) -> None:
     seen["held"] = asyncio.get_running_loop().create_future()
     owner = asyncio.ensure_future(hold(AsyncioJobQueue(handlers, SETTINGS), job_types, how, seen))
     await (owner if how == "leave" else seen["held"])
-    if "immortal" in job_types:  # asyncio.run would wait for it
+    if "obstinate" in job_types:  # asyncio.run would wait for it
         tell(seen)
         os._exit(0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging.config
 import os
@@ -22,69 +21,17 @@ from starlette.routing import Route
 from stoat_jobs import (
     AsyncioJobQueue,
     BackendError,
-    JobContext,
-    JobHandlers,
     JobNotFoundError,
     JobQueueSettings,
     lifespan,
 )
+from tests.support.resisting import handlers
 
 # Some servers set up the log later than they start the app.
 logging.config.dictConfig(json.loads(Path(__file__).with_name("log_config.json").read_text()))
 
 logger = logging.getLogger("served")
-handlers = JobHandlers()
 settings = JobQueueSettings.model_validate_json(os.environ.get("SERVED_SETTINGS", "{}"))
-
-
-@handlers.job
-async def quick(ctx: JobContext) -> str:
-    return "done"
-
-
-@handlers.job
-async def patient(ctx: JobContext) -> None:
-    """Waits until it is told to stop, and stops."""
-    await asyncio.Event().wait()
-
-
-@handlers.job
-def busy(ctx: JobContext) -> None:
-    """Works in a thread, and looks now and then whether it is to stop."""
-    block = bytes(1 << 20)
-    while True:
-        ctx.raise_if_cancelled()
-        hashlib.sha256(block).digest()
-
-
-@handlers.job
-def stuck(ctx: JobContext) -> None:
-    """Hangs in a system call: it reads from a pipe to which nobody writes."""
-    reading, _ = os.pipe()
-    os.read(reading, 1)
-
-
-@handlers.job
-async def deaf(ctx: JobContext) -> None:
-    """Swallows every cancellation."""
-    while True:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            continue
-
-
-@handlers.job
-async def obstinate(ctx: JobContext) -> None:
-    """Swallows everything, being closed too, and waits again."""
-    # To wait without a running loop too: Pythons since 3.14 close it when the process exits, and
-    # what then waits for an event gets an AttributeError, for ever if that is swallowed as well.
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            await loop.create_future()
-        except BaseException:
-            continue
 
 
 async def submit(request: Request) -> Response:
