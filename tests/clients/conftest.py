@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ..support.ways import KINDS, WAYS, WITHOUT_A_QUEUE, Given
+from ..support.apps import KINDS, WAYS, WITHOUT_A_QUEUE, Given
 
 
 @pytest.fixture(params=WAYS)

@@ -15,10 +15,22 @@ from stoat_jobs import (
 )
 
 from ..support import SAFETY_NET
-from ..support.apps import bare, handlers, on_fastapi, on_litestar, on_quart, on_starlette
+from ..support.apps import (
+    NOT_STARTED,
+    Given,
+    bare,
+    by_lifespan,
+    handlers,
+    on_fastapi,
+    on_litestar,
+    on_quart,
+    on_starlette,
+    on_the_app,
+    remedy,
+    result_async,
+)
 from ..support.apps import wrapped_quart as on_wrapped_quart
 from ..support.serving import calling, serving
-from ..support.ways import NOT_STARTED, Given, by_lifespan, on_the_app, remedy, result_async
 
 MAKERS = pytest.mark.parametrize("make", [on_fastapi, on_starlette, on_litestar, on_quart])
 RAISING = pytest.mark.parametrize("make", [on_fastapi, on_starlette])

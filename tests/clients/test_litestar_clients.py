@@ -18,8 +18,17 @@ from stoat_jobs import (
     lifespan,
 )
 
-from ..support.apps import on_litestar, start
-from ..support.ways import FOREIGN, NOT_STARTED, Given, leaves, on_the_app, result, result_async
+from ..support.apps import (
+    FOREIGN,
+    NOT_STARTED,
+    Given,
+    leaves,
+    on_litestar,
+    on_the_app,
+    result,
+    result_async,
+    start,
+)
 
 PATHS = pytest.mark.parametrize("path", ["/double", "/unaided"])
 WITH = "in a test run the app's lifespan too (`with TestClient(app) as client:`"

@@ -19,23 +19,21 @@ from asgi_lifespan import LifespanManager
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobQueueSettings, get_queue, lifespan
 
 from ..support.apps import (
+    FOREIGN,
+    MISSING,
+    Given,
     Life,
+    as_argument,
+    at_once,
+    by_lifespan,
     double,
     handlers,
     on_fastapi,
     on_litestar,
     on_quart,
     on_starlette,
-    released,
-)
-from ..support.ways import (
-    FOREIGN,
-    MISSING,
-    Given,
-    as_argument,
-    at_once,
-    by_lifespan,
     on_the_app,
+    released,
     result,
 )
 

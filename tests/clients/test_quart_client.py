@@ -15,8 +15,15 @@ from stoat_jobs import (
 )
 
 from ..support import SAFETY_NET
-from ..support.apps import handlers, on_quart, wrapped_quart
-from ..support.ways import NOT_STARTED, Given, by_lifespan, on_the_app
+from ..support.apps import (
+    NOT_STARTED,
+    Given,
+    by_lifespan,
+    handlers,
+    on_quart,
+    on_the_app,
+    wrapped_quart,
+)
 
 TEST_APP = "`async with app.test_app():`"
 

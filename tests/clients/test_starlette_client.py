@@ -20,8 +20,19 @@ from stoat_jobs import (
     lifespan,
 )
 
-from ..support.apps import bare, handlers, on_fastapi, on_starlette, start
-from ..support.ways import NOT_STARTED, Given, by_lifespan, on_the_app, remedy, result
+from ..support.apps import (
+    NOT_STARTED,
+    Given,
+    bare,
+    by_lifespan,
+    handlers,
+    on_fastapi,
+    on_starlette,
+    on_the_app,
+    remedy,
+    result,
+    start,
+)
 
 MAKERS = pytest.mark.parametrize("make", [on_fastapi, on_starlette])
 PATHS = pytest.mark.parametrize("path", ["/double", "/unaided"])

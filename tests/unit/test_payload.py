@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, NotRequired, Ty
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import AliasChoices, AnyUrl, BaseModel, ConfigDict, Field, RootModel
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -179,6 +179,7 @@ def test_a_value_of_the_declared_type_arrives(annotation: Any, value: Any) -> No
 SHORTCUTS: list[Any] = [int, str, bool, None, int | None, str | int, bool | int | str, str | bool]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(SHORTCUTS),
     st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from([*Colour, *Level]),
