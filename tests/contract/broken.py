@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from stoat_jobs import JobNotFoundError, JobResult, JobStatus
-from stoat_jobs._backends.scheduler import Slots
-from stoat_jobs._backends.table import Job
+from stoat_jobs._backends.job import Job
+from stoat_jobs._backends.scheduler import Scheduler
 
 from .shared import SharedJobQueue, SharedSlots
 from .stores import TextHandle, TextJobQueue
@@ -79,23 +79,23 @@ class RunsForAll(SharedJobQueue):
 
 class _OwnWorkAlone(SharedSlots):
     def put(self, job: Job) -> None:
-        Slots.put(self, job)
+        Scheduler.put(self, job)
 
 
 class NeverHelps(SharedJobQueue):
     """Leaves what another took on to it."""
 
-    slots_type = _OwnWorkAlone
+    scheduler_type = _OwnWorkAlone
 
 
 class _EndsForAll(SharedSlots):
-    _end_pending = Slots._end_pending
+    _stop_all_pending = Scheduler._stop_all_pending
 
 
 class EndsForAll(SharedJobQueue):
     """Settles, when it stops, what waits for all of them."""
 
-    slots_type = _EndsForAll
+    scheduler_type = _EndsForAll
 
 
 class _OpenToAll(TextHandle):

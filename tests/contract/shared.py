@@ -13,9 +13,9 @@ from stoat_jobs import (
     JobStatus,
     QueueClosedError,
 )
+from stoat_jobs._backends.job import Job
 from stoat_jobs._backends.phase import Phase
-from stoat_jobs._backends.scheduler import Slots
-from stoat_jobs._backends.table import Job
+from stoat_jobs._backends.scheduler import Scheduler
 from stoat_jobs._jobs.job_types import JobType
 from stoat_jobs._payload.form import FrozenPayload
 from stoat_jobs._run.outcome import failed
@@ -40,19 +40,19 @@ class Engine:
         for queue in self.queues:
             queue.slots.fill()
 
-    def slots_of(self, job_id: str) -> Slots | None:
+    def slots_of(self, job_id: str) -> Scheduler | None:
         """The slots that run this job."""
         running = (queue.slots for queue in self.queues if job_id in queue.slots.running)
         return next(running, None)
 
 
-class SharedSlots(Slots):
+class SharedSlots(Scheduler):
     """Slots of one queue, which take what waits for all of them."""
 
     engine: Engine
 
     def put(self, job: Job) -> None:
-        self.pending.put_nowait(job)
+        self.pending.put(job)
         self.engine.fill()
 
     def _start(self, job: Job) -> None:
@@ -60,54 +60,54 @@ class SharedSlots(Slots):
             handler = self.queue.handlers.get(job.job_type)
             job.payload = FrozenPayload(handler.form.thaw(job.payload.text), job.payload.text)
         except Exception as error:
-            self._table.start(job)
-            self.end(job, failed(error))
+            self._index.start(job)
+            self.finish(job, failed(error))
             return
-        job.handler = handler
+        job.definition = handler
         super()._start(job)
 
-    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
-        return handler.result_through_json(value)
+    def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:
+        return definition.result_through_json(value)
 
-    def _end_pending(self) -> None:
+    def _stop_all_pending(self) -> None:
         """They wait for another queue."""
 
-    _end_lost = _end_pending
+    _finish_lost = _stop_all_pending
 
 
 class SharedJobQueue(AsyncioJobQueue):
     """One of the queues."""
 
     name = "shared"
-    slots_type = SharedSlots
+    scheduler_type = SharedSlots
     capabilities: ClassVar = {"durable": True, "cross_process": True}
-    _slots: SharedSlots
+    _scheduler: SharedSlots
 
     def __init__(self, *args: Any, engine: Engine) -> None:
         super().__init__(*args)
         self._engine = engine
-        self._slots.engine = engine
+        self._scheduler.engine = engine
         self._asking: set[asyncio.Future[Any]] = set()
         engine.add(self)
 
     @property
-    def slots(self) -> Slots:
-        return self._slots
+    def slots(self) -> Scheduler:
+        return self._scheduler
 
     def share(self, other: SharedJobQueue) -> None:
         """Have the table of *other*, and its jobs that wait."""
-        self._table = self._slots._table = other._table
-        self._slots.pending = other._slots.pending
+        self._index = self._scheduler._index = other._index
+        self._scheduler.pending = other._scheduler.pending
 
     async def cancel(self, job_id: str) -> bool:
-        job = self._table.get(job_id)
+        job = self._index.get(job_id)
         self._check_loop("cancel", job)
-        if self._phase is Phase.CLOSED and job.status is JobStatus.PENDING:
+        if self._scheduler.phase is Phase.CLOSED and job.status is JobStatus.PENDING:
             raise QueueClosedError
-        return (self._engine.slots_of(job_id) or self._slots).cancel(job)
+        return (self._engine.slots_of(job_id) or self._scheduler).cancel(job)
 
     async def wait(self, job_id: str, timeout: float | None = None) -> JobResult[Any]:
-        self._check_loop("wait", self._table.get(job_id))
+        self._check_loop("wait", self._index.get(job_id))
         return await self.unless_closed(super().wait(job_id, timeout))
 
     def watch(self, job_id: str) -> AsyncIterator[JobResult[Any]]:
@@ -119,7 +119,7 @@ class SharedJobQueue(AsyncioJobQueue):
         self._asking.add(asking)
         try:
             await asyncio.sleep(0)
-            if self._phase is Phase.CLOSED:
+            if self._scheduler.phase is Phase.CLOSED:
                 asking.cancel()
             await asyncio.wait([asking])
             if asking.cancelled():
@@ -130,7 +130,7 @@ class SharedJobQueue(AsyncioJobQueue):
             asking.cancel()
 
     def _check_open(self) -> None:
-        if self._phase is Phase.NEW:
+        if self._scheduler.phase is Phase.NEW:
             raise BackendError(self.name, "takes no jobs before its start: use `async with`")
         super()._check_open()
 
@@ -150,7 +150,7 @@ class SharedJobQueue(AsyncioJobQueue):
     def _shut(self) -> None:
         super()._shut()
         if others := [queue for queue in self._engine.queues if queue.started]:
-            others[0]._table.expire_on(self._loop)
+            others[0]._index.retention.expire_on(self._loop)
 
 
 class SharedWatch(AsyncIterator["JobResult[Any]"]):

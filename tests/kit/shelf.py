@@ -19,8 +19,9 @@ from stoat_jobs import (
     JobStatus,
     QueueClosedError,
 )
-from stoat_jobs._backends.scheduler import PendingJobs, Slots
-from stoat_jobs._backends.table import Job
+from stoat_jobs._backends.job import Job
+from stoat_jobs._backends.pending import PendingJobs
+from stoat_jobs._backends.scheduler import Scheduler
 
 
 class DeafToCancels(AsyncioJobQueue):
@@ -248,14 +249,14 @@ class EvictsRunning(AsyncioJobQueue):
 
 
 class _LastFirst(PendingJobs):
-    def _get(self) -> Job:
-        return self._queue.popitem(last=True)[1]
+    def get(self) -> Job:
+        return self._jobs.popitem(last=True)[1]
 
 
-class _StackOfJobs(Slots):
+class _StackOfJobs(Scheduler):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.pending = _LastFirst()
+        self.pending = _LastFirst(self.pending.maxsize)
 
 
 class HidesItsHandlers(AsyncioJobQueue):
@@ -265,31 +266,31 @@ class HidesItsHandlers(AsyncioJobQueue):
         super().__init__(None, *args)
         self._hidden = handlers or JobHandlers()
 
-    def _handler(self, job_type: str) -> Any:
+    def _definition(self, job_type: str) -> Any:
         return self._hidden.get(job_type)
 
 
 class StartsLastFirst(AsyncioJobQueue):
     """Keeps what waits on a stack."""
 
-    slots_type = _StackOfJobs
+    scheduler_type = _StackOfJobs
 
 
-class _LeakySlots(Slots):
+class _LeakyScheduler(Scheduler):
     leaked = 0
 
     def _may_start(self) -> bool:
         return super()._may_start() and len(self.running) + self.leaked < self.concurrency
 
-    def settled(self, run: Any, outcome: Any) -> None:
+    def finished(self, run: Any, outcome: Any) -> None:
         self.leaked += outcome.status is JobStatus.FAILED
-        super().settled(run, outcome)
+        super().finished(run, outcome)
 
 
 class LeaksSlots(AsyncioJobQueue):
     """A job that fails takes its slot along."""
 
-    slots_type = _LeakySlots
+    scheduler_type = _LeakyScheduler
 
 
 class MixesResults(AsyncioJobQueue):

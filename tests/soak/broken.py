@@ -7,8 +7,10 @@ import math
 from typing import Any
 
 from stoat_jobs import AsyncioJobQueue, JobQueueSettings, JobStatus, QueueClosedError
-from stoat_jobs._backends.scheduler import PendingJobs, Slots
-from stoat_jobs._backends.table import Job, JobTable
+from stoat_jobs._backends.job import Job
+from stoat_jobs._backends.job_index import JobIndex
+from stoat_jobs._backends.pending import PendingJobs
+from stoat_jobs._backends.scheduler import Scheduler
 
 
 class Overbooks(AsyncioJobQueue):
@@ -19,24 +21,24 @@ class Overbooks(AsyncioJobQueue):
         super().__init__(handlers, more, observers)
 
 
-class _LeakySlots(Slots):
-    def settled(self, run: Any, outcome: Any) -> None:
+class _LeakyScheduler(Scheduler):
+    def finished(self, run: Any, outcome: Any) -> None:
         self.concurrency -= outcome.status is JobStatus.TIMEOUT and self.concurrency > 0
-        super().settled(run, outcome)
+        super().finished(run, outcome)
 
 
 class LeaksSlots(AsyncioJobQueue):
     """A job that is late takes its slot along."""
 
-    slots_type = _LeakySlots
+    scheduler_type = _LeakyScheduler
 
 
 class _Stack(PendingJobs):
-    def _get(self) -> Job:
-        return self._queue.popitem(last=True)[1]
+    def get(self) -> Job:
+        return self._jobs.popitem(last=True)[1]
 
 
-class _StackOfJobs(Slots):
+class _StackOfJobs(Scheduler):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.pending = _Stack(self.pending.maxsize)
@@ -45,31 +47,29 @@ class _StackOfJobs(Slots):
 class NewestFirst(AsyncioJobQueue):
     """Starts what came last."""
 
-    slots_type = _StackOfJobs
+    scheduler_type = _StackOfJobs
 
 
-class _EvictsFirst(JobTable):
-    def _drop_oldest(self) -> str:
-        job_id = self._finished.popleft().job_id
+class _EvictsFirst(JobIndex):
+    def _forget(self, job: Job) -> None:
         del self._jobs[next(iter(self._jobs))]
-        return job_id
 
 
 class EvictsLive(AsyncioJobQueue):
     """Drops the oldest of its records, live or not."""
 
-    table_type = _EvictsFirst
+    index_type = _EvictsFirst
 
 
-class _KeepsAll(JobTable):
-    def expire(self) -> None:
-        """Nothing is ever too old."""
+class _KeepsAll(JobIndex):
+    def __init__(self, clock: Any, result_ttl: float, max_results: int) -> None:
+        super().__init__(clock, math.inf, max_results)
 
 
 class KeepsForEver(AsyncioJobQueue):
     """Lets no record go because of its age."""
 
-    table_type = _KeepsAll
+    index_type = _KeepsAll
 
 
 class _OneWaiter(Job):
@@ -89,9 +89,9 @@ class WakesOne(AsyncioJobQueue):
         return job, new
 
 
-class _Hoard(Slots):
-    def settled(self, run: Any, outcome: Any) -> None:
-        super().settled(run, outcome)
+class _Hoard(Scheduler):
+    def finished(self, run: Any, outcome: Any) -> None:
+        super().finished(run, outcome)
         if outcome.abandoned:
             self.__dict__.setdefault("hoard", []).append(run)
 
@@ -99,7 +99,7 @@ class _Hoard(Slots):
 class HoardsRuns(AsyncioJobQueue):
     """Forgets no handler that it has left behind."""
 
-    slots_type = _Hoard
+    scheduler_type = _Hoard
 
 
 class LeavesTasks(AsyncioJobQueue):

@@ -14,7 +14,7 @@ import pytest
 
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobContext, JobHandlers, JobStatus
 from stoat_jobs._run.calls import handed_back, start_thread, taken_over
-from stoat_jobs._run.outcome import Ended
+from stoat_jobs._run.outcome import CallResult
 
 
 def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -169,7 +169,7 @@ async def test_what_comes_after_the_stop_is_closed__fault_63() -> None:
 
 async def test_what_comes_when_nobody_waits_any_more_is_closed__fault_63() -> None:
     """A thread that hands back a coroutine to a job that was given up leaves nothing."""
-    done: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+    done: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
     done.cancel()
     coroutine = unawaited()
     start_thread(lambda: coroutine, done, float, "it").join()
@@ -179,11 +179,11 @@ async def test_what_comes_when_nobody_waits_any_more_is_closed__fault_63() -> No
 
 async def test_what_comes_with_a_cancel_from_outside_is_closed__fault_63() -> None:
     """A task that is cancelled in the round of its thread's end leaves no coroutine."""
-    done: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+    done: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
     coroutine = unawaited()
     task = asyncio.ensure_future(handed_back(done))
     await asyncio.sleep(0)
-    done.set_result(Ended(coroutine, None, 0.0))
+    done.set_result(CallResult(coroutine, None, 0.0))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -193,7 +193,7 @@ async def test_what_comes_with_a_cancel_from_outside_is_closed__fault_63() -> No
 def test_what_comes_when_the_loop_is_closed_is_closed__fault_63() -> None:
     """A thread that outlives its event loop leaves no coroutine either."""
     loop = asyncio.new_event_loop()
-    done: asyncio.Future[Ended] = loop.create_future()
+    done: asyncio.Future[CallResult] = loop.create_future()
     loop.close()
     coroutine = unawaited()
     start_thread(lambda: coroutine, done, float, "it").join()

@@ -9,7 +9,7 @@ import pytest
 
 from stoat_jobs import JobStatus
 from stoat_jobs._run.outcome import (
-    Ended,
+    CallResult,
     Outcome,
     StopReason,
     classify,
@@ -22,12 +22,12 @@ class OwnBaseError(BaseException):
     pass
 
 
-def returned(value: Any = "value") -> Ended:
-    return Ended(value, None, 5.0)
+def returned(value: Any = "value") -> CallResult:
+    return CallResult(value, None, 5.0)
 
 
-def raised(error: BaseException) -> Ended:
-    return Ended(None, error, 5.0)
+def raised(error: BaseException) -> CallResult:
+    return CallResult(None, error, 5.0)
 
 
 STOPPED = {

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stoat_jobs import JobContext, JobHandlers
-from stoat_jobs._backends.scheduler import PendingJobs
-from stoat_jobs._backends.table import Job
+from stoat_jobs._backends.job import Job
+from stoat_jobs._backends.pending import PendingJobs
 from stoat_jobs._payload.form import FrozenPayload
 
 handlers = JobHandlers()
@@ -24,11 +24,12 @@ async def noop(ctx: JobContext) -> None: ...
 def new_job() -> Job:
     payload = FrozenPayload({}, b"{}")
     job_id = str(next(numbers))
-    return Job(job_id, handlers.get("noop"), payload, 1.0, None, {}, 0.0, contextvars.Context())
+    definition, variables = handlers.get("noop"), contextvars.Context()
+    return Job(job_id, "noop", definition, payload, 1.0, None, {}, variables, 0.0)
 
 
-def state(pending: PendingJobs) -> tuple[int, bool, bool, list[Job]]:
-    return pending.qsize(), pending.empty(), pending.full(), pending.all()
+def state(pending: PendingJobs) -> tuple[int, bool, list[Job]]:
+    return len(pending), pending.full(), pending.all()
 
 
 @given(st.integers(0, 4), st.lists(st.none() | st.integers(0, 9), max_size=40))
@@ -41,20 +42,20 @@ def test_it_is_a_list_in_the_order_of_submission(maxsize: int, steps: list[int |
     for step in steps:
         if step is None:
             expected.append(job := new_job())
-            pending.put_nowait(job)
+            pending.put(job)
         elif step == 0 and expected:
             assert pending.first() is expected[0]
-            assert pending.get_nowait() is expected.pop(0)
+            assert pending.get() is expected.pop(0)
         elif step and step <= len(expected):
             pending.remove(expected.pop(step - 1))
         full = 0 < maxsize <= len(expected)
-        assert state(pending) == (len(expected), not expected, full, expected)
+        assert state(pending) == (len(expected), full, expected)
 
 
 def test_jobs_that_are_put_back_take_no_notice_of_the_limit() -> None:
     """A durable backend has promised to run them."""
     pending, jobs = PendingJobs(1), [new_job(), new_job()]
-    pending.put_back(jobs)
-    assert state(pending) == (2, False, True, jobs)
+    pending.replace(jobs)
+    assert state(pending) == (2, True, jobs)
     pending.remove(jobs[0])
     assert pending.full()

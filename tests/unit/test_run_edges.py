@@ -92,7 +92,7 @@ async def test_a_run_that_has_ended_cannot_be_stopped() -> None:
 
     async with AsyncioJobQueue(handlers) as queue:
         job_id = await queue.submit("noop")
-        run = queue._slots.running[job_id]
+        run = queue._scheduler.running[job_id]
         await queue.wait(job_id)
         assert run.stop(StopReason.CANCEL) is False
         record = await queue.get_result(job_id)

@@ -14,7 +14,7 @@ from .._model.records import JobResult
 class StoredJob(BaseModel, frozen=True):
     """A job as a store keeps it: enough to run it in another process, or its last record.
 
-    ``model_dump_json()`` and ``model_validate_json()`` take it to text and back.
+    ``model_dump_json()`` and ``model_validate_json()`` make text of it and back.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
@@ -22,7 +22,7 @@ class StoredJob(BaseModel, frozen=True):
     job_id: str = Field(description="A random UUID4 in its usual text form.")
     job_type: str = Field(description="The name the handler is registered under.")
     number: int = Field(description="Jobs accepted later have greater ones.")
-    payload: str = Field(description="The handler's arguments, as JSON; empty once it ended.")
+    payload: str = Field(description="The handler's arguments, as JSON; empty once it finished.")
     timeout: float = Field(description="Seconds it may take from its start; `inf` for no limit.")
     key: str | None = Field(description="As given at submission.")
     metadata: dict[str, str] = Field(description="As given at submission.")
@@ -30,9 +30,9 @@ class StoredJob(BaseModel, frozen=True):
     deliveries: int = Field(default=0, description="How often it was given a slot.")
     cancel_requested: bool = Field(default=False, description="A caller asked it to stop.")
     record: JobResult[Any] | None = Field(
-        default=None, description="Its last record once it ended, with plain JSON as `result`."
+        default=None, description="Its last record once it finished, with plain JSON as `result`."
     )
-    end_number: int = Field(default=0, description="Jobs that ended later have greater ones.")
+    finish_number: int = Field(default=0, description="Jobs that finished later have greater ones.")
 
 
 class JobStore(Protocol):

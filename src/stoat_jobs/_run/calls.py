@@ -1,7 +1,7 @@
 """One call of a handler: a coroutine awaited in the job's task, or a thread of its own.
 
-A thread reports its end as a value, whatever it was: a Future refuses StopIteration, and
-nothing a handler raises may escape into the loop.
+A thread hands over what it raised as a value: a Future refuses StopIteration, and nothing that a
+handler raises may escape into the loop.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from .._payload.results import discard
-from .outcome import Ended
+from .outcome import CallResult
 
 # A coroutine with an `await` in each of some nested `finally` takes one close for each.
 _CLOSE_TRIES = 10
@@ -59,7 +59,7 @@ def close(
 
 
 def start_thread(
-    call: Callable[[], Any], done: asyncio.Future[Ended], now: Callable[[], float], name: str
+    call: Callable[[], Any], done: asyncio.Future[CallResult], now: Callable[[], float], name: str
 ) -> threading.Thread:
     """Call in a daemon thread that nobody ever joins, which resolves *done* at the end.
 
@@ -72,25 +72,25 @@ def start_thread(
 
 
 def _in_thread(
-    call: Callable[[], Any], done: asyncio.Future[Ended], now: Callable[[], float]
+    call: Callable[[], Any], done: asyncio.Future[CallResult], now: Callable[[], float]
 ) -> None:
     try:
-        ended = Ended(call(), None, now())
+        result = CallResult(call(), None, now())
     except BaseException as error:
-        ended = Ended(None, error, now())
-    if not call_threadsafe(done.get_loop(), _hand_over, done, ended):
-        discard(ended.value)
-    del ended  # its error has this frame in its traceback: a cycle, and the handler's locals
+        result = CallResult(None, error, now())
+    if not call_threadsafe(done.get_loop(), _hand_over, done, result):
+        discard(result.value)
+    del result  # its error has this frame in its traceback: a cycle, and the handler's locals
 
 
-def _hand_over(done: asyncio.Future[Ended], ended: Ended) -> None:
+def _hand_over(done: asyncio.Future[CallResult], result: CallResult) -> None:
     if done.done():  # nobody waits for it any more
-        discard(ended.value)
-    wake(done, ended)
+        discard(result.value)
+    wake(done, result)
 
 
-async def handed_back(done: asyncio.Future[Ended]) -> Ended:
-    """How a thread ended, as soon as it has."""
+async def handed_back(done: asyncio.Future[CallResult]) -> CallResult:
+    """What the call in a thread returned or raised, as soon as it has."""
     try:
         return await done
     except BaseException:  # cancelled from outside, perhaps in the same round

@@ -33,14 +33,14 @@ class LeftThreads:
         self._job_id = job_id
 
     @property
-    def alive(self) -> bool:
-        """Whether one of them is still at it."""
+    def is_alive(self) -> bool:
+        """Whether one of them still works."""
         return where_working(self._job_id) is not None
 
     @property
-    def over(self) -> bool:
+    def is_gone(self) -> bool:
         """Whether nothing is left of them."""
-        return not self.alive
+        return not self.is_alive
 
 
 def where_working(job_id: str) -> str | None:

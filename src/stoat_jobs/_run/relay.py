@@ -105,7 +105,7 @@ class HasThreads(Protocol):
     def loop(self) -> asyncio.AbstractEventLoop: ...
 
     @property
-    def ended(self) -> bool: ...
+    def is_finished(self) -> bool: ...
 
     def progressed(self, fraction: float, message: str | None) -> None: ...
 
@@ -114,5 +114,5 @@ def relay_of(run: HasThreads) -> Relay:
     """The relay of *run*, which is made for the first of its threads that needs one."""
     with _ONE_AT_A_TIME:
         if run.relay is None:
-            run.relay = Relay(run.loop, run.progressed, closed=run.ended)
+            run.relay = Relay(run.loop, run.progressed, closed=run.is_finished)
         return run.relay
