@@ -29,7 +29,7 @@ def tag_jobs(event: Any, hint: dict[str, Any]) -> Any:
 
 
 class ReportTimeouts(JobObserver):
-    """For ``lifespan(..., observers=[ReportTimeouts()])``: the log only warns of timeouts."""
+    """For ``lifespan(..., observers=[ReportTimeouts()])``: the log has only warnings of these."""
 
     def finished(self, event: FinishedEvent) -> None:
         record = event.record
