@@ -249,8 +249,8 @@ class EvictsRunning(AsyncioJobQueue):
 
 
 class _LastFirst(PendingJobs):
-    def get(self) -> Job:
-        return self._jobs.popitem(last=True)[1]
+    def take(self) -> Job:
+        return self.popitem()[1]
 
 
 class _StackOfJobs(Scheduler):

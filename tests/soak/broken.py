@@ -34,8 +34,8 @@ class LeaksSlots(AsyncioJobQueue):
 
 
 class _Stack(PendingJobs):
-    def get(self) -> Job:
-        return self._jobs.popitem(last=True)[1]
+    def take(self) -> Job:
+        return self.popitem()[1]
 
 
 class _StackOfJobs(Scheduler):

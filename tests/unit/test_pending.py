@@ -29,7 +29,7 @@ def new_job() -> Job:
 
 
 def state(pending: PendingJobs) -> tuple[int, bool, list[Job]]:
-    return len(pending), pending.full(), pending.all()
+    return len(pending), pending.full(), list(pending.values())
 
 
 @given(st.integers(0, 4), st.lists(st.none() | st.integers(0, 9), max_size=40))
@@ -45,9 +45,9 @@ def test_it_is_a_list_in_the_order_of_submission(maxsize: int, steps: list[int |
             pending.put(job)
         elif step == 0 and expected:
             assert pending.first() is expected[0]
-            assert pending.get() is expected.pop(0)
+            assert pending.take() is expected.pop(0)
         elif step and step <= len(expected):
-            pending.remove(expected.pop(step - 1))
+            del pending[expected.pop(step - 1).job_id]
         full = 0 < maxsize <= len(expected)
         assert state(pending) == (len(expected), full, expected)
 
@@ -57,5 +57,5 @@ def test_jobs_that_are_put_back_take_no_notice_of_the_limit() -> None:
     pending, jobs = PendingJobs(1), [new_job(), new_job()]
     pending.replace(jobs)
     assert state(pending) == (2, True, jobs)
-    pending.remove(jobs[0])
+    del pending[jobs[0].job_id]
     assert pending.full()

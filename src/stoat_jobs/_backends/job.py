@@ -2,7 +2,7 @@
 
 - State first, then notice: a waiter that wakes reads the state that woke it.
 - A waiter is registered only while it waits: one that walked away leaves nothing behind.
-- A field of the record is a field of the same name here, or one of those in :meth:`Job.record`.
+- A new field of the record is a field here, and in :meth:`Job.record`; stores then keep it too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import contextvars
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 from .._model.errors import QueueClosedError
@@ -66,12 +65,24 @@ class Job:
 
     def record(self) -> JobResult[Any]:
         """The job as it is now, as callers see it."""
-        fields = dict(zip(SAME_IN_RECORD, _same_in_record(self)))
-        fields["submitted_at"] = as_datetime(self.submitted)
-        fields["started_at"] = as_datetime(self.started)
-        fields["finished_at"] = as_datetime(self.finished)
-        fields["metadata"] = dict(self.metadata) if self.metadata else {}
-        return unchecked_record(fields)
+        return unchecked_record(
+            {
+                "job_id": self.job_id,
+                "job_type": self.job_type,
+                "status": self.status,
+                "result": self.result,
+                "error": self.error,
+                "error_type": self.error_type,
+                "progress": self.progress,
+                "message": self.message,
+                "attempt": self.attempt,
+                "submitted_at": as_datetime(self.submitted),
+                "started_at": as_datetime(self.started),
+                "finished_at": as_datetime(self.finished),
+                "cancel_requested": self.cancel_requested,
+                "metadata": dict(self.metadata) if self.metadata else {},
+            }
+        )
 
     @property
     def duration(self) -> float | None:
@@ -133,8 +144,5 @@ class Job:
             raise QueueClosedError
 
 
-# The metadata are copied.
-SAME_IN_RECORD = tuple(
-    name for name in JobResult.model_fields if hasattr(Job, name) and name != "metadata"
-)
-_same_in_record = attrgetter(*SAME_IN_RECORD)
+SAME_IN_RECORD = tuple(name for name in JobResult.model_fields if hasattr(Job, name))
+"""The fields of a record that are those of a job; others are made of them."""

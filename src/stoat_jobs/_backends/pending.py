@@ -1,8 +1,8 @@
 """The jobs that wait for a slot.
 
-The pattern is that of ``asyncio.Queue``: ``submit`` puts, a free slot gets. It is not that class,
-because nobody ever waits in a ``get()``: whatever frees a slot starts the next job at once. And a
-job that is cancelled leaves from the middle.
+The pattern is that of ``asyncio.Queue``: ``submit`` puts a job, a free slot takes one. It is not
+that class, because nobody ever waits in a ``get()``: what frees a slot starts the next job at
+once. And a job that is cancelled leaves from the middle, which a dict by id does at no cost.
 """
 
 from __future__ import annotations
@@ -13,40 +13,31 @@ from collections.abc import Iterable
 from .job import Job
 
 
-class PendingJobs:
-    """The jobs that wait, oldest first; at most *maxsize*, or any number if that is 0."""
+class PendingJobs(OrderedDict[str, Job]):
+    """The jobs that wait, by their ids, oldest first."""
 
     def __init__(self, maxsize: int) -> None:
+        super().__init__()
         self.maxsize = maxsize
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._jobs)
 
     def full(self) -> bool:
-        """Whether as many wait as may."""
-        return 0 < self.maxsize <= len(self._jobs)
+        """Whether ``maxsize`` jobs wait; never, if that is 0."""
+        return 0 < self.maxsize <= len(self)
 
     def put(self, job: Job) -> None:
-        """Let *job* wait, also where it is full."""
-        self._jobs[job.job_id] = job
+        """Let *job* wait, even if there are too many: who accepts it has to ask."""
+        self[job.job_id] = job
 
-    def get(self) -> Job:
-        """Take the oldest out; there must be one."""
-        return self._jobs.popitem(last=False)[1]
+    def take(self) -> Job:
+        """The oldest, which waits no longer; there must be one."""
+        return self.popitem(last=False)[1]
 
     def first(self) -> Job:
-        """The oldest, which stays; there must be one."""
-        return next(iter(self._jobs.values()))
-
-    def remove(self, job: Job) -> None:
-        """Take *job* out, wherever it stands."""
-        del self._jobs[job.job_id]
-
-    def all(self) -> list[Job]:
-        """All that wait, oldest first; they stay."""
-        return list(self._jobs.values())
+        """The oldest, which goes on waiting; there must be one."""
+        return next(iter(self.values()))
 
     def replace(self, jobs: Iterable[Job]) -> None:
         """Let only these wait; there may be more than ``maxsize``."""
-        self._jobs = OrderedDict((job.job_id, job) for job in jobs)
+        self.clear()
+        for job in jobs:
+            self.put(job)

@@ -38,14 +38,16 @@ class Retention:
     def add(self, job: Job) -> None:
         """Keep *job*, which has finished; the oldest go if there are too many."""
         self._finished.append(job)
-        self._trim()
+        if len(self._finished) > self._max_results:
+            self._drop(self._finished.popleft())
         if self._timer is None:
             self._expire_later()
 
     def replace(self, jobs: Iterable[Job]) -> None:
         """Keep only these, in this order; of too many the newest."""
         self._finished = deque(jobs)
-        self._trim()
+        while len(self._finished) > self._max_results:
+            self._drop(self._finished.popleft())
 
     @property
     def is_timed(self) -> bool:
@@ -64,10 +66,6 @@ class Retention:
             self._timer.cancel()
             self._timer = None
         self._expire_later()
-
-    def _trim(self) -> None:
-        while len(self._finished) > self._max_results:
-            self._drop(self._finished.popleft())
 
     def _expire_later(self) -> None:
         if self._loop is None or self._timer is not None or not self._finished:

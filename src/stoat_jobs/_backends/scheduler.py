@@ -82,11 +82,11 @@ class Scheduler:
     def fill(self) -> None:
         """Start what waits, as far as slots are free."""
         while self.pending and self._may_start():
-            self._start(self.pending.get())
+            self._start(self.pending.take())
 
     def _may_start(self) -> bool:
         """Whether the oldest that waits may start."""
-        return self.phase in self.runs_in and len(self.running) < self.concurrency
+        return len(self.running) < self.concurrency and self.phase in self.runs_in
 
     def _start(self, job: Job) -> None:
         job.variables.run(current_job_id.set, job.job_id)
@@ -109,7 +109,7 @@ class Scheduler:
 
     def _stop_pending(self, job: Job, reason: StopReason) -> None:
         """Finish *job*, which waits."""
-        self.pending.remove(job)
+        del self.pending[job.job_id]
         self.finish(job, never_started(reason))
 
     def close(self) -> None:

@@ -155,7 +155,7 @@ class StoredScheduler(Scheduler):
             self._index.save(run.job, cancel_requested=True)
 
     def _stop_all_pending(self) -> None:
-        for job in self.pending.all():
+        for job in self.pending.values():
             job.leave_in_store()
 
     def _finish_lost(self) -> None:

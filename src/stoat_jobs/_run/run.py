@@ -43,7 +43,17 @@ from .host import J, RunHost
 from .outcome import INTERRUPTED, CallResult, Outcome, StopReason, classify, kept
 from .relay import Relay, relay_of
 from .retries import Pause, backoff
-from .state import RunState, advance, can_become
+from .state import (
+    CANCELLING,
+    CUT_OFF,
+    DRAINING,
+    FINISHED,
+    RUNNING,
+    STOPPING,
+    RunState,
+    advance,
+    can_become,
+)
 from .tasks import first_step, spawn
 
 T = TypeVar("T")
@@ -72,7 +82,7 @@ class JobRun(Generic[J]):
     def __init__(self, job: J, definition: JobType[..., Any], host: RunHost[J]) -> None:
         self.job = job
         self.definition = definition
-        self.state = RunState.RUNNING
+        self.state: RunState = RUNNING
         self.attempt = 0
         self.deadline = math.inf
         self.reason: StopReason | None = None
@@ -97,11 +107,11 @@ class JobRun(Generic[J]):
 
         True if *reason* is now why it will finish.
         """
-        if can_become(self, RunState.STOPPING):
+        if can_become(self, STOPPING):
             # The deadline's timer is late where something has blocked the loop.
             late = self._host.now() > self.deadline
             self.reason = StopReason.DEADLINE if late else reason
-            advance(self, RunState.STOPPING)
+            advance(self, STOPPING)
             self._start_grace()
             self._host.stopping(self)
             self._interrupt()
@@ -112,8 +122,8 @@ class JobRun(Generic[J]):
 
     def drain(self) -> None:
         """Let the handler finish, but do not call it again: the queue closes."""
-        if can_become(self, RunState.DRAINING):
-            advance(self, RunState.DRAINING)
+        if can_become(self, DRAINING):
+            advance(self, DRAINING)
         if self._pause is not None:
             self._pause.end()
 
@@ -134,7 +144,7 @@ class JobRun(Generic[J]):
     @property
     def is_finished(self) -> bool:
         """Whether the job has its outcome, whatever its handler still does."""
-        return self.state is RunState.FINISHED
+        return self.state is FINISHED
 
     @property
     def is_alive(self) -> bool:
@@ -196,7 +206,7 @@ class JobRun(Generic[J]):
         result = await self._attempt()
         while result.error is not None and (delay := self._delay_after(result.error)) is not None:
             await self._rest(delay)
-            if self.state is not RunState.RUNNING:
+            if self.state is not RUNNING:
                 break
             self.attempt += 1
             result = await self._attempt(result.error)
@@ -237,7 +247,7 @@ class JobRun(Generic[J]):
 
     def _delay_after(self, error: BaseException) -> float | None:
         """Seconds from an attempt that failed to the next one; None if there is none."""
-        if self.state is not RunState.RUNNING or self.attempt >= self.definition.retries:
+        if self.state is not RUNNING or self.attempt >= self.definition.retries:
             return None
         if not issubclass(type(error), Exception):
             return None
@@ -283,8 +293,8 @@ class JobRun(Generic[J]):
 
     def _grace_over(self) -> None:
         cooperative = self.definition.cooperative and self._hears_cancels()
-        if cooperative and self.state is RunState.STOPPING:
-            advance(self, RunState.CANCELLING)
+        if cooperative and self.state is STOPPING:
+            advance(self, CANCELLING)
             self._start_grace()
             self._cancel_calls()
         else:
@@ -299,10 +309,12 @@ class JobRun(Generic[J]):
         """Finish the job, whose handler is not called again; or wait a round, if it is cut off."""
         if self.is_finished:
             return
-        if result.error is not None and self._host.loop.is_closed():
-            advance(self, RunState.FINISHED)  # under a queue that nobody left, and nobody can use
-        elif self.state is RunState.RUNNING and result.cancelled:
-            advance(self, RunState.CUT_OFF)
+        if result.error is None:
+            self._finish(result)
+        elif self._host.loop.is_closed():
+            advance(self, FINISHED)  # under a queue that nobody left, and nobody can use
+        elif self.state is RUNNING and result.cancelled:
+            advance(self, CUT_OFF)
             # Not in the job's variables, which the end of the whole queue must be able to enter.
             no_variables = contextvars.Context()
             self._host.loop.call_soon(self._end_cut_off, result, context=no_variables)
@@ -315,8 +327,8 @@ class JobRun(Generic[J]):
             self.job.variables.run(partial(self._finish, result, abandoned=self.is_alive))
 
     def _finish(self, result: CallResult, *, abandoned: bool = False) -> None:
-        drained = self.state is RunState.DRAINING
-        advance(self, RunState.FINISHED)
+        drained = self.state is DRAINING
+        advance(self, FINISHED)
         outcome = INTERRUPTED
         try:
             self._let_go(abandoned)

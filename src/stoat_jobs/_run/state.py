@@ -20,11 +20,11 @@ Whoever changes a state calls :func:`advance`; an illegal change raises and chan
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Protocol
 
 
-class RunState(Enum):
+class RunState(StrEnum):
     """What happens next in a run; the rules are at the top of this file."""
 
     RUNNING = "running"
@@ -35,15 +35,15 @@ class RunState(Enum):
     FINISHED = "finished"
 
 
-_BY_CLOSING = {RunState.DRAINING, RunState.STOPPING, RunState.FINISHED}
+RUNNING, DRAINING, CUT_OFF, STOPPING, CANCELLING, FINISHED = RunState
 
 NEXT: dict[RunState, frozenset[RunState]] = {
-    RunState.RUNNING: frozenset({*_BY_CLOSING, RunState.CUT_OFF}),
-    RunState.DRAINING: frozenset({RunState.STOPPING, RunState.FINISHED}),
-    RunState.CUT_OFF: frozenset(_BY_CLOSING),
-    RunState.STOPPING: frozenset({RunState.CANCELLING, RunState.FINISHED}),
-    RunState.CANCELLING: frozenset({RunState.FINISHED}),
-    RunState.FINISHED: frozenset(),
+    RUNNING: frozenset({DRAINING, CUT_OFF, STOPPING, FINISHED}),
+    DRAINING: frozenset({STOPPING, FINISHED}),
+    CUT_OFF: frozenset({DRAINING, STOPPING, FINISHED}),
+    STOPPING: frozenset({CANCELLING, FINISHED}),
+    CANCELLING: frozenset({FINISHED}),
+    FINISHED: frozenset(),
 }
 
 
@@ -65,5 +65,5 @@ def advance(run: HasState, state: RunState) -> None:
         RuntimeError: the table has no such change; *run* is as it was.
     """
     if state not in NEXT[run.state]:
-        raise RuntimeError(f"a run that is {run.state.value} cannot become {state.value}")
+        raise RuntimeError(f"a run that is {run.state} cannot become {state}")
     run.state = state
