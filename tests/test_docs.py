@@ -18,9 +18,10 @@ from . import guide
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
-MODULES = sorted(
-    module.name for module in pkgutil.walk_packages(stoat_jobs.__path__, "stoat_jobs.")
-)
+MODULES = [
+    "stoat_jobs",
+    *(module.name for module in pkgutil.walk_packages(stoat_jobs.__path__, "stoat_jobs.")),
+]
 EXAMPLES = Sybil([PythonCodeBlockParser()])
 PUBLIC = {name: getattr(stoat_jobs, name) for name in stoat_jobs.__all__}
 
