@@ -39,16 +39,14 @@ class RunTable(Directive):
     """The states of a run, and what can follow each."""
 
     def run(self) -> list[nodes.Node]:
-        meanings = dict(re.findall(r"^- (\w+): (.+(?:\n  .+)*)", state.__doc__ or "", re.MULTILINE))
-        rows = [
-            [
-                f"`{each}`",
-                meanings[each].replace("``", "`"),
-                ", ".join(f"`{to}`" for to in state.RunState if to in exits),
-            ]
-            for each, exits in state.NEXT.items()
-        ]
+        rules = (state.__doc__ or "").replace("``", "`")
+        meanings = dict(re.findall(r"^- (\w+): (.+(?:\n  .+)*)", rules, re.MULTILINE))
+        rows = [[f"`{each}`", meanings[each], _exits(each)] for each in state.RunState]
         return _parsed(self, _table(["state", "meaning", "can become"], rows))
+
+
+def _exits(each: state.RunState) -> str:
+    return ", ".join(f"`{after}`" for after in state.RunState if after in state.NEXT[each])
 
 
 class ModelTable(Directive):

@@ -20,7 +20,7 @@ class Run:
         self.state = state
 
 
-@pytest.mark.parametrize(("before", "after"), CHANGES, ids=lambda state: str(state))
+@pytest.mark.parametrize(("before", "after"), CHANGES, ids=str)
 def test_a_change_is_legal_or_changes_nothing(before: RunState, after: RunState) -> None:
     """Each change that the table has is made; any other raises, and the run is as it was."""
     run = Run(before)
