@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobContext, JobHandlers, JobStatus
-from stoat_jobs._run.calls import handed_back, start_thread, taken_over
+from stoat_jobs._run.calls import result_of_thread, start_thread, to_await_here
 from stoat_jobs._run.outcome import CallResult
 
 
@@ -163,7 +163,7 @@ async def test_what_comes_after_the_stop_is_closed__fault_63() -> None:
     """Nothing is begun for a job that was told to stop, and no RuntimeWarning complains."""
     coroutine = unawaited()
     with pytest.raises(asyncio.CancelledError):
-        await taken_over(coroutine, is_stopped=True)
+        await to_await_here(coroutine, is_stopped=True)
     assert is_closed(coroutine)
 
 
@@ -181,7 +181,7 @@ async def test_what_comes_with_a_cancel_from_outside_is_closed__fault_63() -> No
     """A task that is cancelled in the round of its thread's end leaves no coroutine."""
     done: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
     coroutine = unawaited()
-    task = asyncio.ensure_future(handed_back(done))
+    task = asyncio.ensure_future(result_of_thread(done))
     await asyncio.sleep(0)
     done.set_result(CallResult(coroutine, None, 0.0))
     task.cancel()

@@ -41,7 +41,7 @@ NO_PAYLOAD: Mapping[str, Any] = {}
 
 
 class NoOptions(BaseModel, frozen=True, extra="forbid"):
-    """What the settings' ``options`` may say to most backends."""
+    """The ``options`` of most backends: none."""
 
 
 class InProcessQueue(QueueLifecycle):
@@ -77,7 +77,7 @@ class InProcessQueue(QueueLifecycle):
             return self.options_type.model_validate(self.settings.options)
         except ValidationError as error:
             hidden = without_input(error, f"settings of backend {self.name!r}", "options")
-        raise hidden  # out here, so that no chain of causes leads to what it hides
+        raise hidden  # out here, so that no chained exception shows what it hides
 
     def _concurrency(self) -> int:
         return self.settings.concurrency
@@ -126,7 +126,7 @@ class InProcessQueue(QueueLifecycle):
     ) -> list[JobResult[Any]]:
         self._end_if_orphaned()
         limit = checked_limit(limit)
-        # Others would find nothing, without a word.
+        # An unknown status or a bad name would find nothing, without an error.
         status, job_type = checked_status(status), checked_job_type(job_type)
         matching = (
             job.record()
@@ -145,8 +145,8 @@ class InProcessQueue(QueueLifecycle):
         )
 
     async def _let_others_run(self) -> None:
-        # Else a caller that asks for a live job again and again, as over httpx's ASGITransport,
-        # holds the loop, and what it asks for never comes.
+        # A caller that polls without waiting, as through httpx's ASGITransport, would keep the
+        # event loop from ever running the job.
         self._end_if_orphaned()
         await asyncio.sleep(0)
 
@@ -160,7 +160,7 @@ class InProcessQueue(QueueLifecycle):
         key: str | None,
         metadata: Mapping[str, str] | None,
     ) -> tuple[Job, bool]:
-        """The accepted job, and whether it is new."""
+        """The accepted job, or the one that holds the key; and whether it is new."""
         if self._scheduler.phase is not Phase.STARTED or not is_running_here(self._loop):
             self._check_open()
         definition = self._definition(job_type)
@@ -178,7 +178,7 @@ class InProcessQueue(QueueLifecycle):
             seen = MappingProxyType(definition.form.thaw(frozen.text))
             pairs = self._observers.submitting(SubmittingEvent(definition.name, seen, pairs))
         limit = self.settings.timeout if limit is None else limit
-        # By position: by keywords it took twice as long, 0.2 µs more.
+        # By position: keywords take twice as long, 0.2 µs more.
         job = Job(
             new_job_id(),
             definition.name,
@@ -213,7 +213,7 @@ class InProcessQueue(QueueLifecycle):
         self._check_loop("submit")
 
     def _check_loop(self, method: str, job: Job | None = None) -> None:
-        """Refuse a call from outside the loop that runs the queue; a finished job needs none."""
+        """Refuse a call from outside the queue's event loop, unless *job* has finished."""
         if job is not None and job.is_finished:
             return
         try:

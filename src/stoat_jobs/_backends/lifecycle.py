@@ -1,7 +1,7 @@
 """The life of an in-process queue: how it starts, drains and stops.
 
-It belongs to the event loop that it was started in, until it is left. However its stop is cut
-short, every job finishes, and what was opened is shut.
+A queue belongs to the event loop that it was started in, until it is left. However its stop is
+cut short, every job finishes, and what was opened is closed.
 """
 
 from __future__ import annotations
@@ -83,12 +83,12 @@ class QueueLifecycle:
         return self._scheduler.phase in (Phase.STARTED, Phase.CLOSING)
 
     def _end_if_orphaned(self) -> None:
-        """End a queue that nobody can leave any more, which Ctrl-C may bring about."""
+        """Stop a queue that nobody can leave any more, as after a Ctrl-C."""
         if self._lives() and is_gone(self._loop, self._owner):
             self._end_life(None)
 
     def _end_life(self, first: BaseException | None) -> None:
-        """Finish and close what is left, however the stop was cut short; *first* is by what."""
+        """Finish all jobs and close what is open; *first* is the error that cut the stop short."""
         if not self._lives():
             return
         self._scheduler.phase = Phase.CLOSING
@@ -102,11 +102,11 @@ class QueueLifecycle:
                 self._shut_after(first)
             finally:
                 self._scheduler.phase = Phase.CLOSED
-                self._owner = None  # what it raised keeps its frames
+                self._owner = None  # its exception keeps its frames alive
                 self._log("worker_stopped")
 
     def _shut_after(self, first: BaseException | None) -> None:
-        """Shut; what goes wrong is raised unless there is a *first* reason, which is reported."""
+        """Close; an error is raised, or only logged if *first* is already being raised."""
         try:
             self._shut()
         except Exception as error:
@@ -118,7 +118,7 @@ class QueueLifecycle:
         """Get ready to run jobs."""
 
     def _shut(self) -> None:
-        """Undo :meth:`_open`; nothing runs any more."""
+        """Undo :meth:`_open`; no job runs any more."""
 
     async def _drain(self) -> None:
         scheduler = self._scheduler

@@ -71,7 +71,7 @@ class _MemoryScheduler(Scheduler):
 
 
 class MemoryOptions(BaseModel, frozen=True, extra="forbid"):
-    """What the settings' ``options`` may say to this backend."""
+    """The ``options`` of this backend."""
 
     autorun: bool = True
 
@@ -222,13 +222,13 @@ class InMemoryJobQueue(InProcessQueue):
                 self._scheduler.abandon(job)  # cancelled again: no time for a grace period
 
     def _family(self, job: Job) -> Iterator[Job]:
-        """*job*, what its handler submitted, what theirs did; reads on while they grow."""
+        """*job*, what its handler submitted, what their handlers did, and so on, as they come."""
         yield job
         for nested in self._nested.get(job.job_id, ()):
             yield from self._family(nested)
 
     def _current(self) -> JobRun[Job] | None:
-        """The run whose handler is calling, if one is."""
+        """The run whose handler is calling, or None."""
         return self._scheduler.running.get(current_job_id.get() or "")
 
     def _find_to_wait(self, job_id: str, method: str) -> Job:

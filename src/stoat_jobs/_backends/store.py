@@ -24,11 +24,11 @@ class StoredJob(BaseModel, frozen=True):
     number: int = Field(description="Jobs accepted later have greater ones.")
     payload: str = Field(description="The handler's arguments, as JSON; empty once it finished.")
     timeout: float = Field(description="Seconds it may take from its start; `inf` for no limit.")
-    key: str | None = Field(description="As given at submission.")
-    metadata: dict[str, str] = Field(description="As given at submission.")
+    key: str | None = Field(description="As given to `submit`.")
+    metadata: dict[str, str] = Field(description="As given to `submit`.")
     submitted_at: datetime = Field(description="When it was accepted, in UTC.")
-    deliveries: int = Field(default=0, description="How often it was given a slot.")
-    cancel_requested: bool = Field(default=False, description="A caller asked it to stop.")
+    deliveries: int = Field(default=0, description="How often it was started.")
+    cancel_requested: bool = Field(default=False, description="Whether a caller asked it to stop.")
     record: JobResult[Any] | None = Field(
         default=None, description="Its last record once it finished, with plain JSON as `result`."
     )
@@ -38,28 +38,28 @@ class StoredJob(BaseModel, frozen=True):
 class JobStore(Protocol):
     """Where a :class:`StoredJobQueue` keeps its jobs, by their ids.
 
-    It is called on the event loop's thread, so each call should be short. When ``save`` or
-    ``forget`` returns, the change must outlive the process. Between ``close`` and the next
-    ``open`` nothing is called.
+    Its methods are called on the event loop's thread, so they should be quick. When ``save`` or
+    ``forget`` returns, the change must survive the end of the process. Nothing is called between
+    ``close`` and the next ``open``.
     """
 
     def open(self) -> None:
-        """Begin; what it raises fails the queue's start.
+        """Begin; if this raises, the queue does not start.
 
-        Raise where another process has the same store open: a job would run in both.
+        Raise if another process has the same store open: jobs would run in both.
         """
         ...
 
     def load(self) -> Iterable[StoredJob]:
-        """All that is kept, in any order."""
+        """All jobs that are kept, in any order."""
         ...
 
     def save(self, job: StoredJob) -> None:
-        """Keep *job*, in the place of what was kept under its id."""
+        """Keep *job*, instead of what was kept under its id."""
         ...
 
     def forget(self, job_id: str) -> None:
-        """Drop what is kept under this id."""
+        """Drop the job with this id."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a run of a job needs of the backend that has it run."""
+"""What a run of a job needs of its backend."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 - A job has at most one stop reason, set once. It decides the status; without one, what the
   handler returned or raised does.
-- A value returned after a cancel or a shutdown is kept as partial work; after the
-  deadline it is dropped.
+- A value returned after a cancel or a shutdown is kept as partial work; one returned after
+  the deadline is dropped.
 - A handler's own TimeoutError is a failure like any other, and so is a CancelledError
   that nobody asked the queue for.
 """
@@ -110,7 +110,7 @@ def failed(error: BaseException, abandoned: bool = False) -> Outcome:
 
 
 def never_started(reason: StopReason) -> Outcome:
-    """The outcome of a job that was told to stop while it waited."""
+    """The outcome of a job that was told to stop while it was pending."""
     status, error_type, text = _STOPPED[reason]
     return Outcome(status, None, f"{text} before it started", error_type)
 

@@ -32,11 +32,11 @@ from .calls import (
     cancel,
     close,
     forget,
-    handed_back,
     is_alive,
     is_awaited,
+    result_of_thread,
     start_thread,
-    taken_over,
+    to_await_here,
 )
 from .grace import GraceTimer
 from .host import J, RunHost
@@ -228,7 +228,7 @@ class JobRun(Generic[J]):
             result = await self._in_thread(call)
             if not is_awaitable(result.value):
                 return result
-            call = partial(taken_over, result.value, is_stopped=self.reason is not None)
+            call = partial(to_await_here, result.value, is_stopped=self.reason is not None)
         try:
             self._call = coroutine = call()
             value = await coroutine
@@ -241,7 +241,7 @@ class JobRun(Generic[J]):
     async def _in_thread(self, call: Callable[[], Any]) -> CallResult:
         name, done = one_line(self.job.job_type, 80), self._host.loop.create_future()
         self._call = start_thread(call, done, self._host.now, f"stoat-jobs {name}")
-        return await handed_back(done)
+        return await result_of_thread(done)
 
     # Retries.
 
