@@ -77,7 +77,7 @@ def test_every_public_name_is_in_the_reference() -> None:
 def test_log_events_are_those_of_the_code() -> None:
     """The reference names each event that is logged, and no other."""
     package = Path(stoat_jobs.__file__).parent
-    modules = [path for name in ("", "_backends", "http") for path in (package / name).glob("*.py")]
+    modules = [path for path in package.rglob("*.py") if path.parent.name != "testing"]
     source = "\n".join(path.read_text() for path in modules)
     logged = re.findall(r'(?:logging\.[A-Z]+,|\blevel,|self\._log\()\s*"(\w+)"', source)
     documented = re.findall(r"^\| `(\w+)` \|", read("docs/reference/log-events.md"), re.MULTILINE)
@@ -90,6 +90,32 @@ def test_status_diagram_has_every_change() -> None:
     changes = {(str(a), str(b)) for a, exits in TRANSITIONS.items() for b in exits}
     assert set(re.findall(r"<title>(\w+) to (\w+)</title>", picture)) == changes
     assert set(re.findall(r">(\w+)</text>", picture)) == set(map(str, TRANSITIONS))
+
+
+def test_the_map_has_every_room_and_file() -> None:
+    """The map of the code names each file below the public API, under what its room is for."""
+    room_map = load("docs/_ext/room_map.py")
+    package = Path(stoat_jobs.__file__).parent
+    beside = ("_cli", "_demo")
+    rooms = {path.parent.name for path in package.glob("_*/__init__.py")}.difference(beside)
+    files = {
+        f"{room}/{path.stem}"
+        for room in rooms
+        for path in (package / room).glob("*.py")
+        if path.stem != "__init__"
+    }
+    picture = room_map.svg()
+    assert set(re.findall(r"<title>(.+?)</title>", picture)) == files
+    assert set(re.findall(r'class="room">(\w+)<', picture)) == rooms
+    assert all(re.fullmatch(r"[A-Z][^.]+\.", room_map.sentence(room)) for room in rooms)
+
+
+def test_the_map_shows_the_way_of_a_job() -> None:
+    """The numbers on the map are those of a job that is submitted, runs, and is waited for."""
+    way = load("docs/_ext/room_map.py").way_of_a_job()
+    milestones = ["_jobs/job_types", "_payload/form", "_backends/pending", "_run/run"]
+    milestones += ["_run/outcome", "_model/records"]
+    assert [step for step in way if step in milestones] == milestones
 
 
 def test_the_pictures_are_of_the_page_as_it_is() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 from operator import attrgetter
 from typing import Any
 
+import room_map
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
@@ -16,6 +18,7 @@ import stoat_jobs
 import stoat_jobs.http
 import stoat_jobs.http._router  # here, since autodoc imports it in a way that FastAPI does not bear
 from stoat_jobs._model.status import TRANSITIONS
+from stoat_jobs._run import state
 
 
 class StatusDiagram(Directive):
@@ -23,6 +26,27 @@ class StatusDiagram(Directive):
 
     def run(self) -> list[nodes.Node]:
         return [nodes.raw("", svg(TRANSITIONS), format="html")]
+
+
+class RoomMap(Directive):
+    """The rooms of the package, and the way of a job through them."""
+
+    def run(self) -> list[nodes.Node]:
+        return [nodes.raw("", room_map.svg(), format="html")]
+
+
+class RunTable(Directive):
+    """The states of a run, and what can follow each."""
+
+    def run(self) -> list[nodes.Node]:
+        rules = (state.__doc__ or "").replace("``", "`")
+        meanings = dict(re.findall(r"^- (\w+): (.+(?:\n  .+)*)", rules, re.MULTILINE))
+        rows = [[f"`{each}`", meanings[each], _exits(each)] for each in state.RunState]
+        return _parsed(self, _table(["state", "meaning", "can become"], rows))
+
+
+def _exits(each: state.RunState) -> str:
+    return ", ".join(f"`{after}`" for after in state.RunState if after in state.NEXT[each])
 
 
 class ModelTable(Directive):
@@ -98,6 +122,8 @@ def _public_name(app: Any, env: Any, node: Any, contnode: nodes.Node) -> nodes.N
 
 def setup(app: Any) -> dict[str, bool]:
     app.add_directive("status-diagram", StatusDiagram)
+    app.add_directive("room-map", RoomMap)
+    app.add_directive("run-table", RunTable)
     app.add_directive("model-table", ModelTable)
     app.add_directive("capability-table", CapabilityTable)
     app.add_directive("promise-list", PromiseList)

@@ -1,4 +1,4 @@
-"""No framework: the lines of the files below a folder.
+"""No framework: count the lines of the files below a folder.
 
 Run it from the folder ``examples``: ``uvicorn --factory asgi_lines.app:create_app``.
 """
@@ -24,14 +24,14 @@ def count_lines(ctx: JobContext, root: DirectoryPath) -> int:
     for done, path in enumerate(files, start=1):
         with path.open("rb") as file:
             for _ in file:
-                ctx.raise_if_cancelled()  # in the middle of a large file too
+                ctx.raise_if_cancelled()  # checked inside large files too
                 lines += 1
         ctx.set_progress(done / len(files), path.name)
     return lines
 
 
 class App:
-    """It knows nothing of the lifespan protocol; ``with_jobs`` speaks that for it."""
+    """An ASGI application without a lifespan; ``with_jobs`` handles that protocol."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

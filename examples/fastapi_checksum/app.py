@@ -31,7 +31,7 @@ def checksum(ctx: JobContext, root: DirectoryPath, suffix: str = "") -> dict[str
         digest = hashlib.sha256()
         with path.open("rb") as file:
             while chunk := file.read(1 << 20):
-                ctx.raise_if_cancelled()  # in the middle of a large file too
+                ctx.raise_if_cancelled()  # checked inside large files too
                 digest.update(chunk)
         sums[str(path.relative_to(root))] = digest.hexdigest()
         ctx.set_progress(done / len(files), path.name)

@@ -1,4 +1,4 @@
-"""FastAPI with a lifespan of its own: thumbnails of its pictures.
+"""FastAPI with its own lifespan: make thumbnails of the app's pictures.
 
 Run it from the folder ``examples``: ``uvicorn --factory fastapi_thumbnails.app:create_app``.
 """
@@ -25,7 +25,7 @@ router = APIRouter()
 
 @asynccontextmanager
 async def own_lifespan(app: FastAPI, queue: JobBackend | None) -> AsyncIterator[dict[str, Any]]:
-    """A folder that outlives the queue, so that no job finds it gone."""
+    """Provide a folder that outlives the queue, so that every job finds it."""
     with TemporaryDirectory() as folder:
         app.state.folder = Path(folder)
         paint(app.state.folder)

@@ -1,4 +1,4 @@
-"""Pictures to try the app with, and the slow work: a thumbnail of each."""
+"""Sample pictures for the app, and the slow work: a thumbnail of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ handlers = JobHandlers()
 
 
 def paint(folder: Path, count: int = 8) -> None:
-    """Pictures of nothing in particular, each somewhat darker."""
+    """Create abstract pictures, each darker than the one before."""
     circle = Image.radial_gradient("L")
     for number in range(count):
         darker = circle.point([value * (count - number) // count for value in range(256)])
@@ -21,7 +21,7 @@ def paint(folder: Path, count: int = 8) -> None:
 
 @handlers.job
 def thumbnails(ctx: JobContext, width: int) -> list[str]:
-    """The app's pictures, at most *width* pixels wide and high; the names of the new files."""
+    """Shrink the app's pictures to at most *width* pixels; return the names of the new files."""
     folder: Path = ctx.app.state.folder
     pictures = sorted(folder.glob("[0-9]*.png"))
     small = []

@@ -1,4 +1,4 @@
-"""Another program as a job: it ends with the job, and so does all that it has started."""
+"""Run another program as a job: it and all its children end with the job."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 
 from stoat_jobs import JobContext, JobHandlers
 
-# A list, never a shell: what a client has sent is an argument and nothing else.
+# A list, never a shell command: what a client sends is only ever an argument.
 CONVERT = ["ffmpeg", "-nostdin", "-loglevel", "error", "-progress", "pipe:1", "-i"]
 
 handlers = JobHandlers()
@@ -20,7 +20,7 @@ handlers = JobHandlers()
 
 @handlers.job(timeout=1800)
 async def convert(ctx: JobContext, source: str, target: str) -> None:
-    """In the event loop: read what the program reports, line by line."""
+    """On the event loop: read the program's output line by line."""
     async with running(*CONVERT, source, target) as process:
         await _follow(ctx, process)
         await process.wait()
@@ -30,29 +30,29 @@ async def convert(ctx: JobContext, source: str, target: str) -> None:
 
 @asynccontextmanager
 async def running(*command: str) -> AsyncIterator[Process]:
-    """The program; it ends with the block, and with it all that it has started."""
+    """Run the program; it and all its children end with the block."""
     starting = asyncio.create_task(
         asyncio.create_subprocess_exec(*command, stdout=PIPE, start_new_session=True)
     )
     try:
-        yield await asyncio.shield(starting)  # cancelled itself, it would leave the group behind
-    finally:  # a cancel, a time limit and the shutdown are raised where the block waits
+        yield await asyncio.shield(starting)  # a cancelled start would leave children
+    finally:  # any reason to stop is raised where the block waits
         process = await starting
         kill_group(process.pid)
-        await process.wait()  # else it stays in the table of processes
+        await process.wait()  # otherwise it stays as a zombie process
 
 
 async def _follow(ctx: JobContext, process: Process) -> None:
     assert process.stdout is not None
-    async for line in process.stdout:  # a pipe that nobody reads stops the program
+    async for line in process.stdout:  # an unread pipe would stop the program
         name, _, value = line.decode().strip().partition("=")
         if name == "out_time":
-            ctx.set_progress(0.5, f"at {value}")  # of how much it does not say
+            ctx.set_progress(0.5, f"at {value}")  # it does not report the total
 
 
 @handlers.job(timeout=1800)
 def convert_in_thread(ctx: JobContext, source: str, target: str) -> None:
-    """In a thread: look now and then whether the job was told to stop."""
+    """In a thread: check regularly whether the job was told to stop."""
     command = [*CONVERT, source, target]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         try:
@@ -67,6 +67,6 @@ def convert_in_thread(ctx: JobContext, source: str, target: str) -> None:
 
 
 def kill_group(pid: int) -> None:
-    """End the program and what it has started; at once, since the job has but a second left."""
-    with suppress(ProcessLookupError):  # nothing of it is left
+    """Kill the program and its children at once: the job has only a second left."""
+    with suppress(ProcessLookupError):  # all of them have ended
         os.killpg(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A computation that holds the GIL: it runs in a process of its own, which ends with its job."""
+"""Run a computation that holds the GIL in a separate process, which ends with its job."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stoat_jobs import JobContext, JobHandlers
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Not "fork", which copies the locks of the server's other threads as they are.
+# Not "fork", which copies the current state of the locks of the server's other threads.
 SPAWN = multiprocessing.get_context("spawn")
 
 handlers = JobHandlers()
@@ -21,16 +21,16 @@ handlers = JobHandlers()
 
 @handlers.job(timeout=60)
 def find(ctx: JobContext, pattern: str, text: str) -> list[str]:
-    """What *pattern* finds; some patterns take for ever, and `re` never lets go of the GIL."""
+    """Find *pattern* in *text*; some patterns take for ever, and `re` never releases the GIL."""
     return in_a_process(ctx, re.findall, pattern, text)
 
 
 def in_a_process(ctx: JobContext, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """``function(*args, **kwargs)`` in a new process; for handlers that are a plain ``def``."""
+    """Call ``function(*args, **kwargs)`` in a new process; for plain ``def`` handlers."""
     receiver, sender = SPAWN.Pipe(duplex=False)
     process = SPAWN.Process(target=_call, args=(sender, function, args, kwargs), daemon=True)
     with receiver:
-        with sender:  # the process has its own
+        with sender:  # the process has its own copy
             process.start()
         try:
             while not receiver.poll(0.1):

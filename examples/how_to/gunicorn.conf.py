@@ -1,16 +1,16 @@
-"""gunicorn for an application with an in-process queue."""
+"""Configure gunicorn for an application with an in-process queue."""
 
 bind = "0.0.0.0:8000"
 worker_class = "uvicorn_worker.UvicornWorker"
 
-# One queue: each worker would have its own, and know its own jobs only.
+# One worker, one queue: several workers would each have a queue and know only its jobs.
 workers = 1
 
-# A worker that is replaced after so many requests takes its jobs and their records with it.
+# No restart after a number of requests: it would lose the worker's jobs and their records.
 max_requests = 0
 
-# Seconds from SIGTERM to SIGKILL: for open requests, and 8 for the queue with its defaults.
+# Seconds from SIGTERM to SIGKILL: for open requests, plus 8 for the queue by default.
 graceful_timeout = 30
 
-# A worker whose event loop has been held for so long is killed, with its jobs.
+# gunicorn kills a worker, and its jobs, if its event loop is blocked for this long.
 timeout = 120

@@ -1,4 +1,4 @@
-"""Sentry: failed jobs by the log, and those that ran out of time by an observer."""
+"""Sentry: report failed jobs through the log, and timeouts through an observer."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from stoat_jobs import FinishedEvent, JobObserver, JobStatus
 
 
 def start_sentry(dsn: str, **options: Any) -> None:
-    """Call it before the application is made."""
+    """Start Sentry; call this before you create the application."""
     sentry_sdk.init(
         dsn,
         before_send=tag_jobs,
-        include_local_variables=False,  # those of a handler are its payload
+        include_local_variables=False,  # a handler's variables contain its payload
         **options,
     )
 
 
 def tag_jobs(event: Any, hint: dict[str, Any]) -> Any:
-    """Make tags, by which one searches, of extras of the log."""
+    """Copy extras of the log record to tags, which are searchable."""
     record = hint.get("log_record")
     if record is not None and record.name == "stoat_jobs":
         for name in ("job_type", "error_type"):
@@ -29,12 +29,12 @@ def tag_jobs(event: Any, hint: dict[str, Any]) -> Any:
 
 
 class ReportTimeouts(JobObserver):
-    """For ``lifespan(..., observers=[ReportTimeouts()])``: to the log these are warnings."""
+    """For ``lifespan(..., observers=[ReportTimeouts()])``: the log has only warnings of these."""
 
     def finished(self, event: FinishedEvent) -> None:
         record = event.record
         if record.status is JobStatus.TIMEOUT:
-            with sentry_sdk.new_scope() as scope:  # else the tags stay for what comes after
+            with sentry_sdk.new_scope() as scope:  # otherwise later events get the tags too
                 scope.set_tag("job_type", record.job_type)
                 scope.set_extra("job_id", record.job_id)
                 scope.capture_message("a job ran out of time", "warning")

@@ -1,4 +1,4 @@
-"""FastAPI: an upload is kept in a file until its job has ended, however that ends."""
+"""FastAPI: keep an upload in a file until its job has finished, whatever the outcome."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ router = APIRouter()
 
 @handlers.job(retries=1)
 def count_lines(ctx: JobContext, upload: str) -> int:
-    """Count the lines of an upload; the file stays, for a further attempt."""
+    """Count the lines of an upload; keep the file for another attempt."""
     lines = 0
     with (ctx.app.state.uploads / upload).open("rb") as file:
         for _ in file:
@@ -46,7 +46,7 @@ def count_lines(ctx: JobContext, upload: str) -> int:
 
 
 class RemoveUploads(JobObserver):
-    """Removes an upload when its job has ended, also one that never started."""
+    """Removes an upload when its job has finished, even if the job never started."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,7 +60,7 @@ class RemoveUploads(JobObserver):
 
 @router.post("/uploads", status_code=202)
 async def upload(request: Request, queue: JobQueueDep) -> dict[str, str]:
-    """Take the body of the request as a file, and submit its job."""
+    """Save the request's body as a file, and submit its job."""
     if int(request.headers.get("content-length", 0)) > MAX_BYTES:
         raise HTTPException(413, f"at most {MAX_BYTES} bytes")
     if (await queue.stats()).by_status[JobStatus.PENDING] >= MAX_WAITING:
@@ -70,14 +70,14 @@ async def upload(request: Request, queue: JobQueueDep) -> dict[str, str]:
         await save(request, path)
         submission = count_lines.options(metadata={"upload": path.name})
         ref = await submission.submit(queue, upload=path.name)
-    except BaseException:  # no job has it: it was too long, the client left, the queue refused
+    except BaseException:  # there is no job: too long, disconnected, or refused by the queue
         path.unlink(missing_ok=True)
         raise
     return {"job_id": ref.job_id}
 
 
 async def save(request: Request, path: Path) -> None:
-    """Write the body to *path* as it comes, and no more of it than is allowed."""
+    """Write the body to *path* as it arrives, up to the allowed size."""
     size = 0
     async with await anyio.open_file(path, "xb") as file:
         try:
@@ -86,7 +86,7 @@ async def save(request: Request, path: Path) -> None:
                 if size > MAX_BYTES:
                     raise HTTPException(413, f"at most {MAX_BYTES} bytes")
                 await file.write(chunk)
-        except ClientDisconnect:  # nobody reads the answer; without it the log has a traceback
+        except ClientDisconnect:  # nobody gets the response, but it avoids a traceback in the log
             raise HTTPException(400, "the upload is not complete") from None
 
 
@@ -99,7 +99,7 @@ async def cancel(job_id: str, request: Request) -> dict[str, bool]:
 async def own_lifespan(
     app: FastAPI, settings: JobQueueSettings | None
 ) -> AsyncIterator[dict[str, Any]]:
-    """A folder that outlives the queue; whatever is left in it goes at the end."""
+    """Provide a folder that outlives the queue and is removed at the end with its contents."""
     with TemporaryDirectory(prefix="uploads-") as folder:
         app.state.uploads = Path(folder)
         tidy = RemoveUploads(app.state.uploads)

@@ -1,4 +1,4 @@
-"""FastAPI: a customer's server is told of the end of each of its jobs."""
+"""FastAPI: notify a customer's server when one of its jobs has finished."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ handlers = JobHandlers()
 
 @handlers.job(retries=5, timeout=600)
 async def deliver(ctx: JobContext, customer: str, job_id: str, status: str) -> int:
-    """Tell *customer*; an answer that is not 2xx fails the attempt."""
+    """Notify *customer*; a response that is not 2xx fails the attempt."""
     address = ctx.app.state.addresses[customer]  # the server's own, never the request's
     answer = await ctx.app.state.client.post(
         address,
         json={"job_id": job_id, "status": status},
-        headers={"webhook-id": job_id},  # the same each time: the receiver drops repetitions
+        headers={"webhook-id": job_id},  # the same each time: receivers drop duplicates
     )
     answer.raise_for_status()
     code: int = answer.status_code
@@ -44,7 +44,7 @@ async def deliver(ctx: JobContext, customer: str, job_id: str, status: str) -> i
 
 
 class Webhooks(JobObserver):
-    """Submits a delivery when a job of a customer has ended, also one that never started."""
+    """Submits a delivery when a customer's job has finished, even if it never started."""
 
     def __init__(self, app: FastAPI) -> None:
         self.app = app
@@ -56,7 +56,7 @@ class Webhooks(JobObserver):
             submission = asyncio.create_task(
                 submit_delivery(get_queue(self.app), customer, event.record)
             )
-            self.submissions.add(submission)  # the event loop would forget it
+            self.submissions.add(submission)  # the event loop keeps only a weak reference
             submission.add_done_callback(self.submissions.discard)
 
 
@@ -66,7 +66,7 @@ async def submit_delivery(queue: JobBackend, customer: str, record: JobResult) -
         await deliver.options(key=job_id).submit(
             queue, customer=customer, job_id=job_id, status=status
         )
-    except JobsError as error:  # full, or stopping
+    except JobsError as error:  # the queue is full or stopping
         logger.warning("webhook_lost job_id=%s status=%s: %s", job_id, status, error)
 
 

@@ -1,4 +1,4 @@
-"""FastAPI: a WebSocket that shows a job, and ends when its client leaves."""
+"""FastAPI: send a job's changes over a WebSocket, and stop when the client disconnects."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ router = APIRouter()
 @router.websocket("/jobs/{job_id}/changes")
 async def changes(websocket: WebSocket, job_id: str, queue: JobQueueDep) -> None:
     """Send the job's record now and each time it changes."""
-    await queue.get_result(job_id)  # an unknown job: refused before it is accepted
+    await queue.get_result(job_id)  # an unknown job is refused before accept
     await websocket.accept()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(cancel_when_gone, websocket, tasks.cancel_scope)
-        with suppress(WebSocketDisconnect):  # it left while something was being sent
+        with suppress(WebSocketDisconnect):  # the client disconnected during a send
             await send_changes(websocket, queue.watch(job_id))
         tasks.cancel_scope.cancel()
 
 
 async def cancel_when_gone(websocket: WebSocket, scope: anyio.CancelScope) -> None:
-    """Nobody says that a client has left, except to those who receive."""
+    """Cancel *scope* when the client has disconnected, which only receiving shows."""
     while (await websocket.receive())["type"] != "websocket.disconnect":
         pass
     scope.cancel()
 
 
 async def send_changes(websocket: WebSocket, records: AsyncIterator[JobResult]) -> None:
-    async for record in records:  # a slow client is spared some in between, never the last
+    async for record in records:  # a slow client may miss some, but never the last
         await websocket.send_text(record.model_dump_json(exclude={"error"}))
     await websocket.close()
 

@@ -1,4 +1,4 @@
-"""Litestar: the files below a folder that have the same content.
+"""Litestar: find the files below a folder that have the same content.
 
 Run it from the folder ``examples``: ``uvicorn --factory litestar_duplicates.app:create_app``.
 """
@@ -23,7 +23,7 @@ handlers = JobHandlers()
 
 @handlers.job(timeout=1800)
 def find_duplicates(ctx: JobContext, root: DirectoryPath) -> list[list[str]]:
-    """The names of the files below *root* that are the same, group by group."""
+    """Return the names of identical files below *root*, in groups."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
     same: defaultdict[str, list[str]] = defaultdict(list)
     for done, path in enumerate(files, start=1):

@@ -1,4 +1,4 @@
-"""Quart: the largest files below a folder.
+"""Quart: find the largest files below a folder.
 
 Run it from the folder ``examples``: ``uvicorn --factory quart_largest.app:create_app``.
 """
@@ -28,9 +28,9 @@ pages = Blueprint("pages", __name__)
 
 @handlers.job(timeout=1800)
 async def largest(ctx: JobContext, root: DirectoryPath, count: int = 10) -> dict[str, int]:
-    """The *count* largest files below *root*, in bytes.
+    """Return the *count* largest files below *root*, with their sizes in bytes.
 
-    Each call in a thread is short: neither a cancel nor the exit of the process ends one.
+    Each call in a thread is short, because neither a cancel nor the process's exit ends it.
     """
     folders = await asyncio.to_thread(lambda: sorted(folder for folder, *_ in os.walk(root)))
     sizes: dict[str, int] = {}

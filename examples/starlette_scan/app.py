@@ -1,4 +1,4 @@
-"""Starlette: what the files below a folder weigh.
+"""Starlette: add up the sizes of the files below a folder.
 
 Run it from the folder ``examples``: ``uvicorn --factory starlette_scan.app:create_app``.
 """
@@ -28,7 +28,7 @@ class Report(BaseModel):
 
 @handlers.job(timeout=1800)
 def scan(ctx: JobContext, root: DirectoryPath) -> Report:
-    """Count the bytes below *root*; a scan that is cancelled keeps what it has."""
+    """Count the bytes below *root*; a cancelled scan keeps its partial result."""
     entries = sorted(root.rglob("*"))
     files, weights = 0, Counter[str]()
     for done, path in enumerate(entries, start=1):

@@ -15,7 +15,7 @@ from stoat_jobs import (
     JobQueueSettings,
     JobStatus,
 )
-from stoat_jobs._backends.table import JobTable
+from stoat_jobs._backends.retention import Retention
 from stoat_jobs.testing import Bench
 
 
@@ -41,12 +41,12 @@ async def test_after_a_start_that_failed_nothing_runs__fault_23(
     """Jobs submitted before go on waiting, and run when the queue does start."""
     bench = new_bench()
 
-    def refuse(self: JobTable, loop: Any) -> None:
+    def refuse(self: Retention, loop: Any) -> None:
         if loop is not None:
             raise OSError("no clock")
 
     with monkeypatch.context() as patched:
-        patched.setattr(JobTable, "expire_on", refuse)
+        patched.setattr(Retention, "expire_on", refuse)
         with pytest.raises(BackendError, match="^backend 'asyncio' cannot start: no clock$"):
             await bench.open()
     with pytest.warns(RuntimeWarning):

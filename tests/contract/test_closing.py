@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stoat_jobs import AsyncioJobQueue, BackendError, JobQueueSettings, JobStatus
-from stoat_jobs._backends.table import JobTable
+from stoat_jobs._backends.retention import Retention
 from stoat_jobs.testing import Bench
 
 from ..support.stores import TextHandle, TextJobQueue, TextStore
@@ -123,11 +123,11 @@ async def test_without_a_store_it_is_the_same__fault_58(monkeypatch: pytest.Monk
     bench.queue = AsyncioJobQueue(bench.handlers, SETTINGS)
     await bench.open()
 
-    def refuse(self: JobTable, loop: Any) -> None:
+    def refuse(self: Retention, loop: Any) -> None:
         raise OSError("no clock")
 
     with monkeypatch.context() as patched:
-        patched.setattr(JobTable, "expire_on", refuse)
+        patched.setattr(Retention, "expire_on", refuse)
         with pytest.raises(OSError, match="no clock"):
             await bench.close()
     assert bench.queue.started is False

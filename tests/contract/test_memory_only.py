@@ -361,7 +361,7 @@ async def test_nothing_is_remembered_of_what_was_held_or_nested() -> None:
         bench.open_gates()
         await queue.submit("hold")
         await queue.run_next()
-        assert queue._slots.released == set()
+        assert queue._scheduler.released == set()
     async with memory() as (bench, queue):
         bench.open_gates()
 

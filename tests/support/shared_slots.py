@@ -16,8 +16,8 @@ from stoat_jobs import (
     current_job_id,
 )
 from stoat_jobs.backends import (
+    CallResult,
     Deadlines,
-    Ended,
     FrozenPayload,
     JobRun,
     Observers,
@@ -80,17 +80,17 @@ class SharedSlots:
             text = job.payload.text
             job.payload = FrozenPayload(handler.form.thaw(text), text)
         except Exception as error:  # another process has other handlers
-            self._end(job, classify(None, Ended(None, error, self.now()), job.timeout))
+            self._end(job, classify(None, CallResult(None, error, self.now()), job.timeout))
             return
-        job.context.run(current_job_id.set, job.job_id)
+        job.variables.run(current_job_id.set, job.job_id)
         run = self.running[job.job_id] = JobRun(job, handler, self)
         run.start()
 
     def _end(self, job: SharedJob, outcome: Outcome) -> None:
         """Finish *job*, which no run does, in its own context."""
-        context = job.context
-        context.run(current_job_id.set, job.job_id)
-        context.run(self._finish, job, outcome)
+        variables = job.variables
+        variables.run(current_job_id.set, job.job_id)
+        variables.run(self._finish, job, outcome)
 
     def _finish(self, job: SharedJob, outcome: Outcome) -> None:
         self._engine.finish(job, outcome, self.settings.max_results)
@@ -99,8 +99,8 @@ class SharedSlots:
 
     # What a run asks of its host.
 
-    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
-        return handler.result_through_json(value)
+    def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:
+        return definition.result_through_json(value)
 
     def attempt_started(self, run: JobRun[SharedJob], previous: BaseException | None) -> None:
         job = run.job
@@ -119,10 +119,10 @@ class SharedSlots:
         self._engine.release_key(run.job)
         run.job.change(cancel_requested=run.reason is StopReason.CANCEL)
 
-    def cut_off(self) -> None:
+    def cancelled_by_others(self) -> None:
         """Whoever has entered the queue leaves it."""
 
-    def settled(self, run: JobRun[SharedJob], outcome: Outcome) -> None:
+    def finished(self, run: JobRun[SharedJob], outcome: Outcome) -> None:
         del self.running[run.job.job_id]
         if outcome.abandoned:
             self._left_behind.append(run)
@@ -139,7 +139,7 @@ class SharedSlots:
         """Let what runs finish, then tell it to stop, then leave it behind."""
         self.takes_jobs = False
         for run in self.running.values():
-            run.queue_closes()
+            run.drain()
         await self._until_idle(self.settings.drain_timeout)
         self._stop_all()
         await self._until_idle(2 * self.cancel_grace + MARGIN)
@@ -173,5 +173,5 @@ class SharedSlots:
 
     def abandoned(self) -> int:
         """How many handlers run on although their jobs have finished."""
-        self._left_behind = [run for run in self._left_behind if not run.over]
-        return sum(run.alive for run in self._left_behind)
+        self._left_behind = [run for run in self._left_behind if not run.is_gone]
+        return sum(run.is_alive for run in self._left_behind)

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobContext, JobHandlers, JobStatus
-from stoat_jobs._run.calls import handed_back, start_thread, taken_over
-from stoat_jobs.backends import Ended
+from stoat_jobs._run.calls import result_of_thread, start_thread, to_await_here
+from stoat_jobs.backends import CallResult
 
 
 def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -163,13 +163,13 @@ async def test_what_comes_after_the_stop_is_closed__fault_63() -> None:
     """Nothing is begun for a job that was told to stop, and no RuntimeWarning complains."""
     coroutine = unawaited()
     with pytest.raises(asyncio.CancelledError):
-        await taken_over(coroutine, is_stopped=True)
+        await to_await_here(coroutine, is_stopped=True)
     assert is_closed(coroutine)
 
 
 async def test_what_comes_when_nobody_waits_any_more_is_closed__fault_63() -> None:
     """A thread that hands back a coroutine to a job that was given up leaves nothing."""
-    done: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+    done: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
     done.cancel()
     coroutine = unawaited()
     start_thread(lambda: coroutine, done, float, "it").join()
@@ -179,11 +179,11 @@ async def test_what_comes_when_nobody_waits_any_more_is_closed__fault_63() -> No
 
 async def test_what_comes_with_a_cancel_from_outside_is_closed__fault_63() -> None:
     """A task that is cancelled in the round of its thread's end leaves no coroutine."""
-    done: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+    done: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
     coroutine = unawaited()
-    task = asyncio.ensure_future(handed_back(done))
+    task = asyncio.ensure_future(result_of_thread(done))
     await asyncio.sleep(0)
-    done.set_result(Ended(coroutine, None, 0.0))
+    done.set_result(CallResult(coroutine, None, 0.0))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -193,7 +193,7 @@ async def test_what_comes_with_a_cancel_from_outside_is_closed__fault_63() -> No
 def test_what_comes_when_the_loop_is_closed_is_closed__fault_63() -> None:
     """A thread that outlives its event loop leaves no coroutine either."""
     loop = asyncio.new_event_loop()
-    done: asyncio.Future[Ended] = loop.create_future()
+    done: asyncio.Future[CallResult] = loop.create_future()
     loop.close()
     coroutine = unawaited()
     start_thread(lambda: coroutine, done, float, "it").join()

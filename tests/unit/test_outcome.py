@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from stoat_jobs import JobStatus
-from stoat_jobs.backends import Ended, Outcome, StopReason, classify, never_started
+from stoat_jobs.backends import CallResult, Outcome, StopReason, classify, never_started
 
 
 class OwnBaseError(BaseException):
     pass
 
 
-def returned(value: Any = "value") -> Ended:
-    return Ended(value, None, 5.0)
+def returned(value: Any = "value") -> CallResult:
+    return CallResult(value, None, 5.0)
 
 
-def raised(error: BaseException) -> Ended:
-    return Ended(None, error, 5.0)
+def raised(error: BaseException) -> CallResult:
+    return CallResult(None, error, 5.0)
 
 
 STOPPED = {

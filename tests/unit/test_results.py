@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from stoat_jobs import InMemoryJobQueue, JobHandlers, JobStatus
 from stoat_jobs._payload.results import refuse_used_up
-from stoat_jobs.backends import Ended, StopReason, classify
+from stoat_jobs.backends import CallResult, StopReason, classify
 
 
 def rows() -> Iterator[int]:
@@ -195,7 +195,7 @@ def test_coroutines_in_a_refused_result_are_closed__fault_61() -> None:
 def test_a_coroutine_returned_after_the_deadline_is_closed__fault_61() -> None:
     """What a job returned too late is dropped, and a coroutine is closed."""
     coroutine = awaited()
-    outcome = classify(StopReason.DEADLINE, Ended(coroutine, None, 2.0), 1.0)
+    outcome = classify(StopReason.DEADLINE, CallResult(coroutine, None, 2.0), 1.0)
     assert (outcome.status, outcome.result) == (JobStatus.TIMEOUT, None)
     assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
 

@@ -1,4 +1,4 @@
-"""The web app, put together from its dependencies."""
+"""Build the web app from its dependencies."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .settings import Settings
 def create_app(
     job_queue: AsyncJobQueue | None = None, *, settings: Settings | None = None
 ) -> FastAPI:
-    """The app with *job_queue*, or else with a queue built as *settings* say."""
+    """Build the app with *job_queue*, or with a queue that *settings* describe."""
     settings = Settings() if settings is None else settings
-    to_build = settings.jobs if job_queue is None else None  # a queue that is there has its own
+    to_build = settings.jobs if job_queue is None else None  # a given queue has its own
     app = FastAPI(
         title="Scanner",
         lifespan=partial(lifespan, queue=job_queue, handlers=handlers, settings=to_build),

@@ -1,4 +1,4 @@
-"""The endpoints; what they need is handed to them."""
+"""The endpoints; FastAPI injects what they need."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ScanRequest(BaseModel):
 
 
 class Accepted(BaseModel):
-    """The job was taken on; how it goes is at ``status_url``."""
+    """The job was accepted; ``status_url`` shows its progress."""
 
     job_id: str
     status_url: str
@@ -64,15 +64,15 @@ async def read_job(job_id: str, queue: Queue) -> JobResult:
 
 @router.delete("/jobs/{job_id}")
 async def cancel_job(job_id: str, queue: Queue) -> dict[str, bool]:
-    """Stop a job; ``cancelled`` is false where it had ended already."""
+    """Cancel a job; ``cancelled`` is false if it had already finished."""
     if not isinstance(queue, JobBackend):
         raise HTTPException(501, "this queue cannot cancel")
     return {"cancelled": await queue.cancel(job_id)}
 
 
 def _inside(library: Path, folder: Path) -> Path:
-    """*folder* of the *library*, links followed; a client has no business anywhere else."""
-    with suppress(OSError, RuntimeError, ValueError):  # what no folder can be called, or a loop
+    """Resolve *folder* in the *library*, links included; clients may not leave the library."""
+    with suppress(OSError, RuntimeError, ValueError):  # an impossible name, or a loop of links
         root = (library / folder).resolve()
         if root.is_relative_to(library.resolve()) and root.is_dir():
             return root

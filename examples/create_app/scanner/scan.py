@@ -1,6 +1,6 @@
 """The slow work: look at every file below a folder.
 
-It knows jobs but no web framework, so a test calls it as the function it is.
+It depends on no web framework, so a test can call it as a plain function.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ScanReport(BaseModel):
 
 @handlers.job
 def scan(ctx: JobContext, root: DirectoryPath) -> ScanReport:
-    """Count the files below *root*, and what they weigh."""
+    """Count the files below *root*, and add up their sizes."""
     files = sorted(_files_below(ctx, root))
     sizes: dict[Path, int] = {}
     unreadable = []
@@ -47,5 +47,5 @@ def scan(ctx: JobContext, root: DirectoryPath) -> ScanReport:
 
 def _files_below(ctx: JobContext, root: Path) -> Iterator[Path]:
     for folder, _, names in os.walk(root):
-        ctx.raise_if_cancelled()  # a thread stops only where it looks
+        ctx.raise_if_cancelled()  # a thread stops only where it checks
         yield from (Path(folder, name) for name in names)

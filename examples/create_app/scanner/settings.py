@@ -1,4 +1,4 @@
-"""What the app can be told, by its environment or by a test."""
+"""The app's settings, from the environment or from a test."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from stoat_jobs import JobQueueSettings
 
 
 class Settings(BaseSettings):
-    """``SCANNER_LIBRARY`` and, for the queue, ``SCANNER_JOBS__BACKEND`` and its like."""
+    """``SCANNER_LIBRARY`` and, for the queue, ``SCANNER_JOBS__BACKEND`` and similar variables."""
 
     model_config = SettingsConfigDict(
         env_prefix="SCANNER_",
         env_nested_delimiter="__",
         frozen=True,
-        hide_input_in_errors=True,  # SCANNER_JOBS__URL may hold a password
+        hide_input_in_errors=True,  # SCANNER_JOBS__URL may contain a password
     )
 
     library: DirectoryPath = Path()

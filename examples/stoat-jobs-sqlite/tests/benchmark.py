@@ -1,4 +1,4 @@
-"""Jobs per second on this machine, and as a share of the asyncio backend's in the same run."""
+"""Measure jobs per second, and their ratio to the asyncio backend's in the same run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ handlers = JobHandlers()
 
 @handlers.job
 async def nothing(ctx: JobContext) -> None:
-    """Costs nothing, so that only the queue is measured."""
+    """Do nothing, so that only the queue is measured."""
 
 
 async def jobs_per_second(backend: str, **options: Any) -> float:
@@ -44,7 +44,7 @@ async def main() -> None:
         "sqlite, fsync=False": ("sqlite", {"fsync": False}),
     }
     seen: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(ROUNDS):  # in turn, so that the machine's moods hit all alike
+    for _ in range(ROUNDS):  # in turn, so that changes in the machine's load affect all alike
         for name, (backend, options) in contestants.items():
             seen[name].append(await jobs_per_second(backend, **options))
     for name, rates in seen.items():

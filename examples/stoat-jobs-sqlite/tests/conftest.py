@@ -1,4 +1,4 @@
-"""A file for the queue, and processes that have it."""
+"""A file for the queue, and processes that open it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-# A process that hangs is killed, so that its test fails; nothing else waits this long.
+# Kills a process that hangs, so that its test fails; nothing else waits this long.
 SAFETY_NET = 60.0
 
 PROCESS = Path(__file__).with_name("process.py")
@@ -21,20 +21,20 @@ Process = subprocess.Popen[str]
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    """The path of a file that is not there yet."""
+    """Return the path of a file that does not exist yet."""
     return str(tmp_path / "jobs.db")
 
 
 @pytest.fixture
 def launch(url: str) -> Iterator[Callable[[str], Process]]:
-    """Starts a process on the file; it says what it does on its standard output."""
+    """Return a function that starts a process on the file and captures its standard output."""
     with ExitStack() as stack:
         yield lambda what: stack.enter_context(running(url, what))
 
 
 @contextmanager
 def running(url: str, what: str) -> Iterator[Process]:
-    """A process that does *what* with the queue of the file, killed at the latest here."""
+    """Run a process that does *what* with the file's queue, and kill it at the end."""
     command = [sys.executable, "-W", "error", str(PROCESS), url, what]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         alarm = threading.Timer(SAFETY_NET, process.kill)

@@ -1,4 +1,4 @@
-"""A process that has the queue of a file, to be killed; this file is run by the tests alone."""
+"""A process that opens a file's queue until the tests kill it; only the tests run this file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def hold(ctx: JobContext, n: int) -> None:
 
 
 async def be_held(queue: JobBackend) -> None:
-    """Finish a job, begin another and let two wait; tell their ids."""
+    """Finish one job, start another, leave two waiting, and print their ids."""
     finished = await queue.submit("double", {"n": 21})
     await queue.wait(finished)
     held = [await queue.submit("hold", {"n": n}) for n in range(3)]
@@ -40,7 +40,7 @@ async def be_held(queue: JobBackend) -> None:
 
 
 async def flood(queue: JobBackend) -> None:
-    """Submit without end; tell each id once the job is accepted."""
+    """Submit without end; print each id once its job is accepted."""
     n = 0
     while True:
         print(await queue.submit("double", {"n": n}), flush=True)

@@ -1,4 +1,4 @@
-"""A queue whose jobs are in a file keeps every promise of a backend."""
+"""A queue that keeps its jobs in a file keeps every promise of a backend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stoat_jobs.testing import JobQueueContract, JobQueueMachine
 
 
 def in_file(settings: JobQueueSettings, url: str) -> JobQueueSettings:
-    """*settings* with the file; nobody cuts the power here, so it need not wait for the disk."""
+    """Add the file to *settings*; without fsync, because these tests do not cut the power."""
     return settings.model_copy(update={"url": url, "options": {"fsync": False}})
 
 

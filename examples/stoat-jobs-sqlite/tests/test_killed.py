@@ -1,4 +1,4 @@
-"""What a real process leaves behind that got no chance to shut down."""
+"""What a real process leaves behind if it is killed before it can shut down."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def new_queue(url: str, handlers: JobHandlers | None = None) -> JobBackend:
 
 
 def ids_until_killed(process: subprocess.Popen[str], lines: int) -> list[str]:
-    """Kill *process* when it has written so much; all the ids that it told."""
+    """Kill *process* after so many *lines*; return all the ids that it printed."""
     assert process.stdout is not None
     told = list(islice(process.stdout, lines))
     process.kill()  # SIGKILL, as `kill -9` sends
@@ -36,7 +36,7 @@ def ids_until_killed(process: subprocess.Popen[str], lines: int) -> list[str]:
 
 
 async def test_jobs_survive_kill_9(url: str, launch: Launch) -> None:
-    """What ran and what waited runs after the restart, in order; what had ended is readable."""
+    """Running and waiting jobs run after a restart, in order; finished ones are readable."""
     finished, *held = ids_until_killed(launch("be_held"), 1)
     order: list[int] = []
     handlers = JobHandlers()
@@ -57,7 +57,7 @@ async def test_jobs_survive_kill_9(url: str, launch: Launch) -> None:
 
 
 async def test_an_accepted_job_survives_kill_9(url: str, launch: Launch) -> None:
-    """A job whose ``submit`` returned before the kill is kept, whenever the kill comes."""
+    """A job whose ``submit`` returned before the kill is kept, at whatever time the kill comes."""
     handlers = JobHandlers()
 
     @handlers.job
@@ -74,8 +74,8 @@ async def test_an_accepted_job_survives_kill_9(url: str, launch: Launch) -> None
 
 
 async def test_a_second_process_is_refused(url: str, launch: Launch) -> None:
-    """It would run every job twice: its start fails, and says which file and why."""
-    for _ in range(2):  # a new file, and one that is there
+    """A second process would run every job again: it fails to start, and names the file."""
+    for _ in range(2):  # a new file, then an existing one
         async with new_queue(url):
             words, _ = launch("flood").communicate()
         assert words.startswith(f"backend 'sqlite' cannot start: {url}: another queue has it open")
@@ -84,7 +84,7 @@ async def test_a_second_process_is_refused(url: str, launch: Launch) -> None:
 async def test_a_file_in_use_is_refused_until_its_process_is_killed(
     url: str, launch: Launch
 ) -> None:
-    """The lock goes with the process that has it, also when that is killed."""
+    """The lock is released with the process that holds it, even if that is killed."""
     process = launch("be_held")
     assert process.stdout is not None
     process.stdout.readline()

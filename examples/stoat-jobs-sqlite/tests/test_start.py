@@ -1,4 +1,4 @@
-"""What a queue needs to start, what it says where that is missing, and what it leaves."""
+"""What a queue needs to start, how it fails without that, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def new_queue(path: Path) -> SqliteJobQueue:
 
 
 def test_it_is_found_by_its_name(url: str) -> None:
-    """Settings that name it are all that an application needs."""
+    """An application needs only settings that name the backend."""
     assert "sqlite" in [backend.name for backend in available_backends()]
     queue = create_queue(settings=JobQueueSettings(backend="sqlite", url=url))
     assert isinstance(queue, SqliteJobQueue)
@@ -35,7 +35,7 @@ def test_it_wants_a_path(url: str | None) -> None:
 
 @pytest.mark.parametrize("options", [{"fsink": False}, {"fsync": "perhaps"}])
 def test_options_are_checked(url: str, options: dict[str, object]) -> None:
-    """An option that is misspelt, or has no sense, is refused by its name."""
+    """An error names each option that is misspelt or has an invalid value."""
     settings = JobQueueSettings(backend="sqlite", url=url, options=options)
     with pytest.raises(ValidationError, match=r"options\.fs"):
         create_queue(settings=settings)
@@ -45,7 +45,7 @@ def test_options_are_checked(url: str, options: dict[str, object]) -> None:
 def test_fsync_decides_what_a_power_cut_takes(
     url: str, options: dict[str, object], synchronous: int
 ) -> None:
-    """SQLite waits for the disk at each change, or is left to do so now and then."""
+    """SQLite waits for the disk at each change, or only from time to time."""
     settings = JobQueueSettings(backend="sqlite", url=url, options=options)
     store = SqliteJobQueue(None, settings).make_store()
     assert isinstance(store, SqliteStore)
@@ -79,7 +79,7 @@ def no_database(folder: Path) -> Path:
 async def test_a_file_that_cannot_be_used(
     make: Callable[[Path], Path], reason: str, tmp_path: Path
 ) -> None:
-    """The start fails, and says which file it is and what is wrong with it."""
+    """The start fails, and names the file and what is wrong with it."""
     path = make(tmp_path)
     with pytest.raises(BackendError) as caught:
         await new_queue(path).__aenter__()
@@ -88,7 +88,7 @@ async def test_a_file_that_cannot_be_used(
 
 @contextmanager
 def read_only(path: Path) -> Iterator[None]:
-    """Nobody may write; root may, so be somebody else meanwhile."""
+    """Make *path* read-only; root could still write, so switch to another user meanwhile."""
     path.chmod(0o444)
     user = os.geteuid()
     os.seteuid(user or 65534)
@@ -99,7 +99,7 @@ def read_only(path: Path) -> Iterator[None]:
 
 
 async def test_a_file_that_is_read_only() -> None:
-    """The start fails, and does not wait for the first job to say that none can be kept."""
+    """The start fails, instead of the first job."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         path = Path(folder, "jobs.db")
@@ -111,7 +111,7 @@ async def test_a_file_that_is_read_only() -> None:
 
 
 async def test_a_start_that_failed_leaves_the_file_alone(url: str) -> None:
-    """When another queue was in the way, the same queue starts once that is gone."""
+    """A queue that failed to start because of another one can start once that is closed."""
     second = new_queue(Path(url))
     async with new_queue(Path(url)):
         with pytest.raises(BackendError, match="another queue has it open"):
@@ -121,7 +121,7 @@ async def test_a_start_that_failed_leaves_the_file_alone(url: str) -> None:
 
 
 async def test_what_is_kept_no_more_leaves_the_file(url: str) -> None:
-    """The file holds no more finished records than the queue, so that it does not grow."""
+    """The file contains no more finished records than the queue, so that it does not grow."""
     handlers = JobHandlers()
     handlers.register("nothing", lambda ctx: None)
     settings = JobQueueSettings(backend="sqlite", url=url, max_results=2)

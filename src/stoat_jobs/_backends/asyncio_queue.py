@@ -14,17 +14,17 @@ from .phase import Phase
 
 
 class AsyncioJobQueue(InProcessQueue):
-    """Jobs in the running event loop, sync handlers in threads of their own.
+    """Jobs in the running event loop; sync handlers in threads.
 
-    Jobs end with the process, and each process has its own: take it while one machine and
-    one server process are enough. A coroutine that never yields blocks the loop, and no
-    in-process queue can stop it: the log names it (``loop_blocked``), and it is better
-    registered as a plain function, which runs in a thread.
+    Use it while one machine and one server process are enough: jobs end with the process, and
+    each process has its own. A coroutine that never yields blocks the loop, and no in-process
+    queue can stop it: the log names it (``loop_blocked``). Register it as a plain function
+    instead, which runs in a thread.
 
-    Results are kept as they are, whatever they are. One that has no JSON, or is not of the
-    declared type, becomes an error only where the app serves it as a response model.
+    Results are kept as they are, whatever they are. One that is not JSON-serialisable, or not of
+    the declared type, is an error only if the app serves it as a response model.
 
-    It may be submitted to before its start; what it then does comes with the start.
+    Jobs may be submitted before the queue starts; they run once it does.
 
     >>> import asyncio
     >>> from stoat_jobs import JobContext, JobHandlers
@@ -45,22 +45,21 @@ class AsyncioJobQueue(InProcessQueue):
     _watchdog: Watchdog | None = None
 
     def _open(self) -> None:
-        self._table.expire_on(self._loop)
+        self._index.retention.expire_on(self._loop)
         if self.settings.loop_block_limit and self._loop is not None:
             self._watchdog = Watchdog(
-                self._loop, self._slots.running, self.settings.loop_block_limit
+                self._loop, self._scheduler.running, self.settings.loop_block_limit
             )
             self._watchdog.start()
-        super()._open()
 
     def _shut(self) -> None:
-        self._table.expire_on(None)
+        self._index.retention.expire_on(None)
         if self._watchdog is not None:
             self._watchdog.stop()
 
     def _check_open(self) -> None:
         super()._check_open()
-        if self._phase is Phase.NEW and not self._warned:
+        if self._scheduler.phase is Phase.NEW and not self._warned:
             self._warned = True
             warnings.warn(
                 "a job was submitted to a queue that has not been started, and waits until it is:"
@@ -72,7 +71,7 @@ class AsyncioJobQueue(InProcessQueue):
 
 
 def _callers_level() -> int:
-    """How many frames up, as the caller of this counts, the code is that is not ours."""
+    """How many frames up, as the caller of this counts, the first code is that is not ours."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and _is_ours(frame):
         level, frame = level + 1, frame.f_back

@@ -1,4 +1,4 @@
-"""The event loop that a queue belongs to, and what is said to those who come from outside it."""
+"""The event loop that a queue belongs to, and the errors of calls from outside it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def asyncio_loop(backend: str) -> asyncio.AbstractEventLoop:
 
 
 def outside(method: str, loop: asyncio.AbstractEventLoop | None) -> RuntimeError:
-    """The error of a call from *loop*, or from none, which is not the one that runs the queue."""
+    """The error of a call from *loop* (None: no loop) instead of the queue's own loop."""
     remedy = _NO_LOOP if loop is None else _OTHER_LOOP
     return RuntimeError(
         f"{method}() was called outside the event loop that runs the queue: in a `def` endpoint of"
@@ -43,9 +43,9 @@ def outside(method: str, loop: asyncio.AbstractEventLoop | None) -> RuntimeError
 
 
 def is_gone(loop: asyncio.AbstractEventLoop | None, owner: asyncio.Task[Any] | None) -> bool:
-    """Whether nobody will leave a queue that *owner* has entered on *loop*.
+    """Whether nobody can leave the queue that *owner* entered on *loop*.
 
-    A second Ctrl-C ends the owner where it is, perhaps before ``__aexit__`` has begun. A third one
+    A second Ctrl-C ends the owner where it is, perhaps before ``__aexit__`` has begun. A third
     ends ``asyncio.run`` while it waits for all tasks, and the loop is closed under them.
     """
     if loop is None or owner is None or loop.is_closed():

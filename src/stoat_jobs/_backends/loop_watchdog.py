@@ -1,7 +1,7 @@
-"""Names in the log the coroutine that holds the event loop for too long.
+"""Logs which coroutine blocks the event loop for too long.
 
-A coroutine that does not yield freezes the app, and nothing in its own loop can say so: a
-thread asks the loop for a sign of life, and looks at whose turn it is when none comes.
+A coroutine that does not yield freezes the app, and nothing on its own loop can say so. So a
+thread asks the loop for a sign of life, and if none comes, looks at which task is running.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .._run.run import JobRun
 from .._text import one_line
 
 LOOKS = 8
-"""Looks in the time of the limit: what lasts an eighth longer is seen wherever it begins."""
+"""Looks per limit: a block that lasts an eighth longer is seen whenever it begins."""
 
 
 class Watchdog:
@@ -35,7 +35,7 @@ class Watchdog:
         self._limit = limit
         self._stopping = threading.Event()
         self._loop_thread = threading.get_ident()
-        # A daemon: a loop that is blocked for good must not keep the process from its exit.
+        # A daemon: a loop that is blocked for good must not keep the process from exiting.
         self._thread = threading.Thread(target=self._main, name="stoat-jobs watchdog", daemon=True)
 
     def start(self) -> None:
@@ -43,7 +43,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """End soon; nobody waits for it."""
+        """End soon; this does not wait."""
         self._stopping.set()
 
     def _main(self) -> None:
@@ -73,7 +73,7 @@ class Watchdog:
         log_event(logging.WARNING, "loop_free", **job, duration_s=held)
 
     def _culprit(self) -> dict[str, str | None]:
-        """The job whose turn it is; none in a task of a handler's own, or of the app."""
+        """The job whose task is running; none if the task is the app's, or a handler's own."""
         task = asyncio.current_task(self._loop)
         jobs = (run.job for run in tuple(self._running.values()) if run.task is task)
         if (job := next(jobs, None)) is None:

@@ -1,4 +1,4 @@
-"""The backend for tests: the same machine, one job at a time, done when submit returns."""
+"""The backend for tests: the same machine, one job at a time, finished when submit returns."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from .._model.status import JobStatus
 from .._run.outcome import Outcome
 from .._run.run import JobRun
 from .in_process_queue import NO_PAYLOAD, InProcessQueue
-from .scheduler import Slots
+from .job import Job
+from .phase import Phase
+from .scheduler import Scheduler
 from .scripting import scripted, stand_in
-from .table import Job
-from .waiting import until_terminal
+from .waiting import until_finished
 
 
-class _MemorySlots(Slots):
-    """One slot, which a job may be held back from."""
+class _MemoryScheduler(Scheduler):
+    """One slot, which a job may be held back from; it works without being started."""
 
+    runs_in = (Phase.NEW, Phase.STARTED)
     delays = False
     kept_as_is = frozenset()
     held = False
@@ -47,44 +49,44 @@ class _MemorySlots(Slots):
         if script is None:
             super()._start(job)
         else:
-            job.context.run(self._play, job, script)
+            job.variables.run(self._play, job, script)
 
     def _play(self, job: Job, script: Outcome) -> None:
         current_job_id.set(job.job_id)
-        self._table.start(job)
+        self._index.start(job)
         self.tell_started(job)
-        self.finish(job, script)
+        self._finish_here(job, script)
 
-    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
-        return handler.result_through_json(value)
+    def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:
+        return definition.result_through_json(value)
 
-    def settled(self, run: JobRun[Job], outcome: Outcome) -> None:
-        super().settled(run, outcome)
+    def finished(self, run: JobRun[Job], outcome: Outcome) -> None:
+        super().finished(run, outcome)
         if not self.running:
             self.deadlines.close()  # a test's loop is left as it was
 
-    def finish(self, job: Job, outcome: Outcome) -> None:
+    def _finish_here(self, job: Job, outcome: Outcome) -> None:
         self.released.discard(job.job_id)
-        super().finish(job, outcome)
+        super()._finish_here(job, outcome)
 
 
 class MemoryOptions(BaseModel, frozen=True, extra="forbid"):
-    """What the settings' ``options`` may say to this backend."""
+    """The ``options`` of this backend."""
 
     autorun: bool = True
 
 
 class InMemoryJobQueue(InProcessQueue):
-    """Jobs one at a time, in the order of submission; ``submit`` returns when its job ended.
+    """Jobs one at a time, in the order of submission; ``submit`` returns when its job has finished.
 
-    Take it in tests: nothing has to be started or waited for, and the test sees what an
-    app would see. It refuses what a durable engine would refuse: results go through JSON,
-    as payloads do. Retries are not waited for; old records go when the queue is asked.
+    Use it in tests: you start nothing and wait for nothing, and the test sees what an app would
+    see. It refuses what a durable engine would refuse: results go through JSON, as payloads do.
+    Retries come at once, without the backoff. Old records are dropped when the queue is asked.
 
-    A submit from inside a handler returns the id of a pending job, which runs before the
-    outer submit returns. Cancelling a submit cancels its job.
+    A submit from inside a handler returns the id of a pending job, which runs before the outer
+    submit returns. Cancelling a submit cancels its job.
 
-    ``options={"autorun": False}`` holds jobs until :meth:`run_next`, for tests that look at
+    With ``options={"autorun": False}`` jobs wait for :meth:`run_next`, so that a test can look at
     a pending one.
 
     >>> import asyncio
@@ -107,8 +109,8 @@ class InMemoryJobQueue(InProcessQueue):
         "submit_returns_early": False,
         "waits_between_attempts": False,
     }
-    slots_type = _MemorySlots
-    _slots: _MemorySlots
+    scheduler_type = _MemoryScheduler
+    _scheduler: _MemoryScheduler
     options_type = MemoryOptions
     _options: MemoryOptions
 
@@ -119,8 +121,7 @@ class InMemoryJobQueue(InProcessQueue):
         observers: Iterable[Any] = (),
     ) -> None:
         super().__init__(handlers, settings, observers)
-        self._slots.open = True  # works without being entered
-        self._slots.held = not self._options.autorun
+        self._scheduler.held = not self._options.autorun
         self._nested: dict[str, list[Job]] = {}
         self._stand_ins: dict[str, JobType[..., Any]] = {}
 
@@ -145,19 +146,19 @@ class InMemoryJobQueue(InProcessQueue):
         return job.job_id
 
     async def run_next(self) -> JobResult[Any] | None:
-        """Run the oldest pending job to its end; its record, or None if nothing waits.
+        """Run the oldest pending job until it finishes; its record, or None if nothing waits.
 
         For queues with ``options={"autorun": False}``.
         """
         self._check_loop("run_next")
-        if self._slots.pending.empty():
+        if not self._scheduler.pending:
             return None
         if self._current() is not None:
             raise RuntimeError("run_next() inside a handler would wait for the slot it is in")
-        job = self._slots.pending.first()
-        self._slots.released.add(job.job_id)
-        self._slots.fill()
-        await until_terminal(job)
+        job = self._scheduler.pending.first()
+        self._scheduler.released.add(job.job_id)
+        self._scheduler.fill()
+        await until_finished(job)
         return job.record()
 
     def set_outcome(
@@ -168,36 +169,36 @@ class InMemoryJobQueue(InProcessQueue):
         result: Any = None,
         error: str | Exception | None = None,
     ) -> None:
-        """End each later job of *job_type* like this, with or without a handler for it.
+        """Finish each later job of *job_type* like this, with or without a handler for it.
 
-        Its handler, if there is one, still says which payloads and results fit.
+        If there is a handler, it still says which payloads and results fit.
 
         Raises:
             ValueError: *status* is not terminal, or does not go with *result* or *error*.
-            TypeError: *result* is not what the handler declares, or has no JSON.
+            TypeError: *result* is not what the handler declares, or is not JSON-serialisable.
         """
         outcome = scripted(JobStatus(status), result, error)
         known = job_type in self.handlers
-        handler = self.handlers.get(job_type) if known else stand_in(job_type)
+        definition = self.handlers.get(job_type) if known else stand_in(job_type)
         if result is not None:
-            outcome = replace(outcome, result=handler.result_through_json(result))
+            outcome = replace(outcome, result=definition.result_through_json(result))
         if not known:
-            self._stand_ins[job_type] = handler
-        self._slots.scripts[job_type] = outcome
+            self._stand_ins[job_type] = definition
+        self._scheduler.scripts[job_type] = outcome
 
-    def _handler(self, job_type: str) -> JobType[..., Any]:
+    def _definition(self, job_type: str) -> JobType[..., Any]:
         try:
-            return super()._handler(job_type)
+            return super()._definition(job_type)
         except UnknownJobTypeError:
-            with suppress(Exception):  # what is no text may raise anything when it is looked up
+            with suppress(Exception):  # what is not text may raise anything when it is looked up
                 return self._stand_ins[job_type]
             raise
 
     async def _see_through(self, job: Job) -> None:
-        """Wait for the end of *job* and of what its handler submitted."""
+        """Wait until *job* and what its handler submitted have finished."""
         try:
             for member in self._family(job):
-                await until_terminal(member)
+                await until_finished(member)
         except asyncio.CancelledError:
             await self._withdraw(job)
             raise
@@ -206,33 +207,33 @@ class InMemoryJobQueue(InProcessQueue):
                 self._nested.pop(member.job_id, None)
 
     async def _withdraw(self, job: Job) -> None:
-        """Cancel *job* and what its handler submitted, and see them settled, whatever comes."""
+        """Cancel *job* and what its handler submitted, and see them finish, whatever comes."""
         for member in reversed(list(self._family(job))):  # else one would start in between
-            self._slots.cancel(member)
+            self._scheduler.cancel(member)
         for member in self._family(job):
-            self._slots.cancel(member)
-            await self._until_settled(member)
+            self._scheduler.cancel(member)
+            await self._until_finished(member)
 
-    async def _until_settled(self, job: Job) -> None:
-        while not job.status.is_terminal:
+    async def _until_finished(self, job: Job) -> None:
+        while not job.is_finished:
             try:
                 await job.change()
             except asyncio.CancelledError:
-                self._slots.abandon(job)  # cancelled again: no time for a grace period
+                self._scheduler.abandon(job)  # cancelled again: no time for a grace period
 
     def _family(self, job: Job) -> Iterator[Job]:
-        """*job*, what its handler submitted, what theirs did; reads on while they grow."""
+        """*job*, what its handler submitted, what their handlers did, and so on, as they come."""
         yield job
         for nested in self._nested.get(job.job_id, ()):
             yield from self._family(nested)
 
     def _current(self) -> JobRun[Job] | None:
-        """The run whose handler is calling, if one is."""
-        return self._slots.running.get(current_job_id.get() or "")
+        """The run whose handler is calling, or None."""
+        return self._scheduler.running.get(current_job_id.get() or "")
 
     def _find_to_wait(self, job_id: str, method: str) -> Job:
         job = super()._find_to_wait(job_id, method)
-        if self._current() is not None and not job.status.is_terminal:
+        if self._current() is not None and not job.is_finished:
             raise RuntimeError(
                 f"{method}() inside a handler is a deadlock on a queue of one slot: job {job_id}"
                 " cannot start before this handler returns; return, and wait outside"

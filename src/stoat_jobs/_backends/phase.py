@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Phase(Enum):
-    """Where a queue is in its own life."""
+    """Where a queue is in its own life; one that is closed may be started again."""
 
     NEW = "new"
     STARTED = "started"

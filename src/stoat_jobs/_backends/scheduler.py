@@ -1,14 +1,13 @@
-"""The slots of an in-process queue: what waits, what runs, what was left behind.
+"""When jobs run: what waits, what runs, what was abandoned.
 
-A slot is handed on: the job that ends starts the next one. No worker coroutine stands in
-between that could die unnoticed, and every change of a job goes through the table.
+A slot is handed on: the job that finishes starts the next one. There is no worker coroutine that
+could die unnoticed, and every change of a job goes through the index.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from .._events.log import log_thread_left
@@ -26,70 +25,31 @@ from .._run.deadlines import Deadlines
 from .._run.left_threads import LeftThreads, where_working
 from .._run.outcome import INTERRUPTED, Outcome, StopReason, never_started
 from .._run.run import JobRun
-from .table import Job, JobTable
-
-_COMPLETED = JobStatus.COMPLETED  # looking a member up costs more than comparing it
-
-
-class PendingJobs(asyncio.Queue[Job]):
-    """The jobs that wait, oldest first; one that is cancelled leaves at once."""
-
-    _queue: OrderedDict[str, Job]
-    _maxsize: int
-
-    def _init(self, maxsize: int) -> None:
-        self._queue = OrderedDict()
-
-    def _put(self, item: Job) -> None:
-        self._queue[item.job_id] = item
-
-    def _get(self) -> Job:
-        return self._queue.popitem(last=False)[1]
-
-    def remove(self, job: Job) -> None:
-        """Take *job* out of the middle."""
-        del self._queue[job.job_id]
-
-    def all(self) -> list[Job]:
-        """All that wait, oldest first; they stay."""
-        return list(self._queue.values())
-
-    def put_back(self, jobs: Iterable[Job]) -> None:
-        """Wait for these alone; there may be more than ``maxsize``."""
-        self._init(self.maxsize)
-        for job in jobs:
-            self._put(job)
-
-    def first(self) -> Job:
-        """The oldest, which stays; one must be there."""
-        return next(iter(self._queue.values()))
-
-    def full(self) -> bool:
-        return 0 < self._maxsize <= len(self._queue)
-
-    # Nobody ever waits for this queue, so there is nobody to wake: half a put's and a get's cost.
-    put_nowait = _put
-    get_nowait = _get
+from .job import Job
+from .job_index import JobIndex
+from .pending import PendingJobs
+from .phase import Phase
 
 
-class Slots:
+class Scheduler:
     """Runs jobs in the order of submission, at most ``concurrency`` at once.
 
     It is the host of their runs.
     """
 
+    runs_in: tuple[Phase, ...] = (Phase.STARTED,)
     delays = True
     kept_as_is: frozenset[int] = PLAIN
     loop: asyncio.AbstractEventLoop
     deadlines: Deadlines
-    when_cut_off: Callable[[], None]
+    when_cancelled_by_others: Callable[[], None]
 
     def __init__(
         self,
         queue: JobBackend,
         settings: JobQueueSettings,
         concurrency: int,
-        table: JobTable,
+        index: JobIndex,
         clock: Clock,
         observers: Observers,
     ) -> None:
@@ -98,14 +58,14 @@ class Slots:
         self.cancel_grace = settings.cancel_grace
         self.pending = PendingJobs(settings.max_pending)
         self.running: dict[str, JobRun[Job]] = {}
-        self.open = False
-        self._table = table
+        self.phase = Phase.NEW
+        self._index = index
         self._clock = clock
         self._observers = observers
-        self._left_behind: list[JobRun[Job] | LeftThreads] = []
+        self._abandoned: list[JobRun[Job] | LeftThreads] = []
         self._idle: asyncio.Future[None] | None = None
 
-    # Scheduling.
+    # Starting.
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run on *loop* from now on; nothing may be running."""
@@ -115,61 +75,53 @@ class Slots:
         self.deadlines = Deadlines(loop, self._clock.now)
 
     def put(self, job: Job) -> None:
-        """Take *job* on; it starts now if a slot is free."""
-        self.pending.put_nowait(job)
-        if len(self.running) < self.concurrency:
-            self.fill()
+        """Accept *job*; it starts now if a slot is free."""
+        self.pending.put(job)
+        self.fill()
 
     def fill(self) -> None:
         """Start what waits, as far as slots are free."""
-        pending = self.pending
-        while pending._queue and self._may_start():
-            self._start(pending._get())
+        while self.pending and self._may_start():
+            self._start(self.pending.take())
 
     def _may_start(self) -> bool:
         """Whether the oldest that waits may start."""
-        return self.open and len(self.running) < self.concurrency
+        return len(self.running) < self.concurrency and self.phase in self.runs_in
 
     def _start(self, job: Job) -> None:
-        job.context.run(current_job_id.set, job.job_id)
-        self._table.start(job)
-        run = self.running[job.job_id] = JobRun(job, job.handler, self)
+        job.variables.run(current_job_id.set, job.job_id)
+        self._index.start(job)
+        run = self.running[job.job_id] = JobRun(job, job.definition, self)
         run.start()
 
     # Stopping.
 
     def cancel(self, job: Job) -> bool:
         """As :meth:`JobBackend.cancel`."""
-        if job.status.is_terminal:
+        if job.is_finished:
             return False
         run = self.running.get(job.job_id)
         if run is not None:
             return run.stop(StopReason.CANCEL)
         job.cancel_requested = True
-        self.drop(job, StopReason.CANCEL)
+        self._stop_pending(job, StopReason.CANCEL)
         return True
 
-    def drop(self, job: Job, reason: StopReason) -> None:
-        """Settle *job*, which waits."""
-        self.pending.remove(job)
-        self.end(job, never_started(reason))
-
-    def end(self, job: Job, outcome: Outcome) -> None:
-        """Settle *job*, which no run does, in its own context."""
-        job.context.run(current_job_id.set, job.job_id)
-        job.context.run(self.finish, job, outcome)
+    def _stop_pending(self, job: Job, reason: StopReason) -> None:
+        """Finish *job*, which waits."""
+        del self.pending[job.job_id]
+        self.finish(job, never_started(reason))
 
     def close(self) -> None:
-        """Start nothing more: settle what waits, begin no further attempt."""
-        self.open = False
-        self._end_pending()
+        """Stop what waits, and begin no further attempt; nothing more starts in this phase."""
+        self._stop_all_pending()
         for run in self.running.values():
-            run.queue_closes()
+            run.drain()
 
-    def _end_pending(self) -> None:
+    def _stop_all_pending(self) -> None:
         with self._observers.ending_together():
-            while not self.pending.empty():
-                self.drop(self.pending.first(), StopReason.SHUTDOWN)
+            while self.pending:
+                self._stop_pending(self.pending.first(), StopReason.SHUTDOWN)
 
     def stop_all(self) -> None:
         """Tell everything that runs to stop."""
@@ -177,43 +129,42 @@ class Slots:
             run.stop(StopReason.SHUTDOWN)
 
     def abandon_all(self) -> None:
-        """Settle everything that runs now, whatever its handlers do."""
+        """Finish everything that runs now, whatever its handlers do."""
         self.stop_all()
         for run in tuple(self.running.values()):
             run.abandon()
         if not self.running:
             self.deadlines.close()
 
-    def settle_all(self) -> None:
-        """Settle all that is left when the queue stops, however often a Ctrl-C interrupts it."""
+    def abandon(self, job: Job) -> None:
+        """Finish *job* now if it runs, whatever its handler does."""
+        if job.job_id in self.running:
+            self.running[job.job_id].abandon()
+
+    def finish_all(self) -> None:
+        """Finish all that is left when the queue stops, however often a Ctrl-C interrupts it."""
         interrupt: KeyboardInterrupt | None = None
         while True:
             try:
-                self._settle_rest()
+                self._finish_rest()
                 break
-            except KeyboardInterrupt as error:  # which has settled one job at least
+            except KeyboardInterrupt as error:  # which has finished one job at least
                 interrupt = error
         if interrupt is not None:
             raise interrupt
 
-    def _settle_rest(self) -> None:
-        self.open = False
-        self._table.repair()
-        self._end_pending()
+    def _finish_rest(self) -> None:
+        self._index.repair()
+        self._stop_all_pending()
         self.abandon_all()
-        self.running.clear()  # of a run that was interrupted while it ended
-        self._end_lost()
+        self.running.clear()  # of a run that was interrupted while it finished
+        self._finish_lost()
 
-    def _end_lost(self) -> None:
-        """Settle jobs that a Ctrl-C has caught between waiting, running and their end."""
-        for job in self._table.live():
+    def _finish_lost(self) -> None:
+        """Finish jobs that a Ctrl-C has caught between waiting, running and their finish."""
+        for job in self._index.live():
             never = job.status is JobStatus.PENDING
-            self.end(job, never_started(StopReason.SHUTDOWN) if never else INTERRUPTED)
-
-    def abandon(self, job: Job) -> None:
-        """Settle *job* now if it runs, whatever its handler does."""
-        if job.job_id in self.running:
-            self.running[job.job_id].abandon()
+            self.finish(job, never_started(StopReason.SHUTDOWN) if never else INTERRUPTED)
 
     async def idle(self, seconds: float) -> None:
         """Wait until nothing runs, at most so long."""
@@ -227,20 +178,35 @@ class Slots:
             self._idle = None
             alarm.cancel()
 
+    # Abandoned handlers.
+
     async def tasks_ended(self, seconds: float) -> None:
         """Let the tasks of abandoned jobs end, at most so long."""
-        tasks = [run.task for run in self._left_behind if run.task and not run.task.done()]
+        tasks = [run.task for run in self._abandoned if run.task and not run.task.done()]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
 
     def abandoned(self) -> int:
-        """How many handlers run on although their job was settled."""
-        self._left_behind = [run for run in self._left_behind if not run.over]
-        return sum(run.alive for run in self._left_behind)
+        """How many handlers run on although their job has finished."""
+        return sum(run.is_alive for run in self._abandoned)
+
+    def forget_gone(self) -> None:
+        """Forget the abandoned of which nothing is left."""
+        self._abandoned = [run for run in self._abandoned if not run.is_gone]
+
+    def _add_abandoned(self, left: JobRun[Job] | LeftThreads) -> None:
+        self.forget_gone()
+        self._abandoned.append(left)
+
+    def _look_for_threads(self, job: Job) -> None:
+        """Name what a handler that obeyed has left in threads of an executor."""
+        if (where := where_working(job.job_id)) is not None:
+            self._add_abandoned(LeftThreads(job.job_id))
+            log_thread_left(job.job_id, job.job_type, where)
 
     # What a run asks of its host.
 
-    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
+    def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:
         refuse_used_up(value)
         return value
 
@@ -269,38 +235,35 @@ class Slots:
     def stopping(self, run: JobRun[Job]) -> None:
         job = run.job
         job.cancel_requested = run.reason is StopReason.CANCEL
-        self._table.release_key(job)
+        self._index.keys.release(job)
         job.changed()
 
-    def cut_off(self) -> None:
-        self.when_cut_off()
+    def cancelled_by_others(self) -> None:
+        self.when_cancelled_by_others()
 
-    def settled(self, run: JobRun[Job], outcome: Outcome) -> None:
+    def finished(self, run: JobRun[Job], outcome: Outcome) -> None:
         del self.running[run.job.job_id]
         if outcome.abandoned:
-            self._leave_behind(run)
+            self._add_abandoned(run)
         elif run.reason is not None:
             self._look_for_threads(run.job)
         try:
-            self.finish(run.job, outcome)
+            self._finish_here(run.job, outcome)
         finally:
             self.fill()
             if self._idle is not None and not self.running:
                 wake(self._idle)
 
-    def _look_for_threads(self, job: Job) -> None:
-        """Name what a handler that obeyed has left in threads of an executor."""
-        if (where := where_working(job.job_id)) is not None:
-            self._leave_behind(LeftThreads(job.job_id))
-            log_thread_left(job.job_id, job.job_type, where)
-
-    def _leave_behind(self, left: JobRun[Job] | LeftThreads) -> None:
-        self.abandoned()  # forgets those that have ended since
-        self._left_behind.append(left)
+    # Finishing.
 
     def finish(self, job: Job, outcome: Outcome) -> None:
-        """Settle *job* and tell; in the job's own context."""
-        self._table.finish(job, outcome)
-        if outcome.status is not _COMPLETED or self._observers.wants("finished"):
+        """Finish *job*, which does not run."""
+        job.variables.run(current_job_id.set, job.job_id)
+        job.variables.run(self._finish_here, job, outcome)
+
+    def _finish_here(self, job: Job, outcome: Outcome) -> None:
+        """Finish *job* and tell the observers; in the job's own context variables."""
+        self._index.finish(job, outcome)
+        if outcome.status is not JobStatus.COMPLETED or self._observers.wants("finished"):
             event = FinishedEvent(job.record(), job.duration, outcome.exception, outcome.abandoned)
             self._observers.tell("finished", event)

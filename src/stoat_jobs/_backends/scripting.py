@@ -1,4 +1,4 @@
-"""Outcomes that a test wrote down beforehand."""
+"""Outcomes that a test sets beforehand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .._text import describe
 
 
 def scripted(status: JobStatus, result: Any, error: str | Exception | None) -> Outcome:
-    """The outcome that a test asks for, but for its result.
+    """The outcome that a test asks for, without its result.
 
     Raises:
         ValueError: *status* is not terminal, or does not go with *result* or *error*.
@@ -41,7 +41,7 @@ def _outcome(status: JobStatus, error: str | Exception) -> Outcome:
 
 
 def stand_in(job_type: str) -> JobType[..., Any]:
-    """A job type that takes any payload, for one that has no handler."""
+    """A job type that accepts any payload, for a name without a handler."""
     return JobType(job_type, _never_called)
 
 

@@ -14,7 +14,7 @@ from .._model.records import JobResult
 class StoredJob(BaseModel, frozen=True):
     """A job as a store keeps it: enough to run it in another process, or its last record.
 
-    ``model_dump_json()`` and ``model_validate_json()`` take it to text and back.
+    ``model_dump_json()`` and ``model_validate_json()`` make text of it and back.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
@@ -22,44 +22,44 @@ class StoredJob(BaseModel, frozen=True):
     job_id: str = Field(description="A random UUID4 in its usual text form.")
     job_type: str = Field(description="The name the handler is registered under.")
     number: int = Field(description="Jobs accepted later have greater ones.")
-    payload: str = Field(description="The handler's arguments, as JSON; empty once it ended.")
+    payload: str = Field(description="The handler's arguments, as JSON; empty once it finished.")
     timeout: float = Field(description="Seconds it may take from its start; `inf` for no limit.")
-    key: str | None = Field(description="As given at submission.")
-    metadata: dict[str, str] = Field(description="As given at submission.")
+    key: str | None = Field(description="As given to `submit`.")
+    metadata: dict[str, str] = Field(description="As given to `submit`.")
     submitted_at: datetime = Field(description="When it was accepted, in UTC.")
-    deliveries: int = Field(default=0, description="How often it was given a slot.")
-    cancel_requested: bool = Field(default=False, description="A caller asked it to stop.")
+    deliveries: int = Field(default=0, description="How often it was started.")
+    cancel_requested: bool = Field(default=False, description="Whether a caller asked it to stop.")
     record: JobResult[Any] | None = Field(
-        default=None, description="Its last record once it ended, with plain JSON as `result`."
+        default=None, description="Its last record once it finished, with plain JSON as `result`."
     )
-    end_number: int = Field(default=0, description="Jobs that ended later have greater ones.")
+    finish_number: int = Field(default=0, description="Jobs that finished later have greater ones.")
 
 
 class JobStore(Protocol):
     """Where a :class:`StoredJobQueue` keeps its jobs, by their ids.
 
-    It is called on the event loop's thread, so each call should be short. When ``save`` or
-    ``forget`` returns, the change must outlive the process. Between ``close`` and the next
-    ``open`` nothing is called.
+    Its methods are called on the event loop's thread, so they should be quick. When ``save`` or
+    ``forget`` returns, the change must survive the end of the process. Nothing is called between
+    ``close`` and the next ``open``.
     """
 
     def open(self) -> None:
-        """Begin; what it raises fails the queue's start.
+        """Begin; if this raises, the queue does not start.
 
-        Raise where another process has the same store open: a job would run in both.
+        Raise if another process has the same store open: jobs would run in both.
         """
         ...
 
     def load(self) -> Iterable[StoredJob]:
-        """All that is kept, in any order."""
+        """All jobs that are kept, in any order."""
         ...
 
     def save(self, job: StoredJob) -> None:
-        """Keep *job*, in the place of what was kept under its id."""
+        """Keep *job*, instead of what was kept under its id."""
         ...
 
     def forget(self, job_id: str) -> None:
-        """Drop what is kept under this id."""
+        """Drop the job with this id."""
         ...
 
     def close(self) -> None:

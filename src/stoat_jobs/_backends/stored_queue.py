@@ -1,10 +1,10 @@
 """Jobs that outlive their process: the `asyncio` queue, with a store behind it.
 
-- A job is saved before ``submit`` returns, and its record before anybody is told of its end.
+- A job is saved before ``submit`` returns, and its record before anybody is told that it finished.
 - Each start of the queue reads the store. What waited, or ran in a process that is gone,
   runs again, in the order of submission.
-- A store that fails refuses new jobs. What it fails to keep of a job that was accepted is
-  logged, and the job goes on: at worst it runs once more.
+- If the store fails, new jobs are refused. What it fails to keep of an accepted job is logged,
+  and the job goes on: at worst it runs once more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import contextvars
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, cast
@@ -34,24 +33,26 @@ from .._run.run import JobRun
 from .._text import describe, one_line
 from .asyncio_queue import AsyncioJobQueue
 from .in_process_queue import NoOptions
+from .job import SAME_IN_RECORD, Job
+from .job_index import JobIndex
+from .keys import Keys
 from .phase import Phase
-from .scheduler import Slots
+from .scheduler import Scheduler
 from .scripting import stand_in
 from .store import JobStore, StoredJob
-from .table import Job, JobTable
 
 _NO_PAYLOAD = FrozenPayload({}, b"{}")
 
 
-class StoredTable(JobTable):
-    """The table, which writes down what changes."""
+class StoredIndex(JobIndex):
+    """The index, which also saves what changes."""
 
     store: JobStore | None = None
     """None while it is not open."""
     _stored: dict[str, StoredJob]
     _number = 0
-    _ending: tuple[Job, Any] | None = None
-    """The job that is being settled, with its result as plain JSON."""
+    _finishing: tuple[Job, Any] | None = None
+    """The job that is finishing, with its result as plain JSON."""
 
     def save_new(self, job: Job) -> None:
         """Save *job*; raises what the store raises."""
@@ -78,41 +79,40 @@ class StoredTable(JobTable):
         self._stored[job.job_id] = stored
         self._keep(job.job_id, lambda store: store.save(stored))
 
-    def _settle(self, job: Job, outcome: Outcome) -> None:
-        if self._ending is not None:  # a Ctrl-C came before it was saved
+    def _write(self, job: Job, outcome: Outcome) -> None:
+        if self._finishing is not None:  # a Ctrl-C came before it was saved
             self.repair()
-        self._ending = job, self._plain(job, outcome)
-        super()._settle(job, outcome)
-        self._save_end()
+        self._finishing = job, self._plain(job, outcome)
+        super()._write(job, outcome)
+        self._save_finish()
 
-    def _save_end(self) -> None:
-        if self._ending is None:
+    def _save_finish(self) -> None:
+        if self._finishing is None:
             return
-        job, plain = self._ending
+        job, plain = self._finishing
         if job.finished is not None and job.job_id in self._stored:
             record = job.record().model_copy(update={"result": plain})
-            self.save(job, payload="", record=record, end_number=self._next_number())
+            self.save(job, payload="", record=record, finish_number=self._next_number())
             del self._stored[job.job_id]
-        self._ending = None
+        self._finishing = None
 
     def repair(self) -> None:
         super().repair()
-        self._save_end()
+        self._save_finish()
 
     def _plain(self, job: Job, outcome: Outcome) -> Any:
         """The result as plain JSON; None where it cannot be written after all."""
         if outcome.result is None:
             return None
         try:
-            return json.loads(job.handler.encode_result(outcome.result))
+            return json.loads(job.definition.encode_result(outcome.result))
         except Exception as error:
             log_event(logging.ERROR, "store_failed", job_id=job.job_id, error=describe(error))
             return None
 
-    def _drop_oldest(self) -> str:
-        job_id = super()._drop_oldest()
-        self._keep(job_id, lambda store: store.forget(job_id))
-        return job_id
+    def _forget(self, job: Job) -> None:
+        super()._forget(job)
+        self._keep(job.job_id, lambda store: store.forget(job.job_id))
 
     def _keep(self, job_id: str, keep: Callable[[JobStore], None]) -> None:
         if self.store is None:
@@ -129,73 +129,73 @@ class StoredTable(JobTable):
     def restore(self, pairs: Iterable[tuple[StoredJob, Job]]) -> None:
         """Know these jobs and no others."""
         pairs = sorted(pairs, key=_number)
-        ended = sorted((pair for pair in pairs if pair[0].record), key=_end_number)
-        self._number = max([pair[0].number for pair in pairs] + list(map(_end_number, ended)) + [0])
+        finished = sorted((pair for pair in pairs if pair[0].record), key=_finish_number)
+        numbers = [*map(_number, pairs), *map(_finish_number, finished)]
+        self._number = max(numbers, default=0)
         self._jobs = {job.job_id: job for _, job in pairs}
-        self._finished = deque(job for _, job in ended)
         self._stored = {stored.job_id: stored for stored, _ in pairs if not stored.record}
-        self._keys = {}
+        self.keys = Keys()
         for job in map(self._jobs.__getitem__, self._stored):
             self.add(job)
-        self._trim()
+        self.retention.replace(job for _, job in finished)
 
 
-class StoredSlots(Slots):
-    """The slots, which leave what waits in the store."""
+class StoredScheduler(Scheduler):
+    """The scheduler, which leaves what waits in the store."""
 
-    _table: StoredTable
+    _index: StoredIndex
     kept_as_is = frozenset()
 
-    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
-        return handler.result_through_json(value)
+    def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:
+        return definition.result_through_json(value)
 
     def stopping(self, run: JobRun[Job]) -> None:
         super().stopping(run)
         if run.reason is StopReason.CANCEL:
-            self._table.save(run.job, cancel_requested=True)
+            self._index.save(run.job, cancel_requested=True)
 
-    def _end_pending(self) -> None:
-        for job in self.pending.all():
-            job.forsake()
+    def _stop_all_pending(self) -> None:
+        for job in self.pending.values():
+            job.leave_in_store()
 
-    def _end_lost(self) -> None:
-        for job in self._table.live():
+    def _finish_lost(self) -> None:
+        for job in self._index.live():
             if job.status is JobStatus.PENDING:
-                job.forsake()
+                job.leave_in_store()
             else:
-                self.end(job, INTERRUPTED)
+                self.finish(job, INTERRUPTED)
 
     def fail(self, job: Job, outcome: Outcome) -> None:
-        """Settle *job*, which cannot be run any more."""
-        self._table.start(job)
-        self.end(job, outcome)
+        """Finish *job*, which cannot be run any more."""
+        self._index.start(job)
+        self.finish(job, outcome)
 
 
 class StoredJobQueue(AsyncioJobQueue, ABC):
     """Base of backends that keep their jobs outside the process, in a :class:`JobStore`.
 
-    A subclass has a ``name``, which its errors and log lines say, and a store, which it makes
-    in :meth:`make_store`; everything else is here. Jobs run in this process, and one process
-    at a time has a store. When the queue stops, jobs that wait stay in the store. When it
-    starts, also after a ``kill -9``, they run, and so do those that were running: a handler
-    must bear to be called again. Results are JSON.
+    A subclass has a ``name``, which its errors and log lines say, and makes its store in
+    :meth:`make_store`; everything else is here. Jobs run in this process, and only one process
+    at a time has a store open. When the queue stops, pending jobs stay in the store. When it
+    starts, also after a ``kill -9``, they run, and so do those that were running: delivery is
+    at-least-once, so make handlers idempotent. Results are JSON.
     """
 
-    table_type = StoredTable
-    slots_type = StoredSlots
-    _table: StoredTable
-    _slots: StoredSlots
+    index_type = StoredIndex
+    scheduler_type = StoredScheduler
+    _index: StoredIndex
+    _scheduler: StoredScheduler
 
     options_type: ClassVar[type[BaseModel]] = NoOptions
-    """The pydantic model of ``settings.options``; the default refuses any. Forbid extra
-    fields in it, or a misspelt option is ignored."""
+    """The pydantic model of ``settings.options``; the default refuses any. Forbid extra fields
+    in yours, or a misspelt option is ignored."""
 
     capabilities: ClassVar[Mapping[str, bool]] = {"durable": True}
     """What ``stoat-jobs check`` may expect: the attributes of ``JobQueueContract``."""
 
     max_deliveries: ClassVar[int] = 3
-    """A job that had a slot so often and never ended takes its process with it, it seems, and
-    is not run again: it is ``failed``, with the error type ``WorkerLost``."""
+    """After so many starts without a finish, a job is ``failed`` with the error type
+    ``WorkerLost`` instead of being run again: it probably kills its process."""
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     ) -> None:
         super().__init__(handlers, settings, observers)
         self._store = self.make_store()
-        self._table.restore(())
+        self._index.restore(())
 
     @property
     def options(self) -> Any:
@@ -220,13 +220,13 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         """
 
     async def cancel(self, job_id: str) -> bool:
-        job = self._table.get(job_id)
-        if job.forsaken and job.status is JobStatus.PENDING:
+        job = self._index.get(job_id)
+        if job.left_in_store and job.status is JobStatus.PENDING:
             raise QueueClosedError
         return await super().cancel(job_id)
 
     def _check_open(self) -> None:
-        if self._phase is Phase.NEW:
+        if self._scheduler.phase is Phase.NEW:
             raise BackendError(
                 self.name,
                 "takes no jobs before its start: run the app's lifespan, or enter the queue with"
@@ -236,7 +236,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
 
     def _take_on(self, job: Job) -> None:
         try:
-            self._table.save_new(job)
+            self._index.save_new(job)
         except Exception as error:
             raise BackendError(self.name, f"cannot keep a job: {describe(error)}") from error
         super()._take_on(job)
@@ -245,7 +245,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
 
     def _open(self) -> None:
         self._store.open()
-        self._table.store = self._store
+        self._index.store = self._store
         self._restore_all()
         super()._open()
 
@@ -253,48 +253,51 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         try:
             super()._shut()
         finally:
-            self._table.store = None
+            self._index.store = None
             self._store.close()
 
     def _restore_all(self) -> None:
         kept = [(stored, self._restored(stored)) for stored in self._store.load()]
-        self._table.restore(kept)
+        self._index.restore(kept)
         waiting = sorted((pair for pair in kept if not pair[0].record), key=_number)
-        self._slots.pending.put_back(job for stored, job in waiting if self._can_run(job, stored))
+        self._scheduler.pending.replace(
+            job for stored, job in waiting if self._can_run(job, stored)
+        )
 
     def _restored(self, stored: StoredJob) -> Job:
         known = stored.job_type in self.handlers
         job = Job(
-            stored.job_id,
-            self.handlers.get(stored.job_type) if known else stand_in(stored.job_type),
-            _NO_PAYLOAD,
-            stored.timeout,
-            stored.key,
-            stored.metadata,
+            job_id=stored.job_id,
+            job_type=stored.job_type,
+            definition=self.handlers.get(stored.job_type) if known else stand_in(stored.job_type),
+            payload=_NO_PAYLOAD,
+            timeout=stored.timeout,
+            key=stored.key,
+            metadata=stored.metadata,
+            variables=contextvars.Context(),
             # The wall clock may have gone back since.
-            min(stored.submitted_at.timestamp(), self._clock.stamp()),
-            contextvars.Context(),
+            submitted=min(stored.submitted_at.timestamp(), self._clock.stamp()),
+            cancel_requested=stored.cancel_requested,
+            shift=self._clock.shift,
         )
-        job.shift = self._clock.shift
-        job.cancel_requested = stored.cancel_requested
         if stored.record is not None:
             _finish(job, stored.record)
         return job
 
     def _can_run(self, job: Job, stored: StoredJob) -> bool:
-        """Make *job* ready to run, or else settle it."""
+        """Make *job* ready to run, or else finish it."""
         if stored.cancel_requested:
-            self._slots.end(job, never_started(StopReason.CANCEL))
+            self._scheduler.finish(job, never_started(StopReason.CANCEL))
             return False
         try:
-            handler = self.handlers.get(stored.job_type)
+            definition = self.handlers.get(stored.job_type)
             text = stored.payload.encode()
-            job.payload = FrozenPayload(handler.form.thaw(text), text)
+            job.payload = FrozenPayload(definition.form.thaw(text), text)
         except Exception as error:  # the code has changed since
-            self._slots.fail(job, failed(error))
+            self._scheduler.fail(job, failed(error))
             return False
         if stored.deliveries >= self.max_deliveries:
-            self._slots.fail(job, _lost(stored.deliveries))
+            self._scheduler.fail(job, _lost(stored.deliveries))
             return False
         if stored.deliveries:
             job_type = one_line(job.job_type, 200)
@@ -311,24 +314,23 @@ def _number(pair: tuple[StoredJob, Job]) -> int:
     return pair[0].number
 
 
-def _end_number(pair: tuple[StoredJob, Job]) -> int:
-    return pair[0].end_number
+def _finish_number(pair: tuple[StoredJob, Job]) -> int:
+    return pair[0].finish_number
 
 
 def _finish(job: Job, record: JobResult[Any]) -> None:
     """Make *job* what *record* says."""
-    for name in ("status", "error", "error_type", "progress", "message", "attempt"):
+    for name in SAME_IN_RECORD:
         setattr(job, name, getattr(record, name))
-    job.cancel_requested = record.cancel_requested
-    job.result = _decoded(job.handler, record.result)
-    job.handler = None
+    job.result = _decoded(job.definition, record.result)
     job.started = None if record.started_at is None else record.started_at.timestamp()
     job.finished = None if record.finished_at is None else record.finished_at.timestamp()
+    job.let_go()
 
 
-def _decoded(handler: JobType[..., Any], plain: Any) -> Any:
+def _decoded(definition: JobType[..., Any], plain: Any) -> Any:
     """A result from its JSON, of the declared type if it still fits."""
     try:
-        return handler.decode_result(json.dumps(plain).encode())
+        return definition.decode_result(json.dumps(plain).encode())
     except Exception:  # the code has changed since, or there is no result
         return plain

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from .._model.records import JobResult
-from .table import Job
+from .job import Job
 
 
 class Watch(AsyncIterator["JobResult[Any]"]):
     """The records of one job as they change.
 
-    No async generator: one of those that is left half-way has to be closed by somebody.
+    Not an async generator: somebody has to close one that is left half-way.
     """
 
     __slots__ = ("_find", "_job", "_over", "_seen")
@@ -33,12 +33,12 @@ class Watch(AsyncIterator["JobResult[Any]"]):
         while self._seen == self._job.version:
             await self._job.change()
         self._seen = self._job.version
-        self._over = self._job.status.is_terminal
+        self._over = self._job.is_finished
         return self._job.record()
 
 
-async def until_terminal(job: Job, timeout: float | None = None) -> None:
-    """Wait for the end of *job*.
+async def until_finished(job: Job, timeout: float | None = None) -> None:
+    """Wait until *job* has finished.
 
     Raises:
         TimeoutError: *timeout* seconds passed before.
@@ -48,7 +48,7 @@ async def until_terminal(job: Job, timeout: float | None = None) -> None:
         raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
     now = asyncio.get_running_loop().time
     deadline = math.inf if timeout is None else now() + timeout
-    while job.finished is None:
+    while not job.is_finished:
         if now() >= deadline:
             raise TimeoutError(f"job {job.job_id} is {job.status} after {timeout:g} s")
         await job.change(deadline)

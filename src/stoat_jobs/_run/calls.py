@@ -1,7 +1,7 @@
 """One call of a handler: a coroutine awaited in the job's task, or a thread of its own.
 
-A thread reports its end as a value, whatever it was: a Future refuses StopIteration, and
-nothing a handler raises may escape into the loop.
+A thread hands over what it raised as a value: a Future refuses StopIteration, and nothing that a
+handler raises may escape into the loop.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from .._payload.results import discard
-from .outcome import Ended
+from .outcome import CallResult
 
 # A coroutine with an `await` in each of some nested `finally` takes one close for each.
 _CLOSE_TRIES = 10
@@ -40,7 +40,7 @@ def is_awaited(call: HandlerCall | None) -> bool:
 def close(
     call: HandlerCall | None, context: contextvars.Context, task: asyncio.Task[None] | None
 ) -> bool:
-    """End a coroutine without its help, in its own context and task; False if it resists.
+    """Close a coroutine, in its own context and task; False if it resists.
 
     A thread cannot be ended: it counts as abandoned.
     """
@@ -59,11 +59,11 @@ def close(
 
 
 def start_thread(
-    call: Callable[[], Any], done: asyncio.Future[Ended], now: Callable[[], float], name: str
+    call: Callable[[], Any], done: asyncio.Future[CallResult], now: Callable[[], float], name: str
 ) -> threading.Thread:
-    """Call in a daemon thread that nobody ever joins, which resolves *done* at the end.
+    """Call in a daemon thread that is never joined; it resolves *done* at the end.
 
-    Neither an executor nor ``to_thread``: the interpreter waits for their threads at exit.
+    Not in an executor or by ``to_thread``: the interpreter waits for their threads at exit.
     """
     call = partial(contextvars.copy_context().run, call)
     thread = threading.Thread(target=_in_thread, args=(call, done, now), name=name, daemon=True)
@@ -72,25 +72,25 @@ def start_thread(
 
 
 def _in_thread(
-    call: Callable[[], Any], done: asyncio.Future[Ended], now: Callable[[], float]
+    call: Callable[[], Any], done: asyncio.Future[CallResult], now: Callable[[], float]
 ) -> None:
     try:
-        ended = Ended(call(), None, now())
+        result = CallResult(call(), None, now())
     except BaseException as error:
-        ended = Ended(None, error, now())
-    if not call_threadsafe(done.get_loop(), _hand_over, done, ended):
-        discard(ended.value)
-    del ended  # its error has this frame in its traceback: a cycle, and the handler's locals
+        result = CallResult(None, error, now())
+    if not call_threadsafe(done.get_loop(), _resolve, done, result):
+        discard(result.value)
+    del result  # its error has this frame in its traceback: a cycle, and the handler's locals
 
 
-def _hand_over(done: asyncio.Future[Ended], ended: Ended) -> None:
-    if done.done():  # nobody waits for it any more
-        discard(ended.value)
-    wake(done, ended)
+def _resolve(done: asyncio.Future[CallResult], result: CallResult) -> None:
+    if done.done():  # it was cancelled: nobody waits any more
+        discard(result.value)
+    wake(done, result)
 
 
-async def handed_back(done: asyncio.Future[Ended]) -> Ended:
-    """How a thread ended, as soon as it has."""
+async def result_of_thread(done: asyncio.Future[CallResult]) -> CallResult:
+    """What the call in a thread returned or raised, as soon as it has."""
     try:
         return await done
     except BaseException:  # cancelled from outside, perhaps in the same round
@@ -99,8 +99,8 @@ async def handed_back(done: asyncio.Future[Ended]) -> Ended:
         raise
 
 
-def taken_over(awaitable: Any, *, is_stopped: bool) -> Coroutine[Any, Any, Any]:
-    """What a thread handed back, to be awaited in its place.
+def to_await_here(awaitable: Any, *, is_stopped: bool) -> Coroutine[Any, Any, Any]:
+    """The awaitable that a function returned in its thread, to be awaited on the loop.
 
     Raises:
         CancelledError: the job was told to stop before this could begin.
@@ -116,11 +116,11 @@ async def _awaiting(awaitable: Any) -> Any:
 
 
 def _in_turn_of(task: asyncio.Task[None] | None, act: Callable[[], object]) -> None:
-    """Do *act* as if it were the turn of *task*.
+    """Do *act* as if *task* were running.
 
-    Without a current task ``asyncio.timeout`` and its like raise at once instead of waiting,
-    and a handler that swallows what it is closed with would loop for ever. The functions are
-    those that asyncio's documentation has for tasks of other makes ("Extending").
+    Without a current task, ``asyncio.timeout`` and the like raise at once instead of waiting, and
+    a handler that swallows GeneratorExit would loop for ever. The functions are those that
+    asyncio's documentation has for custom tasks ("Extending").
     """
     if task is None:
         act()
@@ -149,7 +149,7 @@ def _give_turn(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) 
 
 
 def cancel(task: asyncio.Task[Any]) -> BaseException | None:
-    """Cancel *task*; gives what that raised: what it awaits may not be ours, and refuse."""
+    """Cancel *task*; returns what that raised, as what it awaits may refuse to be cancelled."""
     try:
         task.cancel()
     except KeyboardInterrupt:
@@ -161,16 +161,16 @@ def cancel(task: asyncio.Task[Any]) -> BaseException | None:
 
 
 def forget(task: asyncio.Task[Any]) -> None:
-    """Leave out *task*, which nobody can wake, of those that ``asyncio.run`` cancels at its end.
+    """Hide *task*, which cannot be woken, from ``asyncio.run``, which cancels all tasks at its end.
 
-    It would raise what cancelling it raises. The function is one of those that asyncio's
-    documentation has for tasks of other makes ("Extending").
+    Else that would raise, or wait for ever. The function is one of those that asyncio's
+    documentation has for custom tasks ("Extending").
     """
     asyncio._unregister_task(task)
 
 
 def wake(future: asyncio.Future[Any], value: Any = None) -> None:
-    """Resolve *future*, if anybody is left to care."""
+    """Resolve *future*, unless it is done or its loop is closed."""
     if not future.done() and not future.get_loop().is_closed():
         future.set_result(value)
 
@@ -178,17 +178,17 @@ def wake(future: asyncio.Future[Any], value: Any = None) -> None:
 def call_later(
     loop: asyncio.AbstractEventLoop, seconds: float, callback: Callable[[], object]
 ) -> asyncio.TimerHandle | None:
-    """Call back after so long; None if a Ctrl-C has closed the loop under its queue."""
+    """Call back after *seconds*; None if the loop is closed, as a Ctrl-C may leave it."""
     if loop.is_closed():
         return None
-    # An empty context: a timer would keep the caller's alive, which may be some job's.
+    # No context variables: a timer would keep the caller's alive, which may be some job's.
     return loop.call_later(seconds, callback, context=contextvars.Context())
 
 
 def call_threadsafe(
     loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any
 ) -> bool:
-    """Call back on *loop*; False if it was closed while the thread ran on."""
+    """Call back on *loop*; False if it is closed by now."""
     try:
         loop.call_soon_threadsafe(callback, *args)
     except RuntimeError:

@@ -10,20 +10,20 @@ from datetime import UTC, datetime
 # Seconds that the wall clock may be ahead before stamps follow it.
 _TOLERANCE = 1.0
 
-# A shift is a multiple of this part of a second, so that adding it to a stamp and taking it
-# away again gives the same stamp.
+# A shift is a multiple of this part of a second: adding it to a stamp and taking it away again
+# gives the same stamp.
 _STEPS = 1024
 
 
 class Clock:
-    """The time of records, in seconds since the epoch, and the age of what is kept.
+    """Time stamps of records, in seconds since the epoch, and the age of what is kept.
 
-    Stamps are the wall clock at the start, then the loop's time. They never go back. Where the
-    wall clock has been set forwards (NTP, a resume from suspend), they follow it. Ages do not:
-    they go on with the loop's time only, so a loop with a fake clock drives them.
+    Stamps are the wall clock at the start plus the loop's time since. They never go back. If the
+    wall clock is set forwards (NTP, a resume from suspend), they follow it. Ages do not: they
+    follow only the loop's time, so a loop with a fake clock drives them.
 
     Attributes:
-        now: the loop's time; take its differences for durations.
+        now: the loop's time; durations are differences of it.
         shift: seconds by which stamps have followed the wall clock: ``stamp() - age()``.
     """
 
@@ -50,14 +50,13 @@ class Clock:
         return stamp
 
     def age(self) -> float:
-        """Now, in seconds of which each has really passed; it begins as a stamp does."""
+        """Now, as a stamp that does not follow the wall clock."""
         return self._base + self.now()
 
     def _follow(self, ahead: float) -> float:
-        """Seconds that stamps go forwards from here.
+        """Seconds by which stamps go forwards from here.
 
-        Those of them that have passed are the fault of the loop's clock, which may be a fake
-        one or late: they are not a step of the wall clock, and not followed.
+        Only a step of the wall clock is followed, not a loop's clock that is fake or late.
         """
         difference = time.time() - time.monotonic()
         step = min(ahead, difference - self._difference)
@@ -71,7 +70,7 @@ class Clock:
 
 
 def _time_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """``loop.time``, without the call in between where it is the standard one."""
+    """``loop.time``, or directly the clock behind it, if that is the standard one."""
     plain = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
     return time.monotonic if plain else loop.time
 

@@ -1,12 +1,11 @@
-"""The deadlines of all running jobs, on one timer for each timeout.
+"""The deadlines of all running jobs, with one timer for each timeout.
 
-Jobs of one timeout reach their deadlines in the order of their start, so that only the
-first of them needs a timer: a timer for each job cost a third of a job that does nothing.
+Jobs with the same timeout reach their deadlines in the order of their start, so only the first of
+them needs a timer. A timer for each job would cost a third of a job that does nothing.
 
-- A timer may be early, by the resolution of the loop's clock or by its rounding, and its handle
-  need not say when it was due (uvloop's of less than half a millisecond does not). So the time
-  is remembered here.
-- One timer serves many jobs: it is armed anew whatever telling one of them raises.
+- A timer may fire early, by the resolution of the loop's clock or by rounding, and its handle may
+  not say when it was due (uvloop's does not below half a millisecond). So the time is kept here.
+- One timer serves many jobs: it is set again whatever telling one of them raises.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ _MOST_UNUSED = 64
 
 
 class HasDeadline(Protocol):
-    """What has to end in time."""
+    """What has a deadline."""
 
     deadline: float
 
     def deadline_passed(self) -> None:
-        """It has not ended in time."""
+        """The deadline has passed."""
         ...
 
 
@@ -55,7 +54,7 @@ class Deadlines:
         group[run] = None
 
     def discard(self, run: HasDeadline, timeout: float) -> None:
-        """Watch *run* no more."""
+        """Stop watching *run*."""
         group = self._groups.get(timeout)
         if group is not None:
             group.pop(run, None)
@@ -63,12 +62,12 @@ class Deadlines:
                 self._forget(timeout)
 
     def close(self) -> None:
-        """Watch nothing more."""
+        """Stop watching all runs."""
         for timeout in tuple(self._groups):
             self._forget(timeout)
 
     def _arm(self, timeout: float, due: float) -> None:
-        # An empty context: a timer would keep the caller's alive, which is some job's.
+        # No context variables: a timer would keep the caller's alive, which are some job's.
         handle = self._loop.call_at(due, self._on_timer, timeout, context=contextvars.Context())
         self._timers[timeout] = _Timer(due, handle)
 

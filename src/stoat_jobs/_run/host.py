@@ -1,4 +1,4 @@
-"""What a run of a job needs of the backend that has it run."""
+"""What a run of a job needs of its backend."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class RunnableJob(Protocol):
     payload: FrozenPayload
     timeout: float
     metadata: Mapping[str, str]
-    context: contextvars.Context
-    """The submitter's; before a run starts, the host sets ``current_job_id`` in it."""
+    variables: contextvars.Context
+    """The submitter's context variables; the host sets ``current_job_id`` in them first."""
 
 
 J = TypeVar("J", bound=RunnableJob, default=RunnableJob)
@@ -37,7 +37,7 @@ class RunHost(Protocol[J]):
     """The backend's side of a run. The callbacks must not raise."""
 
     delays: bool
-    """False where a retry is not waited for."""
+    """False to retry at once, without the backoff."""
 
     @property
     def queue(self) -> Any:
@@ -62,12 +62,12 @@ class RunHost(Protocol[J]):
         """The ids of the types of results that are kept without asking :meth:`keep_result`."""
         ...
 
-    def keep_result(self, handler: JobType[..., Any], value: Any) -> Any:
-        """What will be kept of a handler's result; raises what says why it cannot be."""
+    def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:
+        """What to keep of the value that a handler returned; raises if nothing can be kept."""
         ...
 
     def attempt_started(self, run: JobRun[J], previous: BaseException | None) -> None:
-        """The handler is about to be called, after *previous* if again."""
+        """The handler is about to be called; in a retry, *previous* is what it raised before."""
         ...
 
     def progressed(self, run: JobRun[J], fraction: float, message: str | None) -> None:
@@ -75,13 +75,13 @@ class RunHost(Protocol[J]):
         ...
 
     def stopping(self, run: JobRun[J]) -> None:
-        """``run.reason`` was set."""
+        """The job was told to stop, for ``run.reason``."""
         ...
 
-    def cut_off(self) -> None:
-        """Others have cancelled a job's task, and the queue does not stop: it may be forgotten."""
+    def cancelled_by_others(self) -> None:
+        """Others cancelled a job's task, and the queue does not close: perhaps nobody will."""
         ...
 
-    def settled(self, run: JobRun[J], outcome: Outcome) -> None:
-        """The job ended; called once."""
+    def finished(self, run: JobRun[J], outcome: Outcome) -> None:
+        """The job finished; called once."""
         ...

@@ -1,9 +1,9 @@
-"""Executors' threads that work on for a job that has ended.
+"""Executors' threads that still work for a job that has finished.
 
-An ``async`` handler that awaits ``asyncio.to_thread``, or anyio's and Starlette's like, can be
-cancelled, and the thread cannot. It is the executor's: nobody here can end it, and the exit of
-the process waits for it. It is seen by the context that it runs in, which is the job's own;
-``loop.run_in_executor`` hands none on, and its threads are not seen.
+An ``async`` handler that awaits ``asyncio.to_thread``, or the like of anyio and Starlette, can be
+cancelled; the thread cannot. It belongs to the executor: it cannot be ended here, and the exit of
+the process waits for it. It is found by its context variables, which are the job's own.
+``loop.run_in_executor`` copies none, so its threads are not found.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Any
 from .._jobs.context import current_job_id
 from .._text import one_line
 
-# Where executors call what they were given, in a frame that has the context or the call.
+# The modules in which executors call what they were given; the frame has its context, or the call.
 _EXECUTORS = frozenset({"anyio._backends._asyncio", "concurrent.futures.thread"})
 
 
 class LeftThreads:
-    """The threads of one job, in the place of its run."""
+    """The threads that one job left; counted like an abandoned run."""
 
     task = None
 
@@ -33,20 +33,20 @@ class LeftThreads:
         self._job_id = job_id
 
     @property
-    def alive(self) -> bool:
-        """Whether one of them is still at it."""
+    def is_alive(self) -> bool:
+        """Whether one of them still works."""
         return where_working(self._job_id) is not None
 
     @property
-    def over(self) -> bool:
-        """Whether nothing is left of them."""
-        return not self.alive
+    def is_gone(self) -> bool:
+        """Whether all of them have ended."""
+        return not self.is_alive
 
 
 def where_working(job_id: str) -> str | None:
-    """The line that an executor's thread is at for this job; None where none works for it."""
+    """The line at which an executor's thread works for this job; None if none does."""
     here = threading.get_ident()
-    with suppress(Exception):  # it looks into what is not ours
+    with suppress(Exception):  # it looks into the internals of others
         for thread, frame in sys._current_frames().items():
             if thread != here and _works_for(frame, job_id):
                 return one_line(f"{frame.f_code.co_filename}:{frame.f_lineno}", 500)
@@ -62,7 +62,7 @@ def _works_for(frame: FrameType | None, job_id: str) -> bool:
 
 
 def _contexts(local: Mapping[str, Any]) -> Iterator[Context]:
-    """The contexts among the variables of an executor's frame, and those that it calls in."""
+    """The contexts among the variables of an executor's frame, and of the calls in them."""
     for value in tuple(local.values()):
         call = getattr(value, "fn", value)  # of a work item
         call = call.func if isinstance(call, partial) else call

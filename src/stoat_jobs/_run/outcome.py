@@ -1,9 +1,9 @@
-"""How a job ended: the one place that says what an exception means.
+"""How a job finishes: the one place that says what an exception means.
 
-- A job has one stop reason, set once. With one, it decides the status; without one, the
-  handler's own end does.
-- A value returned after a cancel or a shutdown is kept as partial work; after the
-  deadline it is dropped.
+- A job has at most one stop reason, set once. It decides the status; without one, what the
+  handler returned or raised does.
+- A value returned after a cancel or a shutdown is kept as partial work; one returned after
+  the deadline is dropped.
 - A handler's own TimeoutError is a failure like any other, and so is a CancelledError
   that nobody asked the queue for.
 """
@@ -34,8 +34,8 @@ class StopReason(Enum):
 
 
 @dataclass(slots=True)
-class Ended:
-    """How one call of a handler ended; ``at`` is seconds on the loop's clock."""
+class CallResult:
+    """What one call of a handler returned or raised; ``at`` is seconds on the loop's clock."""
 
     value: Any
     error: BaseException | None
@@ -43,13 +43,13 @@ class Ended:
 
     @property
     def cancelled(self) -> bool:
-        """Whether a cancellation ended it."""
+        """Whether it raised a cancellation."""
         return self.error is not None and is_cancellation(self.error)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How a job ended, as a record keeps it.
+    """How a job finished, as a record keeps it.
 
     ``exception`` is for the log: what the handler raised, unless it only obeyed a cancel.
     ``refused`` says that the handler did return, but its result cannot be kept.
@@ -64,12 +64,10 @@ class Outcome:
     refused: bool = False
 
 
-_COMPLETED = JobStatus.COMPLETED
-
 INTERRUPTED = Outcome(
     JobStatus.FAILED, None, "the end of the job was interrupted", "KeyboardInterrupt"
 )
-"""Of a job whose end a Ctrl-C has cut short."""
+"""Of a job that was finishing when a Ctrl-C came."""
 
 _STOPPED = {
     StopReason.DEADLINE: (JobStatus.TIMEOUT, "Timeout", "ran longer than its limit of {limit:g} s"),
@@ -79,27 +77,27 @@ _STOPPED = {
 
 
 def classify(
-    reason: StopReason | None, ended: Ended, limit: float, *, abandoned: bool = False
+    reason: StopReason | None, result: CallResult, limit: float, *, abandoned: bool = False
 ) -> Outcome:
-    """The outcome of a job that was told to stop for *reason*, or ended by itself (None).
+    """The outcome of a job that was told to stop for *reason*, or finished by itself (None).
 
     *limit* is the job's timeout in seconds, for the text.
     """
     if reason is not None:
-        return stopped(reason, ended, limit, abandoned)
-    if ended.error is not None:
-        return failed(ended.error, abandoned)
-    return Outcome(_COMPLETED, ended.value)
+        return stopped(reason, result, limit, abandoned)
+    if result.error is not None:
+        return failed(result.error, abandoned)
+    return Outcome(JobStatus.COMPLETED, result.value)
 
 
-def stopped(reason: StopReason, ended: Ended, limit: float, abandoned: bool) -> Outcome:
+def stopped(reason: StopReason, result: CallResult, limit: float, abandoned: bool) -> Outcome:
     """The outcome of a job that was told to stop."""
     status, error_type, text = _STOPPED[reason]
-    partial = None if reason is StopReason.DEADLINE else ended.value
+    partial = None if reason is StopReason.DEADLINE else result.value
     if partial is None:
-        discard(ended.value)
-    obeyed = ended.error is None or is_cancellation(ended.error)
-    exception = None if obeyed else ended.error
+        discard(result.value)
+    obeyed = result.error is None or is_cancellation(result.error)
+    exception = None if obeyed else result.error
     return Outcome(status, partial, text.format(limit=limit), error_type, exception, abandoned)
 
 
@@ -112,14 +110,14 @@ def failed(error: BaseException, abandoned: bool = False) -> Outcome:
 
 
 def never_started(reason: StopReason) -> Outcome:
-    """The outcome of a job that was told to stop while it waited."""
+    """The outcome of a job that was told to stop while it was pending."""
     status, error_type, text = _STOPPED[reason]
     return Outcome(status, None, f"{text} before it started", error_type)
 
 
 def kept(outcome: Outcome, keep: Callable[[Any], Any]) -> Outcome:
     """*outcome* with what *keep* makes of its result; a result that it refuses fails the job."""
-    if outcome.result is None and outcome.status is not _COMPLETED:
+    if outcome.result is None and outcome.status is not JobStatus.COMPLETED:
         return outcome
     try:
         return replace(outcome, result=keep(outcome.result))

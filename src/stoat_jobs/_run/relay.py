@@ -1,8 +1,8 @@
-"""What a handler's threads say to the event loop: their progress, and what it shall run for them.
+"""What a handler's threads send to the event loop: progress, and coroutines to run.
 
-- Of many reports the loop hears the latest: a thread that reports at every byte cannot flood it.
-- What the loop runs for a thread is cancelled with its job, and nothing begins after its end.
-- A task that raises SystemExit ends its loop (cpython#102572): the thread is handed it instead.
+- Of several reports the loop sees the latest: a thread that reports each byte cannot flood it.
+- Coroutines are cancelled with their job, and none begins after it has finished.
+- A task that raises SystemExit ends its loop (cpython#102572), so the thread gets it instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 class Relay:
-    """One job's way from its threads to the event loop."""
+    """The way from one job's threads to the event loop."""
 
     def __init__(
         self,
@@ -38,9 +38,9 @@ class Relay:
         self._latest: tuple[float, str | None] = (0.0, None)
 
     def report(self, fraction: float, message: str | None) -> None:
-        """Have the loop told how far the job is."""
+        """Send progress to the loop."""
         self._latest = (fraction, message)
-        if not self._reporting:  # else the loop has yet to look, and will see this one
+        if not self._reporting:  # else the loop has yet to read, and will see this report
             self._reporting = True
             call_threadsafe(self._loop, self._report_latest)
 
@@ -59,13 +59,13 @@ class Relay:
         try:
             future = asyncio.run_coroutine_threadsafe(step, self._loop)
         except RuntimeError:
-            step.close()  # the loop is closed and never took it
+            step.close()  # the loop is closed and never ran it
             coro.close()
             raise
         try:
             value, leaving = future.result()
         except concurrent.futures.CancelledError:
-            # Another class, and an Exception: a handler would retry what was cancelled.
+            # Another class, and an Exception: the job would be retried instead of cancelled.
             raise asyncio.CancelledError("what from_thread() ran was cancelled") from None
         if leaving is not None:
             raise leaving
@@ -75,7 +75,7 @@ class Relay:
         """The value of *coro*, or the SystemExit that it raised."""
         if self._closed:
             coro.close()
-            raise asyncio.CancelledError("the job has ended")
+            raise asyncio.CancelledError("the job has finished")
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._tasks.add(task)
         try:
@@ -86,12 +86,12 @@ class Relay:
             self._tasks.discard(task)
 
     def cancel(self) -> None:
-        """Cancel what the loop runs for the job's threads."""
+        """Cancel the coroutines of the job's threads."""
         for task in tuple(self._tasks):
             cancel(task)
 
     def close(self) -> None:
-        """The job has ended."""
+        """The job has finished."""
         self._closed = True
         self.cancel()
 
@@ -105,14 +105,14 @@ class HasThreads(Protocol):
     def loop(self) -> asyncio.AbstractEventLoop: ...
 
     @property
-    def ended(self) -> bool: ...
+    def is_finished(self) -> bool: ...
 
     def progressed(self, fraction: float, message: str | None) -> None: ...
 
 
 def relay_of(run: HasThreads) -> Relay:
-    """The relay of *run*, which is made for the first of its threads that needs one."""
+    """The relay of *run*, made when the first of its threads needs one."""
     with _ONE_AT_A_TIME:
         if run.relay is None:
-            run.relay = Relay(run.loop, run.progressed, closed=run.ended)
+            run.relay = Relay(run.loop, run.progressed, closed=run.is_finished)
         return run.relay

@@ -1,4 +1,4 @@
-"""The time between two attempts at a job."""
+"""Retries: how long to wait before the next attempt, and the waiting."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _LONGEST = 60.0
 
 
 def backoff(attempt: int) -> float:
-    """Seconds before the *attempt*-th further attempt; random, so that jobs spread out."""
+    """Seconds before retry number *attempt*, from 1: exponential, with full jitter."""
     return random.uniform(0.0, min(_LONGEST, 2.0 ** min(attempt - 1, 10)))  # noqa: S311
 
 
 class Pause:
-    """A time to wait that can be cut short."""
+    """A wait that can be cut short."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._over: asyncio.Future[None] = loop.create_future()
 
     async def wait(self, seconds: float) -> None:
-        """Wait so long, or until :meth:`end`."""
-        # An empty context: a timer would keep the job's alive.
+        """Wait for *seconds*, or until :meth:`end`."""
+        # No context variables: a timer would keep the job's alive.
         empty = contextvars.Context()
         timer = self._loop.call_later(seconds, wake, self._over, context=empty)
         try:
@@ -34,5 +34,5 @@ class Pause:
             timer.cancel()
 
     def end(self) -> None:
-        """Wait no longer."""
+        """End the wait now."""
         wake(self._over)

@@ -1,17 +1,16 @@
 """Run one job, from its first attempt to its outcome.
 
-The status table owns legality, this module owns outcomes, a backend owns storage and
-scheduling: a backend never decides what an exception means, and nothing is stored here.
+The status table owns legality, this room owns outcomes, a backend owns storage and scheduling:
+a backend never decides what an exception means, and nothing is stored here.
 
-- Every job has a task of its own, never reused, so that a swallowed cancel hurts no other.
-- The reason to stop is set once, by :meth:`JobRun.stop`. An ``async`` handler gets
-  ``CancelledError`` with it. A sync one has the flag alone, until its thread hands back
-  what is to be awaited. A cooperative one has ``CancelledError`` one grace period later.
-- A handler that has not ended when its grace is over is left behind: the job is settled
-  first, then the coroutine is closed. A thread runs on, and nobody waits for it.
-- A job whose task others cancelled failed. It ends one round later: if the queue begins to
-  close in that round, as when ``asyncio.run`` cancels everything, the shutdown stopped it.
-- The host is told in the job's own context, and settled at most once.
+- What can happen to a run, and what follows, is in the table of :mod:`.state`.
+- Every job has its own task, which is never reused: a swallowed cancel cannot hurt another job.
+- The reason to stop is set once. An ``async`` handler gets ``CancelledError`` with it. A sync
+  handler only sees the flag, until its thread hands back something to await. A cooperative
+  handler gets ``CancelledError`` one grace period later.
+- A handler that has not returned when its grace period is over is abandoned: the job finishes
+  first, then the coroutine is closed. A thread goes on, and nobody waits for it.
+- The host is called in the job's own context variables, and told of the outcome at most once.
 """
 
 from __future__ import annotations
@@ -30,20 +29,31 @@ from .._payload.results import is_awaitable
 from .._text import describe, one_line
 from .calls import (
     HandlerCall,
-    call_later,
     cancel,
     close,
     forget,
-    handed_back,
     is_alive,
     is_awaited,
+    result_of_thread,
     start_thread,
-    taken_over,
+    to_await_here,
 )
+from .grace import GraceTimer
 from .host import J, RunHost
-from .outcome import INTERRUPTED, Ended, Outcome, StopReason, classify, kept
+from .outcome import INTERRUPTED, CallResult, Outcome, StopReason, classify, kept
 from .relay import Relay, relay_of
 from .retries import Pause, backoff
+from .state import (
+    CANCELLING,
+    CUT_OFF,
+    DRAINING,
+    FINISHED,
+    RUNNING,
+    STOPPING,
+    RunState,
+    advance,
+    can_become,
+)
 from .tasks import first_step, spawn
 
 T = TypeVar("T")
@@ -56,37 +66,31 @@ class JobRun(Generic[J]):
 
     __slots__ = (
         "_call",
-        "_closing",
-        "_cut_off",
         "_grace",
         "_host",
         "_pause",
-        "_second_grace",
         "attempt",
         "deadline",
-        "ended",
-        "handler",
+        "definition",
         "job",
         "reason",
         "relay",
+        "state",
         "task",
     )
 
-    def __init__(self, job: J, handler: JobType[..., Any], host: RunHost[J]) -> None:
+    def __init__(self, job: J, definition: JobType[..., Any], host: RunHost[J]) -> None:
         self.job = job
-        self.handler = handler
+        self.definition = definition
+        self.state: RunState = RUNNING
         self.attempt = 0
         self.deadline = math.inf
         self.reason: StopReason | None = None
-        self._host = host
-        self.ended = False
-        self._closing = False
-        self._cut_off = False
-        self._second_grace = False
         self.relay: Relay | None = None
         self.task: asyncio.Task[None] | None = None
+        self._host = host
         self._call: HandlerCall | None = None
-        self._grace: asyncio.Handle | None = None
+        self._grace: GraceTimer | None = None
         self._pause: Pause | None = None
 
     def start(self) -> None:
@@ -96,70 +100,75 @@ class JobRun(Generic[J]):
             self._host.deadlines.add(self, job.timeout)
         main = self._main()
         main.send(None)  # to its first await, see first_step
-        self.task = spawn(main, self._host.loop, f"stoat-jobs {job.job_id}", job.context)
+        self.task = spawn(main, self._host.loop, f"stoat-jobs {job.job_id}", job.variables)
 
     def stop(self, reason: StopReason) -> bool:
-        """Tell the job to stop, unless it has ended or was told before.
+        """Tell the job to stop, unless it has finished or was told before.
 
-        True if *reason* is now why it will end.
+        True if *reason* is now why it will finish.
         """
-        if self.ended:
-            return False
-        if self.reason is None:
+        if can_become(self, STOPPING):
             # The deadline's timer is late where something has blocked the loop.
             late = self._host.now() > self.deadline
             self.reason = StopReason.DEADLINE if late else reason
+            advance(self, STOPPING)
             self._start_grace()
             self._host.stopping(self)
             self._interrupt()
-        return self.reason is reason
+        return self.reason is reason and not self.is_finished
 
     def deadline_passed(self) -> None:
         self.stop(StopReason.DEADLINE)
 
-    def queue_closes(self) -> None:
-        """Let the handler finish, but do not call it again."""
-        self._closing = True
+    def drain(self) -> None:
+        """Let the handler finish, but do not call it again: the queue closes."""
+        if can_become(self, DRAINING):
+            advance(self, DRAINING)
         if self._pause is not None:
             self._pause.end()
 
     def abandon(self) -> None:
-        """Settle the job now, whatever its handler does, and end what can be ended."""
-        if self.ended:
+        """Finish the job now, whatever its handler does, and close what can be closed."""
+        if self.is_finished:
             return
-        ended = Ended(None, None, self._host.now())
+        given_up = CallResult(None, None, self._host.now())
         if is_running_here(self._host.loop) and asyncio.current_task() is self.task:
-            self._end(ended, abandoned=True)
+            self._finish(given_up, abandoned=True)
             return
-        context = self.job.context  # a settled job may have let go of it
-        context.run(partial(self._end, ended, abandoned=True))
-        if not close(self._call, context, self.task):
+        variables = self.job.variables  # a finished job may have let go of them
+        variables.run(partial(self._finish, given_up, abandoned=True))
+        if not close(self._call, variables, self.task):
             self._complain(_SWALLOWS_ALL)
         self._cancel_task()
 
     @property
-    def alive(self) -> bool:
-        """Whether the handler is still at it, be its job settled or not."""
+    def is_finished(self) -> bool:
+        """Whether the job has its outcome, whatever its handler still does."""
+        return self.state is FINISHED
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the handler has yet to return, also if its job has finished."""
         return is_alive(self._call)
 
     @property
-    def over(self) -> bool:
+    def is_gone(self) -> bool:
         """Whether nothing of the run is left: neither its handler nor its task."""
-        return not self.alive and (self.task is None or self.task.done())
+        return not self.is_alive and (self.task is None or self.task.done())
 
     # What the handler's JobContext asks for.
 
     @property
     def cancelled(self) -> bool:
-        # One that was left behind because others cancelled its task is told, too.
-        return self.reason is not None or (self.ended and self._call is not None)
+        # A handler that was abandoned because others cancelled its task is told, too.
+        return self.reason is not None or (self.is_finished and self._call is not None)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         return self._host.loop
 
     def report(self, fraction: float, message: str | None) -> None:
-        if self.ended:
+        if self.is_finished:
             return
         if is_running_here(self._host.loop):
             self._host.progressed(self, fraction, message)
@@ -171,93 +180,95 @@ class JobRun(Generic[J]):
 
     def progressed(self, fraction: float, message: str | None) -> None:
         """A thread has reported."""
-        if not self.ended:
-            self.job.context.run(self._host.progressed, self, fraction, message)
+        if not self.is_finished:
+            self.job.variables.run(self._host.progressed, self, fraction, message)
 
     # The task.
 
     async def _main(self) -> None:
         try:
             await first_step()
-            ended = await self._attempt()
-            while ended.error is not None and await self._goes_on(ended.error):
-                ended = await self._attempt(ended.error)
+            result = await self._attempts()
         except KeyboardInterrupt as error:
-            self._end(Ended(None, error, self._host.now()))
+            self._conclude(CallResult(None, error, self._host.now()))
             if self.task is not None:
                 self.task.add_done_callback(asyncio.Task.exception)  # retrieved, for the loop
             raise  # it is the user's, not the job's
         except BaseException as error:
             # Cancelled from outside: before the first step, or while a thread works.
-            self._end(Ended(None, error, self._host.now()), abandoned=self.alive)
+            result = CallResult(None, error, self._host.now())
+            self._conclude(result, abandoned=self.is_alive)
         else:
-            self._end(ended)
+            self._conclude(result)
 
-    async def _attempt(self, previous: BaseException | None = None) -> Ended:
+    async def _attempts(self) -> CallResult:
+        """Call the handler until it returns, or is not to be called again."""
+        result = await self._attempt()
+        while result.error is not None and (delay := self._delay_after(result.error)) is not None:
+            await self._rest(delay)
+            if self.state is not RUNNING:
+                break
+            self.attempt += 1
+            result = await self._attempt(result.error)
+        return result
+
+    async def _attempt(self, previous: BaseException | None = None) -> CallResult:
         now = self._host.now
         if self.reason is not None:  # told to stop before its first step
-            return Ended(None, asyncio.CancelledError(), now())
-        host, job, handler = self._host, self.job, self.handler
+            return CallResult(None, asyncio.CancelledError(), now())
+        host, job, definition = self._host, self.job, self.definition
         host.attempt_started(self, previous)
         context = context_of(job, self.attempt, host.queue, self)
         # A further attempt must not see what the one before made of its arguments.
-        arguments = handler.form.thaw(job.payload.text) if self.attempt else job.payload.arguments
-        call = partial(handler.function, context, **arguments)
-        if not handler.is_async:
-            ended = await self._in_thread(call)
-            if not is_awaitable(ended.value):
-                return ended
-            call = partial(taken_over, ended.value, is_stopped=self.reason is not None)
+        arguments = (
+            definition.form.thaw(job.payload.text) if self.attempt else job.payload.arguments
+        )
+        call = partial(definition.function, context, **arguments)
+        if not definition.is_async:
+            result = await self._in_thread(call)
+            if not is_awaitable(result.value):
+                return result
+            call = partial(to_await_here, result.value, is_stopped=self.reason is not None)
         try:
             self._call = coroutine = call()
             value = await coroutine
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            return Ended(None, error, now())
-        return Ended(value, None, now())
+            return CallResult(None, error, now())
+        return CallResult(value, None, now())
 
-    async def _in_thread(self, call: Callable[[], Any]) -> Ended:
+    async def _in_thread(self, call: Callable[[], Any]) -> CallResult:
         name, done = one_line(self.job.job_type, 80), self._host.loop.create_future()
         self._call = start_thread(call, done, self._host.now, f"stoat-jobs {name}")
-        return await handed_back(done)
+        return await result_of_thread(done)
 
-    # Attempts.
+    # Retries.
 
-    async def _goes_on(self, error: BaseException) -> bool:
-        """Whether there is another attempt; waits until it may begin."""
-        delay = self._delay_before_next(error)
-        if delay is None:
-            return False
-        if delay > 0:
-            await self._rest(delay)
-        if self.reason is not None or self._closing:
-            return False
-        self.attempt += 1
-        return True
-
-    async def _rest(self, delay: float) -> None:
-        self._pause = Pause(self._host.loop)
-        try:
-            await self._pause.wait(delay)
-        finally:
-            self._pause = None
-
-    def _delay_before_next(self, error: BaseException) -> float | None:
-        """Seconds to the next attempt; None if there is none."""
-        if self.reason is not None or self._closing or self.attempt >= self.handler.retries:
+    def _delay_after(self, error: BaseException) -> float | None:
+        """Seconds from an attempt that failed to the next one; None if there is none."""
+        if self.state is not RUNNING or self.attempt >= self.definition.retries:
             return None
         if not issubclass(type(error), Exception):
             return None
         delay = backoff(self.attempt + 1) if self._host.delays else 0.0
         return delay if self._host.now() + delay < self.deadline else None
 
+    async def _rest(self, delay: float) -> None:
+        if delay <= 0:
+            return
+        self._pause = Pause(self._host.loop)
+        try:
+            await self._pause.wait(delay)
+        finally:
+            self._pause = None
+
     # Stopping.
 
     def _interrupt(self) -> None:
         if self._pause is not None:
             self._pause.end()
-        elif not self.handler.cooperative:
+        elif not self.definition.cooperative:
             self._cancel_calls()
 
     def _cancel_calls(self) -> None:
@@ -267,26 +278,23 @@ class JobRun(Generic[J]):
         if self._hears_cancels():
             self._cancel_task()
 
-    def _hears_cancels(self) -> bool:  # a thread has the flag only
-        return self.handler.is_async or is_awaited(self._call)
+    def _hears_cancels(self) -> bool:  # a thread only has the flag
+        return self.definition.is_async or is_awaited(self._call)
 
     def _cancel_task(self) -> None:
         if self.task is None or self.loop.is_closed() or (refusal := cancel(self.task)) is None:
             return
         self._complain(f"what it awaits cannot be cancelled: {describe(refusal)}")
-        if self.ended:
+        if self.is_finished:
             forget(self.task)
 
     def _start_grace(self) -> None:
-        self._grace = call_later(self._host.loop, self._host.cancel_grace, self._last_turn)
-
-    def _last_turn(self) -> None:
-        # uvloop runs what is due before what was ready: the handler may not have heard yet.
-        self._grace = self._host.loop.call_soon(self._grace_over, context=contextvars.Context())
+        self._grace = GraceTimer(self._host.loop, self._host.cancel_grace, self._grace_over)
 
     def _grace_over(self) -> None:
-        if self.handler.cooperative and self._hears_cancels() and not self._second_grace:
-            self._second_grace = True
+        cooperative = self.definition.cooperative and self._hears_cancels()
+        if cooperative and self.state is STOPPING:
+            advance(self, CANCELLING)
             self._start_grace()
             self._cancel_calls()
         else:
@@ -297,16 +305,37 @@ class JobRun(Generic[J]):
 
     # The end.
 
-    def _end(self, ended: Ended, *, abandoned: bool = False) -> None:
-        if self.ended or (ended.error is not None and self._is_void(ended)):
+    def _conclude(self, result: CallResult, *, abandoned: bool = False) -> None:
+        """Finish the job, whose handler is not called again; or wait a round, if it is cut off."""
+        if self.is_finished:
             return
-        self.ended = True
+        if result.error is None:
+            self._finish(result)
+        elif self._host.loop.is_closed():
+            advance(self, FINISHED)  # under a queue that nobody left, and nobody can use
+        elif self.state is RUNNING and result.cancelled:
+            advance(self, CUT_OFF)
+            # Not in the job's variables, which the end of the whole queue must be able to enter.
+            no_variables = contextvars.Context()
+            self._host.loop.call_soon(self._end_cut_off, result, context=no_variables)
+        else:
+            self._finish(result, abandoned=abandoned)
+
+    def _end_cut_off(self, result: CallResult) -> None:
+        self._host.cancelled_by_others()
+        if not self.is_finished:
+            self.job.variables.run(partial(self._finish, result, abandoned=self.is_alive))
+
+    def _finish(self, result: CallResult, *, abandoned: bool = False) -> None:
+        drained = self.state is DRAINING
+        advance(self, FINISHED)
         outcome = INTERRUPTED
         try:
             self._let_go(abandoned)
-            outcome = self._outcome(ended, abandoned)
+            self.reason = self._why(result, drained)
+            outcome = self._outcome(result, abandoned)
         finally:  # a Ctrl-C in there, or in an exception's own text, must not keep the slot
-            self._host.settled(self, outcome)
+            self._host.finished(self, outcome)
 
     def _let_go(self, abandoned: bool) -> None:
         """Nothing shall happen any more on account of this job."""
@@ -318,32 +347,16 @@ class JobRun(Generic[J]):
         if self.relay is not None:
             self.relay.close()
 
-    def _outcome(self, ended: Ended, abandoned: bool) -> Outcome:
-        if self.reason is None and ended.at > self.deadline:
-            self.reason = StopReason.DEADLINE
-        elif self.reason is None and self._closing and ended.cancelled:
-            self.reason = StopReason.SHUTDOWN
-        outcome = classify(self.reason, ended, self.job.timeout, abandoned=abandoned)
+    def _why(self, result: CallResult, drained: bool) -> StopReason | None:
+        """What stopped the job; None if it finished by itself."""
+        if self.reason is None and result.at > self.deadline:
+            return StopReason.DEADLINE
+        if self.reason is None and drained and result.cancelled:
+            return StopReason.SHUTDOWN
+        return self.reason
+
+    def _outcome(self, result: CallResult, abandoned: bool) -> Outcome:
+        outcome = classify(self.reason, result, self.job.timeout, abandoned=abandoned)
         if id(type(outcome.result)) not in self._host.kept_as_is:
-            outcome = kept(outcome, partial(self._host.keep_result, self.handler))
+            outcome = kept(outcome, partial(self._host.keep_result, self.definition))
         return outcome
-
-    def _is_void(self, ended: Ended) -> bool:
-        """Whether an end by an exception does not settle the job, or not yet."""
-        if self._host.loop.is_closed():  # under a queue that nobody left, and nobody can use
-            self.ended = True
-        return self.ended or self._is_cut_off(ended)
-
-    def _is_cut_off(self, ended: Ended) -> bool:
-        """Whether others cancelled the job, and it is to be seen whether they stop the queue."""
-        if self.reason is not None or self._closing or self._cut_off or not ended.cancelled:
-            return False
-        self._cut_off = True
-        # Not in the job's context, which the end of the whole queue must be able to enter.
-        self._host.loop.call_soon(self._end_cut_off, ended, context=contextvars.Context())
-        return True
-
-    def _end_cut_off(self, ended: Ended) -> None:
-        self._host.cut_off()
-        if not self.ended:
-            self.job.context.run(self._end, ended, abandoned=self.alive)

@@ -11,11 +11,10 @@ from typing import Any
 
 @coroutine
 def first_step() -> Generator[None, None, None]:
-    """Where a new coroutine is before its task's first step.
+    """The first await of a job's coroutine, which is driven this far before it gets a task.
 
-    A task that is cancelled before its first step throws into a coroutine that has not
-    begun, and nothing of it ever runs: the job and its slot would be lost. This one has
-    begun, so that it catches the cancel.
+    If a task is cancelled before its first step, its coroutine never runs at all: the job and its
+    slot would be lost. This coroutine has begun, so that it can catch the cancel.
     """
     yield
 
@@ -28,7 +27,7 @@ def spawn(
 ) -> asyncio.Task[None]:
     """A task for *main* in *context*.
 
-    Not ``loop.create_task``: an eager task factory would run the handler inside ``submit``,
-    and jobs that hand on their slots would run inside each other.
+    Not ``loop.create_task``: with an eager task factory the handler would run inside ``submit``,
+    and each job inside the one that handed its slot on.
     """
     return asyncio.Task(main, loop=loop, name=name, context=context)

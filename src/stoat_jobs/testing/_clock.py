@@ -173,7 +173,8 @@ class FakeClockLoop(FakeClock, asyncio.SelectorEventLoop):
     It needs no arguments, so it serves as a ``loop_factory``. Its helpers are awaited from
     a coroutine that it runs:
 
-    >>> async def main() -> float:
+    >>> import asyncio
+    >>> async def main() -> str:
     ...     loop = asyncio.get_running_loop()
     ...     sleeper = asyncio.create_task(asyncio.sleep(300, "slept"))
     ...     await loop.advance(299)

@@ -19,8 +19,9 @@ from stoat_jobs import (
     JobStatus,
     QueueClosedError,
 )
-from stoat_jobs._backends.scheduler import PendingJobs, Slots
-from stoat_jobs._backends.table import Job
+from stoat_jobs._backends.job import Job
+from stoat_jobs._backends.pending import PendingJobs
+from stoat_jobs._backends.scheduler import Scheduler
 
 
 class DeafToCancels(AsyncioJobQueue):
@@ -251,14 +252,14 @@ class EvictsRunning(AsyncioJobQueue):
 
 
 class _LastFirst(PendingJobs):
-    def _get(self) -> Job:
-        return self._queue.popitem(last=True)[1]
+    def take(self) -> Job:
+        return self.popitem()[1]
 
 
-class _StackOfJobs(Slots):
+class _StackOfJobs(Scheduler):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.pending = _LastFirst()
+        self.pending = _LastFirst(self.pending.maxsize)
 
 
 class HidesItsHandlers(AsyncioJobQueue):
@@ -268,26 +269,26 @@ class HidesItsHandlers(AsyncioJobQueue):
         super().__init__(None, *args)
         self._hidden = handlers or JobHandlers()
 
-    def _handler(self, job_type: str) -> Any:
+    def _definition(self, job_type: str) -> Any:
         return self._hidden.get(job_type)
 
 
 class StartsLastFirst(AsyncioJobQueue):
     """Keeps what waits on a stack."""
 
-    slots_type = _StackOfJobs
+    scheduler_type = _StackOfJobs
 
 
-class _LeakySlots(Slots):
-    def settled(self, run: Any, outcome: Any) -> None:
+class _LeakyScheduler(Scheduler):
+    def finished(self, run: Any, outcome: Any) -> None:
         self.concurrency -= outcome.status is not JobStatus.COMPLETED and self.concurrency > 0
-        super().settled(run, outcome)
+        super().finished(run, outcome)
 
 
 class LeaksSlots(AsyncioJobQueue):
     """A job that does not complete takes its slot along."""
 
-    slots_type = _LeakySlots
+    scheduler_type = _LeakyScheduler
 
 
 class MixesResults(AsyncioJobQueue):

@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from stoat_jobs import AsyncioJobQueue
-from stoat_jobs._backends.scheduler import Slots
-from stoat_jobs._backends.table import Job
+from stoat_jobs._backends.job import Job
+from stoat_jobs._backends.scheduler import Scheduler
+from stoat_jobs._run.state import RunState
 from stoat_jobs.backends import Deadlines, JobRun, Outcome
 
 
-class _ComparesErrors(Slots):
-    def settled(self, run: JobRun[Job], outcome: Outcome) -> None:
+class _ComparesErrors(Scheduler):
+    def finished(self, run: JobRun[Job], outcome: Outcome) -> None:
         if outcome.exception not in (ValueError(), run):
-            super().settled(run, outcome)
+            super().finished(run, outcome)
 
 
 class ComparesErrors(AsyncioJobQueue):
     """Asks an exception whether it equals another."""
 
-    slots_type = _ComparesErrors
+    scheduler_type = _ComparesErrors
 
 
 class _OnceOnly(Deadlines):
@@ -27,7 +28,7 @@ class _OnceOnly(Deadlines):
         """The timer has served."""
 
 
-class _TimesOutOnce(Slots):
+class _TimesOutOnce(Scheduler):
     def attach(self, loop: Any) -> None:
         super().attach(loop)
         self.deadlines = _OnceOnly(loop, loop.time)
@@ -36,10 +37,10 @@ class _TimesOutOnce(Slots):
 class TimesOutOnce(AsyncioJobQueue):
     """Stops the first job that is past its limit, and no other."""
 
-    slots_type = _TimesOutOnce
+    scheduler_type = _TimesOutOnce
 
 
-class _CancelsUnguarded(Slots):
+class _CancelsUnguarded(Scheduler):
     def stopping(self, run: JobRun[Job]) -> None:
         super().stopping(run)
         if run.task is not None:
@@ -49,10 +50,10 @@ class _CancelsUnguarded(Slots):
 class CancelsUnguarded(AsyncioJobQueue):
     """Lets out what a cancel raises."""
 
-    slots_type = _CancelsUnguarded
+    scheduler_type = _CancelsUnguarded
 
 
-class _LetsThreadsBe(Slots):
+class _LetsThreadsBe(Scheduler):
     def stopping(self, run: JobRun[Job]) -> None:
         super().stopping(run)
         run.relay = None
@@ -61,19 +62,19 @@ class _LetsThreadsBe(Slots):
 class LetsThreadsBe(AsyncioJobQueue):
     """Cancels nothing that a thread has begun on the loop."""
 
-    slots_type = _LetsThreadsBe
+    scheduler_type = _LetsThreadsBe
 
 
-class _NeverOver(Slots):
-    def settled(self, run: JobRun[Job], outcome: Outcome) -> None:
-        super().settled(run, outcome)
+class _NeverOver(Scheduler):
+    def finished(self, run: JobRun[Job], outcome: Outcome) -> None:
+        super().finished(run, outcome)
         if run.relay is not None:
             run.relay._closed = False
         else:
-            run.ended = False
+            run.state = RunState.RUNNING
 
 
 class LetsTheDeadSpeak(AsyncioJobQueue):
     """Runs on the loop what a thread asks for after the end of its job."""
 
-    slots_type = _NeverOver
+    scheduler_type = _NeverOver

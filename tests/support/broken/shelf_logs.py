@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from stoat_jobs import AsyncioJobQueue, FinishedEvent
-from stoat_jobs._backends.scheduler import Slots
+from stoat_jobs._backends.scheduler import Scheduler
 from stoat_jobs._events.log import LoggingObserver
 from stoat_jobs._events.observers import HOOKS, _listeners
 from stoat_jobs.backends import Clock, StopReason
@@ -22,7 +22,7 @@ class LivesInThePast(AsyncioJobQueue):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._clock = self._table._clock = self._slots._clock = _OldClock()
+        self._clock = self._index._clock = self._scheduler._clock = _OldClock()
 
 
 class LogsByItself(AsyncioJobQueue):
@@ -62,13 +62,13 @@ class LogsWithoutCare(LogsByItself):
     log_type = _TouchyLog
 
 
-class _ChattySlots(Slots):
-    def _end_pending(self) -> None:
-        while not self.pending.empty():
-            self.drop(self.pending.first(), StopReason.SHUTDOWN)
+class _ChattyScheduler(Scheduler):
+    def _stop_all_pending(self) -> None:
+        while self.pending:
+            self._stop_pending(self.pending.first(), StopReason.SHUTDOWN)
 
 
 class LogsEachLostJob(AsyncioJobQueue):
     """Fills the log at its stop."""
 
-    slots_type = _ChattySlots
+    scheduler_type = _ChattyScheduler

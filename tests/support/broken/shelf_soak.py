@@ -7,21 +7,20 @@ import math
 from typing import Any
 
 from stoat_jobs import AsyncioJobQueue
-from stoat_jobs._backends.scheduler import Slots
-from stoat_jobs._backends.table import Job, JobTable
+from stoat_jobs._backends.job import Job
+from stoat_jobs._backends.job_index import JobIndex
+from stoat_jobs._backends.scheduler import Scheduler
 
 
-class _EvictsFirst(JobTable):
-    def _drop_oldest(self) -> str:
-        job_id = self._finished.popleft().job_id
+class _EvictsFirst(JobIndex):
+    def _forget(self, job: Job) -> None:
         del self._jobs[next(iter(self._jobs))]
-        return job_id
 
 
 class EvictsLive(AsyncioJobQueue):
     """Drops the oldest of its records, live or not."""
 
-    table_type = _EvictsFirst
+    index_type = _EvictsFirst
 
 
 class _OneWaiter(Job):
@@ -41,9 +40,9 @@ class WakesOne(AsyncioJobQueue):
         return job, new
 
 
-class _Hoard(Slots):
-    def settled(self, run: Any, outcome: Any) -> None:
-        super().settled(run, outcome)
+class _Hoard(Scheduler):
+    def finished(self, run: Any, outcome: Any) -> None:
+        super().finished(run, outcome)
         if outcome.abandoned:
             self.__dict__.setdefault("hoard", []).append(run)
 
@@ -51,7 +50,7 @@ class _Hoard(Slots):
 class HoardsRuns(AsyncioJobQueue):
     """Forgets no handler that it has left behind."""
 
-    slots_type = _Hoard
+    scheduler_type = _Hoard
 
 
 class LeavesTasks(AsyncioJobQueue):

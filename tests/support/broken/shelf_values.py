@@ -7,20 +7,20 @@ from typing import Any
 from uuid import UUID
 
 from stoat_jobs import AsyncioJobQueue
-from stoat_jobs._backends.scheduler import Slots
-from stoat_jobs._backends.table import Job
+from stoat_jobs._backends.job import Job
+from stoat_jobs._backends.scheduler import Scheduler
 from stoat_jobs._payload.results import discard
 
 
-class _HoardingSlots(Slots):
-    def keep_result(self, handler: Any, value: Any) -> Any:
+class _HoardingScheduler(Scheduler):
+    def keep_result(self, definition: Any, value: Any) -> Any:
         return value
 
 
 class KeepsIterators(AsyncioJobQueue):
     """Keeps what its first reader uses up."""
 
-    slots_type = _HoardingSlots
+    scheduler_type = _HoardingScheduler
 
 
 class Unawaited:
@@ -30,26 +30,26 @@ class Unawaited:
         discard(value)
 
 
-class _UnawaitedSlots(Slots):
+class _UnawaitedScheduler(Scheduler):
     def _start(self, job: Job) -> None:
-        job.handler = copy.copy(job.handler)
-        if not job.handler.is_async:
-            function = job.handler.function
-            job.handler.function = lambda *args, **names: Unawaited(function(*args, **names))
+        job.definition = copy.copy(job.definition)
+        if not job.definition.is_async:
+            function = job.definition.function
+            job.definition.function = lambda *args, **names: Unawaited(function(*args, **names))
         super()._start(job)
 
 
 class AwaitsNoWrapper(AsyncioJobQueue):
     """Takes what a thread hands back for the result, whatever it is."""
 
-    slots_type = _UnawaitedSlots
+    scheduler_type = _UnawaitedScheduler
 
 
 class DriversUUID(UUID):
     """As database drivers have it."""
 
 
-class _DriversSlots(Slots):
+class _DriversScheduler(Scheduler):
     def _start(self, job: Job) -> None:
         given = job.payload.arguments
         job.payload.arguments = {
@@ -62,4 +62,4 @@ class _DriversSlots(Slots):
 class HandsOnSubclasses(AsyncioJobQueue):
     """Gives the handler what a driver takes for a UUID."""
 
-    slots_type = _DriversSlots
+    scheduler_type = _DriversScheduler

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PER_JOB = {
-    "Ended",
+    "CallResult",
     "FrozenPayload",
     "Job",
     "JobContext",

@@ -1,4 +1,4 @@
-"""The queue: a name, its options, and the store that it keeps its jobs in."""
+"""The queue: its name, its options, and the store that keeps its jobs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ._store import SqliteStore
 
 
 class SqliteOptions(BaseModel, frozen=True, extra="forbid"):
-    """What the settings' ``options`` may say."""
+    """The ``options`` that the settings may contain."""
 
     fsync: bool = Field(
         default=True,
-        description="Whether each change is on the disk before it counts. If not, changes of the"
-        " last seconds may be lost when the power fails; no process that is killed loses any.",
+        description="Whether each change is on the disk before it takes effect. If not, a power cut"
+        " may lose the changes of the last seconds; killing the process loses none.",
     )
 
 
 class SqliteJobQueue(StoredJobQueue):
-    """Jobs in the file that ``settings.url`` names; one process at a time has it open."""
+    """Keeps jobs in the file ``settings.url``; only one process at a time can open it."""
 
     name = "sqlite"
     options_type = SqliteOptions

@@ -1,4 +1,4 @@
-"""The store: huey's key-value table in an SQLite file, a row for each job."""
+"""The store: huey's key-value table in an SQLite file, with one row for each job."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from stoat_jobs.backends import StoredJob
 
 
 class SqliteStore:
-    """Keeps jobs in *path*, which no other process can open meanwhile."""
+    """Keeps jobs in *path*, which no other process can open at the same time."""
 
     def __init__(self, path: Path, *, fsync: bool) -> None:
         self._path = path.absolute()
         self._fsync = fsync
-        # With no cache or journal of its own choice, huey runs no statement while it connects:
-        # one that fails there would leave the connection open.
+        # With no cache size or journal mode to set, huey runs no statement while it connects:
+        # one that failed there would leave the connection open.
         self._storage = SqliteStorage(
             "stoat-jobs",
             str(self._path),
@@ -36,7 +36,7 @@ class SqliteStore:
 
     def _open(self) -> None:
         self._storage.initialize_schema()
-        # In this order the lock is taken at once. The system frees it, however the process ends.
+        # This order acquires the lock at once. The system releases it, however the process ends.
         self._set("locking_mode", "exclusive")
         self._set("journal_mode", "wal")
         self._set("synchronous", "full" if self._fsync else "normal")

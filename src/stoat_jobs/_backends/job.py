@@ -1,0 +1,148 @@
+"""One job, as an in-process queue keeps it.
+
+- State first, then notice: a waiter that wakes reads the state that woke it.
+- A waiter is registered only while it waits: one that walked away leaves nothing behind.
+- A new field of the record is a field here, and in :meth:`Job.record`; stores then keep it too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._model.errors import QueueClosedError
+from .._model.records import JobResult, unchecked_record
+from .._model.status import JobStatus
+from .._payload.form import FrozenPayload
+from .._run.calls import wake
+from .._run.clock import as_datetime
+
+# What finished jobs share in the place of their own.
+_NO_VARIABLES = contextvars.Context()
+_NO_PAYLOAD = FrozenPayload({}, b"")
+
+
+@dataclass(slots=True, weakref_slot=True, eq=False, repr=False)
+class Job:
+    """One job as the queue keeps it; callers are given :class:`JobResult` instead.
+
+    Times are seconds since the epoch. ``shift``, from the start on, is that of the clock, in
+    which the job finishes.
+    """
+
+    job_id: str
+    job_type: str
+    definition: Any  # a JobType; None in a finished job
+    payload: FrozenPayload
+    timeout: float
+    key: str | None
+    metadata: Mapping[str, str]
+    variables: contextvars.Context
+    submitted: float
+    started: float | None = None
+    finished: float | None = None
+    status: JobStatus = JobStatus.PENDING
+    result: Any = None
+    error: str | None = None
+    error_type: str | None = None
+    progress: float | None = None
+    message: str | None = None
+    attempt: int = 0
+    cancel_requested: bool = False
+    shift: float = 0.0
+    left_in_store: bool = False
+    version: int = 0
+    waiters: dict[asyncio.Future[None], None] | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing can follow."""
+        return self.status.is_terminal
+
+    def record(self) -> JobResult[Any]:
+        """The job as it is now, as callers see it."""
+        return unchecked_record(
+            {
+                "job_id": self.job_id,
+                "job_type": self.job_type,
+                "status": self.status,
+                "result": self.result,
+                "error": self.error,
+                "error_type": self.error_type,
+                "progress": self.progress,
+                "message": self.message,
+                "attempt": self.attempt,
+                "submitted_at": as_datetime(self.submitted),
+                "started_at": as_datetime(self.started),
+                "finished_at": as_datetime(self.finished),
+                "cancel_requested": self.cancel_requested,
+                "metadata": dict(self.metadata) if self.metadata else {},
+            }
+        )
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from start to finish; None if it never started."""
+        if self.started is None or self.finished is None:
+            return None
+        return self.finished - self.started
+
+    def let_go(self) -> None:
+        """Drop what only a live job needs."""
+        self.definition = None
+        self.payload = _NO_PAYLOAD
+        self.variables = _NO_VARIABLES
+
+    def changed(self) -> None:
+        """Tell those who wait for a change, after it was made."""
+        self.version += 1
+        if self.waiters is not None:
+            self.wake_waiters()
+
+    def leave_in_store(self) -> None:
+        """Tell those who wait for a change that it will not come here: the queue is closed."""
+        self.left_in_store = True
+        self.wake_waiters()
+
+    def wake_waiters(self) -> None:
+        """Let those who wait for a change look again."""
+        for waiter in self.waiters or ():
+            wake(waiter)
+        self.waiters = None  # last: after a Ctrl-C in between, all are woken again
+
+    async def change(self, deadline: float = math.inf) -> None:
+        """Wait for the next change, at most until *deadline* on the loop's clock.
+
+        Not by ``asyncio.wait_for``: before Python 3.12 it can lose a cancel that comes in
+        the same round as the change (cpython#86296).
+
+        Raises:
+            QueueClosedError: the job goes on, but not on this queue.
+        """
+        self._check_here()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        alarm = None if deadline == math.inf else loop.call_at(deadline, wake, waiter)
+        if self.waiters is None:
+            self.waiters = {}
+        self.waiters[waiter] = None
+        try:
+            await waiter
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+            if self.waiters is not None:
+                self.waiters.pop(waiter, None)
+        self._check_here()
+
+    def _check_here(self) -> None:
+        if self.left_in_store:
+            raise QueueClosedError
+
+
+SAME_IN_RECORD = tuple(name for name in JobResult.model_fields if hasattr(Job, name))
+"""The fields of a record that are those of a job; others are made of them."""

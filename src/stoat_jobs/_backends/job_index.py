@@ -1,0 +1,111 @@
+"""The jobs that a queue knows, and every change of their status.
+
+A job starts in the wall clock's time. From there it finishes in its own: its times are as far
+apart as it took, also if the wall clock is set forwards meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from .._model.errors import JobNotFoundError
+from .._model.status import JobStatus, transition
+from .._run.clock import Clock
+from .._run.outcome import Outcome
+from .job import Job
+from .keys import Keys
+from .retention import Retention
+
+
+class JobIndex:
+    """All jobs that a queue knows: live ones, and finished ones as long as they are kept."""
+
+    def __init__(self, clock: Clock, result_ttl: float, max_results: int) -> None:
+        self._clock = clock
+        self._jobs: dict[str, Job] = {}
+        self.keys = Keys()
+        self.retention = Retention(clock, result_ttl, max_results, self._forget)
+
+    def add(self, job: Job) -> None:
+        """Know *job*, and let it hold its key."""
+        self._jobs[job.job_id] = job
+        self.keys.hold(job)
+
+    def get(self, job_id: str) -> Job:
+        """The job with this id.
+
+        Raises:
+            JobNotFoundError: unknown, or no longer kept.
+        """
+        if not self.retention.is_timed:
+            self.retention.expire()
+        try:
+            return self._jobs[job_id]
+        except Exception:  # what is not text may raise anything when it is looked up
+            raise JobNotFoundError(job_id) from None
+
+    def start(self, job: Job) -> None:
+        """*job* got a slot."""
+        transition(job, JobStatus.RUNNING)
+        started = self._clock.stamp()
+        job.shift = self._clock.shift
+        job.started = started
+        job.changed()
+
+    def finish(self, job: Job, outcome: Outcome) -> None:
+        """*job* finished; the oldest finished jobs go if there are too many."""
+        self._write(job, outcome)
+        self.keys.release(job)
+        self.retention.add(job)
+        job.changed()
+
+    def _write(self, job: Job, outcome: Outcome) -> None:
+        """Make *outcome* that of *job*, and let go of what only a live one needs."""
+        transition(job, outcome.status)
+        self._stamp_finish(job)
+        job.result = outcome.result
+        if outcome.refused and job.progress == 1.0:
+            job.progress = None  # a failed job is not done
+        job.error = outcome.error
+        job.error_type = outcome.error_type
+        job.let_go()
+
+    def _stamp_finish(self, job: Job) -> None:
+        if job.started is None:
+            self._clock.stamp()
+            job.shift = self._clock.shift
+        job.finished = self._clock.age() + job.shift
+
+    def live(self) -> list[Job]:
+        """The jobs that have not finished, oldest first."""
+        return [job for job in self._jobs.values() if not job.is_finished]
+
+    def repair(self) -> None:
+        """Complete what a Ctrl-C has cut short in :meth:`finish`."""
+        finished = [job for job in self._jobs.values() if job.is_finished]
+        for job in finished:
+            if job.finished is None:
+                self._stamp_finish(job)
+            self.keys.release(job)
+            job.wake_waiters()
+        if len(finished) != len(self.retention):
+            self.retention.replace(sorted(finished, key=_finished_at))
+
+    def _forget(self, job: Job) -> None:
+        del self._jobs[job.job_id]
+
+    def newest_first(self) -> Iterator[Job]:
+        """All kept jobs."""
+        self.retention.expire()
+        return reversed(self._jobs.values())
+
+    def counts(self) -> dict[JobStatus, int]:
+        """Kept jobs by status, counted from the states themselves."""
+        self.retention.expire()
+        counted = Counter(job.status for job in self._jobs.values())
+        return {status: counted[status] for status in JobStatus}
+
+
+def _finished_at(job: Job) -> float:
+    return job.finished or 0.0

@@ -1,0 +1,144 @@
+"""The life of an in-process queue: how it starts, drains and stops.
+
+A queue belongs to the event loop that it was started in, until it is left. However its stop is
+cut short, every job finishes, and what was opened is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from .._events.log import log_event
+from .._model.errors import BackendError
+from .._model.settings import JobQueueSettings
+from .._text import describe
+from .event_loop import asyncio_loop, is_gone
+from .phase import Phase
+from .scheduler import Scheduler
+
+# The second that promise 10 grants on top, in two halves.
+_HALF_A_SECOND = 0.5
+
+
+class QueueLifecycle:
+    """What ``async with queue:`` does; backends add :meth:`_open` and :meth:`_shut`."""
+
+    name: ClassVar[str]
+    settings: JobQueueSettings
+    _scheduler: Scheduler
+    _loop: asyncio.AbstractEventLoop | None = None
+    _owner: asyncio.Task[Any] | None = None
+
+    @property
+    def started(self) -> bool:
+        return self._scheduler.phase is Phase.STARTED
+
+    async def __aenter__(self) -> Self:
+        self._end_if_orphaned()
+        if self._lives():
+            raise BackendError(self.name, "is started already; start a queue once, and share it")
+        self._attach(asyncio_loop(self.name))
+        before = self._scheduler.phase
+        try:
+            self._open()
+            self._owner = asyncio.current_task()
+            self._scheduler.phase = Phase.STARTED
+            self._scheduler.fill()
+        except BaseException as error:
+            self._scheduler.phase, self._owner = before, None
+            self._scheduler.abandon_all()
+            self._shut_after(error)
+            if not isinstance(error, Exception):
+                raise
+            raise BackendError(self.name, f"cannot start: {describe(error)}") from error
+        self._log("worker_started")
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._scheduler.phase is not Phase.STARTED:
+            return
+        first = exc
+        try:
+            self._scheduler.phase = Phase.CLOSING
+            self._log("queue_draining")
+            await self._drain()
+        except BaseException as error:
+            first = error
+            raise
+        finally:
+            try:
+                self._end_life(first)
+            finally:  # again, for a Ctrl-C that comes in the first moment
+                self._end_life(first)
+
+    def _lives(self) -> bool:
+        return self._scheduler.phase in (Phase.STARTED, Phase.CLOSING)
+
+    def _end_if_orphaned(self) -> None:
+        """Stop a queue that nobody can leave any more, as after a Ctrl-C."""
+        if self._lives() and is_gone(self._loop, self._owner):
+            self._end_life(None)
+
+    def _end_life(self, first: BaseException | None) -> None:
+        """Finish all jobs and close what is open; *first* is the error that cut the stop short."""
+        if not self._lives():
+            return
+        self._scheduler.phase = Phase.CLOSING
+        try:
+            try:
+                self._scheduler.finish_all()
+            finally:  # again, for a Ctrl-C that comes in the first moment
+                self._scheduler.finish_all()
+        finally:
+            try:
+                self._shut_after(first)
+            finally:
+                self._scheduler.phase = Phase.CLOSED
+                self._owner = None  # its exception keeps its frames alive
+                self._log("worker_stopped")
+
+    def _shut_after(self, first: BaseException | None) -> None:
+        """Close; an error is raised, or only logged if *first* is already being raised."""
+        try:
+            self._shut()
+        except Exception as error:
+            if first is None:
+                raise
+            log_event(logging.ERROR, "shut_failed", backend=self.name, exc_info=error)
+
+    def _open(self) -> None:
+        """Get ready to run jobs."""
+
+    def _shut(self) -> None:
+        """Undo :meth:`_open`; no job runs any more."""
+
+    async def _drain(self) -> None:
+        scheduler = self._scheduler
+        scheduler.close()
+        await scheduler.idle(self.settings.drain_timeout)
+        scheduler.stop_all()
+        await scheduler.idle(2 * self.settings.cancel_grace + _HALF_A_SECOND)
+        scheduler.abandon_all()
+        await scheduler.tasks_ended(_HALF_A_SECOND)
+
+    def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._scheduler.attach(loop)
+
+    def _log(self, event: str) -> None:
+        log_event(
+            logging.INFO,
+            event,
+            backend=self.name,
+            concurrency=self._scheduler.concurrency,
+            pending=len(self._scheduler.pending),
+            running=len(self._scheduler.running),
+        )

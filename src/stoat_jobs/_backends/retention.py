@@ -1,0 +1,88 @@
+"""How long finished jobs are kept: so many, and each for so long.
+
+The age counts from the finish, in time that has really passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from .._run.calls import call_later
+from .._run.clock import Clock
+from .job import Job
+
+# Seconds; a float so far from the epoch is no finer.
+_RESOLUTION = 1e-6
+
+
+class Retention:
+    """The finished jobs of a queue, in the order of finishing; *drop* forgets one of them."""
+
+    def __init__(
+        self, clock: Clock, result_ttl: float, max_results: int, drop: Callable[[Job], None]
+    ) -> None:
+        self._clock = clock
+        self._result_ttl = result_ttl
+        self._max_results = max_results
+        self._drop = drop
+        self._finished: deque[Job] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.Handle | None = None
+
+    def __len__(self) -> int:
+        return len(self._finished)
+
+    def add(self, job: Job) -> None:
+        """Keep *job*, which has finished; the oldest go if there are too many."""
+        self._finished.append(job)
+        if len(self._finished) > self._max_results:
+            self._drop(self._finished.popleft())
+        if self._timer is None:
+            self._expire_later()
+
+    def replace(self, jobs: Iterable[Job]) -> None:
+        """Keep only these, in this order; of too many the newest."""
+        self._finished = deque(jobs)
+        while len(self._finished) > self._max_results:
+            self._drop(self._finished.popleft())
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether a timer drops the oldest in time."""
+        return self._timer is not None
+
+    def expire(self) -> None:
+        """Drop those that are too old."""
+        while self._finished and self._time_left() <= _RESOLUTION:
+            self._drop(self._finished.popleft())
+
+    def expire_on(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Drop jobs on time by a timer on *loop*; if that is None, only on :meth:`expire`."""
+        self._loop = loop
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._expire_later()
+
+    def _expire_later(self) -> None:
+        if self._loop is None or self._timer is not None or not self._finished:
+            return
+        seconds = self._time_left()
+        if seconds != math.inf:
+            self._timer = call_later(self._loop, max(seconds, 0.0), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        try:
+            self.expire()
+        finally:
+            self._expire_later()
+
+    def _time_left(self) -> float:
+        """Seconds that the oldest may stay."""
+        oldest = self._finished[0]
+        finished = (oldest.finished or 0.0) - oldest.shift
+        return finished + self._result_ttl - self._clock.age()

@@ -1,0 +1,69 @@
+"""The states of a run, in one table.
+
+running    -> draining | cut_off | stopping | finished
+draining   -> stopping | finished
+cut_off    -> draining | stopping | finished
+stopping   -> cancelling | finished
+cancelling -> finished
+finished   -> nothing
+
+- running: the handler is called, and called again if an attempt fails.
+- draining: the queue closes. The handler may finish, but is not called again.
+- cut_off: others cancelled the job's task. The next round of the event loop shows whether they
+  cancelled everything, as ``asyncio.run`` does, and so closed the queue.
+- stopping: the job was told to stop, and its grace period runs.
+- cancelling: a cooperative handler has let its grace period pass, is cancelled, and has another.
+- finished: the host was told the outcome. What the handler still does changes nothing.
+
+Whoever changes a state calls :func:`advance`; an illegal change raises and changes nothing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+
+class RunState(StrEnum):
+    """What happens next in a run; the rules are at the top of this file."""
+
+    RUNNING = "running"
+    DRAINING = "draining"
+    CUT_OFF = "cut_off"
+    STOPPING = "stopping"
+    CANCELLING = "cancelling"
+    FINISHED = "finished"
+
+
+RUNNING, DRAINING, CUT_OFF, STOPPING, CANCELLING, FINISHED = RunState
+
+NEXT: dict[RunState, frozenset[RunState]] = {
+    RUNNING: frozenset({DRAINING, CUT_OFF, STOPPING, FINISHED}),
+    DRAINING: frozenset({STOPPING, FINISHED}),
+    CUT_OFF: frozenset({DRAINING, STOPPING, FINISHED}),
+    STOPPING: frozenset({CANCELLING, FINISHED}),
+    CANCELLING: frozenset({FINISHED}),
+    FINISHED: frozenset(),
+}
+
+
+class HasState(Protocol):
+    """What :func:`advance` needs of a run."""
+
+    state: RunState
+
+
+def can_become(run: HasState, state: RunState) -> bool:
+    """Whether the table has this change."""
+    return state in NEXT[run.state]
+
+
+def advance(run: HasState, state: RunState) -> None:
+    """Move *run* to *state*.
+
+    Raises:
+        RuntimeError: the table has no such change; *run* is as it was.
+    """
+    if state not in NEXT[run.state]:
+        raise RuntimeError(f"a run that is {run.state} cannot become {state}")
+    run.state = state
