@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from tests.support.resisting import handlers
 
 from stoat_jobs import (
     AsyncioJobQueue,
@@ -25,7 +26,6 @@ from stoat_jobs import (
     JobQueueSettings,
     lifespan,
 )
-from tests.support.resisting import handlers
 
 # Some servers set up the log later than they start the app.
 logging.config.dictConfig(json.loads(Path(__file__).with_name("log_config.json").read_text()))
