@@ -163,22 +163,32 @@ async def test_the_coroutine_that_blocks_the_loop_is_named_in_the_log__fault_37(
     assert (threads[0].name, threads[0].daemon) == ("stoat-jobs watchdog", True)
 
 
-async def test_a_retry_comes_after_its_own_limit_at_the_latest(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Drawn as late as can be, the delays are 1, 2, 4 seconds, and so on to 60."""
-    monkeypatch.setattr(random, "uniform", lambda low, high: high)
+async def delays_of(retries: int) -> list[float]:
+    """Seconds between the attempts of a job that fails each time."""
+    starts: list[float] = []
     async with asyncio_bench(timeout=math.inf) as bench:
-        starts: list[float] = []
 
         async def failing(ctx: JobContext) -> None:
             starts.append(bench.clock.time())
             raise ValueError
 
-        bench.handlers.register("failing", failing, retries=8)
+        bench.handlers.register("failing", failing, retries=retries)
         await bench.clock.drive(bench.queue.wait(await bench.put("failing")))
-        delays = [after - before for before, after in zip(starts, starts[1:])]
-        assert delays == [1, 2, 4, 8, 16, 32, 60, 60]
+    return [after - before for before, after in zip(starts, starts[1:])]
+
+
+async def test_a_retry_comes_after_its_own_limit_at_the_latest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Drawn as late as can be, the delays are 1, 2, 4 seconds, and so on to 60."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
+    assert await delays_of(retries=8) == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+async def test_a_retry_comes_at_once_at_the_earliest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn as early as can be there is no delay, however many attempts there were."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: low)
+    assert await delays_of(retries=1100) == [0] * 1100
 
 
 def test_a_late_thread_does_not_hurt_a_closed_loop() -> None:

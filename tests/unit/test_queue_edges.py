@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -29,7 +28,6 @@ from stoat_jobs import (
     current_job_id,
 )
 from stoat_jobs._backends.loop_watchdog import Watchdog
-from stoat_jobs._run.retries import backoff
 from stoat_jobs.backends import Deadlines
 from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
@@ -155,15 +153,6 @@ async def test_a_handler_that_leaves_its_own_queue_is_settled_by_it() -> None:
     assert seen == [(JobStatus.CANCELLED, "Shutdown", 1)]
     await asyncio.sleep(0)
     assert (await queue.stats()).abandoned == 0
-
-
-def test_the_delay_before_a_retry_is_drawn_between_nothing_and_its_limit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Full jitter: from 0 to 1, 2, 4 ... and at most 60 seconds."""
-    monkeypatch.setattr(random, "uniform", lambda low, high: (low, high))
-    limits: list[Any] = [backoff(attempt) for attempt in (1, 2, 3, 6, 7, 8, 5000)]
-    assert limits == [(0, 1), (0, 2), (0, 4), (0, 32), (0, 60), (0, 60), (0, 60)]
 
 
 async def test_each_attempt_gets_the_payload_as_it_was_submitted() -> None:
