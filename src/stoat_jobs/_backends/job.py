@@ -16,7 +16,7 @@ from typing import Any
 
 from .._model.errors import QueueClosedError
 from .._model.records import JobResult, unchecked_record
-from .._model.status import JobStatus
+from .._model.status import TERMINAL, JobStatus
 from .._payload.form import FrozenPayload
 from .._run.calls import wake
 from .._run.clock import as_datetime
@@ -61,7 +61,7 @@ class Job:
     @property
     def is_finished(self) -> bool:
         """Whether nothing can follow."""
-        return self.status.is_terminal
+        return self.status in TERMINAL
 
     def record(self) -> JobResult[Any]:
         """The job as it is now, as callers see it."""

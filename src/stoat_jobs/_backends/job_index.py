@@ -30,7 +30,8 @@ class JobIndex:
     def add(self, job: Job) -> None:
         """Know *job*, and let it hold its key."""
         self._jobs[job.job_id] = job
-        self.keys.hold(job)
+        if job.key is not None:
+            self.keys.hold(job)
 
     def get(self, job_id: str) -> Job:
         """The job with this id.
@@ -38,7 +39,7 @@ class JobIndex:
         Raises:
             JobNotFoundError: unknown, or no longer kept.
         """
-        if not self.retention.is_timed:
+        if self.retention.timer is None:
             self.retention.expire()
         try:
             return self._jobs[job_id]
@@ -56,7 +57,8 @@ class JobIndex:
     def finish(self, job: Job, outcome: Outcome) -> None:
         """*job* finished; the oldest finished jobs go if there are too many."""
         self._write(job, outcome)
-        self.keys.release(job)
+        if job.key is not None:
+            self.keys.release(job)
         self.retention.add(job)
         job.changed()
 

@@ -6,15 +6,14 @@ from .job import Job
 
 
 class Keys:
-    """The keys of a queue's jobs."""
+    """The keys of a queue's jobs; one without a key holds none."""
 
     def __init__(self) -> None:
-        self._holders: dict[tuple[str, str], Job] = {}
+        self._holders: dict[tuple[str, str | None], Job] = {}
 
     def hold(self, job: Job) -> None:
-        """Give *job* its key, if it has one."""
-        if job.key is not None:
-            self._holders[job.job_type, job.key] = job
+        """Give *job* its key."""
+        self._holders[job.job_type, job.key] = job
 
     def holder(self, job_type: str, key: str) -> Job | None:
         """The job that holds this key."""
@@ -22,5 +21,5 @@ class Keys:
 
     def release(self, job: Job) -> None:
         """Let another job have the key of *job*."""
-        if job.key is not None and self._holders.get((job.job_type, job.key)) is job:
+        if self._holders.get((job.job_type, job.key)) is job:
             del self._holders[job.job_type, job.key]

@@ -30,7 +30,8 @@ class Retention:
         self._drop = drop
         self._finished: deque[Job] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.Handle | None = None
+        self.timer: asyncio.Handle | None = None
+        """It drops the oldest in time; None if only :meth:`expire` does."""
 
     def __len__(self) -> int:
         return len(self._finished)
@@ -40,7 +41,7 @@ class Retention:
         self._finished.append(job)
         if len(self._finished) > self._max_results:
             self._drop(self._finished.popleft())
-        if self._timer is None:
+        if self.timer is None:
             self._expire_later()
 
     def replace(self, jobs: Iterable[Job]) -> None:
@@ -48,11 +49,6 @@ class Retention:
         self._finished = deque(jobs)
         while len(self._finished) > self._max_results:
             self._drop(self._finished.popleft())
-
-    @property
-    def is_timed(self) -> bool:
-        """Whether a timer drops the oldest in time."""
-        return self._timer is not None
 
     def expire(self) -> None:
         """Drop those that are too old."""
@@ -62,20 +58,20 @@ class Retention:
     def expire_on(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """Drop jobs on time by a timer on *loop*; if that is None, only on :meth:`expire`."""
         self._loop = loop
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
         self._expire_later()
 
     def _expire_later(self) -> None:
-        if self._loop is None or self._timer is not None or not self._finished:
+        if self._loop is None or self.timer is not None or not self._finished:
             return
         seconds = self._time_left()
         if seconds != math.inf:
-            self._timer = call_later(self._loop, max(seconds, 0.0), self._on_timer)
+            self.timer = call_later(self._loop, max(seconds, 0.0), self._on_timer)
 
     def _on_timer(self) -> None:
-        self._timer = None
+        self.timer = None
         try:
             self.expire()
         finally:

@@ -33,7 +33,7 @@ class JobStatus(StrEnum):
     @property
     def is_terminal(self) -> bool:
         """True when nothing can follow: completed, failed, timeout or cancelled."""
-        return self in _TERMINAL
+        return self in TERMINAL
 
 
 TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
@@ -54,7 +54,7 @@ TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
 }
 
 # A tuple: it is asked of every job, and takes no step of Python's where it is compared.
-_TERMINAL = tuple(status for status, following in TRANSITIONS.items() if not following)
+TERMINAL = tuple(status for status, following in TRANSITIONS.items() if not following)
 
 
 def checked_status(status: JobStatus | None) -> JobStatus | None:

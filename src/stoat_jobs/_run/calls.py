@@ -20,6 +20,9 @@ from .outcome import CallResult
 # A coroutine with an `await` in each of some nested `finally` takes one close for each.
 _CLOSE_TRIES = 10
 
+STAYS_OPEN = "it swallows GeneratorExit too, and can hold up the exit of the process"
+"""What is wrong with a coroutine that :func:`close` cannot close."""
+
 
 # What runs a handler: its coroutine, awaited in the job's task, or a thread of its own.
 HandlerCall = Coroutine[Any, Any, Any] | threading.Thread

@@ -16,6 +16,12 @@ def backoff(attempt: int) -> float:
     return random.uniform(0.0, min(_LONGEST, 2.0 ** min(attempt - 1, 10)))  # noqa: S311
 
 
+def is_retried(error: BaseException) -> bool:
+    """Whether *error* may be followed by another attempt: any ``Exception``, but no others."""
+    # Not isinstance(), which asks the error for its __class__.
+    return issubclass(type(error), Exception)
+
+
 class Pause:
     """A wait that can be cut short."""
 
@@ -25,6 +31,8 @@ class Pause:
 
     async def wait(self, seconds: float) -> None:
         """Wait for *seconds*, or until :meth:`end`."""
+        if seconds <= 0:
+            return
         # No context variables: a timer would keep the job's alive.
         empty = contextvars.Context()
         timer = self._loop.call_later(seconds, wake, self._over, context=empty)

@@ -1,8 +1,5 @@
 """Run one job, from its first attempt to its outcome.
 
-The status table owns legality, this room owns outcomes, a backend owns storage and scheduling:
-a backend never decides what an exception means, and nothing is stored here.
-
 - What can happen to a run, and what follows, is in the table of :mod:`.state`.
 - Every job has its own task, which is never reused: a swallowed cancel cannot hurt another job.
 - The reason to stop is set once. An ``async`` handler gets ``CancelledError`` with it. A sync
@@ -28,6 +25,7 @@ from .._jobs.job_types import JobType
 from .._payload.results import is_awaitable
 from .._text import describe, one_line
 from .calls import (
+    STAYS_OPEN,
     HandlerCall,
     cancel,
     close,
@@ -42,7 +40,7 @@ from .grace import GraceTimer
 from .host import J, RunHost
 from .outcome import INTERRUPTED, CallResult, Outcome, StopReason, classify, kept
 from .relay import Relay, relay_of
-from .retries import Pause, backoff
+from .retries import Pause, backoff, is_retried
 from .state import (
     CANCELLING,
     CUT_OFF,
@@ -57,8 +55,6 @@ from .state import (
 from .tasks import first_step, spawn
 
 T = TypeVar("T")
-
-_SWALLOWS_ALL = "it swallows GeneratorExit too, and can hold up the exit of the process"
 
 
 class JobRun(Generic[J]):
@@ -138,7 +134,7 @@ class JobRun(Generic[J]):
         variables = self.job.variables  # a finished job may have let go of them
         variables.run(partial(self._finish, given_up, abandoned=True))
         if not close(self._call, variables, self.task):
-            self._complain(_SWALLOWS_ALL)
+            log_unstoppable(self.job.job_id, self.job.job_type, STAYS_OPEN)
         self._cancel_task()
 
     @property
@@ -182,8 +178,6 @@ class JobRun(Generic[J]):
         """A thread has reported."""
         if not self.is_finished:
             self.job.variables.run(self._host.progressed, self, fraction, message)
-
-    # The task.
 
     async def _main(self) -> None:
         try:
@@ -243,27 +237,20 @@ class JobRun(Generic[J]):
         self._call = start_thread(call, done, self._host.now, f"stoat-jobs {name}")
         return await result_of_thread(done)
 
-    # Retries.
-
     def _delay_after(self, error: BaseException) -> float | None:
         """Seconds from an attempt that failed to the next one; None if there is none."""
-        if self.state is not RUNNING or self.attempt >= self.definition.retries:
-            return None
-        if not issubclass(type(error), Exception):
+        has_more = self.attempt < self.definition.retries
+        if self.state is not RUNNING or not has_more or not is_retried(error):
             return None
         delay = backoff(self.attempt + 1) if self._host.delays else 0.0
         return delay if self._host.now() + delay < self.deadline else None
 
     async def _rest(self, delay: float) -> None:
-        if delay <= 0:
-            return
         self._pause = Pause(self._host.loop)
         try:
             await self._pause.wait(delay)
         finally:
             self._pause = None
-
-    # Stopping.
 
     def _interrupt(self) -> None:
         if self._pause is not None:
@@ -284,7 +271,8 @@ class JobRun(Generic[J]):
     def _cancel_task(self) -> None:
         if self.task is None or self.loop.is_closed() or (refusal := cancel(self.task)) is None:
             return
-        self._complain(f"what it awaits cannot be cancelled: {describe(refusal)}")
+        why = f"what it awaits cannot be cancelled: {describe(refusal)}"
+        log_unstoppable(self.job.job_id, self.job.job_type, why)
         if self.is_finished:
             forget(self.task)
 
@@ -300,39 +288,45 @@ class JobRun(Generic[J]):
         else:
             self.abandon()
 
-    def _complain(self, error: str) -> None:
-        log_unstoppable(self.job.job_id, self.job.job_type, error)
-
     # The end.
 
     def _conclude(self, result: CallResult, *, abandoned: bool = False) -> None:
-        """Finish the job, whose handler is not called again; or wait a round, if it is cut off."""
-        if self.is_finished:
+        """The handler is not called again: finish the job, or wait a round if it is cut off."""
+        if self.state is FINISHED:
             return
         if result.error is None:
             self._finish(result)
         elif self._host.loop.is_closed():
             advance(self, FINISHED)  # under a queue that nobody left, and nobody can use
         elif self.state is RUNNING and result.cancelled:
-            advance(self, CUT_OFF)
-            # Not in the job's variables, which the end of the whole queue must be able to enter.
-            no_variables = contextvars.Context()
-            self._host.loop.call_soon(self._end_cut_off, result, context=no_variables)
+            self._cut_off(result)
         else:
-            self._finish(result, abandoned=abandoned)
+            self._finish_after(result, abandoned)
+
+    def _cut_off(self, result: CallResult) -> None:
+        advance(self, CUT_OFF)
+        # Not in the job's variables, which the end of the whole queue must be able to enter.
+        no_variables = contextvars.Context()
+        self._host.loop.call_soon(self._end_cut_off, result, context=no_variables)
 
     def _end_cut_off(self, result: CallResult) -> None:
         self._host.cancelled_by_others()
         if not self.is_finished:
-            self.job.variables.run(partial(self._finish, result, abandoned=self.is_alive))
+            self.job.variables.run(self._finish_after, result, self.is_alive)
+
+    def _finish_after(self, error: CallResult, abandoned: bool) -> None:
+        in_time = error.at <= self.deadline
+        if self.state is DRAINING and in_time and error.cancelled:
+            self.reason = StopReason.SHUTDOWN  # which cancelled it, as asyncio.run does
+        self._finish(error, abandoned=abandoned)
 
     def _finish(self, result: CallResult, *, abandoned: bool = False) -> None:
-        drained = self.state is DRAINING
         advance(self, FINISHED)
         outcome = INTERRUPTED
         try:
             self._let_go(abandoned)
-            self.reason = self._why(result, drained)
+            if self.reason is None and result.at > self.deadline:
+                self.reason = StopReason.DEADLINE
             outcome = self._outcome(result, abandoned)
         finally:  # a Ctrl-C in there, or in an exception's own text, must not keep the slot
             self._host.finished(self, outcome)
@@ -346,14 +340,6 @@ class JobRun(Generic[J]):
             self._grace.cancel()
         if self.relay is not None:
             self.relay.close()
-
-    def _why(self, result: CallResult, drained: bool) -> StopReason | None:
-        """What stopped the job; None if it finished by itself."""
-        if self.reason is None and result.at > self.deadline:
-            return StopReason.DEADLINE
-        if self.reason is None and drained and result.cancelled:
-            return StopReason.SHUTDOWN
-        return self.reason
 
     def _outcome(self, result: CallResult, abandoned: bool) -> Outcome:
         outcome = classify(self.reason, result, self.job.timeout, abandoned=abandoned)
