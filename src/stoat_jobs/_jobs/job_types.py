@@ -27,7 +27,7 @@ from .._payload.codec import Codec, same
 from .._payload.form import PayloadForm, why_no_json
 from .._payload.results import refuse_used_up
 from .._payload.signature import UNIONS, is_async, resolve, signature_of
-from .._payload.travel import refuse_stuck
+from .._payload.unsupported_types import refuse_stuck
 from .context import JobContext
 from .first_parameter import check_first_parameter
 from .protocols import JobBackend

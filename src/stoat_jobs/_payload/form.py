@@ -25,7 +25,7 @@ from .._text import ERROR_LIMIT, one_line, shown
 from .codec import Codec, all_same, brief, depth_of, json_schema, same
 from .signature import OPEN, UNIONS, read_signature, written
 from .size_limits import NOT_JSON, Problem, excess, too_deep, too_large
-from .travel import refuse_alias, refuse_dependency, refuse_stuck, remedy_for
+from .unsupported_types import refuse_alias, refuse_dependency, refuse_stuck, remedy_for
 
 _DEFAULTS = JobQueueSettings()
 _PLACE_LIMIT = 200
