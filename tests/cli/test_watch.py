@@ -18,7 +18,7 @@ import pytest
 
 from stoat_jobs._cli.main import main
 from stoat_jobs._cli.watch import remote
-from stoat_jobs._cli.watch.touch import keep_in_touch, wait_after
+from stoat_jobs._cli.watch.reconnect import keep_in_touch, wait_after
 
 from .running import Start
 from .standin import EVENTS, JOB, JOB_ID, MOUNT, StandIn, answer, ended, record

@@ -18,8 +18,8 @@ from ..terminal.interrupts import Interrupts
 from ..terminal.output import discard_output
 from . import wording
 from .drawing import draw_job, draw_jobs
+from .reconnect import View, keep_in_touch
 from .remote import Jobs, OutOfTouchError, Remote, RemoteError, WatchedJob
-from .touch import View, keep_in_touch
 from .views import Draw, LineView, LiveView, Say
 
 
