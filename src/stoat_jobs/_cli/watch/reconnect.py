@@ -1,4 +1,4 @@
-"""Staying in touch with a server that may go away and come back."""
+"""Reconnects to a server that goes away and comes back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
-from .remote import Jobs, OutOfTouchError, Remote
+from .remote import Jobs, Remote, UnreachableError
 
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 15.0
@@ -15,48 +15,48 @@ _DOUBLINGS = 4
 
 
 class View(Protocol):
-    """Who is told."""
+    """Shows jobs and lost connections."""
 
     def show(self, jobs: Jobs) -> None:
-        """The server says so."""
+        """Show *jobs*, which just came from the server."""
 
     def lost(self, reason: str, seconds: float) -> None:
-        """The server is out of touch, and will be asked again in *seconds*."""
+        """Show that the connection is lost; the next attempt is in *seconds*."""
 
 
-async def keep_in_touch(
+async def stay_connected(
     remote: Remote,
     stream: Callable[[], AsyncGenerator[Jobs, None]],
     view: View,
     until: Callable[[Jobs], bool],
 ) -> Jobs:
-    """Show what comes of *stream*, begun anew whenever it ends.
+    """Show what *stream* yields, and start it again whenever it ends.
 
     Returns:
-        The first of it for which *until* is true.
+        The first jobs for which *until* is true.
 
     Raises:
-        RemoteError: it cannot be had any more, as when the server is back without the job.
+        RemoteError: trying again does not help, for example because the server has lost the job.
     """
     failures = 0
     while True:
-        reason, wish = "the server ended the stream", 0.0
+        reason, requested = "the server ended the stream", 0.0
         try:
-            async with aclosing(stream()) as news:
-                async for jobs in news:
+            async with aclosing(stream()) as updates:
+                async for jobs in updates:
                     failures = 0
                     view.show(jobs)
                     if until(jobs):
                         return jobs
-        except OutOfTouchError as error:
-            reason, wish = str(error), error.retry_after
-        seconds = wait_after(failures, max(wish, remote.retry_after))
+        except UnreachableError as error:
+            reason, requested = str(error), error.retry_after
+        seconds = backoff(failures, max(requested, remote.retry_after))
         view.lost(reason, seconds)
         await asyncio.sleep(seconds)
         failures += 1
 
 
-def wait_after(failures: int, wish: float) -> float:
-    """Seconds: what the server wishes, or one, then twice as long each time, up to a bound."""
-    doubled = (wish or _FIRST_WAIT_S) * 2.0 ** min(failures, _DOUBLINGS)
-    return max(wish, min(doubled, _LONGEST_WAIT_S))
+def backoff(failures: int, requested: float) -> float:
+    """Seconds to wait: what the server has requested, or 1, doubled each time up to a limit."""
+    doubled = (requested or _FIRST_WAIT_S) * 2.0 ** min(failures, _DOUBLINGS)
+    return max(requested, min(doubled, _LONGEST_WAIT_S))
