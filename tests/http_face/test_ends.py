@@ -227,7 +227,7 @@ async def test_a_server_that_stops_before_a_stream_has_begun__fault_67(
     async with one_place(authorize) as place:
         visitor = place.visit(path)
         await seen(authorize.asked)
-        monkeypatch.setattr(_holding, "server_stops", lambda: True)
+        monkeypatch.setattr(_holding, "server_is_stopping", lambda: True)
         assert await visitor.answered() == 200
         assert (visitor.body, visitor.sent[-1]["more_body"]) == (b"", False)
 
