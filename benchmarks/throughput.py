@@ -24,7 +24,7 @@ _PATIENCE = 60.0
 
 
 class Contender(NamedTuple):
-    """A queue that takes part; slow ones run fewer jobs (``share``), which is to their advantage."""
+    """A queue that takes part; slow ones run fewer jobs (``share``), to their advantage."""
 
     name: str
     run: Callable[[int, Stopwatch], Awaitable[int]]
