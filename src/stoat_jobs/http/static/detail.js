@@ -137,7 +137,7 @@ export class Detail {
       const answer = await fetch(encodeURIComponent(id), { cache: "no-store" });
       if (!answer.ok) return place.replaceChildren(await reasonOf(answer));
       const { result, result_error: unsendable } = parsed(await answer.text());
-      place.replaceChildren(unsendable ? `a ${unsendable}, which JSON cannot represent` : tree(result));
+      place.replaceChildren(unsendable ? `a ${unsendable}, which has no JSON` : tree(result));
     } catch (error) {
       place.replaceChildren(`could not be read: ${error.message}`);
     }
