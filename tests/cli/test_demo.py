@@ -210,7 +210,7 @@ def test_a_second_client_finds_the_same_job_and_may_cancel_it(start: Start, endl
         assert client.post(f"/jobs/{found}/cancel").status_code == 202
     code, _, err = command.finish()
     assert code == 1
-    assert err.startswith("stoat-jobs demo: the job ended cancelled: ")
+    assert err.startswith("stoat-jobs demo: the job is cancelled: ")
     assert err.count("\n") == 1
 
 

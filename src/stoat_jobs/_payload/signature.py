@@ -206,7 +206,7 @@ def _without_partial(function: Any) -> Any:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling *function* gives a coroutine."""
+    """Whether *function* returns a coroutine."""
     plain = _without_partial(function)
     return inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(
         getattr(plain, "__call__", None)  # noqa: B004 - not a test for being callable

@@ -48,7 +48,7 @@ _ROW = create_model(
 
 _EVENTS = {
     "events": _events(
-        ["change", "end"], ["id", "event", "data"], "The record, as reading the job gives it."
+        ["change", "end"], ["id", "event", "data"], "The record, as `GET /{job_id}` returns it."
     ),
     "watch_all": _events(
         ["snapshot", "changes"],

@@ -120,7 +120,7 @@ class QueueModel:
         return True
 
     def pass_time(self, until: float) -> None:
-        """Time goes on, from one event to the next."""
+        """Time passes, from one event to the next."""
         self._run_until(until)
         self.now = max(self.now, until)
         self._expire()

@@ -69,7 +69,7 @@ class _Demo:
         if self._interrupts.signum is not None and record.status is JobStatus.CANCELLED:
             return self._interrupts.exit_code
         if record.result is None:
-            reason = f"the job ended {record.status}: {record.error}"
+            reason = f"the job is {record.status}: {record.error}"
             print(f"stoat-jobs demo: {reason}", file=sys.stderr)
             return 1
         with self._interrupts.raising():
