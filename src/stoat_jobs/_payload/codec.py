@@ -124,7 +124,7 @@ def _core_schema(annotation: Any, *, closed: bool) -> Any:
 
 
 def _build(kind: type[C], schema: Any) -> C:
-    # Otherwise pydantic reuses the validator that a nested model has built, with its own config.
+    # Otherwise a nested model's own validator is reused, with its own config (pydantic-core#1616).
     return kind(schema, _ROOT, _use_prebuilt=False)
 
 
