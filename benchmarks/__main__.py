@@ -1,10 +1,10 @@
 """Run all benchmarks interleaved, and save one table: ``nox -s bench``.
 
-    nox -s bench -- --quick           a minute, to see that all of it works
+    nox -s bench -- --quick           a minute, to check that everything works
     nox -s bench -- --only growth     one subject
-    nox -s bench -- --out docs/bench  where table.txt, results.json and jobs.svg go
+    nox -s bench -- --out docs/bench  the folder for table.txt, results.json and jobs.svg
 
-A peer on Redis takes part when a server answers at BENCH_REDIS_URL, or on this machine.
+Peers that need Redis take part if a server answers at BENCH_REDIS_URL, or on this machine.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small figures: no judgement")
+    parser.add_argument("--quick", action="store_true", help="a short run, too short to judge by")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--only", action="append", choices=_SUBJECTS)
     parser.add_argument("--out", type=Path, default=Path("build", "benchmarks"))

@@ -1,4 +1,4 @@
-"""What was aimed at, as ratios of medians of one run."""
+"""The aims: limits for ratios of figures of the same run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .measure import PROCESSOR, Figure, Results, Size
 
 
 class Aim(NamedTuple):
-    """A figure, by another or as it is, and its limit; of several peers the best one counts."""
+    """A limit for a figure, or for its ratio to another one; of several peers the best counts."""
 
     what: str
     over: Figure
@@ -21,7 +21,7 @@ class Aim(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """An aim, and what was found."""
+    """An aim, and the measured values."""
 
     what: str
     values: list[float]
@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
 
 
 def aims(size: Size) -> list[Aim]:
-    """All of them; throughput is judged by processor time, which other work disturbs less."""
+    """All aims; throughput is judged by CPU time, which is disturbed less by other processes."""
     return [*_throughput(), *_calls(size), *_growth(size)]
 
 
@@ -85,7 +85,7 @@ def _rates(*names: str) -> list[Figure]:
 
 
 def judge(aim: Aim, results: Results) -> Verdict | None:
-    """None if it was not measured, or nobody to compare with was here."""
+    """The verdict; None if the figure was not measured, or no peer was installed."""
     present = [figure for figure in aim.under if results.has(figure)]
     if not results.has(aim.over) or (aim.under and not present):
         return None

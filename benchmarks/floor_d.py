@@ -1,9 +1,9 @@
-"""Floor D: the least that a job costs that has what cannot be left out, in parts of stoat-jobs.
+"""Floor D: a minimal job queue, made of parts of stoat-jobs.
 
-It has an id, a record, a task of its own that no cancel can lose, one timer for all deadlines, a
-start by the job that ends, and records that go when there are too many. It has no context for
-the handler, no payload, no log, no observers, no progress, no retries, no shutdown, nobody who
-waits for a job. What stoat-jobs costs more than this is what its other promises cost.
+A job has an id, a record, and a task of its own that no cancellation can lose. There is one timer
+for all deadlines, each finished job starts the next one, and old records are dropped. There is no
+context for the handler, no payload, log, observers, progress, retries or shutdown, and nothing
+waits for a job. The difference to stoat-jobs is the cost of its other promises.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_RECORDS = 10_000
 
 
 class Job:
-    """What the floor knows of a job."""
+    """A job of this floor."""
 
     __slots__ = ("deadline", "error", "finished", "job_id", "result", "started", "status",
                  "submitted")  # fmt: skip
@@ -42,7 +42,7 @@ class Job:
 
 
 class FloorD:
-    """One queue, in the loop that it is made in."""
+    """A queue in the event loop in which it is created."""
 
     def __init__(self, slots: int) -> None:
         self._loop = asyncio.get_running_loop()
@@ -52,11 +52,11 @@ class FloorD:
         self._finished: deque[Job] = deque()
         self._deadlines: dict[Job, None] = {}
         self._idle: asyncio.Future[None] | None = None
-        self._alarm = self._loop.call_later(TIMEOUT, self._look_for_late_ones)
+        self._alarm = self._loop.call_later(TIMEOUT, self._stop_late_jobs)
         self._offset = time.time() - time.monotonic()
 
-    def _look_for_late_ones(self) -> None:
-        """Stop them; that is not measured, and none is late."""
+    def _stop_late_jobs(self) -> None:
+        """Do nothing: no job is late here."""
 
     async def submit(self) -> str:
         job = Job(new_job_id(), self._offset + time.monotonic())
@@ -97,7 +97,7 @@ class FloorD:
             self._idle.set_result(None)
 
     async def join(self) -> None:
-        """Wait until nothing runs; something must."""
+        """Wait until no job is running; at least one must be."""
         self._idle = self._loop.create_future()
         await self._idle
         self._alarm.cancel()
@@ -124,7 +124,7 @@ async def _run_all(floor: FloorD, jobs: int) -> list[str]:
 
 
 async def _read_all(floor: FloorD, ids: list[str]) -> int:
-    """Read each record, look at it and drop it, as is done with stoat-jobs' own."""
+    """Read each record, check it and drop it, as with the records of stoat-jobs."""
     good = 0
     for job_id in ids:
         good += (await floor.get_result(job_id)).status is JobStatus.COMPLETED
@@ -138,7 +138,7 @@ async def floor_d(jobs: int, watch: Stopwatch, slots: int) -> int:
 
 
 async def floor_d_read_later(jobs: int, watch: Stopwatch, slots: int) -> int:
-    """The same, but no record is built in time."""
+    """The same, but building the records is not timed."""
     floor = FloorD(slots)
     with watch:
         ids = await _run_all(floor, jobs)

@@ -1,7 +1,7 @@
-"""The least that a queue in the event loop can cost, by how much it does.
+"""Floors: minimal queues in the event loop, to compare with.
 
-A hands the job over and keeps its result. B has a task for each job and no queue. C also has
-what makes it a job queue: an id that cannot be guessed, a record with a status, a deadline.
+A only passes the job to a worker and keeps its result. B starts a task for each job and has no
+queue. C has what makes it a job queue: random ids, records with a status, and deadlines.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ async def noop() -> object:
 
 @contextmanager
 def workers(work: Callable[[], Awaitable[None]], slots: int) -> Iterator[None]:
-    """So many tasks that work, cancelled in the end."""
+    """*slots* tasks that run *work* and are cancelled at the end."""
     tasks = [asyncio.ensure_future(work()) for _ in range(slots)]
     try:
         yield
@@ -33,7 +33,7 @@ def workers(work: Callable[[], Awaitable[None]], slots: int) -> Iterator[None]:
 
 
 async def floor_a(jobs: int, watch: Stopwatch, slots: int) -> int:
-    """asyncio.Queue put and get, the handler awaited inline, results in a dict."""
+    """asyncio.Queue, the handler awaited by the worker, results in a dict."""
     queue: asyncio.Queue[int] = asyncio.Queue()
     results: dict[int, str] = {}
 
@@ -62,7 +62,7 @@ async def floor_b(jobs: int, watch: Stopwatch) -> int:
 
 
 class Record:
-    """What floor C knows of a job."""
+    """A job of floor C."""
 
     __slots__ = ("job_id", "result", "status", "waiter")
 

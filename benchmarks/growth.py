@@ -1,7 +1,7 @@
-"""What a job costs as more of them wait, and as more finished ones are kept: it must be flat.
+"""The cost of a job with more and more pending jobs or kept records: it must be flat.
 
-With a million of them the log may say ``loop_blocked``: that is the counting and the collector
-of garbage between two measurements, which take a second.
+With a million jobs the log may have ``loop_blocked``. The cause is the counting and the garbage
+collection between two measurements, which take a second.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def benches(size: Size) -> list[Bench]:
 
 
 class Chain:
-    """One slot's jobs, each of which submits another: as many wait after it as before."""
+    """Jobs for one slot, each of which submits another, so the number of pending jobs is stable."""
 
     def __init__(self) -> None:
         self.handlers = JobHandlers()
@@ -53,7 +53,7 @@ class Chain:
         await self._stopped.wait()
 
     async def run(self, jobs: int) -> None:
-        """Until so many more have ended; the one after them is held."""
+        """Let *jobs* more jobs finish; the one after them waits."""
         self._stop_at += jobs
         self._stopped.clear()
         self._go.set()
@@ -71,7 +71,7 @@ async def _pending(sizes: Sequence[int], jobs: int) -> Round:
             await _add(queue, size - waiting)
             waiting = size
             found.update(await _with_backlog(chain, queue, size, jobs))
-        log.setLevel(logging.CRITICAL)  # it logs each job that is cut off
+        log.setLevel(logging.CRITICAL)  # no log line for each job that the shutdown stops
     log.setLevel(logging.NOTSET)
     return found
 
@@ -80,7 +80,7 @@ async def _add(queue: AsyncioJobQueue, jobs: int) -> None:
     for number in range(jobs):
         await queue.submit("link")
         if number % _AT_ONCE == 0:
-            await asyncio.sleep(0)  # submitting alone would hold the loop, and be named
+            await asyncio.sleep(0)  # otherwise submitting blocks the loop, which is logged
 
 
 async def _with_backlog(chain: Chain, queue: AsyncioJobQueue, size: int, jobs: int) -> Round:
@@ -95,7 +95,7 @@ async def _with_backlog(chain: Chain, queue: AsyncioJobQueue, size: int, jobs: i
 
 
 async def _kept(sizes: Sequence[int], jobs: int) -> Round:
-    """Nothing is dropped here: the records grow."""
+    """No record is dropped here, so their number grows."""
     found: dict[Figure, float] = {}
     most = max(sizes) + len(sizes) * jobs
     async with make_queue(100, max_results=most) as queue:
@@ -126,7 +126,7 @@ async def _completed(queue: AsyncioJobQueue) -> int:
 
 
 async def _with_results(name: str, kept: int, jobs: int) -> Round:
-    """Each job gives 1 KB of its own; once the records are full, each end drops the oldest."""
+    """Each job returns 1 KB; once ``max_results`` is reached, each one drops the oldest record."""
     handlers = JobHandlers()
 
     @handlers.job

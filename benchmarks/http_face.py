@@ -1,7 +1,7 @@
-"""What the HTTP face costs: status reads against a bare route, and streams that are open.
+"""The cost of jobs over HTTP: status reads compared with a bare route, and open streams.
 
-Reads are measured on uvicorn, as processor time of the server alone, and once more as a server
-calls an ASGI app, without a network, where all that is left is what the two do differently.
+Reads are measured twice: on uvicorn, as CPU time of the server only, and as direct calls of the
+ASGI app without a network, so that only the work of the two apps counts.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def benches(size: Size) -> list[Bench]:
 
 @asynccontextmanager
 async def _app() -> AsyncIterator[tuple[Starlette, str]]:
-    """An app with a finished job, a bare route, and how long its process has worked."""
+    """An app with a finished job, a bare route, and a route for the CPU time of its process."""
     handlers = JobHandlers()
 
     @handlers.job
@@ -69,7 +69,7 @@ async def _app() -> AsyncIterator[tuple[Starlette, str]]:
         yield Starlette(routes=[*routes, Route("/cpu", cpu)]), job_id
 
 
-# Called as a server calls it.
+# Direct calls of the ASGI app.
 
 
 async def _called(requests: int) -> Round:
@@ -118,11 +118,11 @@ def _scope(path: str) -> dict[str, Any]:
     }
 
 
-# Served.
+# On uvicorn.
 
 
 def main() -> None:
-    """Serve until the standard input ends; prints the port and the id of the job."""
+    """Serve until standard input ends; prints the port and the id of the job."""
     asyncio.run(_serve())
 
 
@@ -160,7 +160,7 @@ def _served(requests: int) -> Round:
 
 
 async def _served_rate(port: int, path: str, requests: int) -> float:
-    """By the server's own account of its processor time."""
+    """Requests per second of the server's CPU time, as the server reports it."""
     before = float((await _ask(port, "/cpu", 1))[0])
     each = requests // _CONNECTIONS
     answers = await asyncio.gather(*(_ask(port, path, each) for _ in range(_CONNECTIONS)))
@@ -171,7 +171,7 @@ async def _served_rate(port: int, path: str, requests: int) -> float:
 
 
 async def _ask(port: int, path: str, times: int) -> list[bytes]:
-    """The bodies of so many answers, one after another on one connection."""
+    """The bodies of *times* answers, requested one after another on one connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     bodies = []
     for _ in range(times):
@@ -188,7 +188,7 @@ async def _ask(port: int, path: str, times: int) -> list[bytes]:
 
 
 class _Reader:
-    """A client that reads a stream, and never leaves by itself."""
+    """A client that reads a stream and never disconnects."""
 
     def __init__(self) -> None:
         self.events = 0
@@ -202,7 +202,7 @@ class _Reader:
 
 
 async def _streams(name: str, streams: int) -> Round:
-    """All follow one job, which reports now and then: a change reaches each of them."""
+    """All streams follow one job, and each gets every change of its progress."""
     handlers, steps = JobHandlers(), asyncio.Queue[float]()
 
     @handlers.job
@@ -228,7 +228,7 @@ async def _streams(name: str, streams: int) -> Round:
 async def _opened(
     app: App, path: str, readers: list[_Reader]
 ) -> tuple[int, list[asyncio.Task[None]]]:
-    """Bytes that the streams take, and their tasks, once all have begun."""
+    """The memory of the streams in bytes, and their tasks, once all have begun."""
     gc.collect()
     tracemalloc.start()
     tasks = [asyncio.ensure_future(app(_scope(path), r.receive, r.send)) for r in readers]
@@ -240,7 +240,7 @@ async def _opened(
 
 
 async def _changes(steps: asyncio.Queue[float], readers: list[_Reader]) -> float:
-    """Seconds of processor time until a change has reached all; the mean of some."""
+    """CPU seconds until a change has reached all streams; the mean of several changes."""
     begun = time.process_time()
     for number in range(_CHANGES):
         steps.put_nowait(number / _CHANGES)

@@ -1,4 +1,4 @@
-"""How long an import takes in a new interpreter, whose compiled files are there already."""
+"""How long an import takes in a new interpreter, with compiled files in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long one call takes: submit to result when idle, and submit while others wait."""
+"""How long one call takes: from submit to result when idle, and submit with pending jobs."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def _submit_with(waiting: int, samples: int) -> Round:
 
     settings = JobQueueSettings(max_pending=waiting + samples)
     async with AsyncioJobQueue(handlers, settings) as queue:
-        await queue.submit("held")  # has the only slot
+        await queue.submit("held")  # uses the only slot
         none = await _submit_times(queue, samples)
         for number in range(waiting):
             last = await queue.submit("held")
@@ -101,7 +101,7 @@ async def _submit_with(waiting: int, samples: int) -> Round:
 
 
 async def _submit_times(queue: AsyncioJobQueue, samples: int) -> list[float]:
-    """Each job is withdrawn again, so that as many wait before the next one."""
+    """Each job is cancelled again, so that the number of pending jobs stays the same."""
     taken = []
     for _ in range(samples):
         begun = time.perf_counter()

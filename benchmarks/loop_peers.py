@@ -1,6 +1,6 @@
 """The peers that run coroutines in the event loop.
 
-Each is imported where it is used, so that the types are checked without any of them.
+Each is imported where it is used, so that type checks do not need any of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .measure import Stopwatch
 
 
 class Tally:
-    """Counts jobs that ran; done when all did."""
+    """Counts jobs that have run; ``done`` is set when all have."""
 
     def __init__(self, jobs: int) -> None:
         self.ran = 0
@@ -32,7 +32,7 @@ class Tally:
 
 
 async def aiojobs(jobs: int, watch: Stopwatch, limit: int | None) -> int:
-    """It keeps no ids, status or results, and has no deadline: nothing can be read."""
+    """aiojobs has no ids, status, results or deadlines, so nothing is read."""
     module = import_module("aiojobs")
     tally = Tally(jobs)
     async with module.Scheduler(limit=limit, pending_limit=jobs) as scheduler:
@@ -44,7 +44,7 @@ async def aiojobs(jobs: int, watch: Stopwatch, limit: int | None) -> int:
 
 
 async def aiojobs_results(jobs: int, watch: Stopwatch) -> int:
-    """The same, and each result is asked for at its job's handle: the nearest to reading it."""
+    """The same, but each job's handle is awaited, which is closest to reading a result."""
     module = import_module("aiojobs")
     tally = Tally(jobs)
     async with module.Scheduler(limit=None, pending_limit=jobs) as scheduler:
@@ -63,7 +63,7 @@ def _noop_of(tally: Tally) -> Callable[[], Coroutine[Any, Any, None]]:
 
 
 async def taskiq(jobs: int, watch: Stopwatch, *, inplace: bool) -> int:
-    """No types are cast and no result is dropped; inplace, a submit returns with the end."""
+    """Without type casts, and all results are kept; *inplace* runs the job in its submit."""
     module = import_module("taskiq")
     tally = Tally(jobs)
     broker = module.InMemoryBroker(
@@ -80,7 +80,7 @@ async def taskiq(jobs: int, watch: Stopwatch, *, inplace: bool) -> int:
 
 
 async def apscheduler(jobs: int, watch: Stopwatch) -> int:
-    """Jobs without a trigger run at once; it keeps no results."""
+    """Jobs without a trigger run at once; APScheduler keeps no results."""
     module = import_module("apscheduler.schedulers.asyncio")
     quiet = logging.getLogger("apscheduler")
     quiet.setLevel(logging.ERROR)
@@ -98,7 +98,7 @@ async def apscheduler(jobs: int, watch: Stopwatch) -> int:
 
 
 async def starlette(jobs: int, watch: Stopwatch) -> int:
-    """One request's background tasks, run one after another; nothing is kept."""
+    """The background tasks of one request, which run one after another; nothing is kept."""
     module = import_module("starlette.background")
     tally = Tally(jobs)
     tasks = module.BackgroundTasks()

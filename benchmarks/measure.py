@@ -1,7 +1,7 @@
-"""How everything here is measured: rounds in random order, the same for all.
+"""How everything here is measured: in rounds, each in random order.
 
-A benchmark gives some figures a round. What counts is the ratio of two figures of the same
-round, and of these the median, so that what slows the whole machine down falls out.
+A benchmark returns some figures for each round. The result is the median of the ratios of two
+figures of the same round, so that a slow moment of the machine cancels out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PROCESSOR = "jobs per cpu-s"
 
 
 class Figure(NamedTuple):
-    """What is measured, and its unit."""
+    """The name of a measured value, and its unit."""
 
     name: str
     unit: str
@@ -30,19 +30,19 @@ Round = Mapping[Figure, float]
 
 
 class WrongCountError(Exception):
-    """A benchmark did not do what it claims."""
+    """A benchmark did not do the work that it measures."""
 
 
 def require(found: object, expected: object, what: str) -> None:
-    """End the whole run when a count is wrong: its time would mean nothing."""
+    """End the whole run if a count is wrong, because then the time means nothing."""
     if found != expected:
-        raise WrongCountError(f"{what}: {found} where {expected} were expected")
+        raise WrongCountError(f"{what}: {found}, expected {expected}")
 
 
 class Stopwatch:
-    """Seconds inside ``with``: of the clock, and of the process's processor time (all threads).
+    """Measures the seconds inside ``with``: wall clock, and CPU time of all threads.
 
-    The collector of garbage is run before and left on inside, as it is in an app.
+    Garbage is collected before, and garbage collection stays on inside, as in an app.
     """
 
     wall = 0.0
@@ -59,13 +59,13 @@ class Stopwatch:
         self.cpu = time.process_time() - self._cpu
 
     def rates(self, name: str, jobs: int) -> Round:
-        """*jobs* for each second of the clock, and of processor time."""
+        """*jobs* per second of the wall clock, and per second of CPU time."""
         return {Figure(name, CLOCK): jobs / self.wall, Figure(name, PROCESSOR): jobs / self.cpu}
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything one round takes."""
+    """The numbers of jobs, samples and so on for one round."""
 
     rounds: int
     jobs: int
@@ -101,7 +101,7 @@ QUICK = Size(
 
 @dataclass(frozen=True)
 class Bench:
-    """One benchmark; ``warm_up`` is a short form of it whose time does not count."""
+    """One benchmark; ``warm_up`` is a short version of it that is not measured."""
 
     name: str
     run: Callable[[], Round]
@@ -109,7 +109,7 @@ class Bench:
 
 
 class Results:
-    """The values of each figure, one for each round, in the same order for all."""
+    """The values of each figure, in the order of the rounds."""
 
     def __init__(self) -> None:
         self.values: dict[Figure, list[float]] = defaultdict(list)
@@ -125,16 +125,16 @@ class Results:
         return figure in self.values
 
     def ratios(self, over: Figure, under: Figure) -> list[float]:
-        """One figure by another, round for round."""
+        """The ratio of two figures in each round."""
         return [a / b for a, b in zip(self.values[over], self.values[under], strict=True)]
 
 
 def run_rounds(benches: Sequence[Bench], rounds: int, say: Callable[[str], None]) -> Results:
-    """Run all *benches* *rounds* times, each time in another order."""
+    """Run all *benches* *rounds* times, each time in a different order."""
     for bench in benches:
         bench.warm_up()
     gc.collect()
-    gc.freeze()  # what was imported is not looked through again and again
+    gc.freeze()  # so that imported modules are not traversed by each collection
     results = Results()
     for number in range(1, rounds + 1):
         begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Bytes that a finished record without a result takes while it is kept."""
+"""The memory of a kept finished record without a result, in bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def benches(size: Size) -> list[Bench]:
 
 
 async def _bytes(records: int) -> float:
-    """The first thousand pay for what is made once."""
+    """The first thousand records are not measured, because they include one-time costs."""
     async with make_queue(100, max_results=records + 1_000) as queue:
         tracemalloc.start()
         try:

@@ -1,6 +1,6 @@
-"""stoat-jobs itself: from ``submit`` to the terminal record, read by id, for each job.
+"""stoat-jobs itself: from ``submit`` to the terminal record of each job, read by id.
 
-Settings are the default ones, except for the number of slots.
+The settings are the defaults, except for the number of slots.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def make_queue(slots: int = 1, **settings: Any) -> AsyncioJobQueue:
 
 
 async def read_all(queue: JobBackend, ids: list[str], result: object = None) -> int:
-    """Read each record, look at it and drop it; how many jobs did what was asked of them."""
+    """Read each record, check it and drop it; returns the number of jobs with the right result."""
     good = 0
     for job_id in ids:
         record = await queue.get_result(job_id)
@@ -55,7 +55,7 @@ async def read_all(queue: JobBackend, ids: list[str], result: object = None) -> 
 async def submit_all(
     queue: AsyncioJobQueue, jobs: int, job_type: str = "noop", payload: dict[str, Any] | None = None
 ) -> list[str]:
-    """Submit them without a pause, and wait for the last ones; their ids."""
+    """Submit *jobs* without a pause and wait for the last ones; returns their ids."""
     if payload is None:
         ids = [await queue.submit(job_type) for _ in range(jobs)]
     else:
@@ -73,7 +73,7 @@ async def noops(jobs: int, watch: Stopwatch, slots: int) -> int:
 
 
 async def noops_read_later(jobs: int, watch: Stopwatch, slots: int) -> int:
-    """The same, but the clock stops when the last job ends: no record is built in time."""
+    """The same, but timed until the last job has finished, without building the records."""
     async with make_queue(slots) as queue:
         with watch:
             ids = await submit_all(queue, jobs)
@@ -95,7 +95,7 @@ async def threads(jobs: int, watch: Stopwatch, slots: int) -> int:
 
 
 async def in_memory(jobs: int, watch: Stopwatch) -> int:
-    """The backend for tests: a job has ended when its submit returns."""
+    """The backend for tests: a job has finished when its submit returns."""
     queue = InMemoryJobQueue(handlers)
     async with queue:
         with watch:
@@ -104,7 +104,7 @@ async def in_memory(jobs: int, watch: Stopwatch) -> int:
 
 
 async def idle() -> None:
-    """Let everything that is due in the loop happen."""
+    """Let everything run that is ready in the loop."""
     for _ in range(3):
         await asyncio.sleep(0)
 
@@ -112,7 +112,7 @@ async def idle() -> None:
 async def check_completed(
     queue: AsyncioJobQueue, ids: list[str], expected: int, right: Callable[[Any], bool]
 ) -> None:
-    """End the run unless so many jobs are on record as completed, each with the right result."""
+    """End the run unless *expected* jobs are completed, each with the right result."""
     records = [await queue.get_result(job_id) for job_id in ids]
     good = [r for r in records if r.status is JobStatus.COMPLETED and right(r.result)]
     require(len(good), expected, "completed records")

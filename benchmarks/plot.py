@@ -1,4 +1,4 @@
-"""The plot for the documentation: jobs a second of all contenders."""
+"""The plot for the documentation: jobs per second of all contenders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COLOURS = {"floor": "#9aa5b1", "ours": "#b5651d", "peer": "#4a6fa5"}
 
 
 def draw(results: Results, place: dict[str, Any], path: Path) -> None:
-    """Bars with the lowest and the highest round, on a logarithmic scale."""
+    """Bars with the lowest and highest round as error bars, on a logarithmic scale."""
     matplotlib = import_module("matplotlib")
     matplotlib.use("svg")
     matplotlib.rcParams.update({"svg.hashsalt": "stoat-jobs", "svg.fonttype": "none"})

@@ -1,4 +1,4 @@
-"""What the log costs an app that has not configured it, against none at all."""
+"""The cost of logging in an app that has not configured it, compared with no logging."""
 
 from __future__ import annotations
 

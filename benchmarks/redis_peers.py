@@ -1,7 +1,7 @@
-"""The peers that keep their jobs in Redis; they run when a server answers.
+"""The peers that keep their jobs in Redis; they run if a server answers.
 
-Each database is one of its own, and emptied before and after. The worker runs in the same
-event loop: two processes would have twice the processor time.
+The database is emptied before and after each. The worker runs in the same event loop, because two
+processes would have twice the CPU time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ URL = os.environ.get("BENCH_REDIS_URL", "redis://localhost:6379/15")
 
 @cache
 def server() -> int:
-    """The major version of the Redis that answers; 0 if none does."""
+    """The major version of the Redis server; 0 if none answers."""
     try:
         client = import_module("redis").Redis.from_url(URL, socket_connect_timeout=1)
         return int(client.info("server")["redis_version"].partition(".")[0])
@@ -48,7 +48,7 @@ def _empty() -> None:
 
 
 async def _ended(status: Callable[[], Awaitable[bool]]) -> bool:
-    """The function has run; its result is written a moment later."""
+    """Wait for a result: it is written a moment after the function has run."""
     for _ in range(10_000):
         if await status():
             return True
@@ -59,7 +59,7 @@ async def _ended(status: Callable[[], Awaitable[bool]]) -> bool:
 async def saq(jobs: int, watch: Stopwatch) -> int:
     _empty()
     module, types = import_module("saq"), import_module("saq.job")
-    logging.getLogger("saq").setLevel(logging.ERROR)  # it warns of its own stop
+    logging.getLogger("saq").setLevel(logging.ERROR)  # it logs a warning when it stops
     tally = Tally(jobs)
 
     async def noop(ctx: Any) -> None:
@@ -116,7 +116,7 @@ async def arq(jobs: int, watch: Stopwatch) -> int:
 
 
 async def streaq(jobs: int, watch: Stopwatch) -> int:
-    """One that works and one that submits: each may be entered once, and working enters it."""
+    """Two workers, one to work and one to submit: each can be entered only once."""
     _empty()
     module = import_module("streaq")
     tally = Tally(jobs)
@@ -136,7 +136,7 @@ async def streaq(jobs: int, watch: Stopwatch) -> int:
         with watch:
             sent = [await submitted.enqueue() for _ in range(jobs)]
             await tally.done.wait()
-            # Reading a result subscribes first, which takes it 0.1 s.
+            # The status, because reading a result subscribes first, which takes 0.1 s.
             ended = [await _ended(lambda task=task: is_done(task)) for task in sent]  # type: ignore[misc]
     _empty()
     return min(tally.ran, ended.count(True))

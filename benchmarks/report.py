@@ -1,4 +1,4 @@
-"""The table, as text and as JSON."""
+"""The report, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PACKAGES = (
 
 
 def where() -> dict[str, Any]:
-    """The machine and what is installed."""
+    """The machine and the installed packages."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""The peers that run functions in threads of a worker."""
+"""The peers that run functions in worker threads."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 from .measure import Stopwatch
 
-_STUCK = 120.0
+_TIMEOUT = 120.0
 
 
 class Tally:
-    """Counts jobs that ran, in whatever thread; done when all did."""
+    """Counts jobs that have run, in any thread; ``done`` is set when all have."""
 
     def __init__(self, jobs: int) -> None:
         self.ran = 0
@@ -36,7 +36,7 @@ class Tally:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Huey's consumer takes the signals over."""
+    """Restore the signal handlers, which Huey's consumer replaces."""
     names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     kept = [(name, signal.getsignal(name)) for name in names]
     try:
@@ -47,7 +47,7 @@ def _signals_kept() -> Iterator[None]:
 
 
 async def huey(jobs: int, watch: Stopwatch) -> int:
-    """One worker: more of them only wait for each other. It looks at its queue every ms."""
+    """One worker, because more only wait for each other. It polls its queue every millisecond."""
     module = import_module("huey")
     tally = Tally(jobs)
     storage = module.MemoryHuey()
@@ -59,19 +59,19 @@ async def huey(jobs: int, watch: Stopwatch) -> int:
         consumer.start()
         with watch:
             handles = [task() for _ in range(jobs)]
-            tally.done.wait(_STUCK)
+            tally.done.wait(_TIMEOUT)
             ended = [_until_there(handle) for handle in handles]
         consumer.stop(graceful=True)
     return min(tally.ran, ended.count("done"))
 
 
 def _until_there(handle: Any) -> Any:
-    """The result, which the worker keeps a moment after the function has ended."""
-    return handle.get(blocking=True, timeout=_STUCK, backoff=1.0, max_delay=0.001)
+    """Wait for the result, which the worker stores a moment after the function has returned."""
+    return handle.get(blocking=True, timeout=_TIMEOUT, backoff=1.0, max_delay=0.001)
 
 
 async def dramatiq(jobs: int, watch: Stopwatch, threads: int) -> int:
-    """No middleware: no retries, no limits of time or age, no results."""
+    """Without middleware: no retries, no time or age limits, no results."""
     module = import_module("dramatiq")
     stub = import_module("dramatiq.brokers.stub")
     tally = Tally(jobs)

@@ -1,4 +1,4 @@
-"""Jobs a second: submitted in one burst, until the terminal record of each is read by id."""
+"""Jobs per second: from a burst of submissions until each terminal record is read by id."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ AIOJOBS = ("aiojobs, no limit", "aiojobs, limit 100")
 TASKIQ = ("taskiq InMemoryBroker, inplace", "taskiq InMemoryBroker, tasks")
 
 
-# A queue on Redis now and then loses a job, or waits for it for ever: no reason to end all.
+# A queue on Redis sometimes loses a job or never returns; that must not end the whole run.
 _TRIES = 3
 _PATIENCE = 60.0
 
 
 class Contender(NamedTuple):
-    """Who takes part; slow ones take fewer jobs (``share``), which is to their advantage."""
+    """A queue that takes part; slow ones run fewer jobs (``share``), to their advantage."""
 
     name: str
     run: Callable[[int, Stopwatch], Awaitable[int]]
     floor: str = FLOOR_C
     share: float = 1.0
     module: str | None = None
-    redis: int = 0  # the oldest version that will do
+    redis: int = 0  # the oldest version that it supports
 
 
 FLOORS = (
@@ -87,12 +87,12 @@ CONTENDERS = (*FLOORS, *OWN, *PEERS, *ON_REDIS)
 
 
 def benches(size: Size) -> list[Bench]:
-    """Those of all who are here."""
+    """The benchmarks of all contenders that are installed."""
     return [_bench(one, size) for one in CONTENDERS if _absence(one) is None]
 
 
 def left_out() -> list[str]:
-    """Who is not measured, and why."""
+    """The contenders that are not measured, and why."""
     absences = ((one.name, _absence(one)) for one in CONTENDERS)
     return [f"{name}: {reason}" for name, reason in absences if reason is not None]
 

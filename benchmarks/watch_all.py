@@ -1,8 +1,8 @@
-"""What it costs that somebody follows all jobs: ``python benchmarks/watch_all.py``.
+"""The cost of a client that follows all jobs: ``python benchmarks/watch_all.py``.
 
-5,000 finished jobs are kept, ten running ones report ten times a second each, and fifty more jobs
-a second come and go. Each step that the looks at the queue take on the event loop is timed by the
-processor's clock of its thread, so that what else the machine does is left out.
+5,000 finished jobs are kept, ten running jobs set their progress ten times a second each, and
+fifty jobs a second start and finish. Each step of the poller on the event loop is timed by the
+thread's CPU time, so that other processes do not count.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ handlers = JobHandlers()
 
 @handlers.job
 async def quick(ctx: JobContext) -> None:
-    """Comes and goes."""
+    """Finish at once."""
 
 
 @handlers.job
@@ -38,7 +38,7 @@ async def busy(ctx: JobContext) -> None:
 
 
 class Timed:
-    """Awaits a coroutine, and notes how long each of its steps held the event loop."""
+    """Awaits a coroutine and records how long each of its steps blocked the event loop."""
 
     def __init__(self, coro: Any) -> None:
         self._coro = coro
@@ -67,22 +67,21 @@ async def measure() -> None:
         for _ in range(10):
             await queue.submit("busy")
         feed = Feed(queue, HttpLimits(), partial(row_json, expose_errors=True))
-        looks = Timed(feed._poll())
-        feed._poller = task = asyncio.create_task(looks.run())
-        await feed._more_than(0)
-        print(f"first look: {told(looks.steps)}")
-        looks.steps.clear()
+        polls = Timed(feed._keep_polling())
+        feed._poller = task = asyncio.create_task(polls.run())
+        await feed._wait_for_more_than(0)
+        print(f"first poll: {summary(polls.steps)}")
+        polls.steps.clear()
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             await queue.submit("quick")
             await asyncio.sleep(0.02)
-        print(
-            f"then, {SECONDS:g} s: {told(looks.steps)}, {sum(looks.steps) / SECONDS:.2%} of a core"
-        )
+        share = sum(polls.steps) / SECONDS
+        print(f"then, {SECONDS:g} s: {summary(polls.steps)}, {share:.2%} of a core")
         task.cancel()
 
 
-def told(steps: list[float]) -> str:
+def summary(steps: list[float]) -> str:
     return f"{sum(steps) * 1e3:.1f} ms in {len(steps)} steps, the longest {max(steps) * 1e3:.1f} ms"
 
 

@@ -1,9 +1,9 @@
-"""What the watch over the event loop costs a job: processor time with it, against without it.
+"""The cost of the event loop watchdog for a job: CPU time with it and without it.
 
     python benchmarks/watchdog.py
 
-Rounds with and without it take turns, in an order that changes; what counts is the ratio.
-Processor time, of all threads, is steadier than the clock on a machine that has other work.
+Each round runs with it and without it, in random order, and the result is the ratio. CPU time, of
+all threads, is steadier than wall-clock time on a machine that does other work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSetting
 
 JOBS = 20_000
 ROUNDS = 21
-LIMITS = {"without": 0.0, "default": 1.0, "eighty looks a second": 0.1}
+LIMITS = {"without": 0.0, "default": 1.0, "eighty checks a second": 0.1}
 
 handlers = JobHandlers()
 
@@ -27,14 +27,14 @@ async def noop(ctx: JobContext) -> None: ...
 
 
 async def run(limit: float) -> float:
-    """Seconds of processor time for a job."""
+    """Seconds of CPU time per job."""
     settings = JobQueueSettings(loop_block_limit=limit, concurrency=100, max_pending=JOBS)
     async with AsyncioJobQueue(handlers, settings) as queue:
         begun = time.process_time()
         for number in range(JOBS):
             job_id = await queue.submit("noop")
             if number % 100 == 0:
-                await asyncio.sleep(0)  # submitting alone would hold the loop, and be named
+                await asyncio.sleep(0)  # otherwise submitting blocks the loop, which is logged
         await queue.wait(job_id)
         return (time.process_time() - begun) / JOBS
 

@@ -1,4 +1,4 @@
-"""What each watcher costs when the job that many of them watch ends."""
+"""The cost of each of many watchers when their job finishes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _benches(watchers: int) -> list[Bench]:
 
 
 async def _woken(watchers: int) -> float:
-    """The least that it can cost."""
+    """The floor: tasks that wait for an event."""
     gate, watch = asyncio.Event(), Stopwatch()
     tasks = [asyncio.ensure_future(gate.wait()) for _ in range(watchers)]
     await idle()
@@ -47,7 +47,7 @@ async def _told(watchers: int) -> float:
     async with AsyncioJobQueue(handlers) as queue:
         job_id = await queue.submit("held")
         seen = [asyncio.ensure_future(_last(queue, job_id)) for _ in range(watchers)]
-        await idle()  # all have seen it run
+        await idle()  # all watchers have got the record of the running job
         require(sum(task.done() for task in seen), 0, "watchers that went early")
         with watch:
             gate.set()

@@ -1,7 +1,7 @@
 """Fixtures for tests of applications, registered with pytest as the plug-in ``stoat_jobs``.
 
-Not inside the package: pytest loads its plug-ins into every run, and that of a project which
-has nothing to do with us shall not import a job queue.
+This module is not in the package, because pytest imports its plug-ins in every run. So tests of
+other projects in the same environment do not import a job queue.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def job_handlers() -> JobHandlers:
 
 @pytest.fixture
 def job_queue(job_handlers: JobHandlers) -> InMemoryJobQueue:
-    """A queue of ``job_handlers`` whose jobs have ended when ``submit`` returns."""
+    """A queue of ``job_handlers`` whose jobs have finished when ``submit`` returns."""
     from stoat_jobs import InMemoryJobQueue
 
     return InMemoryJobQueue(job_handlers)

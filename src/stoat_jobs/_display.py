@@ -7,28 +7,28 @@ import unicodedata
 
 _LONGEST = 1000
 
-# Persian, Hindi and the emoji of families are not themselves without them.
+# Persian, Hindi and family emoji are not displayed correctly without them.
 _JOINERS = "\u200c\u200d"
 
 
 def printable(name: str) -> str:
-    """*name* with escapes for what is no UTF-8 or would not be seen as it is.
+    """*name* with escapes for bytes that are not UTF-8 and for characters that are not printable.
 
     >>> printable("caf\\udce9\\x1b[2J.txt")
     'caf\\\\xe9\\\\x1b[2J.txt'
     """
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return text if text.isprintable() else "".join(map(_seen, text))
+    return text if text.isprintable() else "".join(map(_escaped, text))
 
 
-def _seen(char: str) -> str:
+def _escaped(char: str) -> str:
     if char.isprintable() or char in _JOINERS:
         return char
     return char.encode("unicode_escape").decode("ascii")
 
 
 def safe_text(text: str, longest: int = _LONGEST) -> str:
-    """*text* of somebody else as one line to show; not very long, whatever it was.
+    """Untrusted *text* as one printable line of limited length.
 
     >>> safe_text("two\\nlines\\x1b[2J of 1\\N{NO-BREAK SPACE}200")
     'two\\\\nlines\\\\x1b[2J of 1 200'
@@ -42,7 +42,7 @@ def _plain_space(char: str) -> str:
 
 
 def size_text(size: float) -> str:
-    """*size* in bytes, in the unit that suits it.
+    """*size*, a number of bytes, with a suitable unit.
 
     >>> size_text(0), size_text(999), size_text(3_800_000)
     ('0 B', '999 B', '3.8 MB')
@@ -55,7 +55,7 @@ def size_text(size: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """*seconds* with as many digits as matter.
+    """*seconds* with a suitable unit and number of digits.
 
     >>> duration_text(0.00213), duration_text(0.21), duration_text(8.24), duration_text(95)
     ('2.1 ms', '210 ms', '8.2 s', '1 min 35 s')

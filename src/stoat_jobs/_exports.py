@@ -1,18 +1,18 @@
-"""Where a public name says that it comes from."""
+"""Sets ``__module__`` of public names to the module from which users import them."""
 
 from __future__ import annotations
 
 import inspect
 from typing import Any
 
-_PACKAGE = __name__.removesuffix("._exports")  # another one where it is vendored
+_PACKAGE = __name__.removesuffix("._exports")  # not always "stoat_jobs": it may be vendored
 
 
 def export(module: str, *values: Any) -> None:
-    """Make *module* the ``__module__`` of the classes and functions that private ones define.
+    """Set ``__module__`` of classes and functions that private modules define to *module*.
 
-    Pickles and error trackers write it down. Of a private module, the first would break when it
-    is moved, and the second would show what nobody is to import.
+    Pickles and error trackers record it. With the name of a private module, pickles would break
+    when that module moves, and error trackers would show a module that users must not import.
     """
     for value in values:
         is_named = inspect.isclass(value) or inspect.isfunction(value)

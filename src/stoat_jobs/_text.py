@@ -1,4 +1,4 @@
-"""Text made safe to keep in a record, a log line and JSON."""
+"""Makes text safe for a record, a log line and JSON."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ SHOWN_LIMIT = 200
 _MOST_ERRORS = 10_000
 _LEAVES_SHOWN = 100
 
-# Persian, Hindi and the emoji of families are not themselves without them.
+# Persian, Hindi and family emoji are not displayed correctly without them.
 _JOINERS = "\u200c\u200d"
-# As repr() has them; after an odd number of backslashes, since one in the text is doubled.
+# How repr() writes a joiner. A backslash of the text is doubled there, so their number counts.
 _ESCAPED_JOINER = re.compile(r"(?<!\\)((?:\\\\)*)\\u200([cd])")
 
-# What is shown as it is: the text of anything else may take seconds, and all memory.
-_SHORT = (bool, int, float, UUID, type(None))
+# Types whose values are shown: the text of others may take seconds, or all memory.
+_SHOWN_BY_REPR = (bool, int, float, UUID, type(None))
 
 
 def one_line(text: str, limit: int) -> str:
     """*text* on one line, at most *limit* characters long.
 
-    Line breaks, control characters, what turns the direction of text, and lone surrogates
-    (undecodable file names have them) are escaped, so that nothing can forge a log line or
-    break JSON. Zero-width joiners stay.
+    Line breaks, control characters, bidirectional controls and lone surrogates (as in file
+    names that cannot be decoded) are escaped, so that no text can forge a log line or break
+    JSON. Zero-width joiners stay.
 
     >>> one_line("two\\nlines", 80)
     'two\\\\nlines'
     """
-    text = str.__str__(text)  # a copy of a subclass's: its own methods may say anything
+    text = str.__str__(text)  # an exact str: a subclass may override the methods used here
     if not text.isprintable():
-        # What is cut off below need not be escaped; one character more, to see that it is.
+        # Escape only what is kept, and one character more, which shows that there is a rest.
         text = "".join(map(_escaped, text[: limit + 1]))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -49,16 +49,16 @@ def _escaped(char: str) -> str:
 
 
 def shown(value: object) -> str:
-    """*value* as an error names what it was given: one line, short whatever it is.
+    """*value* for an error message: short, and on one line, whatever it is.
 
     >>> shown("no\\nline"), shown(None)
     ("'no\\\\nline'", 'None')
     """
-    if issubclass(type(value), str):  # isinstance() would ask the value for its __class__
-        start = str.__getitem__(cast(str, value), slice(SHOWN_LIMIT))  # as it is, not as it says
+    if issubclass(type(value), str):  # isinstance() would trust the value's __class__
+        start = str.__getitem__(cast(str, value), slice(SHOWN_LIMIT))  # not a subclass's override
         return one_line(_ESCAPED_JOINER.sub(_joiner, repr(start)), SHOWN_LIMIT)
     text = f"<{type(value).__name__}>"
-    if type(value) in _SHORT:
+    if type(value) in _SHOWN_BY_REPR:
         with suppress(ValueError):  # an integer of thousands of digits
             text = repr(value)
     return one_line(text, SHOWN_LIMIT)
@@ -68,14 +68,14 @@ def _joiner(escape: re.Match[str]) -> str:
     return escape[1] + _JOINERS["cd".index(escape[2])]
 
 
-# What a class and a group really have: a metaclass, a property or __getattribute__ may say
-# anything else, or raise.
+# Read the real attributes of a class and a group: a metaclass, a property or __getattribute__
+# may lie or raise.
 _name = vars(type)["__name__"].__get__
 _members = vars(BaseExceptionGroup)["exceptions"].__get__
 
 
 def name_of(kind: type) -> str:
-    """The name of a class, on one line, whatever its metaclass says.
+    """The real name of a class, on one line, whatever its metaclass says.
 
     >>> name_of(ValueError)
     'ValueError'
@@ -86,12 +86,12 @@ def name_of(kind: type) -> str:
 def describe(error: BaseException) -> str:
     """*error* in one line that is never empty; a group names its leaf errors.
 
-    Whatever its special methods do, it raises nothing but ``KeyboardInterrupt``.
+    Raises only ``KeyboardInterrupt``, whatever the error's special methods do.
     """
     leaves = leaf_errors(error)
     if leaves[0] is error:
         return one_line(_describe_one(error), ERROR_LIMIT)
-    shown = leaves[:_LEAVES_SHOWN]  # the text ends before
+    shown = leaves[:_LEAVES_SHOWN]  # more would not fit into the limit
     parts = "; ".join(f"{name_of(type(leaf))}: {_describe_one(leaf)}" for leaf in shown)
     return one_line(f"{name_of(type(error))} of {len(leaves)}: {parts}", ERROR_LIMIT)
 
@@ -99,7 +99,7 @@ def describe(error: BaseException) -> str:
 def _describe_one(error: BaseException) -> str:
     name = name_of(type(error))
     try:
-        # Copied: of a subclass of str, isprintable() may lie.
+        # An exact str: the isprintable() of a subclass may lie.
         text = str.__str__(str(error))[: ERROR_LIMIT + 1]
     except KeyboardInterrupt:
         raise
@@ -115,7 +115,7 @@ def leaf_errors(error: BaseException) -> list[BaseException]:
     """
     found: list[BaseException] = []
     left, groups = [error], set[int]()
-    while left and len(found) < _MOST_ERRORS:  # not by recursion: groups may be nested deeper
+    while left and len(found) < _MOST_ERRORS:  # no recursion: groups may be nested too deep for it
         each = left.pop()
         members = members_of(each)
         if not members:
@@ -127,7 +127,7 @@ def leaf_errors(error: BaseException) -> list[BaseException]:
 
 
 def members_of(error: BaseException) -> tuple[BaseException, ...]:
-    """The errors in a group; none where it is not a group, or does not let them be seen."""
+    """The errors in a group; empty if *error* is not a group."""
     if not issubclass(type(error), BaseExceptionGroup):
         return ()
     members: tuple[BaseException, ...] = _members(error)

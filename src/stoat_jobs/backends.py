@@ -1,14 +1,14 @@
-"""For authors of backends: the parts that the shipped backends are made of.
+"""For authors of backends: the parts of which the shipped backends are made.
 
-A backend is a callable ``(handlers, settings, observers) -> JobBackend`` that an entry
-point in the group ``stoat_jobs.backends`` loads; a class with that constructor is one.
+A backend is a callable ``(handlers, settings, observers) -> JobBackend``, such as a class with
+that constructor. An entry point in the group ``stoat_jobs.backends`` names it.
 
 - :class:`JobRun` runs a job and decides its outcome; the backend is its :class:`RunHost`.
-- :func:`transition` changes a status, and refuses what the table forbids.
-- :class:`Observers` tells observers what happens, and is logging too.
-- :class:`StoredJobQueue` is a whole backend that keeps its jobs in a :class:`JobStore`, of
-  which five short methods are yours.
-- :meth:`JobType.form`'s ``freeze`` and ``thaw`` take a payload through JSON and back.
+- :func:`transition` changes a status and refuses changes that the table does not allow.
+- :class:`Observers` logs what happens and calls the observers.
+- :class:`StoredJobQueue` is a complete backend that keeps its jobs in a :class:`JobStore`; you
+  write five short methods.
+- :meth:`JobType.form` has ``freeze`` and ``thaw``, which encode a payload as JSON and decode it.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ def test_each_test_of_a_durable_backend_has_a_store_of_its_own(
         (["nothing"], "no backend 'nothing'; installed: asyncio, broken, memory, quits"),
         (["memory", "--option", "autorum=true"], "Extra inputs are not permitted"),
         (["memory", "--without", "durability"], "no capability 'durability'; there are concurr"),
-        (["memory", "--capability", "durable"], "put {tmp} into --url or an --option"),
+        (["memory", "--capability", "durable"], "use {tmp} in --url or in an --option"),
         (["broken"], r"cannot be imported: two\nlines"),
         (["quits"], "SystemExit: 0"),
     ],

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from stoat_jobs import JobStatus
 from stoat_jobs._cli.demo.client import Client
-from stoat_jobs._cli.demo.run import told
+from stoat_jobs._cli.demo.run import summary
 from stoat_jobs._cli.demo.server import Server
 from stoat_jobs._cli.main import main
 from stoat_jobs._demo.app import create_app
@@ -209,7 +209,7 @@ def test_a_second_client_finds_the_same_job_and_may_cancel_it(start: Start, endl
         assert client.post(f"/jobs/{found}/cancel").status_code == 202
     code, _, err = command.finish()
     assert code == 1
-    assert err.startswith("stoat-jobs demo: the job ended cancelled: ")
+    assert err.startswith("stoat-jobs demo: the job is cancelled: ")
     assert err.count("\n") == 1
 
 
@@ -268,7 +268,7 @@ async def test_requests_that_fail_are_told_apart() -> None:
     await client.aclose()
     server.stop()
     assert pings.answered == 0
-    assert told(pings).startswith("meanwhile answered 0 times, 1 failed")
+    assert summary(pings).startswith("meanwhile answered 0 times, 1 failed")
 
 
 def test_the_command_writes_where_its_caller_says() -> None:

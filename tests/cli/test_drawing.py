@@ -105,7 +105,7 @@ def test_the_clocks_stand_still_while_the_server_is_out_of_touch() -> None:
     times.append(NOW + timedelta(seconds=30))
     lines = drawn(view.picture(), 83)
     assert lines[0] == f"scan  {JOB_ID}  running  1:34"
-    assert lines[2] == "out of touch for 0:30: gone; asking again in 10 s"
+    assert lines[2] == "disconnected for 0:30: gone; retrying in 10 s"
     view.show([job(record())])
     assert drawn(view.picture(), 83)[0] == f"scan  {JOB_ID}  running  2:04"
 

@@ -87,7 +87,7 @@ async def test_what_another_origin_is(before: str, after: str, kept: bool) -> No
     """The same host under the same scheme and port, or by TLS where it was not."""
     asked = Remote(httpx.URL(before), [("X-Api-Key", "s3cret")], 1.0)
     request = httpx.Request("GET", after, headers={"x-api-key": "s3cret"})
-    await asked._keep_headers_at_home(request)
+    await asked._drop_headers_elsewhere(request)
     await asked.aclose()
     assert ("x-api-key" in request.headers) is kept
 
@@ -114,7 +114,7 @@ def test_mad_values_are_no_job(
     server.tell(ended())  # who takes it for a job sees its end, and does not wait for ever
     code, out, err = watch(server.url + path, "--every", "0.001")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith("stoat-jobs watch: what answers there is neither")
+    assert err.startswith("stoat-jobs watch: this URL is neither")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 5000])

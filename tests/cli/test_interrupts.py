@@ -32,7 +32,7 @@ def test_an_interrupt_while_starting_ends_the_demo(
     code, out, err = command.finish()
     assert code == exit_code
     assert "Traceback" not in err
-    assert f"ended by {name}" in err or f"{name}: job cancelled" in out
+    assert f"stopped by {name}" in err or f"{name}: job cancelled" in out
 
 
 @pytest.mark.parametrize(("signum", "name", "exit_code"), EXIT_CODES)
@@ -59,14 +59,14 @@ def test_an_interrupt_ends_a_report_that_nobody_reads(start: Start, tmp_path: Pa
     fcntl.fcntl(command.stdout, fcntl.F_SETPIPE_SZ, 4096)
     command.read_until("20 files, ")
     command.interrupt()
-    assert command.finish_unread() == (130, "stoat-jobs demo: ended by Ctrl-C\n")
+    assert command.finish_unread() == (130, "stoat-jobs demo: stopped by Ctrl-C\n")
 
 
 @pytest.fixture
 def serving(start: Start, tree: Path) -> Serving:
     """A demo that has reported and serves on, its address, and its job's path."""
     command = start("demo", "--serve", tree)
-    command.read_until("The server stays until Ctrl-C")
+    command.read_until("The server runs until Ctrl-C")
     url, _, job_id = command.read_until("  curl http").split()[-1].partition("/jobs/")
     command.read_until("/ping")
     return command, url, f"/jobs/{job_id}"
@@ -135,10 +135,10 @@ def test_a_port_is_for_one_at_a_time(serving: Serving, start: Start, tree: Path)
 
 @pytest.mark.parametrize("port", ["65536", "-1", "http"])
 def test_what_is_no_port_is_refused(capsys: pytest.CaptureFixture[str], port: str) -> None:
-    """What is no port number is refused with what is one."""
+    """A port that is not a port number is refused with the range of valid ones."""
     with pytest.raises(SystemExit):
         main(["demo", f"--port={port}"])
-    assert f"'{port}' is no port from 0 to 65535" in capsys.readouterr().err
+    assert f"'{port}' is not a port from 0 to 65535" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -169,4 +169,4 @@ def test_a_second_interrupt_waits_for_nothing(serving: Serving, tree: Path) -> N
     command.read_until("Ctrl-C: the server stops.")
     command.interrupt()
     code, _, err = command.finish()
-    assert (code, err) == (130, "stoat-jobs demo: ended by Ctrl-C\n")
+    assert (code, err) == (130, "stoat-jobs demo: stopped by Ctrl-C\n")

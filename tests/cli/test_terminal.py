@@ -53,7 +53,7 @@ def test_a_watched_job_is_drawn_in_its_place(server: StandIn, terminal: StartTer
     shown.read_until(f" 50%  {SEEN}")
     port = server.server_port
     server.close()
-    shown.read_until("out of touch for 0:0")
+    shown.read_until("disconnected for 0:0")
     with closing(StandIn(port)) as restarted:
         restarted.tell(ended("failed", progress=0.5, error=HOSTILE, error_type="OSError"))
         code, out = shown.finish()

@@ -18,7 +18,7 @@ import pytest
 
 from stoat_jobs._cli.main import main
 from stoat_jobs._cli.watch import remote
-from stoat_jobs._cli.watch.touch import keep_in_touch, wait_after
+from stoat_jobs._cli.watch.reconnect import backoff, stay_connected
 
 from ..support.programs import Start
 from ..support.stand_in import EVENTS, JOB, JOB_ID, MOUNT, StandIn, answer, ended, record
@@ -78,7 +78,7 @@ def test_a_job_that_did_not_complete(
 def test_what_a_job_returned_may_have_no_json(server: StandIn, watch: Watch) -> None:
     """A result that cannot be sent is named by its type."""
     server.answers[JOB] = [answer(ended(result=None, result_error="Picture"))]
-    assert watch(server.url + JOB)[1].endswith("\nresult: a Picture, which has no JSON\n")
+    assert watch(server.url + JOB)[1].endswith("\nresult: a Picture, which JSON cannot represent\n")
 
 
 def test_a_table_is_a_line_for_each_job_that_has_changed(server: StandIn, watch: Watch) -> None:
@@ -125,11 +125,11 @@ def test_a_server_that_went_away_is_asked_again(server: StandIn, watch: Watch) -
     assert [line.partition("scan  ")[2] or line for line in out.splitlines()] == [
         "running",
         "running     50%",
-        "out of touch: the server ended the stream; asking again until Ctrl-C",
-        "in touch again",
+        "disconnected: the server ended the stream; retrying until Ctrl-C",
+        "reconnected",
         "running     75%",
-        "out of touch: the server ended the stream; asking again until Ctrl-C",
-        "in touch again",
+        "disconnected: the server ended the stream; retrying until Ctrl-C",
+        "reconnected",
         "completed  in 2.5 s",
     ]
 
@@ -140,10 +140,10 @@ def test_a_server_that_is_restarted_is_found_again(server: StandIn, start: Start
     server.tell(record(progress=0.5))
     command.read_until("50%")
     server.close()
-    command.read_until("out of touch: ")
+    command.read_until("disconnected: ")
     with closing(StandIn(server.server_port)) as restarted:
         restarted.tell(record(progress=0.75))
-        command.read_until("in touch again")
+        command.read_until("reconnected")
         command.read_until("75%")
         restarted.tell(ended())
         assert command.finish()[0] == 0
@@ -180,7 +180,7 @@ def test_a_server_that_does_not_answer(watch: Watch, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
-        ((200, {"Content-Length": "9"}, b"[]"), "the connection broke off"),
+        ((200, {"Content-Length": "9"}, b"[]"), "the connection was lost"),
         ((307, {"Location": JOB}, b""), "Exceeded maximum allowed redirects."),
     ],
 )
@@ -196,8 +196,8 @@ def test_answers_that_come_to_nothing(server: StandIn, watch: Watch, said: Any, 
     [
         ((404, {}, b"<h1>Not found</h1>"), "404 Not Found"),
         (answer({"title": "Not allowed", "detail": HOSTILE}, 403), f"403 Forbidden: {SEEN}"),
-        ((200, {"Content-Type": "text/html"}, b"<h1>Hello</h1>"), "what answers there is neither"),
-        (answer({"status": "ok"}), "what answers there is neither"),
+        ((200, {"Content-Type": "text/html"}, b"<h1>Hello</h1>"), "this URL is neither"),
+        (answer({"status": "ok"}), "this URL is neither"),
         (answer({}, 503), "cannot reach http://127.0.0.1:"),
     ],
 )
@@ -217,7 +217,7 @@ def test_a_stream_of_something_else(server: StandIn, watch: Watch, said: bytes) 
     server.send(b"data: " + said + b"\n\n")
     code, _, err = watch(server.url + JOB)
     assert code == 2
-    assert err.startswith("stoat-jobs watch: what answers there is neither")
+    assert err.startswith("stoat-jobs watch: this URL is neither")
 
 
 def test_a_stream_that_is_none(server: StandIn, watch: Watch) -> None:
@@ -225,16 +225,16 @@ def test_a_stream_that_is_none(server: StandIn, watch: Watch) -> None:
     server.refusals = [answer(record())]
     code, _, err = watch(server.url + JOB)
     assert code == 2
-    assert err.startswith("stoat-jobs watch: what answers there is neither")
+    assert err.startswith("stoat-jobs watch: this URL is neither")
 
 
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("http://", "no URL of a web server"),
-        ("ftp://localhost/jobs/", "no URL of a web server"),
-        ("http://localhost:port/jobs/", "is no URL: Invalid port"),
-        ("http://\x1b[2J/", "is no URL: "),
+        ("http://", "not the URL of a web server"),
+        ("ftp://localhost/jobs/", "not the URL of a web server"),
+        ("http://localhost:port/jobs/", "is not a URL: Invalid port"),
+        ("http://\x1b[2J/", "is not a URL: "),
     ],
 )
 def test_what_is_no_url(watch: Watch, url: str, shown: str) -> None:
@@ -407,7 +407,7 @@ async def test_waiting_begins_anew_after_each_success(server: StandIn) -> None:
     asked = remote.Remote(httpx.URL(server.url + JOB), [], 1.0)
     asked.retry_after = 0.01
     waits = Waits()
-    last = await keep_in_touch(
+    last = await stay_connected(
         asked, asked.changes, waits, lambda jobs: jobs[0].finished_at is not None
     )
     await asked.aclose()
@@ -417,6 +417,6 @@ async def test_waiting_begins_anew_after_each_success(server: StandIn) -> None:
 
 def test_waiting_doubles_up_to_a_bound() -> None:
     """A server is asked again after a second, or what it wishes, then less and less often."""
-    assert [wait_after(n, 0.0) for n in range(7)] == [1, 2, 4, 8, 15, 15, 15]
-    assert [wait_after(n, 4.0) for n in range(4)] == [4, 8, 15, 15]
-    assert wait_after(0, 40.0) == wait_after(9, 40.0) == 40
+    assert [backoff(n, 0.0) for n in range(7)] == [1, 2, 4, 8, 15, 15, 15]
+    assert [backoff(n, 4.0) for n in range(4)] == [4, 8, 15, 15]
+    assert backoff(0, 40.0) == backoff(9, 40.0) == 40

@@ -18,8 +18,10 @@ import pytest
 import stoat_jobs
 from stoat_jobs import (
     AsyncioJobQueue,
+    FinishedEvent,
     InMemoryJobQueue,
     JobBackend,
+    JobObserver,
     JobQueueSettings,
     JobResult,
     JobStatus,
@@ -331,3 +333,30 @@ def test_a_wait_ends_a_queue_whose_loop_was_closed__fault_57() -> None:
         with fake_clock_loop() as another:
             record = another.run_until_complete(bench.queue.wait(job_id))
             assert record.error_type == "Shutdown"
+
+
+class SubmitsAgain(JobObserver):
+    """Submits another job whenever one has finished."""
+
+    def __init__(self) -> None:
+        self.queue = AsyncioJobQueue()
+        self.answers: list[BaseException] = []
+
+    def finished(self, event: FinishedEvent) -> None:
+        try:
+            self.queue.submit(event.job_type).send(None)
+        except (QueueClosedError, StopIteration) as answer:
+            self.answers.append(answer)
+
+
+def test_a_queue_that_is_ended_without_its_owner_takes_no_more__fault_57() -> None:
+    """What an observer submits while such a queue ends is refused, and not left behind."""
+    loop, observer = FakeClockLoop(), SubmitsAgain()
+    bench = loop.run_until_complete(new_bench())
+    bench.queue = observer.queue = AsyncioJobQueue(bench.handlers, observers=[observer])
+    loop.run_until_complete(begin(bench, one_ended=False))
+    loop.close()
+    with fake_clock_loop() as another:
+        found = another.run_until_complete(statuses(bench))
+    assert found == {JobStatus.CANCELLED}
+    assert [type(answer) for answer in observer.answers] == [QueueClosedError] * 4

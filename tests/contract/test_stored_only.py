@@ -266,3 +266,17 @@ async def test_a_submit_before_the_start_names_the_backend__fault_21() -> None:
     )
     with pytest.raises(BackendError, match=words):
         await bench.queue.submit("hold", {})
+
+
+async def test_the_order_of_submission_outlives_restarts() -> None:
+    """Jobs of several lives of a queue start in the order in which they were submitted."""
+    store, ids = TextStore(), list[str]()
+    for _ in range(2):
+        bench = new_bench(store, concurrency=1)
+        await bench.open()
+        ids += [await bench.put(), await bench.put()]
+        store.lose_owner()
+    async with new_bench(store, concurrency=1) as bench:
+        for job_id in ids:
+            await bench.finish(await bench.call(job_id))
+        assert [call.job_id for call in bench.calls] == ids

@@ -197,7 +197,7 @@ def _takes_client(ctx: JobContext, session: httpx.AsyncClient) -> None: ...
 )
 def test_handler_cannot_ask_for_a_session(function: Any) -> None:
     """A handler with a parameter that is no JSON is refused when it is registered, by name."""
-    with pytest.raises(TypeError, match=r"handler 'read': 'session' cannot travel as JSON"):
+    with pytest.raises(TypeError, match=r"handler 'read': 'session' cannot be part of a payload"):
         JobHandlers().register("read", function)
 
 

@@ -346,5 +346,5 @@ async def test_a_key_and_an_authorize_that_cannot_say__fault_68() -> None:
 
 def test_submittable_is_several_names() -> None:
     """One name by itself, which would be taken for its letters, is refused with the remedy."""
-    with pytest.raises(TypeError, match=r"\('scan',\)"):
+    with pytest.raises(TypeError, match=r"\['scan'\]"):
         jobs_app(submittable="scan")

@@ -200,7 +200,7 @@ async def test_without_a_queue(path: str) -> None:
     app = Starlette()
     app.mount("/jobs", jobs_app())
     async with client_of(app) as client:
-        with pytest.raises(RuntimeError, match="Hang `lifespan` on the app"):
+        with pytest.raises(RuntimeError, match="Attach `lifespan` to the app"):
             await client.get(path)
 
 

@@ -14,7 +14,7 @@ import pytest
 from starlette.requests import Request
 
 from stoat_jobs import AsyncioJobQueue, JobResult
-from stoat_jobs.http import HttpLimits, Operation, _events, _holding, allow_all, jobs_app
+from stoat_jobs.http import HttpLimits, Operation, _holding, _sse, allow_all, jobs_app
 
 from ..support import SAFETY_NET
 from ..support.mounted import SETTINGS, Works
@@ -228,7 +228,7 @@ async def test_a_server_that_stops_before_a_stream_has_begun__fault_67(
     async with one_place(authorize) as place:
         visitor = place.visit(path)
         await seen(authorize.asked)
-        monkeypatch.setattr(_holding, "server_stops", lambda: True)
+        monkeypatch.setattr(_holding, "server_is_stopping", lambda: True)
         assert await visitor.answered() == 200
         assert (visitor.body, visitor.sent[-1]["more_body"]) == (b"", False)
 
@@ -281,7 +281,7 @@ async def test_a_client_that_leaves_and_takes_nothing__fault_67(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is sent waits for no client that has gone, from the first message on."""
-    monkeypatch.setattr(_events, "_FAREWELL", 0.01)
+    monkeypatch.setattr(_sse, "_END_TIMEOUT", 0.01)
     async with one_place(max_stream_age=60) as place:
         visitor = place.visit(path)
         visitor.reads.clear()

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from httpx_sse import connect_sse
 
-from stoat_jobs.http._holding import _LOOK
+from stoat_jobs.http._holding import _POLL
 
 from ..support import SAFETY_NET
 from ..support.programs import Command
@@ -76,7 +76,7 @@ def test_a_server_stops_with_streams_open__faults_25_51(
         assert answer.startswith(b"HTTP/1.1 202")
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == "running"
         assert code in (0, -number)
-        assert seconds < _LOOK + SERVER + QUEUE + SLACK
+        assert seconds < _POLL + SERVER + QUEUE + SLACK
         assert "Application shutdown complete" in log
 
 

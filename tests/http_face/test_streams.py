@@ -410,7 +410,7 @@ def test_two_event_loops_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """An app that is started again, as in tests, notices in its new event loop, too, that it ends."""
     app = jobs_app(**OPEN, limits=HttpLimits(max_open=1))
     assert asyncio.run(_wait_in_a_life_of(app, 0.01)) == 202
-    monkeypatch.setattr(_holding, "server_stops", lambda: True)
+    monkeypatch.setattr(_holding, "server_is_stopping", lambda: True)
     assert asyncio.run(_wait_in_a_life_of(app, 60)) == 202
 
 

@@ -135,10 +135,13 @@ async def test_a_name_that_the_app_has_not() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"queue_name": ""}, "queue_name must be text that is not empty"),
-        ({"queue_name": b"io"}, "queue_name must be text that is not empty"),
-        ({"queue_name": InMemoryJobQueue()}, "queue_name must be text that is not empty"),
-        ({"queue": "io"}, "must be a JobBackend, not str; one that the app has is named with"),
+        ({"queue_name": ""}, "queue_name must be a non-empty string"),
+        ({"queue_name": b"io"}, "queue_name must be a non-empty string"),
+        ({"queue_name": InMemoryJobQueue()}, "queue_name must be a non-empty string"),
+        (
+            {"queue": "io"},
+            "must be a JobBackend, not str; to choose a queue of the app, pass its name",
+        ),
         ({"queue": InMemoryJobQueue(), "queue_name": "io"}, "not both"),
     ],
     ids=["empty", "bytes", "a queue for a name", "a name for a queue", "both"],
@@ -153,7 +156,7 @@ def test_what_names_no_queue_is_refused(face: Any, given: dict[str, Any], said: 
 def test_submittable_takes_names(face: Any) -> None:
     """A job type, or its function, in the place of its name would never match a request."""
     for given in (fetch, fetch.function):
-        with pytest.raises(TypeError, match=r"submittable takes names, as in .*\.name"):
+        with pytest.raises(TypeError, match=r"submittable must contain names, as in .*\.name"):
             face(queue_name="io", submittable=[given])
 
 

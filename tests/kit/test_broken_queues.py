@@ -1,4 +1,4 @@
-"""The kit was seen to fail: queues that each break one promise, and the tests that catch them."""
+"""The kit can fail: queues that each break one promise, and the tests that catch them."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_a_broken_queue_fails_the_test_of_its_promise(
     request: pytest.FixtureRequest,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A promise that is broken fails the test that is named after it, which a sound queue passes."""
+    """A broken promise fails its own test, which a correct queue passes."""
     wanted = inspect.signature(getattr(JobQueueContract, test)).parameters
     fixtures = {name: request.getfixturevalue(name) for name in FIXTURES if name in wanted}
     getattr(contract_of(AsyncioJobQueue), test)(*arguments, **fixtures)
@@ -197,7 +197,7 @@ def test_a_broken_queue_fails_the_test_of_its_promise(
 
 @pytest.mark.parametrize("queue_class", FOUND_BY_THE_MACHINE)
 def test_the_machine_finds_a_broken_queue(queue_class: type[AsyncioJobQueue]) -> None:
-    """The machine disagrees with a queue that breaks a promise, without knowing which."""
+    """The state machine finds a queue that breaks a promise, without knowing which one."""
 
     class Machine(JobQueueMachine):
         async def make_queue(

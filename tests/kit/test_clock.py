@@ -17,7 +17,7 @@ def the_loop() -> FakeClockLoop:
 
 
 def test_time_stands_still_until_it_is_moved() -> None:
-    """Running things takes no time; ``advance`` and ``jump`` take what they are told."""
+    """Only ``advance`` and ``jump`` move the time, by exactly what they are told."""
 
     async def main() -> list[float]:
         loop = the_loop()
@@ -35,7 +35,7 @@ def test_time_stands_still_until_it_is_moved() -> None:
 
 
 def test_advance_walks_from_timer_to_timer() -> None:
-    """Timers fire in order, each at its own time, also those that a timer sets."""
+    """Timers fire in order, each at its own time, even if another timer has set them."""
 
     async def main() -> list[tuple[str, float]]:
         loop, fired = the_loop(), []
@@ -57,7 +57,7 @@ def test_advance_walks_from_timer_to_timer() -> None:
 
 
 def test_settle_returns_when_nothing_is_ready() -> None:
-    """However many steps a chain of callbacks takes, ``settle`` sees its end."""
+    """``settle`` returns after a chain of callbacks, however long it is."""
 
     async def main() -> int:
         done = 0
@@ -76,7 +76,7 @@ def test_settle_returns_when_nothing_is_ready() -> None:
 
 
 def test_drive_moves_time_as_far_as_needed() -> None:
-    """``drive`` gives the value of what it awaits, and lets no more time pass."""
+    """``drive`` returns the value of what it awaits, and lets no more time pass."""
 
     async def main() -> tuple[str, float]:
         loop = the_loop()
@@ -90,7 +90,7 @@ def test_drive_moves_time_as_far_as_needed() -> None:
 
 
 def test_a_cancelled_timer_is_passed_over() -> None:
-    """A timer that was cancelled neither fires nor stops the clock."""
+    """A cancelled timer neither fires nor stops the clock."""
 
     async def main() -> None:
         loop = the_loop()
@@ -103,7 +103,7 @@ def test_a_cancelled_timer_is_passed_over() -> None:
 
 
 def test_the_loop_waits_for_a_thread() -> None:
-    """What a thread hands over is waited for in real time, on a clock that stands still."""
+    """The result of a thread is awaited in real time, while the fake clock stands still."""
 
     async def main() -> tuple[str, float]:
         loop = the_loop()
@@ -119,7 +119,7 @@ def test_the_loop_waits_for_a_thread() -> None:
 
 
 def test_a_thread_that_ends_while_the_loop_looks_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a thread left behind counts, also when it ended after the loop saw nothing ready."""
+    """A callback from a thread is run even if the thread ended after the loop found nothing."""
     threads_now = threading.enumerate
     go = threading.Event()
 
@@ -145,7 +145,7 @@ def test_a_thread_that_ends_while_the_loop_looks_is_heard(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("timer", [False, True])
 def test_a_deadlock_is_an_error_that_says_where(timer: bool) -> None:
-    """A test that waits for what can never come fails at once, naming the place."""
+    """A test that waits for something that can never happen fails at once and names the place."""
 
     async def main() -> None:
         await (asyncio.sleep(60) if timer else the_loop().create_future())
@@ -155,7 +155,7 @@ def test_a_deadlock_is_an_error_that_says_where(timer: bool) -> None:
 
 
 def test_a_loop_that_is_never_idle_is_an_error() -> None:
-    """A callback that schedules itself for ever ends the test instead of hanging it."""
+    """A callback that always schedules itself again fails the test instead of hanging it."""
 
     async def main() -> None:
         def again() -> None:
@@ -169,7 +169,7 @@ def test_a_loop_that_is_never_idle_is_an_error() -> None:
 
 
 def test_an_error_that_nobody_caught_fails_the_run() -> None:
-    """What asyncio would only log fails the test."""
+    """An error that asyncio would only log fails the test."""
 
     async def main() -> None:
         the_loop().call_soon(lambda: 1 / 0)
@@ -180,7 +180,7 @@ def test_an_error_that_nobody_caught_fails_the_run() -> None:
 
 
 def test_what_is_left_over_is_cancelled() -> None:
-    """Tasks that the test left behind are wound down, as ``asyncio.run`` does."""
+    """Tasks that the test left behind are cancelled, as ``asyncio.run`` does."""
     ended: list[bool] = []
 
     async def left_behind() -> None:

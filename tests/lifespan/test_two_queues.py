@@ -127,10 +127,10 @@ async def test_a_queue_without_a_name_stands_beside_them() -> None:
 async def test_a_name_is_text(name: Any) -> None:
     """What cannot be a name is refused, where it is given and where it is asked for."""
     app = SimpleNamespace(state=SimpleNamespace())
-    with pytest.raises(TypeError, match="named by text that is not empty"):
+    with pytest.raises(TypeError, match="must be a non-empty string"):
         async with lifespan(app, name=name):
             pytest.fail("started")
-    with pytest.raises(TypeError, match="named by text that is not empty"):
+    with pytest.raises(TypeError, match="must be a non-empty string"):
         get_queue(app, name)
 
 

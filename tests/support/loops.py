@@ -132,7 +132,7 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
                 self._ready.pop(number, None)
         if self._ready or self._stops or self._wake_settlers():
             return
-        refusal = self._why_no_waiting()
+        refusal = self._deadlock()
         if refusal is None:
             limit = f"no thread stirred for {REAL_LIMIT} real seconds"
             self._alarm = super().call_later(REAL_LIMIT, self._give_up, limit)

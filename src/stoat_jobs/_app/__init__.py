@@ -1,1 +1,1 @@
-"""The queue in an application: by backend name, by lifespan, by request."""
+"""How an application gets its queue: loads the backend, starts it, finds it in a request."""

@@ -1,4 +1,4 @@
-"""Backends by name: the installed entry points, and those of this package."""
+"""Finds backends by name: installed entry points, and the backends of this package."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ if TYPE_CHECKING:
 
 GROUP = "stoat_jobs.backends"
 
-# Ours, for where the package has no metadata: vendored, frozen, in a zip file.
+# For when the package has no metadata: vendored, frozen, in a zip file.
 _OURS = {"asyncio": "AsyncioJobQueue", "memory": "InMemoryJobQueue"}
 
 
 def available_backends() -> tuple[EntryPoint, ...]:
-    """The installed backends, by name; nothing is imported. Ours are there without metadata too.
+    """The installed backends, sorted by name; none of them is imported.
 
-    ``.name`` is what settings say, ``.dist`` the distribution, ``.load()`` imports it. A name
-    that two distributions claim is here twice.
+    ``.name`` is the name for settings, ``.dist`` is the distribution, and ``.load()`` imports
+    the backend. A name that two distributions claim is listed twice. The shipped backends are
+    listed even if the package has no metadata.
 
     >>> [backend.name for backend in available_backends()]
     ['asyncio', 'memory']
     """
     from importlib_metadata import EntryPoint, entry_points
 
-    # A distribution that is on the path twice shows its entry points twice.
+    # A distribution that is on sys.path twice has its entry points listed twice.
     found = {(ep.name, ep.value, _distribution(ep)): ep for ep in entry_points(group=GROUP)}
     values = {value for _, value, _ in found}
     for name, value in _ours():
@@ -41,7 +42,7 @@ def available_backends() -> tuple[EntryPoint, ...]:
 
 
 def _ours() -> list[tuple[str, str]]:
-    """The backends of this package, which are there also where it has no metadata."""
+    """The backends of this package, which are available even without metadata."""
     package = __name__.removesuffix("._app.entry_points")
     return [(name, f"{package}:{value}") for name, value in _OURS.items()]
 
@@ -51,12 +52,12 @@ def create_queue(
     settings: JobQueueSettings | None = None,
     observers: Iterable[Any] = (),
 ) -> JobBackend:
-    """A queue of the backend that *settings* name, not yet started.
+    """Create a queue of the backend that *settings* name, without starting it.
 
     Raises:
-        BackendNotFoundError: nothing installed has this name; lists what is.
-        BackendError: it cannot be imported, or two distributions claim its name.
-        ValueError: it refuses its ``options``.
+        BackendNotFoundError: no installed backend has this name; lists those that exist.
+        BackendError: the backend cannot be imported, or two distributions claim its name.
+        ValueError: the backend refuses its ``options``.
     """
     settings = required(JobQueueSettings, settings, "settings")
     factory = _load(_find(settings.backend))
@@ -94,7 +95,7 @@ def _distribution(entry_point: EntryPoint) -> str:
 
 
 def _extra(name: str) -> str | None:
-    """The extra of ours that provides a backend of this name, if there is one."""
+    """The extra of stoat-jobs that provides a backend of this name, if there is one."""
     from importlib_metadata import PackageNotFoundError, metadata
 
     try:

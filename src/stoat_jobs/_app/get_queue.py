@@ -1,4 +1,4 @@
-"""Where an app keeps its queue, and how a request finds it."""
+"""Puts a queue on an app, and finds it from a request."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from .._jobs.protocols import AsyncJobQueue, JobBackend
 _MISSING = object()
 
 _NOT_FOUND = (
-    "no job queue {named}here: the app's lifespan has not run, or it has ended. Hang `lifespan` on"
-    " the app that the server runs, which it has to be given (`partial(lifespan, ...)`); in a test"
-    " run the app's lifespan too (`with TestClient(app) as client:`, LifespanManager around an"
-    " httpx client, `async with app.test_app():`), or put a queue at app.state.{key}. In Quart ask"
-    " with `get_queue(current_app)`: a request of Quart does not know its app"
+    "no job queue {named}here: the app's lifespan has not run, or it has ended. Attach `lifespan`"
+    " to the app that the server runs (`FastAPI(lifespan=partial(lifespan, ...))`). In a test, run"
+    " the app's lifespan too (`with TestClient(app) as client:`, LifespanManager around an httpx"
+    " client, `async with app.test_app():`), or set app.state.{key} to a queue. In Quart, call"
+    " `get_queue(current_app)`: a Quart request does not know its app"
 )
 
 
 def key_of(name: str | None) -> str:
-    """Where the queue of this name is, on an app and in the state of its requests.
+    """The key of the queue with this name, on an app and in the state of its requests.
 
     Raises:
-        TypeError: it is no text, or empty.
+        TypeError: the name is not a string, or is empty.
     """
     if name is None:
         return "job_queue"
     if isinstance(name, str) and name:
         return f"job_queue_{name}"
-    raise TypeError(f"a queue of an app is named by text that is not empty, not {name!r}")
+    raise TypeError(f"the name of an app's queue must be a non-empty string, not {name!r}")
 
 
 def get_queue(source: Any, name: str | None = None) -> JobBackend:
     """The queue that serves *source*: a request, a websocket, an ASGI scope, or an app.
 
-    (In Quart an app, which is ``current_app``: its requests do not know theirs.)
+    In Quart, pass ``current_app``: a Quart request does not know its app.
 
-    It looks in the lifespan state of the request, where a mounted app too finds what the
-    server's app started, and then on the app itself. A mounted app with a lifespan of its own
-    finds its own queue. With FastAPI it makes a dependency::
+    The queue is looked up in the request's lifespan state first, then on the app. So a mounted
+    app finds the queue of the app around it, unless it has a lifespan with a queue of its own.
+    With FastAPI, use it in a dependency::
 
         def job_queue(request: Request) -> JobBackend:
             return get_queue(request)
 
     Args:
-        source: what is to be served.
-        name: of several queues on one app the one that ``lifespan(app, name=...)`` gave this
-            name.
+        source: the request, websocket, ASGI scope or app.
+        name: the name that ``lifespan(app, name=...)`` gave the queue, if the app has several.
 
     Raises:
-        RuntimeError: there is none, as when the app's lifespan has not run; says what to do.
+        RuntimeError: there is no queue, for example because the app's lifespan has not run; the
+            message says what to do.
     """
     key = key_of(name)
-    # A context-local proxy, as Quart's: its error page shows variables when it is gone. Asked
-    # of the class, since a mock has every attribute.
+    # Unwrap a context-local proxy, such as Quart's current_app: Quart's error page shows local
+    # variables, and there the proxy no longer works. Ask the class: a mock has every attribute.
     if hasattr(type(source), "_get_current_object"):
         source = source._get_current_object()
     queue = _find(source, key)
@@ -67,86 +67,86 @@ def get_queue(source: Any, name: str | None = None) -> JobBackend:
 def _find(source: Any, key: str) -> Any:
     scope = source if isinstance(source, Mapping) else getattr(source, "scope", None)
     if not isinstance(scope, Mapping):
-        return _queue_in(_shelf(source), key)
+        return _queue_in(_state_of(source), key)
     app = scope.get("app")
-    handed_on, on_app = _queue_in(scope.get("state"), key), _queue_in(_shelf(app), key)
-    if handed_on is None or (is_hosted(on_app, app) and _is_hosted_elsewhere(handed_on, app)):
+    in_scope, on_app = _queue_in(scope.get("state"), key), _queue_in(_state_of(app), key)
+    if in_scope is None or (belongs_to(on_app, app) and _belongs_to_another(in_scope, app)):
         return on_app
-    return handed_on
+    return in_scope
 
 
-def is_hosted(queue: Any, app: Any) -> bool:
-    """Whether a lifespan of *app* has this queue."""
+def belongs_to(queue: Any, app: Any) -> bool:
+    """Whether a lifespan of *app* runs this queue."""
     return app is not None and getattr(queue, "app", None) is app
 
 
-def _is_hosted_elsewhere(queue: Any, app: Any) -> bool:
-    """Whether a lifespan of another app has this queue."""
-    host = getattr(queue, "app", None)
-    return host is not None and host is not app
+def _belongs_to_another(queue: Any, app: Any) -> bool:
+    """Whether a lifespan of an app other than *app* runs this queue."""
+    owner = getattr(queue, "app", None)
+    return owner is not None and owner is not app
 
 
-def _shelf(app: Any) -> Any:
-    """Where *app* keeps things: its ``state``, or Quart's ``extensions``; None without either."""
+def _state_of(app: Any) -> Any:
+    """The ``state`` of *app*, or the ``extensions`` of a Quart app; None if it has neither."""
     state = getattr(app, "state", None)
     return getattr(app, "extensions", None) if state is None else state
 
 
-def _queue_in(place: Any, key: str, default: Any = None) -> Any:
-    if isinstance(place, Mapping):
-        return place.get(key, default)
-    if _makes_up(place) and key not in dir(place):
+def _queue_in(state: Any, key: str, default: Any = None) -> Any:
+    if isinstance(state, Mapping):
+        return state.get(key, default)
+    if _has_every_attribute(state) and key not in dir(state):
         return default
-    return getattr(place, key, default)
+    return getattr(state, key, default)
 
 
-def _makes_up(place: Any) -> bool:
-    """Whether it has whatever it is asked for, as a mock: then it has to be looked for."""
-    return getattr(place, "no_job_queue_has_this_name", None) is not None
+def _has_every_attribute(state: Any) -> bool:
+    """Whether *state* makes up attributes, as a mock does; then only ``dir()`` can be trusted."""
+    return getattr(state, "no_job_queue_has_this_name", None) is not None
 
 
 def injected(app: Any, queue: Any, key: str) -> AsyncJobQueue | None:
-    """The queue that was given: *queue*, or else what is on *app*.
+    """The queue that was passed in: *queue*, or else the one on *app*.
 
     Raises:
-        TypeError: it is no queue.
+        TypeError: it is not a queue.
     """
-    given = _queue_in(_shelf(app), key) if queue is None else queue
+    given = _queue_in(_state_of(app), key) if queue is None else queue
     if given is None:
         return None
     if isinstance(given, type) or not isinstance(given, AsyncJobQueue):
         what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
-        raise TypeError(f"the job queue given must be an AsyncJobQueue, not {what}")
+        raise TypeError(f"the job queue must be an AsyncJobQueue, not {what}")
     return given
 
 
 @contextmanager
 def put_on(app: Any, queue: AsyncJobQueue, key: str) -> Iterator[None]:
-    """The queue on *app*, and afterwards what was there before."""
-    shelf = _shelf(app)
-    if shelf is None:
+    """Put *queue* on *app*, and restore afterwards what was there before."""
+    state = _state_of(app)
+    if state is None:
         yield
         return
-    before = _queue_in(shelf, key, _MISSING)
-    _put(shelf, key, queue)
+    before = _queue_in(state, key, _MISSING)
+    _put(state, key, queue)
     try:
         yield
     finally:
-        _put(shelf, key, before)
+        _put(state, key, before)
 
 
-def _put(shelf: Any, key: str, queue: Any) -> None:
+def _put(state: Any, key: str, queue: Any) -> None:
     if queue is _MISSING:
-        _take_away(shelf, key)
-    elif isinstance(shelf, MutableMapping):
-        shelf[key] = queue
+        _remove(state, key)
+    elif isinstance(state, MutableMapping):
+        state[key] = queue
     else:
-        setattr(shelf, key, queue)
+        setattr(state, key, queue)
 
 
-def _take_away(shelf: Any, key: str) -> None:
-    with suppress(AttributeError, KeyError):  # the app may have done so itself
-        if isinstance(shelf, MutableMapping):
-            del shelf[key]
+def _remove(state: Any, key: str) -> None:
+    with suppress(AttributeError, KeyError):  # the app may have removed it already
+        if isinstance(state, MutableMapping):
+            del state[key]
         else:
-            delattr(shelf, key)
+            delattr(state, key)

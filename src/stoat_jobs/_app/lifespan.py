@@ -1,4 +1,4 @@
-"""A queue that lives as long as its app."""
+"""Runs a queue for as long as its app runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .._jobs.handlers import JobHandlers, LentHandlers
 from .._jobs.protocols import AsyncJobQueue, JobBackend
 from .._model.settings import JobQueueSettings
 from .entry_points import create_queue
-from .get_queue import injected, is_hosted, key_of, put_on
+from .get_queue import belongs_to, injected, key_of, put_on
 from .server_processes import warn_of_several
 
 
@@ -29,48 +29,49 @@ def lifespan(
     observers: Iterable[Any] = (),
     name: str | None = None,
 ) -> AbstractAsyncContextManager[dict[str, AsyncJobQueue]]:
-    """Start the app's queue, put it on the app, stop it at the end.
+    """Start a queue with the app, put it on the app, and stop it with the app.
 
-    Hang it on an app: ``FastAPI(lifespan=partial(lifespan, handlers=handlers))``. It yields
-    Starlette's lifespan state, so that ``request.state.job_queue`` is the queue as well as
-    ``app.state.job_queue``. In a lifespan of your own, hand that on::
+    Attach it to an app: ``FastAPI(lifespan=partial(lifespan, handlers=handlers))``. It yields
+    Starlette's lifespan state, so the queue is both ``app.state.job_queue`` and
+    ``request.state.job_queue``. In a lifespan of your own, pass the state on::
 
         async with lifespan(app, handlers=handlers) as state:
             yield {**state}
 
-    An in-process queue that it starts under a server with several workers is warned of in the
-    log, as ``several_processes``: each worker would know its own jobs only.
+    If it starts an in-process queue under a server with several workers, it logs the warning
+    ``several_processes``, because each worker would know only its own jobs.
 
     Args:
-        app: the app; its ``state`` (in Quart its ``extensions``) gets ``job_queue`` for as
-            long, and handlers see it as ``ctx.app``. :func:`get_queue` finds the queue there.
-        queue: the queue to use, above all in tests. Without one, an ``app.state.job_queue``
-            that was injected is used, else one is built. One that is started already is used,
-            and neither started nor stopped; one with only the three methods of
-            :class:`AsyncJobQueue` is put on the app.
-        handlers: the job types. An injected queue keeps its own, and is lent these for the
-            names that it lacks.
-        settings: for a queue that is built here: the backend, by name, and its limits. With
-            *queue*, or on an app whose queue another lifespan has started, they are an error.
-            A queue that was injected at ``app.state.job_queue``, as by a test, stands in for
-            the one that would be built, and these and *observers* go with that.
-        observers: for a queue that is built here, as *settings* are.
+        app: the app. While the queue runs, it is ``job_queue`` on the app's ``state`` (in Quart:
+            in ``extensions``), where :func:`get_queue` finds it. Handlers see the app as
+            ``ctx.app``.
+        queue: the queue to use, mostly in tests. Without it, an injected
+            ``app.state.job_queue`` is used, or else a queue is built. A queue that is started
+            already is used, but neither started nor stopped. A queue with only the three
+            methods of :class:`AsyncJobQueue` is only put on the app.
+        handlers: the job types. An injected queue keeps its own handlers and gets those of
+            these whose names it does not have.
+        settings: the backend, by name, and its limits, for a queue that is built here. They are
+            an error with *queue*, or on an app whose queue another lifespan has started. If a
+            queue was injected at ``app.state.job_queue``, as in a test, it replaces the queue
+            that would be built, and *settings* and *observers* are ignored.
+        observers: for a queue that is built here, like *settings*.
         name: for a second queue on one app: ``name="io"`` puts it at ``job_queue_io``, where
             ``get_queue(request, "io")`` finds it.
 
     Raises:
-        BackendNotFoundError: no backend has the name that *settings* say.
-        BackendError: the queue cannot be loaded, or cannot start; says why.
+        BackendNotFoundError: no backend has the name in *settings*.
+        BackendError: the queue cannot be loaded or cannot start; the message says why.
         HandlerMismatchError: the queue has another function under the name of one of
             *handlers*.
-        ValueError: *settings* or *observers* for a queue that is not built here.
-        TypeError: what was given or injected is no queue.
+        ValueError: *settings* or *observers* are given for a queue that is not built here.
+        TypeError: *queue*, or what was injected, is not a queue.
     """
     return _Lifespan(_lifespan(app, queue, handlers, settings, observers, key_of(name)))
 
 
 class _Lifespan(AbstractAsyncContextManager[dict[str, AsyncJobQueue]]):
-    """What ``lifespan(...)`` gives; says what to do where it is taken for a function."""
+    """The result of ``lifespan(...)``; explains the mistake if a framework calls it."""
 
     def __init__(self, life: AbstractAsyncContextManager[dict[str, AsyncJobQueue]]) -> None:
         self._life = life
@@ -89,7 +90,7 @@ class _Lifespan(AbstractAsyncContextManager[dict[str, AsyncJobQueue]]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
-            "lifespan(...) was called too early: a framework calls it with the app. Give it"
+            "lifespan(...) was called too early: the framework has to call it, with the app. Pass"
             " functools.partial(lifespan, ...), as in"
             " FastAPI(lifespan=functools.partial(lifespan, handlers=handlers))"
         )
@@ -108,7 +109,7 @@ async def _lifespan(
     chosen = injected(app, queue, key)
     if chosen is None:
         chosen = create_queue(handlers, settings, observers)
-    elif queue is not None or is_hosted(chosen, app):
+    elif queue is not None or belongs_to(chosen, app):
         _check_unused(settings, observers, given=queue is not None)
     if queue is not None:
         _check_free(app, queue, key)
@@ -133,39 +134,39 @@ def _check_app(app: Any) -> None:
 
 
 def _check_free(app: Any, queue: AsyncJobQueue, key: str) -> None:
-    """Refuse to take the place of a queue that another lifespan of *app* has there."""
-    there = injected(app, None, key)
-    if there is not queue and is_hosted(there, app):
+    """Refuse to replace a queue that another lifespan of *app* has started."""
+    present = injected(app, None, key)
+    if present is not queue and belongs_to(present, app):
         raise ValueError(
-            "the queue given would hide the one that another lifespan of this app has started:"
-            ' give it a name of its own, as in lifespan(app, queue=queue, name="io"), or leave'
-            " queue= out to use the one that is there"
+            "this queue would hide the one that another lifespan of this app has started: give it"
+            ' a name of its own, as in lifespan(app, queue=queue, name="io"), or leave out queue='
+            " to use the queue that is already there"
         )
 
 
 def _check_unused(
     settings: JobQueueSettings | None, observers: Iterable[Any], *, given: bool
 ) -> None:
-    """Refuse what would be ignored."""
-    there = {"settings": settings is not None, "observers": bool(observers)}
-    unused = [name for name, is_there in there.items() if is_there]
+    """Refuse settings and observers that would be ignored."""
+    given_names = {"settings": settings is not None, "observers": bool(observers)}
+    unused = [name for name, is_given in given_names.items() if is_given]
     if not unused:
         return
     what = f"{' and '.join(unused)} would be ignored: "
     if given:
         raise ValueError(
-            what + "lifespan uses the queue that it is given as queue= as it is. Give them to the"
-            " queue itself, or leave them out beside it (settings=None if queue else settings)"
+            what + "lifespan uses the queue in queue= as it is. Pass them to the queue itself,"
+            " or leave them out here (settings=None if queue else settings)"
         )
     raise ValueError(
-        what + "this app has a queue already, which another lifespan started. Give them to that"
-        ' one, or have a queue of its own for this: lifespan(app, ..., name="io")'
+        what + "another lifespan of this app has already started its queue. Pass them to that"
+        ' lifespan, or start a second queue: lifespan(app, ..., name="io")'
     )
 
 
 @contextmanager
 def _with_app(queue: JobBackend, app: Any) -> Iterator[None]:
-    """The queue with its app, unless it has one already."""
+    """Set the queue's app meanwhile, unless it has one already."""
     if queue.app is not None:
         yield
         return
@@ -178,12 +179,12 @@ def _with_app(queue: JobBackend, app: Any) -> Iterator[None]:
 
 @contextmanager
 def _lent(queue: JobBackend, handlers: JobHandlers | None) -> Iterator[None]:
-    """The queue with the app's handlers too; lifespans may end in any order."""
+    """Lend the app's handlers to the queue; several lifespans may end in any order."""
     if handlers is None or handlers is queue.handlers:
         yield
         return
     view = queue.handlers
-    if isinstance(view, JobHandlers):  # a mock of a queue has a mock of them
+    if isinstance(view, JobHandlers):  # the handlers of a mock queue are a mock
         for job_type in handlers:
             view.check_serves(job_type)
     if not isinstance(view, LentHandlers):

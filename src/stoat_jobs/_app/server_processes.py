@@ -1,8 +1,8 @@
-"""Whether the server that starts a queue has other processes, each with a queue of its own.
+"""Finds out whether the server runs several processes, each with a queue of its own.
 
-No server tells its application. But an application starts inside its server, so the server's own
-functions are on the stack, and know. Only what is certain counts: where a server renames such a
-function nothing is found, and nothing is said.
+Servers do not tell their applications. But an application starts inside its server, so the
+server's functions are on the stack, and their variables have the number of processes. A warning
+is logged only if the number is certain: if a server renames such a function, nothing is logged.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from .._events.log import log_event
 
 Names = Mapping[str, Any]
 
-# The jobs of these are known to one process.
+# Backends whose jobs are known to one process only.
 _OF_ONE_PROCESS = ("asyncio", "memory")
 
 _REMEDY = (
     "each process has a queue of its own and knows only the jobs that it accepted: run one process"
-    " with a higher concurrency, or a backend that the processes share"
+    " with a higher concurrency, or use a backend that processes share"
 )
 
 
 def warn_of_several(queue: Any) -> None:
-    """Log that there are several processes, where that loses jobs to their clients."""
+    """Log a warning if the server has several processes and *queue* is in-process."""
     if getattr(queue, "name", None) not in _OF_ONE_PROCESS:
         return
     processes = _count(sys._getframe())
@@ -36,22 +36,22 @@ def warn_of_several(queue: Any) -> None:
 
 
 def _count(frame: FrameType | None) -> int:
-    """How many processes the server has that runs *frame*; 1 where that is not known."""
-    return max(_said(frame), default=1)
+    """The number of processes of the server that runs *frame*; 1 if it is not known."""
+    return max(_counts(frame), default=1)
 
 
-def _said(frame: FrameType | None) -> Iterator[int]:
+def _counts(frame: FrameType | None) -> Iterator[int]:
     while frame is not None:
-        says = _SERVERS.get((frame.f_globals.get("__name__", ""), frame.f_code.co_name))
-        if says is not None:
-            yield _number(says, frame.f_locals)
+        read = _SERVERS.get((frame.f_globals.get("__name__", ""), frame.f_code.co_name))
+        if read is not None:
+            yield _number(read, frame.f_locals)
         frame = frame.f_back
 
 
-def _number(says: Callable[[Names], Any], names: Names) -> int:
+def _number(read: Callable[[Names], Any], names: Names) -> int:
     try:
-        return int(says(names))
-    except Exception:  # another version, in which it is said differently
+        return int(read(names))
+    except Exception:  # another version of the server, with other variables
         return 1
 
 
@@ -63,7 +63,7 @@ def _hypercorn(names: Names) -> Any:
     return names["config"].workers
 
 
-# By module and function. What a forked worker inherits is on its stack, too.
+# By module and function. The stack of a forked worker contains the frames of its parent, too.
 _SERVERS: Mapping[tuple[str, str], Callable[[Names], Any]] = {
     ("uvicorn._subprocess", "subprocess_started"): _uvicorn,
     ("hypercorn.asyncio.run", "asyncio_worker"): _hypercorn,
@@ -71,6 +71,6 @@ _SERVERS: Mapping[tuple[str, str], Callable[[Names], Any]] = {
     ("gunicorn.arbiter", "spawn_worker"): lambda names: names["self"].num_workers,
     ("granian.server.common", "_spawn_workers"): lambda names: names["self"].workers,
     ("granian.server.common", "_respawn_workers"): lambda names: names["self"].workers,
-    # Where workers are spawned, as since Python 3.14 and on macOS, the second one knows that it is.
+    # Spawned workers (on macOS, and on Linux since Python 3.14) know only their own number, from 1.
     ("granian.server.mp", "wrapped"): lambda names: names["worker_id"],
 }

@@ -1,4 +1,4 @@
-"""For a bare ASGI app: a wrapper that speaks the lifespan protocol for it."""
+"""Wraps a bare ASGI app in one that speaks the lifespan protocol and runs a queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Scope = MutableMapping[str, Any]
-# Frameworks type the three arguments each in its own way.
+# Each framework has its own types for the three arguments.
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -30,14 +30,13 @@ def with_jobs(
     observers: Iterable[Any] = (),
     name: str | None = None,
 ) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
-    """*app*, with a queue that lives as long as its server runs it.
+    """Wrap *app* so that a queue runs for as long as the server runs the app.
 
-    Every request finds the queue at ``scope["state"]["job_queue"]``, or with
-    :func:`get_queue`. An app that speaks the lifespan protocol itself is started after the
-    queue and stopped before it. The arguments are those of :func:`lifespan`, which to take in
-    a framework that has lifespans; with a *name* the queue is at ``job_queue_<name>``. A
-    *queue* given here is there for requests also where no lifespan runs, as in a test client
-    without one.
+    Requests find the queue at ``scope["state"]["job_queue"]``, or with :func:`get_queue`. The
+    arguments are those of :func:`lifespan`; in a framework that has lifespans, use that one
+    instead. With a *name* the queue is at ``job_queue_<name>``. If *app* speaks the lifespan
+    protocol itself, it starts after the queue and stops before it. A *queue* passed here is
+    available to requests even if no lifespan runs, as with some test clients.
     """
     options = {"queue": queue, "handlers": handlers, "settings": settings, "observers": observers}
     return _WithJobs(app, {**options, "name": name})
@@ -63,7 +62,7 @@ class _WithJobs:
         await receive()
         phase = "startup"
         try:
-            # In Quart it is the app's method ``asgi_app`` that is wrapped.
+            # In Quart, users wrap the app's method ``asgi_app``, not the app.
             app = getattr(self._app, "__self__", self._app)
             async with lifespan(app, **self._options) as state:
                 self._queue = state[self._key]
@@ -81,7 +80,7 @@ class _WithJobs:
 
 
 class _InnerLifespan:
-    """The lifespan protocol spoken to an app, which may not know it."""
+    """Runs the lifespan of the wrapped app, which may not support the protocol."""
 
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
         self._app = app
@@ -89,7 +88,7 @@ class _InnerLifespan:
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self._from_app: asyncio.Queue[Message] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
-        self._knows = False
+        self._supported = False
         self._error: Exception | None = None
 
     async def __aenter__(self) -> None:
@@ -97,7 +96,7 @@ class _InnerLifespan:
         self._task = task
         try:
             reply = await self._ask(task, "startup")
-            self._knows = reply is not None
+            self._supported = reply is not None
             self._check(reply)
         except BaseException:
             await _end(task)
@@ -109,10 +108,10 @@ class _InnerLifespan:
             return
         in_order = exc_type is None or issubclass(exc_type, Exception)
         try:
-            if self._knows and in_order:
+            if self._supported and in_order:
                 reply = await self._ask(task, "shutdown")
                 if reply is None and self._error is not None:
-                    raise self._error  # it broke down since its start
+                    raise self._error  # its lifespan failed after the startup
                 self._check(reply)
         finally:
             await _end(task)
@@ -121,17 +120,17 @@ class _InnerLifespan:
         try:
             await self._app(self._scope, self._to_app.get, self._from_app.put)
         except Exception as error:
-            # Without an answer before it, this is how an app says that it does not know the
-            # protocol; after a ".failed" it says the same again.
+            # An app that does not support the protocol raises before it answers. After a
+            # ".failed" the error says the same again. So only the shutdown may raise it.
             self._error = error
 
     async def _ask(self, task: asyncio.Task[None], event: str) -> Message | None:
-        """What the app answers; None if it ends without an answer."""
+        """Send *event* and return the app's answer; None if the app returns without one."""
         await self._to_app.put({"type": f"lifespan.{event}"})
         reply = asyncio.create_task(self._from_app.get())
         try:
             await asyncio.wait({reply, task}, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.sleep(0)  # an answer that was the app's last act is being taken up
+            await asyncio.sleep(0)  # if the app has just answered and returned, let `reply` get it
             return reply.result() if reply.done() else None
         finally:
             reply.cancel()
@@ -143,6 +142,6 @@ class _InnerLifespan:
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel *task* and see it out: its app stops before the queue does."""
+    """Cancel *task* and wait until it is done, so that the app stops before the queue."""
     task.cancel()
     await asyncio.wait({task})

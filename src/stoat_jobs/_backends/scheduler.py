@@ -182,7 +182,7 @@ class Scheduler:
 
     async def tasks_ended(self, seconds: float) -> None:
         """Let the tasks of abandoned jobs end, at most so long."""
-        tasks = [run.task for run in self._abandoned if run.task and not run.task.done()]
+        tasks = [run.task for run in self._abandoned if run.task]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
 

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 _HEADINGS = ("BACKEND", "DISTRIBUTION", "VERSION", "STATE")
 _OK = "ok"
 
-_BACKENDS_HELP = "list the installed backends; exits with 1 if one of them cannot be used"
+_BACKENDS_HELP = "list the installed backends; exits with 1 if any of them is unusable"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with *argv*, by default the process's own; returns its exit code."""
+    """Run the command with *argv*, or with ``sys.argv``; returns the exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be anything
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may contain any bytes
     try:
         arguments = _parser().parse_args(argv)
         code: int = arguments.run(arguments)
@@ -67,7 +67,7 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _row(point: EntryPoint, state: str) -> tuple[str, ...]:
-    """What is printed: all of it is text of others, but for the state's own words."""
+    """The printed cells; they contain text of other distributions, so they are escaped."""
     return tuple(map(printable, (point.name, *_distribution(point), state)))
 
 
@@ -76,12 +76,12 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
 
 
 def _state(point: EntryPoint, points: Sequence[EntryPoint]) -> str:
-    """Whether the backend can be used, and if not, why."""
+    """``ok`` if the backend can be used, or else why it cannot."""
     rivals = [_distribution(each)[0] for each in points if each.name == point.name]
     if len(rivals) > 1:
         return f"clash: claimed by {' and '.join(rivals)}; uninstall one of them"
     try:
         point.load()
-    except (Exception, SystemExit) as error:  # what a module may do when it is imported
+    except (Exception, SystemExit) as error:  # importing a module may raise anything
         return f"cannot be imported: {type(error).__name__}: {error}"
     return _OK

@@ -1,4 +1,4 @@
-"""An example of an app with a slow job, which ``stoat-jobs demo`` runs behind a real web server.
+"""An example app with a slow job; ``stoat-jobs demo`` runs it behind a real web server.
 
-``scan`` is the work, ``tree`` reads the files, ``jobs`` has the job types, ``app`` is the web app.
+``app`` is the web app, ``jobs`` has the job types, ``scan`` does the work, ``tree`` reads files.
 """

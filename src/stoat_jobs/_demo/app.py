@@ -1,4 +1,4 @@
-"""The demo's web app: it takes a scan, answers at once, and its jobs can be followed."""
+"""The demo's web app: ``POST /scan`` answers at once, and clients can follow the job."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from stoat_jobs.http import accepted, allow_all, jobs_app
 
 from ..http._origins import Origins
 from ..http._problems import ProblemError
-from .jobs import TO_PLAY_WITH, demo_handlers
+from .jobs import SUBMITTABLE, demo_handlers
 
 HOST = "127.0.0.1"
 SETTINGS = JobQueueSettings(backend="asyncio", concurrency=4, drain_timeout=2.0)
 
 
 def create_app(root: Path) -> Starlette:
-    """The app that scans *root*."""
-    # Everybody on this machine may do everything. A page of the web in its browser may not: what it
-    # posts is refused, and it cannot come under a name of its own.
-    jobs = jobs_app(authorize=allow_all, submittable=TO_PLAY_WITH, expose_errors=True)
+    """Create the app that scans *root*."""
+    # Everyone on this machine may do everything. A web page in a browser here may not: its POST
+    # requests are refused, and so are requests under another host name (DNS rebinding).
+    jobs = jobs_app(authorize=allow_all, submittable=SUBMITTABLE, expose_errors=True)
     return Starlette(
         lifespan=partial(lifespan, handlers=demo_handlers(root), settings=SETTINGS),
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
@@ -43,7 +43,7 @@ _OWN_PAGES = Origins(())
 
 
 async def start_scan(request: Request) -> Response:
-    """Submit a scan, or find the one that runs, and answer at once."""
+    """Submit a scan, unless one is running, and answer at once."""
     try:
         _OWN_PAGES.check(request)
     except ProblemError as problem:
@@ -52,5 +52,5 @@ async def start_scan(request: Request) -> Response:
 
 
 async def ping(request: Request) -> Response:
-    """Answer, as any other endpoint of a busy app should."""
+    """Answer, as other endpoints must while a job runs."""
     return PlainTextResponse("pong")

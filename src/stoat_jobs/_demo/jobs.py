@@ -1,4 +1,4 @@
-"""The demo's job types: the scan, one that fails, and one that does not end."""
+"""The demo's job types: the scan, one that fails, and one that never finishes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stoat_jobs import JobContext, JobHandlers
 
 from .scan import ScanReport, scan_directory
 
-TO_PLAY_WITH = ("scan", "failing", "endless")
+SUBMITTABLE = ("scan", "failing", "endless")
 
 _STEPS = 20
 _LAST_STEP = 15
@@ -23,8 +23,8 @@ _LAST_STEP = 15
 def demo_handlers(root: Path) -> JobHandlers:
     """The registry of the demo.
 
-    The directory is the server's, not the client's, to choose: else everybody who reaches the
-    port could have any file read.
+    The server chooses the directory, not the client. Otherwise everyone who can reach the port
+    could make the server read any file.
     """
     handlers = JobHandlers()
 
@@ -38,7 +38,7 @@ def demo_handlers(root: Path) -> JobHandlers:
 
 
 async def failing(ctx: JobContext, seconds: Annotated[float, Field(ge=0, le=60)] = 5.0) -> None:
-    """Get as far as three quarters in *seconds*, and fail there."""
+    """Report progress for *seconds*, and fail at three quarters."""
     for step in range(1, _LAST_STEP + 1):
         ctx.set_progress(step / _STEPS, f"step {step} of {_STEPS}")
         await asyncio.sleep(seconds / _LAST_STEP)
@@ -46,7 +46,7 @@ async def failing(ctx: JobContext, seconds: Annotated[float, Field(ge=0, le=60)]
 
 
 async def endless(ctx: JobContext, pause: Annotated[float, Field(ge=0.01, le=60)] = 0.5) -> None:
-    """Come nearer to the end at each turn, with a *pause* of seconds after it, and never there."""
+    """Report progress every *pause* seconds, closer and closer to 100 %, and never finish."""
     for turn in count(1):
         ctx.set_progress(turn / (turn + _STEPS), f"turn {turn:,} of many")
         await asyncio.sleep(pause)

@@ -63,7 +63,7 @@ class ScanReport(BaseModel, frozen=True):
     largest: list[FileSize]
     duplicate_files: int = Field(description="Files that repeat the content of another one.")
     duplicate_bytes: int = Field(description="Their bytes.")
-    duplicates: list[Copies] = Field(description="The groups that waste most; empty files aside.")
+    duplicates: list[Copies] = Field(description="The groups that waste most; no empty files.")
     unreadable: int
     unreadable_listed: list[Unreadable] = Field(description="The first few.")
     symlinks: int = Field(description="Symbolic links, which were not followed.")
@@ -74,8 +74,8 @@ class ScanReport(BaseModel, frozen=True):
 def scan_directory(ctx: JobContext, root: Path) -> ScanReport:
     """Read every regular file below *root*; reports progress by bytes.
 
-    Two passes: the first learns how much there is, the second reads it. Content is told
-    apart by SHA-256, and kept in mind only for files that share their size with another.
+    The first pass counts the files and bytes, the second reads them. Contents are compared by
+    SHA-256. Only hashes of files that share their size with another file are kept.
     """
     sizes = _sizes(ctx, root)
     progress = _Progress(ctx, sizes)
@@ -86,7 +86,7 @@ def scan_directory(ctx: JobContext, root: Path) -> ScanReport:
         try:
             size, digest = _read(ctx, file, buffer, progress)
         except OSError as error:
-            tree.refuse(file.path, error)
+            tree.add_unreadable(file.path, error)
         else:
             tally.add(file.name, size, digest)
         progress.file_done(file.size)
@@ -95,7 +95,7 @@ def scan_directory(ctx: JobContext, root: Path) -> ScanReport:
 
 
 def _sizes(ctx: JobContext, root: Path) -> Counter[int]:
-    """How many files there are of each size."""
+    """The number of files of each size."""
     sizes: Counter[int] = Counter()
     for number, file in enumerate(Tree(ctx, os.fspath(root)).files(), start=1):
         sizes[file.size] += 1
@@ -107,9 +107,9 @@ def _sizes(ctx: JobContext, root: Path) -> Counter[int]:
 def _read(
     ctx: JobContext, file: File, buffer: memoryview, progress: _Progress
 ) -> tuple[int, bytes]:
-    """Size and digest of what is in *file*.
+    """The size and the digest of the content of *file*.
 
-    One that says it is empty is not opened: below /proc such files may be without end, or wait.
+    A file of size 0 is not opened: below /proc such files may be endless, or block.
     """
     size, digest = 0, hashlib.sha256()
     for chunk in chunks(file.path, buffer) if file.size else ():
@@ -129,38 +129,38 @@ class _Progress:
         self._bytes = sum(size * files for size, files in sizes.items())
         self._files_done = 0
         self._bytes_done = 0
-        self._told = (0, 0)
-        self._tell(0.0)
+        self._reported = (0, 0)
+        self._report(0.0)
 
     def reading(self, size: int) -> None:
-        """So many bytes of the current file are read."""
+        """*size* bytes of the current file have been read."""
         self._reached(self._bytes_done + size)
 
     def file_done(self, size: int) -> None:
-        """The current file, listed with this size, is read or was given up."""
+        """The current file, listed with this *size*, has been read or given up."""
         self._files_done += 1
         self._files = max(self._files, self._files_done)
         self._bytes_done += size
         self._reached(self._bytes_done)
 
     def finish(self) -> None:
-        """Everything is read."""
-        self._tell(1.0)
+        """Everything has been read."""
+        self._report(1.0)
 
     def _reached(self, bytes_done: int) -> None:
-        # The tree may have grown since it was counted.
+        # There may be more bytes than counted: the tree may have grown since.
         fraction = min(bytes_done / self._bytes, 1.0) if self._bytes else 0.0
         step = (int(fraction * _STEPS), self._files_done * _STEPS // max(self._files, 1))
-        if step != self._told:
-            self._told = step
-            self._tell(fraction)
+        if step != self._reported:
+            self._reported = step
+            self._report(fraction)
 
-    def _tell(self, fraction: float) -> None:
+    def _report(self, fraction: float) -> None:
         self._ctx.set_progress(fraction, f"{self._files_done:,} of {counted(self._files, 'file')}")
 
 
 class _Group:
-    """Files with the same content, so far."""
+    """The files with one content that were found so far."""
 
     __slots__ = ("files", "paths", "size")
 
@@ -185,7 +185,7 @@ class _Sum(NamedTuple):
 
 
 class _Tally:
-    """What the report needs of each file."""
+    """Collects the figures of the report, file by file."""
 
     def __init__(self, shared_sizes: set[int]) -> None:
         self.files = 0
@@ -219,15 +219,15 @@ class _Tally:
 
     @property
     def groups(self) -> list[_Group]:
-        """Of files with the same content; those that waste most first."""
-        # Sorting all of them would hold up every other thread.
+        """The groups of files with the same content that waste most, in descending order."""
+        # Sorting all groups would block all other threads.
         return heapq.nsmallest(
             ROWS, self._groups.values(), key=lambda group: (-group.wasted, group.paths)
         )
 
 
 def suffix_of(path: str) -> str:
-    """The suffix of a file's name in lower case; version numbers are none.
+    """The suffix of a file's name in lower case, without version numbers.
 
     >>> suffix_of("lib/libssl.so.1.1"), suffix_of("a/Photo.JPG"), suffix_of("bin/python3.12")
     ('.so', '.jpg', '')

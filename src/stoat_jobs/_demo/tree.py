@@ -1,4 +1,4 @@
-"""The regular files below a directory, and how their content is read."""
+"""Finds the regular files below a directory and reads their content."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .._display import printable
 CHUNK_BYTES = 1 << 20
 UNREADABLE_LISTED = 20
 
-# More than any file has that somebody would have read; what says so has no end (/proc/kcore).
+# Larger than any file worth scanning; files that claim to be larger, like /proc/kcore, never end.
 MOST_BYTES = 1 << 40
 
-# A file that became a fifo or a link since it was listed must neither block nor be followed.
+# A file may have become a fifo or a link since it was listed: do not block, do not follow.
 _OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -32,9 +32,9 @@ class File(NamedTuple):
 
 
 class Tree:
-    """Yields each regular file once, in a fixed order; counts what it leaves out.
+    """Yields each regular file once, in a fixed order; counts the entries that it leaves out.
 
-    Symbolic links are not followed. Of several names of one file (hard links) the first counts.
+    Symbolic links are not followed. If a file has several names (hard links), the first counts.
     """
 
     def __init__(self, ctx: JobContext, root: str) -> None:
@@ -49,7 +49,7 @@ class Tree:
         self._linked: set[tuple[int, int]] = set()
 
     def files(self) -> Iterator[File]:
-        """Walk the tree; stops as soon as the job is told to."""
+        """Walk the tree; raises as soon as the job is cancelled."""
         folders = [self._root]
         while folders:
             below: list[str] = []
@@ -64,14 +64,14 @@ class Tree:
                     yield File(entry.path, self.name_of(entry.path), status.st_size)
             folders += reversed(below)
 
-    def refuse(self, path: str, error: OSError) -> None:
-        """Count and list what could not be read."""
+    def add_unreadable(self, path: str, error: OSError) -> None:
+        """Count and list an entry that could not be read."""
         self.unreadable += 1
         if len(self.listed) < UNREADABLE_LISTED:
             self.listed.append((self.name_of(path), error.strerror or str(error)))
 
     def name_of(self, path: str) -> str:
-        """*path* below the scanned directory, printable."""
+        """*path* relative to the scanned directory, printable."""
         return printable(path[len(self._prefix) :]) or "."
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
@@ -79,14 +79,14 @@ class Tree:
             with os.scandir(folder) as entries:
                 return sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            self.refuse(folder, error)
+            self.add_unreadable(folder, error)
             return []
 
     def _status(self, entry: os.DirEntry[str]) -> os.stat_result | None:
         try:
             return entry.stat(follow_symlinks=False)
         except OSError as error:
-            self.refuse(entry.path, error)
+            self.add_unreadable(entry.path, error)
             return None
 
     def _counts(self, status: os.stat_result) -> bool:
@@ -110,34 +110,34 @@ class Tree:
 
 
 def chunks(path: str, buffer: memoryview) -> Iterator[memoryview]:
-    """The content of the file at *path*, through *buffer*; as much as it says it has.
+    """The content of the file at *path*, through *buffer*; no more than its size says.
 
-    More would be of a file that grows, or of one that gives bytes without end.
+    More bytes would come from a file that grows, or from one that never ends.
 
     Raises:
-        OSError: it cannot be read, is no regular file any more, or says that it is too large.
+        OSError: it cannot be read, is not a regular file any more, or is too large.
     """
     with open(path, "rb", buffering=0, opener=_opened) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "no regular file any more")
+            raise OSError(errno.EINVAL, "not a regular file any more")
         if status.st_size > MOST_BYTES:
-            raise OSError(errno.EFBIG, "too large to be read")
+            raise OSError(errno.EFBIG, "too large to read")
         yield from filled(file, buffer, status.st_size)
 
 
 def filled(file: FileIO, buffer: memoryview, size: int) -> Iterator[memoryview]:
-    """What is left in *file*, through *buffer*; at most *size* bytes.
+    """The rest of *file*, through *buffer*; at most *size* bytes.
 
     Raises:
-        OSError: it cannot be read, or would have to be waited for.
+        OSError: it cannot be read, or reading would block.
     """
     count: int | None = 0
     while size > 0 and (count := file.readinto(buffer[:size])):
         size -= count
         yield buffer[:count]
     if count is None:
-        raise OSError(errno.EAGAIN, "nothing to read for now")
+        raise OSError(errno.EAGAIN, "reading would block")
 
 
 def _opened(path: str, flags: int) -> int:

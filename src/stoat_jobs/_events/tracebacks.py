@@ -1,9 +1,9 @@
 """The traceback of an error as text that is safe in a log.
 
-- Its lines are the traceback's own. What an error says is on one of them, escaped, so that it
-  cannot forge another.
-- Causes, notes and the errors of a group are there, as many as somebody would read.
-- Of the error's own methods only ``__str__`` is called; whatever it does, there is a text.
+- The lines are those of a usual traceback. An error's message is escaped and stays on one
+  line, so that it cannot forge another.
+- Causes, notes and the errors of a group are included, up to a readable number.
+- ``__str__`` is the only method of the error that is called. Whatever it does, there is text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DEEPEST = 5
 _CAUSE = "The above exception was the direct cause of the following exception:"
 _CONTEXT = "During handling of the above exception, another exception occurred:"
 
-# What an error and its class really have: an override may say anything else, or raise.
+# Read the real attributes of an error and its class: overrides may lie or raise.
 _module = vars(type)["__module__"].__get__
 _qualname = vars(type)["__qualname__"].__get__
 _cause = vars(BaseException)["__cause__"].__get__
@@ -32,7 +32,7 @@ traceback_of = vars(BaseException)["__traceback__"].__get__
 
 
 def traceback_text(error: BaseException) -> str:
-    """The traceback of *error* as Python prints it, with what it says escaped."""
+    """The traceback of *error* as Python prints it, with messages escaped."""
     try:
         return "\n".join(_with_causes(error, set(), 0))
     except KeyboardInterrupt:
@@ -44,13 +44,13 @@ def traceback_text(error: BaseException) -> str:
 def _with_causes(error: BaseException, seen: set[int], depth: int) -> list[str]:
     lines: list[str] = []
     for each, link in reversed(_chain(error, seen)):
-        lines += _alone(each, seen, depth)
+        lines += _without_causes(each, seen, depth)
         lines += ["", link, ""] if link else []
     return lines
 
 
 def _chain(error: BaseException, seen: set[int]) -> list[tuple[BaseException, str]]:
-    """*error* and what led to it, each with what Python says below it."""
+    """*error* and the errors before it, each with the sentence that Python prints after it."""
     chain = [(error, "")]
     seen.add(id(error))
     while len(seen) < _MOST_ERRORS:
@@ -68,13 +68,13 @@ def _before(error: BaseException) -> tuple[BaseException | None, str]:
     return (None if _suppresses(error) else _context(error)), _CONTEXT
 
 
-def _alone(error: BaseException, seen: set[int], depth: int) -> list[str]:
+def _without_causes(error: BaseException, seen: set[int], depth: int) -> list[str]:
     return [*_frames(error), _last_line(error), *_notes(error), *_in_group(error, seen, depth)]
 
 
 def _frames(error: BaseException) -> list[str]:
     stack = traceback.extract_tb(traceback_of(error))
-    for frame in stack:  # has read its line of source by now
+    for frame in stack:  # which has read its source line, so its file name may change now
         frame.filename = one_line(frame.filename, _TEXT_LIMIT)
         frame.name = one_line(frame.name, _TEXT_LIMIT)
     if not stack:

@@ -27,7 +27,7 @@ from .._payload.codec import Codec, same
 from .._payload.form import PayloadForm, why_no_json
 from .._payload.results import refuse_used_up
 from .._payload.signature import UNIONS, is_async, resolve, signature_of
-from .._payload.travel import refuse_stuck
+from .._payload.unsupported_types import refuse_unsupported
 from .context import JobContext
 from .first_parameter import check_first_parameter
 from .protocols import JobBackend
@@ -225,7 +225,7 @@ class JobType(Generic[P, R]):
 
     @functools.cached_property
     def _result_codec(self) -> Codec:
-        return Codec(self.result_type, check=refuse_stuck)
+        return Codec(self.result_type, check=refuse_unsupported)
 
     @functools.cached_property
     def result_type(self) -> Any:

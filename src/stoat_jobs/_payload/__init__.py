@@ -1,1 +1,1 @@
-"""Arguments and results through JSON and back."""
+"""How arguments and results are checked, encoded as JSON and decoded again."""

@@ -1,14 +1,14 @@
-"""Values through JSON and back, for payloads and results.
+"""Encode values as JSON and decode them again, for payloads and results.
 
-- A value is validated, encoded once and decoded once, so that what a job sees is
-  isolated from the caller at every depth and the same on every backend.
-- What does not come back equal, and of the same types, is refused: SecretStr, NaN, a
-  tuple inside Any, an instance of a model's subclass, excluded fields.
+- A value is validated, encoded once and decoded once. So the job gets its own copy, isolated
+  from the caller at every depth, and the same one on every backend.
+- A value is refused unless it comes back equal and with the same types. This refuses
+  SecretStr, NaN, a tuple inside Any, an instance of a model's subclass, excluded fields.
 - An instance of a scalar's subclass, such as a driver's own UUID or a library's datetime, is
-  the same if it is equal to the scalar that comes back, which is what the job sees.
-- A time of the hour that a zone has twice is compared by its instant: to Python it is unequal
-  to each time of another zone (PEP 495), and what comes back from JSON has another.
-- Bytes travel as base64, inside nested models too, whatever those models say.
+  accepted if it equals the plain scalar that comes back. The job sees the plain scalar.
+- A time in the repeated hour when clocks go back is compared in UTC. Python calls it unequal
+  to every time in another zone (PEP 495), and the time from JSON is in another zone.
+- Bytes are encoded as base64, inside nested models too, whatever those models' configs say.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ from pydantic_core import CoreConfig, SchemaSerializer, SchemaValidator
 from .._text import describe
 
 _BASE64 = CoreConfig(ser_json_bytes="base64", val_json_bytes="base64")
-# Errors without inputs: a payload may hold secrets, and errors are logged.
+# Errors do not show inputs: a payload may contain secrets, and errors are logged.
 _ROOT = CoreConfig(hide_input_in_errors=True, **_BASE64)
 
-# Schemas that carry a config of their own, which hides that of what is around them.
+# Schemas with a config of their own, which replaces the config of the schema around them.
 _CONFIGURED = frozenset({"model", "model-fields", "dataclass", "dataclass-args", "typed-dict"})
-# Keys of a schema under which the user's own values lie, not more schema.
+# Keys of a schema that contain the user's own values, not another schema.
 _VALUES = frozenset({"default", "expected", "metadata", "cls"})
 
 _SCALARS = frozenset({bool, float, int, str, type(None)})
 
-# Scalars that no JSON is decoded to but for their own annotation. Of text and numbers pydantic
-# makes plain ones where they are declared; where they are not, such as in Any, they stay exact.
+# Scalars that JSON is decoded to only where they are declared. Not str, int, float or bool:
+# where these are declared pydantic makes plain ones, and elsewhere, as in Any, types must match.
 _SUBCLASSED: frozenset[type] = frozenset(
     {
         *(bytes, complex, Decimal, Fraction, UUID),
@@ -60,7 +60,7 @@ _SUBCLASSED: frozenset[type] = frozenset(
     }
 )
 
-# Brackets become signed bytes, 1 and -1.
+# An opening bracket becomes the signed byte 1, a closing one -1.
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 
@@ -69,12 +69,12 @@ Pairs = list[tuple[Any, Any]]
 
 
 class Codec:
-    """Checks, encodes and decodes values of one annotation."""
+    """Validates, encodes and decodes the values of one annotation."""
 
     __slots__ = ("_serializer", "_validator", "validate")
 
     validate: Callable[[Any], Any]
-    """A value as the annotation wants it; raises what pydantic raises."""
+    """Return the value as the annotation's type; raises what pydantic raises."""
 
     def __init__(
         self,
@@ -83,9 +83,9 @@ class Codec:
         closed: bool = False,
         check: Callable[[Any], None] | None = None,
     ) -> None:
-        """For *annotation*; with *closed*, a TypedDict that takes no keys but its own.
+        """For *annotation*; with *closed*, a TypedDict that forbids extra keys.
 
-        *check* is given the core schema before it is built, and may raise.
+        *check* is called with the core schema before it is built, and may raise.
         """
         schema = _core_schema(annotation, closed=closed)
         if check is not None:
@@ -104,32 +104,32 @@ class Codec:
 
 
 class _Base64JsonSchema(GenerateJsonSchema):
-    """Knows bytes as they travel."""
+    """Describes bytes as they are encoded."""
 
     def bytes_schema(self, schema: Any) -> dict[str, Any]:
         return {**super().bytes_schema(schema), "format": "base64url"}
 
 
 def json_schema(annotation: Any) -> dict[str, Any]:
-    """JSON Schema of what a closed codec for *annotation*, a TypedDict, decodes."""
+    """The JSON Schema of what a closed codec decodes; *annotation* is a TypedDict."""
     return _Base64JsonSchema().generate(_core_schema(annotation, closed=True), "validation")
 
 
 def _core_schema(annotation: Any, *, closed: bool) -> Any:
     schema = _with_base64(TypeAdapter[Any](annotation).core_schema)
     if closed:
-        # Not in the TypedDict's own config, which dataclasses inside it would inherit.
+        # Not by the TypedDict's own config: dataclasses inside it would inherit that.
         schema.get("schema", schema)["extra_behavior"] = "forbid"
     return schema
 
 
 def _build(kind: type[C], schema: Any) -> C:
-    # Else a nested model's ready-made parts would be used, with their own idea of bytes.
+    # Otherwise a nested model's own validator is reused, with its own config (pydantic-core#1616).
     return kind(schema, _ROOT, _use_prebuilt=False)
 
 
 def _with_base64(schema: Any) -> Any:
-    """A copy of a core schema in which every config says base64."""
+    """A copy of a core schema in which every config encodes bytes as base64."""
     if isinstance(schema, dict):
         copied = {
             name: part if name in _VALUES else _with_base64(part) for name, part in schema.items()
@@ -143,7 +143,7 @@ def _with_base64(schema: Any) -> Any:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equal, and of the same types at every depth.
+    """Whether both are equal, and of the same types at every depth.
 
     >>> same({"a": [1]}, {"a": [1]}), same([1], (1,)), same(1, True)
     (True, False, False)
@@ -152,12 +152,12 @@ def same(left: Any, right: Any) -> bool:
 
 
 def all_same(pairs: Pairs) -> bool:
-    """Whether each of *pairs*, a list that is used up, is a pair of the same."""
+    """Whether both values of each pair are the same; this empties the list *pairs*."""
     while pairs:  # not by recursion: the caller's stack may be deep already
         ours, theirs = pairs.pop()
         kind = type(ours)
         if kind is not type(theirs):
-            if not _stands_for(ours, theirs):
+            if not _is_scalar_subclass(ours, theirs):
                 return False
             continue
         if kind in _SCALARS:
@@ -170,17 +170,17 @@ def all_same(pairs: Pairs) -> bool:
     return True
 
 
-def _stands_for(ours: Any, theirs: Any) -> bool:
-    """Whether *ours* is of a subclass of a scalar's type, and equal to that scalar.
+def _is_scalar_subclass(ours: Any, theirs: Any) -> bool:
+    """Whether *ours* equals the scalar *theirs* and is an instance of a subclass of its type.
 
-    Drivers and libraries for dates have such subclasses, and people do not see them.
+    Database drivers and date libraries have such subclasses, and their users rarely notice.
     """
     kind = type(theirs)
-    return kind in _SUBCLASSED and isinstance(ours, kind) and bool(_plainly(ours) == theirs)
+    return kind in _SUBCLASSED and isinstance(ours, kind) and bool(_comparable(ours) == theirs)
 
 
-def _plainly(value: Any) -> Any:
-    """*value*, but in UTC if it is a time that its zone has twice or never."""
+def _comparable(value: Any) -> Any:
+    """*value*, or the same instant in UTC if it is a time that its zone has twice or never."""
     if isinstance(value, datetime) and value.tzinfo is not None:
         other = value.replace(fold=1 - value.fold)
         if other.utcoffset() != value.utcoffset():
@@ -188,7 +188,8 @@ def _plainly(value: Any) -> Any:
     return value
 
 
-# Each gives what has to be the same in two values of one type, or None if they differ already.
+# Each returns the pairs that have to be the same in two values of one type, or None if the
+# values differ already.
 
 
 def _item_parts(left: Any, right: Any) -> Pairs | None:
@@ -196,22 +197,22 @@ def _item_parts(left: Any, right: Any) -> Pairs | None:
 
 
 def _key_parts(left: Any, right: Any) -> Pairs | None:
-    # Keys are found by equality alone, which takes an enum for its value.
-    theirs = {_plainly(key): key for key in right}
-    if len(left) != len(right) or any(_plainly(key) not in theirs for key in left):
+    # A lookup is by equality only, and an enum may equal its value: compare types afterwards.
+    theirs = {_comparable(key): key for key in right}
+    if len(left) != len(right) or any(_comparable(key) not in theirs for key in left):
         return None
-    return [(key, theirs[_plainly(key)]) for key in left]
+    return [(key, theirs[_comparable(key)]) for key in left]
 
 
 def _dict_parts(left: Any, right: Any) -> Pairs | None:
-    if list(left) == list(right):  # as good as always: JSON keeps their order
+    if list(left) == list(right):  # nearly always: JSON keeps the order of keys
         return [*zip(left, right), *zip(left.values(), right.values())]
     keys = _key_parts(left, right)
     return None if keys is None else [*keys, *((left[one], right[other]) for one, other in keys)]
 
 
 def _time_parts(left: Any, right: Any) -> Pairs | None:
-    return [] if _plainly(left) == _plainly(right) else None
+    return [] if _comparable(left) == _comparable(right) else None
 
 
 def _model_parts(left: Any, right: Any) -> Pairs | None:
@@ -258,7 +259,7 @@ def depth_of(text: bytes) -> int:
 
 
 def brief(error: Exception) -> str:
-    """*error* in one line; pydantic's texts have several, with addresses."""
+    """*error* in one line; pydantic's own text has several lines, with URLs."""
     if isinstance(error, ValidationError):
         return "; ".join(detail["msg"] for detail in error.errors(include_input=False))
     return describe(error).split("\\n", 1)[0]

@@ -1,9 +1,10 @@
-"""The payloads of one job type: checked, filled in, and taken through JSON.
+"""The payloads of one job type: validated, completed with defaults, encoded as JSON.
 
-- Refusals name the field and never show its value, which may be a secret.
-- What is plainly too large or too deep is refused before it is validated, and what turns
-  out so, before it is decoded: both cost far more than looking.
-- A refusal is as short for a million errors as for a hundred.
+- An error names the field and never shows its value, which may be a secret.
+- A payload that is clearly too large or too deep is refused before it is validated. One that
+  proves so once it is encoded is refused before it is decoded. Validating and decoding cost
+  far more than these checks.
+- An error is never longer than for a hundred problems.
 """
 
 from __future__ import annotations
@@ -24,23 +25,23 @@ from .._model.settings import JobQueueSettings
 from .._text import ERROR_LIMIT, one_line, shown
 from .codec import Codec, all_same, brief, depth_of, json_schema, same
 from .signature import OPEN, UNIONS, read_signature, written
-from .size_limits import NOT_JSON, Problem, excess, too_deep, too_large
-from .travel import refuse_alias, refuse_dependency, refuse_stuck, remedy_for
+from .size_limits import NOT_JSON, Problem, find_oversize, too_deep, too_large
+from .unsupported_types import refuse_alias, refuse_dependency, refuse_unsupported, remedy_for
 
 _DEFAULTS = JobQueueSettings()
 _PLACE_LIMIT = 200
 _MOST_ERRORS = 100
-# What is of one of these types is the same when it comes back from JSON, in a field of them...
+# Values of these types come back from JSON the same, in a field of such types...
 _UNCHANGED = frozenset({bool, int, str, type(None)})
-# ... except for an int of more digits, which is written and cannot be read.
+# ... except for an int with more digits than this, which can be written but not read.
 _LONGEST_UNCHANGED = 4_300
 
 Place = tuple[Any, ...]
 
 
-@dataclass(slots=True)  # not a named tuple, which takes twice as long to make
+@dataclass(slots=True)  # a named tuple takes twice as long to create
 class FrozenPayload:
-    """A payload that passed: what the handler is called with, and the same as JSON."""
+    """A valid payload: the arguments of the handler, and the same arguments as JSON."""
 
     arguments: dict[str, Any]
     text: bytes
@@ -50,7 +51,7 @@ _EMPTY = FrozenPayload({}, b"{}")
 
 
 class PayloadForm:
-    """What the payloads of one job type must be."""
+    """Validates the payloads of one job type, encodes and decodes them."""
 
     def __init__(self, job_type: str, function: Callable[..., Any]) -> None:
         self._job_type = job_type
@@ -69,9 +70,9 @@ class PayloadForm:
         return form
 
     def json_schema(self) -> dict[str, Any]:
-        """JSON Schema of the payloads that fit, as :meth:`freeze` takes them.
+        """The JSON Schema of the payloads that :meth:`freeze` accepts.
 
-        Raises what pydantic raises for a type of which it knows none.
+        Raises what pydantic raises for a type that has no JSON Schema.
         """
         schema = json_schema(self._typed_dict())
         fields = schema["properties"]
@@ -87,11 +88,11 @@ class PayloadForm:
         payload: Mapping[str, Any],
         settings: JobQueueSettings = _DEFAULTS,
     ) -> FrozenPayload:
-        """*payload* with defaults filled in, isolated from the caller.
+        """A copy of *payload* with defaults filled in, isolated from the caller.
 
         Raises:
-            InvalidPayloadError: it does not fit, does not survive JSON, or its JSON is larger or
-                deeper than *settings* allow.
+            InvalidPayloadError: it does not fit the handler, does not come back from JSON as it
+                was, or is larger or deeper as JSON than *settings* allow.
         """
         if type(payload) is dict and not payload and not self._fields:
             return _EMPTY
@@ -105,7 +106,7 @@ class PayloadForm:
         return FrozenPayload(value, text)
 
     def _is_unchanged(self, value: dict[str, Any], text: bytes) -> bool:
-        """Whether decoding *text* is known to give *value*; it takes a quarter of a submit."""
+        """Whether decoding *text* is known to give *value*: it would be a quarter of a submit."""
         return (
             self._is_plain
             and len(text) <= _LONGEST_UNCHANGED
@@ -121,19 +122,19 @@ class PayloadForm:
         return _opened(self._checked(self._codec.decode, text, {}))
 
     def _read(self, payload: Mapping[str, Any], settings: JobQueueSettings) -> dict[str, Any]:
-        """*payload* and the defaults it leaves."""
-        if not isinstance(payload, (dict, Mapping)):  # the first is the faster question
+        """A copy of *payload*, with the defaults of what it leaves out."""
+        if not isinstance(payload, (dict, Mapping)):  # dict first: it is the faster check
             kind = type(payload).__name__
             problem = f"a payload maps names to values; this is {kind}"
             raise self._refusal(Problem("mapping_type", problem))
         try:
             plain = {**self._defaults, **payload}
-            too_much = excess(plain, settings)
+            oversize = find_oversize(plain, settings)
         except Exception as error:  # a mapping of the caller's own, or changed by another thread
             problem = f"reading it raised {type(error).__name__}"
             raise self._refusal(Problem("unusable", problem)) from error
-        if too_much is not None:
-            raise self._refusal(too_much, _exceeding(plain, settings))
+        if oversize is not None:
+            raise self._refusal(oversize, _oversized_fields(plain, settings))
         return plain
 
     def _check_text(self, text: bytes, value: dict[str, Any], settings: JobQueueSettings) -> None:
@@ -149,16 +150,16 @@ class PayloadForm:
 
     def _deeper_than(self, limit: int, value: dict[str, Any]) -> list[Place]:
         def is_deeper(codec: Codec, part: dict[str, Any]) -> bool:
-            # The open part's own level is not in the payload.
+            # In a payload, the names of the open part are not a level of their own.
             return depth_of(codec.encode(part)) - (OPEN in part) > limit
 
         return list(self._places(value, is_deeper))
 
     def _arranged(self, given: dict[str, Any]) -> dict[str, Any]:
-        """*given* by field."""
-        if taken := [(name,) for name in given if name in self._reserved]:
+        """*given* by field; what has no field of its own goes into the open part."""
+        if reserved := [(name,) for name in given if name in self._reserved]:
             problem = Problem("reserved", "is the handler's own, not the payload's")
-            raise self._refusal(problem, taken)
+            raise self._refusal(problem, reserved)
         known = {name: given.pop(name) for name in self._fields if name in given and name != OPEN}
         return {**known, OPEN: given}
 
@@ -169,7 +170,7 @@ class PayloadForm:
             raise self._refusal(NOT_JSON, self._places(value, _is_lost)) from error
 
     def _survivor(self, value: dict[str, Any], text: bytes) -> dict[str, Any]:
-        """*value* as it comes back from *text*."""
+        """*value* as decoded from *text*."""
         try:
             decoded: dict[str, Any] = self._codec.decode(text)
             survived = all_same([(part, decoded[name]) for name, part in value.items()])
@@ -182,7 +183,7 @@ class PayloadForm:
     def _checked(
         self, check: Callable[[Any], dict[str, Any]], value: Any, given: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """What *check* makes of *value*, which has the fields *given*."""
+        """The result of *check* on *value*, which has the fields *given*."""
         try:
             return check(value)
         except ValidationError as error:
@@ -192,20 +193,20 @@ class PayloadForm:
             places = tuple(self._places(given, _is_refused))
         except Exception as error:  # a validator of the user's own
             problem = Problem("unusable", f"validating it raised {type(error).__name__}")
-            raise self._refusal(problem, self._places(given, _breaks_down)) from error
-        raise self._refusal(problem, places)  # not with all those errors as its cause
+            raise self._refusal(problem, self._places(given, _makes_validator_raise)) from error
+        raise self._refusal(problem, places)  # outside: without all those errors as its cause
 
     def _check_fields(self) -> None:
-        """Refuse annotations that have no JSON, and defaults that do not fit their own."""
+        """Refuse annotations that JSON cannot represent, and defaults that do not fit theirs."""
         for name, annotation in self._fields.items():
             try:
                 refuse_alias(annotation)
                 refuse_dependency(annotation, self._defaults.get(name))
-                codec = Codec(annotation, check=refuse_stuck)
+                codec = Codec(annotation, check=refuse_unsupported)
             except Exception as error:
                 shown = f"{name}payload" if name == OPEN else name
                 raise TypeError(
-                    f"handler {self._job_type!r}: {shown!r} cannot travel as JSON:"
+                    f"handler {self._job_type!r}: {shown!r} cannot be part of a payload:"
                     f" {why_no_json(error, annotation)}"
                 ) from error
             if name in self._defaults:
@@ -213,7 +214,8 @@ class PayloadForm:
 
     def _check_default(self, name: str, codec: Codec, default: Any) -> None:
         try:
-            problem = "" if _survives(codec, codec.validate(default)) else "does not survive JSON"
+            survives = _survives(codec, codec.validate(default))
+            problem = "" if survives else "does not come back from JSON as it was"
         except Exception as error:
             problem = f"does not fit its own type: {brief(error)}"
         if problem:
@@ -222,7 +224,7 @@ class PayloadForm:
     def _places(
         self, value: Mapping[str, Any], is_wrong: Callable[[Codec, Any], bool]
     ) -> Iterator[Place]:
-        """Each field of *value*, and each name in its open part, that *is_wrong* by itself."""
+        """The fields of *value*, and the names in its open part, for which *is_wrong* is true."""
         for field, annotation in self._fields.items():
             codec = Codec(GenericAlias(dict, (str, annotation)))
             if field == OPEN:
@@ -237,7 +239,7 @@ class PayloadForm:
     def _refusal(self, problem: Problem, places: Iterable[Place] = ()) -> InvalidPayloadError:
         try:
             shown = [_shown(place) for place in islice(places, _MOST_ERRORS)]
-        except Exception:  # a name of the caller's own kind, which fails when it is looked up
+        except Exception:  # a name of the caller's own type, whose hash or comparison raises
             shown = []
         return InvalidPayloadError(
             self._job_type,
@@ -245,23 +247,23 @@ class PayloadForm:
         )
 
 
-def _exceeding(payload: dict[str, Any], settings: JobQueueSettings) -> Iterator[Place]:
-    """The names in *payload* that are too much by themselves."""
-    return ((name,) for name, part in payload.items() if excess({name: part}, settings))
+def _oversized_fields(payload: dict[str, Any], settings: JobQueueSettings) -> Iterator[Place]:
+    """The fields of *payload* that are too large or too deep by themselves."""
+    return ((name,) for name, part in payload.items() if find_oversize({name: part}, settings))
 
 
 def _is_plain(annotation: Any) -> bool:
-    """Whether it is of no other types than :data:`_UNCHANGED`."""
+    """Whether *annotation* allows only types of :data:`_UNCHANGED`."""
     members = get_args(annotation) if get_origin(annotation) in UNIONS else (annotation,)
-    # Not by its hash: what stands in Annotated may have none.
+    # By identity: what Annotated contains may not be hashable.
     return all(any(member is kind for kind in _UNCHANGED) for member in members)
 
 
 def why_no_json(error: Exception, annotation: Any) -> str:
-    """What *error* says of *annotation*, for which there is no codec."""
+    """What *error* says about *annotation*, for which no codec could be built."""
     why = written(brief(error))
     if isinstance(error, PydanticSchemaGenerationError):
-        # What pydantic says next is for models, and would be of no help here.
+        # Pydantic goes on with advice for models, which does not help here.
         return f"{why.partition('. Set ')[0]}: {remedy_for(annotation)}"
     return why
 
@@ -285,7 +287,7 @@ def _is_refused(codec: Codec, value: Any) -> bool:
     return False
 
 
-def _breaks_down(codec: Codec, value: Any) -> bool:
+def _makes_validator_raise(codec: Codec, value: Any) -> bool:
     try:
         codec.validate(value)
     except ValidationError:
@@ -309,13 +311,13 @@ def _details(error: ValidationError) -> list[dict[str, Any]]:
 
 def _message(detail: Any) -> str:
     text: str = detail["msg"]
-    if detail["type"] == "union_tag_invalid":  # says the tag that it was given
+    if detail["type"] == "union_tag_invalid":  # its text quotes the tag that was given
         text = "Input tag found using " + text.rpartition(" found using ")[2]
     return one_line(text, ERROR_LIMIT)
 
 
 def _shown(place: Place) -> Place:
-    """*place* as errors name it: without our own field, and safe to print."""
+    """*place* as errors name it: without the field of the open part, and safe to print."""
     if place[:1] == (OPEN,):
         place = place[1:]
     return tuple(map(_shown_part, place))

@@ -1,10 +1,11 @@
-"""What a handler's signature says about the payloads of its job type.
+"""Read from a handler's signature which payloads its job type accepts.
 
-- The first parameter is the context's; all others are the payload's, by name.
-- Annotations are resolved one by one, as lazily as Python evaluates them. The context's and
-  the return's are not needed at run time and may stand under ``TYPE_CHECKING``; a payload's
-  must be reachable from the function's module or closure.
-- What cannot serve is refused, by the handler's and the parameter's name.
+- The first parameter is for the context; all others are for the payload, by name.
+- Annotations are resolved one by one, as lazily as Python evaluates them. Those of the context
+  and of the result are not needed at run time, so their imports may stand under
+  ``TYPE_CHECKING``. Those of the payload must be reachable from the function's module or
+  closure.
+- A signature that cannot be used is refused with an error that names handler and parameter.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from typing_extensions import Unpack, get_type_hints
 
 from .._text import describe
 
-# Where **payload goes among the fields; no parameter can have this name.
+# The field of a handler's **payload; no parameter can have this name.
 OPEN = "**"
 
 _FORWARD_REF = re.compile(r"""ForwardRef\((['"])(.*?)\1(?:, [^()]*)?\)""")
 
-# Two of them before Python 3.12.
+# Before Python 3.12, typing_extensions has an Unpack of its own.
 _UNPACK = (Unpack, getattr(typing, "Unpack", Unpack))
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -40,7 +41,7 @@ UNIONS = (typing.Union, types.UnionType)
 if sys.version_info >= (3, 14):
     from annotationlib import Format
 
-    # Annotations are evaluated here and now, and names may be unknown yet, or for ever.
+    # A name in an annotation may not be defined yet, or never at run time.
     signature_of = functools.partial(inspect.signature, annotation_format=Format.FORWARDREF)
 else:
     signature_of = inspect.signature
@@ -49,8 +50,8 @@ else:
 class PayloadSignature(NamedTuple):
     """The payload's part of a signature.
 
-    ``positional`` names those that may be given by position, in their order, ``reserved``
-    those that ``**payload`` cannot bring because the function has them for itself.
+    ``positional`` are the names that may be given by position, in order. ``reserved`` are the
+    names that ``**payload`` cannot contain because the function has parameters of these names.
     """
 
     annotations: dict[str, Any]
@@ -63,7 +64,7 @@ def read_signature(job_type: str, function: Callable[..., Any]) -> PayloadSignat
     """The payload's part of *function*'s signature.
 
     Raises:
-        TypeError: it cannot serve as a handler; says why.
+        TypeError: it cannot be a handler; the message says why.
     """
     _, *payload = all_parameters(job_type, function)
     for parameter in payload:
@@ -82,13 +83,13 @@ def _key(parameter: inspect.Parameter) -> str:
 
 
 def _named_parameters(function: Callable[..., Any]) -> frozenset[str]:
-    """All names that a call of the plain function behind *function* may give."""
+    """The names of all keyword arguments of the plain function behind *function*."""
     parameters = signature_of(_underlying(function)).parameters.values()
     return frozenset(p.name for p in parameters if p.kind in _BY_NAME)
 
 
 def all_parameters(job_type: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters of *function*, of which the first is for the context.
+    """The parameters of *function*; the first one is for the context.
 
     Raises:
         TypeError: it has none, or is not a function that returns its result.
@@ -102,10 +103,10 @@ def all_parameters(job_type: str, function: Callable[..., Any]) -> list[inspect.
         parameters = list(signature_of(function).parameters.values())
     except Exception as error:  # whatever evaluating an annotation can raise
         raise TypeError(
-            f"handler {job_type!r} has no signature to read: {describe(error)}"
+            f"handler {job_type!r} has no readable signature: {describe(error)}"
         ) from error
     if not parameters or parameters[0].kind not in _POSITIONAL:
-        raise TypeError(f"handler {job_type!r} has no first parameter to take the JobContext")
+        raise TypeError(f"handler {job_type!r} has no first parameter for the JobContext")
     return parameters
 
 
@@ -118,20 +119,20 @@ def _check_parameter(job_type: str, parameter: inspect.Parameter) -> None:
     if isinstance(parameter.default, FieldInfo):
         raise TypeError(
             f"handler {job_type!r}: the default of {parameter.name!r} is a Field(...), which a"
-            " plain call would pass on; write Annotated[..., Field(...)] = default"
+            " plain call would pass to the function; write Annotated[..., Field(...)] = default"
         )
 
 
 def annotation_of(job_type: str, function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """The annotation of one parameter, resolved; Any where there is none."""
+    """The resolved annotation of one parameter; ``Any`` if it has none."""
     annotation: Any = Any
     if parameter.annotation is not parameter.empty:
         annotation = _resolved(job_type, function, parameter.name, parameter.annotation)
     if parameter.kind is parameter.VAR_KEYWORD:
         if typing.get_origin(annotation) in _UNPACK:
             raise TypeError(
-                f"handler {job_type!r}: '**{parameter.name}' is unpacked from a TypedDict, which a"
-                " payload is not: make its keys parameters, or take it as one parameter"
+                f"handler {job_type!r}: '**{parameter.name}' is unpacked from a TypedDict, which"
+                " is not supported: make each key a parameter, or the TypedDict one parameter"
             )
         return dict[str, annotation]
     return annotation
@@ -143,16 +144,15 @@ def _resolved(job_type: str, function: Callable[..., Any], name: str, annotation
     except Exception as error:
         raise TypeError(
             f"handler {job_type!r}: the annotation of {name!r}, {written(annotation)!r}, cannot be"
-            " resolved"
-            f" at run time ({describe(error)}): import it at the top of the module, not under"
-            " TYPE_CHECKING or inside a function"
+            f" resolved at run time ({describe(error)}): import it at the top of the module, not"
+            " under TYPE_CHECKING or inside a function"
         ) from error
 
 
 def resolve(function: Callable[..., Any], annotation: Any) -> Any:
-    """*annotation*, where it or a part of it is text, as *function*'s module means it."""
+    """*annotation* with strings in it resolved in *function*'s module and closure."""
     code = _underlying(function)
-    # Since Python 3.14 what only the annotations refer to is in a closure of their own.
+    # Since Python 3.14, names that only annotations use are in a closure of the annotations.
     local = {**_enclosing(getattr(code, "__annotate__", None)), **_enclosing(code)}
     holder = type("holder", (), {"__annotations__": {"it": annotation}})
     hints = get_type_hints(holder, getattr(code, "__globals__", {}), local, include_extras=True)
@@ -163,7 +163,7 @@ def resolve(function: Callable[..., Any], annotation: Any) -> Any:
 
 
 def _enclosing(function: Any) -> dict[str, Any]:
-    """What *function* refers to in those around it, as far as that is there yet."""
+    """The variables that *function* uses from enclosing functions, if they have values yet."""
     names = getattr(getattr(function, "__code__", None), "co_freevars", ())
     found = {}
     for name, cell in zip(names, getattr(function, "__closure__", None) or ()):
@@ -173,7 +173,7 @@ def _enclosing(function: Any) -> dict[str, Any]:
 
 
 def _unknown_metadata(annotation: Any) -> Iterator[ForwardRef]:
-    """What stands in Annotated and was not evaluated; pydantic would pass over it."""
+    """Strings inside Annotated that were not resolved; pydantic would silently ignore them."""
     for part in typing.get_args(annotation):
         if isinstance(part, ForwardRef):
             yield part
@@ -182,7 +182,7 @@ def _unknown_metadata(annotation: Any) -> Iterator[ForwardRef]:
 
 
 def written(annotation: Any) -> str:
-    """*annotation* as it was written, or nearly so.
+    """*annotation* as it is written in the source, or nearly so.
 
     >>> written(list[ForwardRef("Later")])
     'list[Later]'
@@ -206,7 +206,7 @@ def _without_partial(function: Any) -> Any:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling *function* gives a coroutine."""
+    """Whether *function* returns a coroutine."""
     plain = _without_partial(function)
     return inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(
         getattr(plain, "__call__", None)  # noqa: B004 - not a test for being callable

@@ -1,4 +1,4 @@
-"""What makes a payload too much, seen before it is validated or decoded: both cost far more."""
+"""Find payloads that are too large or too deep before they are validated: that costs far more."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 from .._model.settings import JobQueueSettings
 
-# 4,300 digits, beyond which no JSON parser here reads an int; writing one takes long.
-_LONGEST_INT = 14_285
-# These types alone, which cannot lie about their length.
+# The bits of 4,300 digits. Pydantic's JSON parser reads no longer int, and writing one is slow.
+_MOST_INT_BITS = 14_285
+# Exactly these types, not subclasses, which may lie about their length.
 _CONTAINERS = frozenset({deque, dict, frozenset, list, set, tuple})
 _TEXTS = frozenset({bytes, str})
 
 
 class Problem(NamedTuple):
-    """What is wrong with a payload, in the terms of pydantic's errors."""
+    """What is wrong with a payload, as pydantic's errors say it."""
 
     type: str
     msg: str
@@ -26,8 +26,11 @@ NOT_JSON = Problem(
 )
 
 
-def excess(payload: dict[str, Any], settings: JobQueueSettings) -> Problem | None:
-    """What makes *payload* plainly too much; looks at no more parts than bytes are allowed."""
+def find_oversize(payload: dict[str, Any], settings: JobQueueSettings) -> Problem | None:
+    """Why *payload* is clearly too large or too deep; examines at most as many values as bytes.
+
+    Problems that this quick look does not find show once the payload is encoded.
+    """
     limit = settings.max_payload_bytes
     size, level = 0, [payload]
     for _ in range(settings.max_payload_depth):
@@ -49,7 +52,7 @@ def excess(payload: dict[str, Any], settings: JobQueueSettings) -> Problem | Non
 def too_large(size: str, settings: JobQueueSettings) -> Problem:
     return Problem(
         "too_large",
-        f"takes {size} bytes as JSON, more than max_payload_bytes, {settings.max_payload_bytes};"
+        f"is {size} bytes of JSON, more than max_payload_bytes ({settings.max_payload_bytes});"
         " keep large data in a file or an object store, and submit its name",
     )
 
@@ -58,15 +61,15 @@ def too_deep(settings: JobQueueSettings) -> Problem:
     limit = settings.max_payload_depth
     return Problem(
         "too_deep",
-        f"is nested at least {limit + 1} levels deep, more than max_payload_depth, {limit};"
-        " submit it flatter",
+        f"is nested at least {limit + 1} levels deep, more than max_payload_depth ({limit});"
+        " submit a flatter structure",
     )
 
 
 def _text_size(container: Any, below: list[Any]) -> int | None:
-    """Characters of the texts in *container*; None if an int in it is too long.
+    """The length of all text in *container*; None if it contains an int that is too long.
 
-    Containers in it are added to *below*.
+    Containers in it are appended to *below*.
     """
     size = 0
     for part in container.values() if type(container) is dict else container:
@@ -75,6 +78,6 @@ def _text_size(container: Any, below: list[Any]) -> int | None:
             size += len(part)
         elif kind in _CONTAINERS:
             below.append(part)
-        elif kind is int and part.bit_length() > _LONGEST_INT:
+        elif kind is int and part.bit_length() > _MOST_INT_BITS:
             return None
     return size

@@ -1,13 +1,12 @@
-"""Jobs over HTTP: 202, an id, and a URL to ask later, in any ASGI framework.
+"""Jobs over HTTP, in any ASGI framework: answer 202 with an id and a URL, and serve the status.
 
-Needs the extra ``http``; ``jobs_router``, ``JobQueueDep`` and ``queue_named`` need FastAPI
-besides.
+Needs the extra ``http``; ``jobs_router``, ``JobQueueDep`` and ``queue_named`` also need FastAPI.
 """
 
 from typing import TYPE_CHECKING, Any
 
 try:
-    import starlette as _starlette  # noqa: F401 - else the error would not say what to install
+    import starlette as _starlette  # noqa: F401 - so that the error says what to install
 except ModuleNotFoundError as error:
     raise ImportError('stoat_jobs.http needs Starlette: pip install "stoat-jobs[http]"') from error
 
@@ -43,7 +42,7 @@ _export(__name__, *(globals()[name] for name in __all__ if name not in _LAZY))
 
 
 def __getattr__(name: str) -> Any:
-    """FastAPI is imported by those who use it."""
+    """Import FastAPI only when one of its names is used."""
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -51,7 +50,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         raise ImportError(
             f"{name} is for FastAPI, which is not installed: pip install fastapi, or mount"
-            " jobs_app(), which needs Starlette alone"
+            " jobs_app(), which only needs Starlette"
         ) from error
     value = getattr(_router, name)
     _export(__name__, value)

@@ -1,4 +1,4 @@
-"""The answer of the user's own endpoint that has started a job."""
+"""The response for the user's own endpoints that submit a job."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from ._problems import SAFE, SOON
 
 
 def accepted(request: Any, ref: JobRef[Any] | str, *, jobs: str = "jobs") -> Response:
-    """202 for a job that was just submitted: its id, and where to ask how it goes.
+    """A 202 response for a job that was just submitted, with its id and its URL.
 
-    The body is ``{"job_id": ..., "location": ...}``; ``Location`` says the same, and
-    ``Retry-After`` when to ask.
+    The body is ``{"job_id": ..., "location": ...}``. The header ``Location`` has the same URL,
+    and ``Retry-After`` says when to ask.
 
     Args:
         request: the request to answer.
         ref: the job, or its id.
-        jobs: the name under which the jobs are mounted, as in
-            ``app.mount("/jobs", jobs_app(), name="jobs")``, or that was given to
-            ``jobs_router``. In a framework whose routes Starlette does not know, their path in
-            the app, as in ``"/jobs"``. Where several have it, as in sub-apps, those that are
-            nearest to the endpoint are meant: in its own app, then in the outermost.
+        jobs: the name of the mount, as in ``app.mount("/jobs", jobs_app(), name="jobs")``, or
+            the name that was passed to ``jobs_router``. If the framework's routes are not
+            Starlette's: the path of the mount in the app, as in ``"/jobs"``. If several places
+            have this name, as in sub-apps, the nearest one is used: first in the endpoint's own
+            app, then in the outermost app.
 
     Raises:
-        RuntimeError: no mount and no router has this name; says what to do.
+        RuntimeError: no mount and no router has this name; the message says what to do.
     """
     job_id = ref if isinstance(ref, str) else ref.job_id
     location = _location(request.scope, jobs, job_id)
@@ -44,7 +44,7 @@ def _location(scope: Any, jobs: str, job_id: str) -> str:
     if place is not None:
         return place
     raise RuntimeError(
-        f"no jobs are mounted under the name {jobs!r}: name them, as in"
-        f' app.mount("/jobs", jobs_app(), name={jobs!r}), or give their path, as in'
+        f"no jobs are mounted under the name {jobs!r}: name the mount, as in"
+        f' app.mount("/jobs", jobs_app(), name={jobs!r}), or pass its path, as in'
         ' accepted(request, ref, jobs="/jobs")'
     )

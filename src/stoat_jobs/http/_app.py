@@ -1,4 +1,4 @@
-"""The jobs as an ASGI app, for any framework that mounts one."""
+"""The jobs as an ASGI app, for any framework that can mount one."""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ def jobs_app(
     limits: HttpLimits | None = None,
     trusted_origins: Iterable[str] = (),
 ) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
-    """An ASGI app with the jobs, to be mounted.
+    """An ASGI app that serves the jobs; mount it in your application.
 
-    ``app.mount("/jobs", jobs_app(), name="jobs")`` in Starlette and FastAPI; the how-to has it
-    for others.
+    In Starlette and FastAPI: ``app.mount("/jobs", jobs_app(), name="jobs")``. The how-to shows
+    other frameworks.
 
-    Without *authorize*, whoever knows the random id of a job may read it, wait for it and
-    follow it, and nothing else is open.
+    Without *authorize*, everyone who knows the random id of a job may read it, wait for it and
+    follow it, and nothing else is allowed.
 
     Args:
         queue: the queue; by default the one that :func:`stoat_jobs.get_queue` finds in the
-            request, which is that of the outer app.
-        queue_name: of several queues on one app the name of the one to serve: ``"io"`` for
-            what ``lifespan(app, ..., name="io")`` started.
-        authorize: an async function that is asked about every request, with the request, the
-            :class:`Operation` and the job's record, and once more when a stream begins. The
-            record is None where the request is about no one job, and where nobody knows the job.
-            It gives False to refuse, or raises Starlette's ``HTTPException`` for an answer of its
-            own; a 404 about one job is answered as an unknown id is. ``allow_all`` lets everybody
-            do everything.
+            request, which is the queue of the outer app.
+        queue_name: the name of the queue, if the app has several: ``"io"`` for the one that
+            ``lifespan(app, ..., name="io")`` started.
+        authorize: an async function that decides about each request. It is called with the
+            request, the :class:`Operation` and the job's record, and once more when a stream
+            begins. The record is None if the request is not about one job, or if there is no
+            such job. It returns False to refuse, or raises Starlette's ``HTTPException`` to
+            choose the answer; a 404 about one job gets the same answer as an unknown id.
+            ``allow_all`` lets everyone do everything.
         submittable: the job types that clients may submit; none by default.
-        metadata: an async function that gives the metadata of a job that *request* submits:
-            who asked, so that *authorize* finds it on the record.
-        expose_errors: show clients the text of errors, which is the handlers' own and may hold
-            secrets; by default ``error`` is ``error_type``.
-        limits: what clients may ask at once; the defaults without it.
-        trusted_origins: sites, as in ``"https://app.example.com"``, whose pages may have a browser
-            submit and cancel here; without it only pages of the site that the jobs are on.
+        metadata: an async function that returns the metadata for a job that *request* submits,
+            such as the user, so that *authorize* finds it on the record.
+        expose_errors: show clients the text of errors, which comes from the handlers and may
+            contain secrets; by default ``error`` is only ``error_type``.
+        limits: limits for clients; by default those of :class:`HttpLimits`.
+        trusted_origins: other sites, as in ``"https://app.example.com"``, whose pages may submit
+            and cancel jobs from a browser; by default only pages of the jobs' own site may.
     """
     return _JobsApp(
         Operations(
@@ -76,12 +76,12 @@ def jobs_app(
 
 class _JobsApp:
     def __init__(self, operations: Operations) -> None:
-        # No Starlette: that would put itself where the outer app is found in a request.
+        # Not a Starlette app: that would replace the outer app in the request's scope.
         self._router = Router(_routes(operations), redirect_slashes=False)
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """For ``request.url_for("jobs:read", job_id=...)`` where the mount is named "jobs"."""
+        """For ``request.url_for("jobs:read", job_id=...)``, if the mount is named "jobs"."""
         return self._router.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +96,7 @@ class _JobsApp:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._router(scope, receive, send)
-        except HTTPException as error:  # of the router: there is no such route or method
+        except HTTPException as error:  # from the router: there is no such route or method
             answer = response_to(error) or Response(status_code=error.status_code)
             await answer(scope, receive, send)
 
@@ -109,12 +109,12 @@ def _routes(operations: Operations) -> list[Route]:
 
 
 def _route(operations: Operations, places: Mapping[str, Place]) -> Route:
-    """One path, with all its methods: else an answer 405 would name the first alone."""
+    """One path with all its methods, so that a 405 response names all of them."""
 
     async def endpoint(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         operate = getattr(operations, places[method].operation)
-        # Its own alone: what the app is mounted at may have parameters too.
+        # Only its own: the path of the mount may have parameters too.
         own = {name: request.path_params[name] for name in route.param_convertors}
         response: Response = await operate(request, **own)
         return response
@@ -125,7 +125,7 @@ def _route(operations: Operations, places: Mapping[str, Place]) -> Route:
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Speak the lifespan protocol, of which nothing is needed here."""
+    """Answer the lifespan protocol; this app has nothing to start or stop."""
     for phase in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{phase}.complete"})

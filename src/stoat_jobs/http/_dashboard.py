@@ -1,7 +1,7 @@
-"""The page to look at. It is three files, and its data are those of the other routes.
+"""The dashboard: static files, which get their data from the other routes.
 
-Everything on it comes from jobs, and so from whoever may submit one. The page puts it in as
-text, and by its policy no script runs that is not its own, nor is anything else asked for.
+Everything on the page comes from jobs, and so from everyone who may submit jobs. The page inserts
+it as text. Its content security policy allows only its own scripts and requests to its own site.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _TYPES = {"css": "text/css", "js": "text/javascript"}
 
 
 def page(request: Request) -> Response:
-    """The page."""
+    """The HTML page."""
     return Response(_text(_PAGE), headers=_PAGE_HEADERS, media_type="text/html")
 
 
 def part(request: Request, name: str) -> Response:
-    """A file that the page asks for; 304 where the browser has it.
+    """A file that the page loads; 304 if the browser has it already.
 
     Raises:
-        ProblemError: the page has no such part.
+        ProblemError: there is no such file.
     """
     if name not in _parts():
         raise ProblemError(404, "Not found", "the dashboard has no such part")

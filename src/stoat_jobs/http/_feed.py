@@ -1,11 +1,12 @@
-"""All jobs on one stream: what the queue has is looked at again and again, and what changed sent.
+"""Streams all jobs: polls the queue, and sends what has changed since the last poll.
 
-- One look at a time for each queue, however many follow it, and none while nobody does. It works
-  with every backend, also where other processes have part in the jobs.
-- A look costs what has changed, not what is kept: it reads the newest until one is known, what
-  runs, and the oldest of those that wait and of those that have ended; queues start and drop
-  jobs in that order. Where the counts show that a waiting one left out of turn, all are read.
-- A reader that is slow misses nothing: it is sent what it missed, or all anew.
+- There is one poller for each queue, however many readers follow it, and none without readers.
+  It works with every backend, even if other processes share the jobs.
+- The cost of a poll depends on how much has changed, not on how many jobs are kept. It reads the
+  newest jobs up to the first known one, all running jobs, and the oldest pending and finished
+  jobs up to the first unchanged one, because queues start and drop jobs in that order. If the
+  counts show that a pending job left out of order, it reads all pending jobs.
+- A slow reader misses nothing: it gets the missed messages, or a new snapshot.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from ._records import SLICE, row_json
 from ._rows import Ids, Rows
 from ._sse import RETRY, Chunks
 
-# Messages that are kept for readers that are slow.
+# How many messages are kept for slow readers.
 _KEPT = 20
 
-_FIRST_LOOK = 64
+_FIRST_READ = 64
 
 
 class Feeds:
-    """The feeds of one application, by queue."""
+    """The feeds of one application, one for each queue."""
 
     def __init__(self, limits: HttpLimits, *, expose_errors: bool) -> None:
         self._limits = limits
@@ -44,10 +45,10 @@ class Feeds:
         self._feeds: dict[int, Feed] = {}
 
     async def follow(self, queue: JobBackend, check: Callable[[], Awaitable[None]]) -> Chunks:
-        """The jobs of *queue*, and what changes, as events.
+        """The jobs of *queue* and their changes, as events.
 
         Raises:
-            ProblemError: *check* does, before anything is shown.
+            ProblemError: raised by *check*, before anything is shown.
         """
         await check()
         async with self._joined(queue) as feed:
@@ -56,7 +57,7 @@ class Feeds:
 
     @asynccontextmanager
     async def _joined(self, queue: JobBackend) -> AsyncIterator[Feed]:
-        """The feed of *queue*, which has an end with the last that has joined it."""
+        """The feed of *queue*; it stops when its last reader leaves."""
         feed = self._feeds.setdefault(id(queue), Feed(queue, self._limits, self._row_of))
         feed.readers += 1
         try:
@@ -64,18 +65,18 @@ class Feeds:
         finally:
             feed.readers -= 1
             if not feed.readers:
-                del self._feeds[id(queue)]  # first: nobody may join it any more
+                del self._feeds[id(queue)]  # first, so that no new reader joins it
                 await feed.stop()
 
 
 class Feed:
-    """What those who follow one queue are told."""
+    """The messages for the readers of one queue."""
 
     def __init__(
         self, queue: JobBackend, limits: HttpLimits, row_of: Callable[[JobResult[Any]], bytes]
     ) -> None:
         self.readers = 0
-        self._look = Look(queue, Rows(limits.max_watched, row_of), limits.max_watched)
+        self._poll = Poll(queue, Rows(limits.max_watched, row_of), limits.max_watched)
         self._interval = limits.watch_interval
         self._messages: deque[bytes] = deque(maxlen=_KEPT)
         self._sent = 0
@@ -83,58 +84,60 @@ class Feed:
         self._poller: asyncio.Task[None] | None = None
 
     async def stop(self) -> None:
-        """Look at the queue no longer."""
+        """Stop polling the queue."""
         if self._poller is not None:
             await stopped(self._poller)
 
     async def chunks(self) -> Chunks:
-        """All jobs, then what changes.
+        """A snapshot of all jobs, then changes.
 
         Raises:
             QueueClosedError: the queue is closed, or closes.
         """
-        await self._more_than(0)
+        await self._wait_for_more_than(0)
         seen = self._sent
-        yield RETRY + _message(b"snapshot", list(self._look.rows.newest_first()), [], self._look)
+        yield RETRY + self._snapshot()
         while True:
-            await self._more_than(seen)
+            await self._wait_for_more_than(seen)
             seen, missed = self._sent, self._sent - seen
             yield self._missed(missed)
 
     def _missed(self, number: int) -> bytes:
         if number > len(self._messages):
-            rows = list(self._look.rows.newest_first())
-            return _message(b"snapshot", rows, [], self._look)
+            return self._snapshot()
         return b"".join(list(self._messages)[-number:])
 
-    async def _more_than(self, seen: int) -> None:
-        """Return when more than *seen* messages were told, which may be so before it is asked."""
+    def _snapshot(self) -> bytes:
+        return _message(b"snapshot", list(self._poll.rows.newest_first()), [], self._poll)
+
+    async def _wait_for_more_than(self, seen: int) -> None:
+        """Return once more than *seen* messages have been sent, perhaps at once."""
         if self._poller is None:
-            # In no reader's context: it outlives the request that it was begun for.
+            # In an empty context: the task outlives the request that started it.
             create_task = asyncio.get_running_loop().create_task
-            self._poller = contextvars.Context().run(create_task, self._poll())
+            self._poller = contextvars.Context().run(create_task, self._keep_polling())
         while self._sent <= seen:
             await asyncio.wait({self._news, self._poller}, return_when=asyncio.FIRST_COMPLETED)
             if self._poller.done():
                 self._poller.result()
 
-    async def _poll(self) -> None:
-        await self._look.first()
-        self._tell()
+    async def _keep_polling(self) -> None:
+        await self._poll.first()
+        self._notify()
         while True:
             await asyncio.sleep(self._interval)
-            if await self._look.again():
-                self._messages.append(_message(b"changes", *self._look.changes, self._look))
-                self._tell()
+            if await self._poll.again():
+                self._messages.append(_message(b"changes", *self._poll.changes, self._poll))
+                self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._sent += 1
         self._news.set_result(None)
         self._news = asyncio.get_running_loop().create_future()
 
 
-class Look:
-    """Reads the queue; afterwards ``rows`` are as it is."""
+class Poll:
+    """Reads the queue, and updates ``rows`` to match it."""
 
     def __init__(self, queue: JobBackend, rows: Rows, limit: int) -> None:
         self.rows = rows
@@ -145,7 +148,7 @@ class Look:
         self._steps = 0
 
     async def first(self) -> None:
-        """Read all that may be shown."""
+        """Read all jobs, up to the limit."""
         self._check_open()
         records = await self._queue.list_jobs(limit=self._limit)
         newest = {record.job_id for record in records}
@@ -153,10 +156,10 @@ class Look:
         await self._put(reversed([*records, *older]))
         self.rows.sort_ends(records)
         self.stats = to_json(await self._queue.stats())
-        self._settle()
+        self._collect_changes()
 
     async def again(self) -> bool:
-        """Read what may have changed; gives whether anything has."""
+        """Read what may have changed; returns whether anything has."""
         self._check_open()
         await self._put(reversed(await self._new()))
         await self._reread_running(await self._running())
@@ -166,21 +169,20 @@ class Look:
         if len(self.rows.pending) > stats.by_status[JobStatus.PENDING]:
             await self._reread_pending()
         before, self.stats = self.stats, to_json(stats)
-        return self._settle() or self.stats != before
+        return self._collect_changes() or self.stats != before
 
     def _check_open(self) -> None:
         if not self._queue.started:
             raise QueueClosedError
 
-    def _settle(self) -> bool:
-        """The changes are complete."""
+    def _collect_changes(self) -> bool:
         self.rows.trim()
         self.changes = self.rows.take_changes()
         return any(self.changes)
 
     async def _new(self) -> list[JobResult[Any]]:
-        """The newest, up to one that is known."""
-        limit = _FIRST_LOOK
+        """The newest jobs, up to the first one that is known."""
+        limit = _FIRST_READ
         while True:
             limit = min(limit, self._limit)
             records = await self._queue.list_jobs(limit=limit)
@@ -193,14 +195,14 @@ class Look:
         return await self._queue.list_jobs(status=JobStatus.RUNNING, limit=self._limit)
 
     async def _reread_running(self, records: list[JobResult[Any]]) -> None:
-        """*records* run now; others that did have ended."""
+        """Show the running *records*, and read jobs again that are no longer running."""
         now = {record.job_id for record in records}
         await self._put(reversed(records))
         for job_id in [each for each in self.rows.running if each not in now]:
             await self._reread(job_id)
 
     async def _reread_oldest(self, ids: Ids) -> None:
-        """Read the oldest of *ids* until one is still where it was."""
+        """Read the oldest of *ids* again, up to the first one that is still among them."""
         while ids:
             oldest = next(iter(ids))
             await self._reread(oldest)
@@ -208,7 +210,7 @@ class Look:
                 return
 
     async def _reread_pending(self) -> None:
-        """Find those that were cancelled before others that go on waiting."""
+        """Find jobs that were cancelled while older ones are still pending."""
         pending = await self._queue.list_jobs(status=JobStatus.PENDING, limit=self._limit)
         still = {record.job_id for record in pending}
         for job_id in [each for each in self.rows.pending if each not in still]:
@@ -219,23 +221,23 @@ class Look:
             self.rows.put(await self._queue.get_result(job_id))
         except JobNotFoundError:
             self.rows.drop(job_id)
-        await self._breathe()
+        await self._yield_sometimes()
 
     async def _put(self, records: Any) -> None:
         for record in records:
             self.rows.put(record)
-            await self._breathe()
+            await self._yield_sometimes()
 
-    async def _breathe(self) -> None:
-        """Let others have their turn now and then; reading a queue in the process does not."""
+    async def _yield_sometimes(self) -> None:
+        """Let other tasks run now and then, because reading an in-process queue does not."""
         self._steps += 1
         if not self._steps % SLICE:
             await asyncio.sleep(0)
 
 
-def _message(name: bytes, rows: list[bytes], gone: list[str], look: Look) -> bytes:
+def _message(name: bytes, rows: list[bytes], gone: list[str], poll: Poll) -> bytes:
     now = to_json(datetime.now(UTC))
     return b'event: %b\ndata: {"at":%b,"stats":%b,"gone":%b,"jobs":[%b]}\n\n' % (
-        *(name, now, look.stats, to_json(gone)),
+        *(name, now, poll.stats, to_json(gone)),
         b",".join(rows),
     )

@@ -1,11 +1,11 @@
 """Requests that are held open: streams and long polls.
 
-- Each has a place, of which there are so many in all and for each client. ``with`` gives it
-  back, whatever happens.
-- One is over when its client leaves or the server stops. Who holds it open waits for that
-  beside whatever else it waits for. From then on it has no place, however long that takes to stop.
-- A task may have begun, and ended, before whoever makes it goes on: with an eager task factory
-  it does (Python 3.12).
+- Their number is limited, in all and for each client. ``with`` counts a request and stops
+  counting it, whatever happens.
+- A request is over when its client leaves or the server stops. The code that holds it open always
+  waits for that too. From then on it does not count, however long it takes to end.
+- A task may have started, and even finished, when ``create_task`` returns: with an eager task
+  factory (Python 3.12) it does.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from starlette.types import Receive
 
 from ._limits import HttpLimits
 from ._problems import SOON, ProblemError
-from ._stopping import server_stops
+from ._stopping import server_is_stopping
 
 T = TypeVar("T")
 
-# Seconds between two looks at whether the server stops; nobody looks while nothing is open.
-_LOOK = 0.2
+# Seconds between two checks whether the server is stopping; only while requests are open.
+_POLL = 0.2
 
 
 class Held:
-    """One request that is held open; ``over`` is done when it should be no longer."""
+    """One request that is held open; the future ``over`` is done when the request should end."""
 
     def __init__(self) -> None:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def end(self) -> None:
-        """It should not be held open any longer."""
+        """End the request soon."""
         if not self.over.done():
             self.over.set_result(None)
 
     async def watch_client(self, receive: Receive) -> None:
-        """End it when the client leaves, or nothing more is heard of it."""
+        """End the request when the client leaves, or when receiving fails."""
         try:
             while (await receive())["type"] != "http.disconnect":
                 pass
@@ -49,15 +49,15 @@ class Held:
             self.end()
 
     async def unless_over(self, step: Awaitable[T], timeout: float) -> T | None:
-        """What *step* gives; None when it was over before, or *timeout* seconds passed."""
+        """The result of *step*; None if the request is over first, or after *timeout* seconds."""
         return await within(timeout, step, self.over)
 
 
 async def within(seconds: float, step: Awaitable[T], *ends: asyncio.Future[Any]) -> T | None:
-    """What *step* gives; None when an end or the time came first, and *step* is cancelled then.
+    """The result of *step*; None if one of *ends* or the time comes first, which cancels *step*.
 
-    So it is when the caller is. Not by ``asyncio.wait_for``, which may lose a cancel before
-    Python 3.12.
+    If the caller is cancelled, *step* is cancelled too. ``asyncio.wait_for`` may lose that
+    cancellation before Python 3.12 (python/cpython#86296), so it is not used.
     """
     task = asyncio.ensure_future(step)
     waited: set[asyncio.Future[Any]] = {task, *ends}
@@ -69,15 +69,15 @@ async def within(seconds: float, step: Awaitable[T], *ends: asyncio.Future[Any])
 
 
 async def stopped(task: asyncio.Future[Any]) -> None:
-    """Cancel *task* and see it out, whatever it raises; nothing happens to one that is done."""
+    """Cancel *task* if it is not done, and wait for its end, whatever it raises."""
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():
-        task.exception()  # it was seen
+        task.exception()  # marks it as retrieved
 
 
 class HeldRequests:
-    """All requests of one application that are held open."""
+    """All requests of one application that are held open, and their limits."""
 
     def __init__(self, limits: HttpLimits) -> None:
         self.limits = limits
@@ -89,43 +89,43 @@ class HeldRequests:
         """Hold *request* open.
 
         Raises:
-            ProblemError: as many are open as may be.
+            ProblemError: too many are open.
         """
         client = request.client.host if request.client else None
         self._check_room(client)
         held = Held()
         self._held[held] = client
-        self._look_later()
+        self._schedule_check()
         watcher = asyncio.ensure_future(held.watch_client(receive))
         try:
             yield held
         finally:
             del self._held[held]
-            self._look_later()
+            self._schedule_check()
             await stopped(watcher)
 
     def _check_room(self, client: str | None) -> None:
         clients = [each for held, each in self._held.items() if not held.over.done()]
         if len(clients) >= self.limits.max_open:
-            detail = "as many streams and long polls are open as the server bears; try again later"
+            detail = "too many streams and long polls are open on the server; try again later"
             raise ProblemError(503, "Too many open", detail, headers=SOON)
-        # A client without an address, as over a Unix socket, cannot be told from others.
+        # Clients without an address, as over a Unix socket, cannot be distinguished.
         if client and clients.count(client) >= self.limits.max_open_per_client:
-            detail = "you have too many streams and long polls open; end one, then try again"
+            detail = "you have too many streams and long polls open; close one and try again"
             raise ProblemError(429, "Too many open for one client", detail, headers=SOON)
 
-    def _look_later(self) -> None:
+    def _schedule_check(self) -> None:
         if self._timer is not None and not self._held:
-            self._timer.cancel()  # it would keep another event loop from having one
+            self._timer.cancel()  # the next request may come in another event loop
             self._timer = None
         if self._timer is None and self._held:
             self._timer = asyncio.get_running_loop().call_later(
-                _LOOK, self._look, context=contextvars.Context()
+                _POLL, self._check_server, context=contextvars.Context()
             )
 
-    def _look(self) -> None:
+    def _check_server(self) -> None:
         self._timer = None
-        if server_stops():
+        if server_is_stopping():
             for held in self._held:
                 held.end()
-        self._look_later()
+        self._schedule_check()

@@ -1,4 +1,4 @@
-"""How much clients may ask at once."""
+"""Limits for clients."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class HttpLimits(BaseModel, frozen=True, extra="forbid"):
-    """What bounds clients; the defaults suit an application that everybody reaches.
+    """Limits for clients; the defaults suit a public application.
 
     >>> HttpLimits(heartbeat=5).heartbeat
     5.0
@@ -18,57 +18,57 @@ class HttpLimits(BaseModel, frozen=True, extra="forbid"):
     max_body_bytes: int = Field(
         default=2_097_152,
         gt=0,
-        description="Bytes that the body of a submission may have; more are not read.",
+        description="The most bytes in the body of a submission; more are not read.",
     )
-    max_listed: int = Field(
-        default=1_000, gt=0, description="Records that one list may have at most."
-    )
+    max_listed: int = Field(default=1_000, gt=0, description="The most records in one list.")
     max_open: int = Field(
         default=1_000,
         gt=0,
-        description="Streams and long polls that may be open at once, in all; one more is"
-        " answered with 503.",
+        description="The most streams and long polls that are open at once, in all; one more gets"
+        " the answer 503.",
     )
     max_open_per_client: int = Field(
         default=50,
         gt=0,
-        description="The same for one address; one more is answered with 429. Behind a proxy,"
-        " let the server take the address from the proxy's headers, or all clients are one.",
+        description="The same for one client address; one more gets the answer 429. Behind a"
+        " proxy, configure the server to read the address from the proxy's headers; otherwise all"
+        " clients count as one.",
     )
     wait_timeout: float = Field(
         default=30.0,
         ge=0,
         allow_inf_nan=False,
-        description="Seconds that a long poll waits where the client does not say.",
+        description="Seconds that a long poll waits if the client does not say how long.",
     )
     max_wait_timeout: float = Field(
         default=60.0,
         ge=0,
         allow_inf_nan=False,
-        description="Seconds that a client may have a long poll wait. Keep it under the time"
-        " after which a proxy gives up.",
+        description="The most seconds that a client may ask a long poll to wait. Keep it below"
+        " the timeout of a proxy.",
     )
     max_watched: int = Field(
         default=5_000,
         gt=0,
-        description="Jobs that the stream of all jobs shows: the newest, and all that run.",
+        description="The most jobs in the stream of all jobs: the newest. Running jobs are always"
+        " included.",
     )
     watch_interval: float = Field(
         default=0.5,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds between two looks at the queue while somebody follows all jobs.",
+        description="Seconds between two polls of the queue while a client follows all jobs.",
     )
     heartbeat: float = Field(
         default=15.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds after which a stream without news sends a comment, so that proxies"
-        " keep it and a client that is gone is noticed.",
+        description="Seconds after which a silent stream sends a comment, so that proxies keep it"
+        " open and lost clients are noticed.",
     )
     max_stream_age: float = Field(
         default=3600.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds after which a stream ends; its client comes back.",
+        description="Seconds after which a stream ends; the client then reconnects.",
     )

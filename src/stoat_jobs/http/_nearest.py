@@ -1,12 +1,12 @@
-"""Which of several places is nearest to an endpoint, where apps are mounted in apps.
+"""Finds the mount of the jobs that is nearest to an endpoint, if apps are mounted in apps.
 
-Starlette's ``url_for`` begins at the outermost router and takes the first route that has the
-name: with two versions of an app side by side, that of the other one (starlette#649). Here
-the endpoint's own app comes first, and then the outermost; of several places in an app, the
-one that has most of its path in common with the request.
+Starlette's ``url_for`` starts at the outermost router and returns the first route with the name.
+If two versions of an app are mounted side by side, that may be the other version's route
+(starlette#649). Here the endpoint's own app comes first, then the outermost. Of several places in
+one app, the one that shares most of its path with the request is used.
 
-What an app is mounted at is not in the scope, which has only the path to the innermost mount:
-``root_path``. The app is at the longest part of it from which its routes lead to the endpoint.
+The scope does not say where an app is mounted: its ``root_path`` is the path to the innermost
+mount. The app is at the longest prefix of it from which its routes lead to the endpoint.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from urllib.parse import quote
 
 from starlette.routing import BaseRoute, Host, Match, Mount, NoMatchFound, replace_params
 
-# What a path may have in it as it is (RFC 3986), an escape that was made before included.
+# Characters that a path may contain unescaped (RFC 3986), and the % of existing escapes.
 _IN_PATHS = "/%:@!$&'()*+,;=~"
 
 
 class _Level(NamedTuple):
-    """Routes, and the path at which they begin."""
+    """Routes, and the path at which they start."""
 
     routes: list[BaseRoute]
     root: str
 
 
 def place_by_name(scope: Mapping[str, Any], name: str, job_id: str) -> str | None:
-    """The path of the nearest route of this *name*; None without one."""
+    """The path of the nearest route with this *name*; None if there is none."""
     for level in _levels(scope):
         known = {**scope.get("path_params", {}), "job_id": job_id}
         paths = list(_paths(level.routes, name, known))
@@ -59,14 +59,14 @@ def _levels(scope: Mapping[str, Any]) -> Iterator[_Level]:
 
 
 def _routes_of(app: Any) -> list[BaseRoute]:
-    """Its routes, as far as they are Starlette's."""
+    """The routes of *app* that are Starlette's."""
     routes = getattr(app, "routes", None)
     listed = routes if isinstance(routes, list) else []
     return [route for route in listed if isinstance(route, BaseRoute)]
 
 
 def _root_of(routes: list[BaseRoute], scope: Mapping[str, Any], outermost: str) -> str:
-    """Where the endpoint's app is, whose *routes* these are."""
+    """The path at which the endpoint's app, with these *routes*, is mounted."""
     whole: str = scope.get("root_path", "")
     root = whole
     while not _lead(routes, scope, scope["method"], scope["path"], root):
@@ -79,7 +79,7 @@ def _root_of(routes: list[BaseRoute], scope: Mapping[str, Any], outermost: str) 
 def _lead(
     routes: list[BaseRoute], scope: Mapping[str, Any], method: str, path: str, root: str
 ) -> bool:
-    """Whether *routes*, which begin at *root*, have something at *path*."""
+    """Whether one of *routes*, which start at *root*, matches *path*."""
     for route in routes:
         request = {"type": "http", "method": method, "path": path, "root_path": root}
         match, _ = route.matches({**request, "headers": scope.get("headers", [])})
@@ -89,10 +89,10 @@ def _lead(
 
 
 def _paths(routes: Iterable[Any], name: str, known: Mapping[str, Any]) -> Iterator[str]:
-    """The path of each route of this *name*, with what is *known* of its parameters."""
+    """The path of each route with this *name*, filled with the *known* parameters."""
     for route in routes:
-        # FastAPI (seen in 0.165) keeps an included router as one route of a kind of its own,
-        # whose ``url_path_for`` gives the first that it has; older ones copy its routes.
+        # FastAPI (seen in 0.165) keeps an included router as one special route, whose
+        # ``url_path_for`` returns the first match; older versions copy the router's routes.
         parts = getattr(route, "effective_route_contexts", None)
         if parts is not None:
             yield from _paths((_plain(part) for part in parts()), name, known)
@@ -105,7 +105,7 @@ def _paths(routes: Iterable[Any], name: str, known: Mapping[str, Any]) -> Iterat
 
 
 def _plain(part: Any) -> Any:
-    """The route of Starlette that a part of such a router is, if it is one."""
+    """The Starlette route behind a part of such a router, if there is one."""
     return getattr(part, "starlette_route", None) or part
 
 
@@ -113,7 +113,7 @@ def _paths_in(mount: Mount | Host, name: str, known: Mapping[str, Any]) -> Itera
     wanted = mount.param_convertors.keys() - {"path"}
     own, _, rest = name.partition(":") if mount.name else (mount.name, "", name)
     if own != mount.name or not wanted <= known.keys():
-        return  # also what is below something that the request does not say
+        return  # another name, or a parameter that the request does not have
     prefix = ""
     if isinstance(mount, Mount):
         given = {"path": "", **{each: known[each] for each in wanted}}
@@ -123,7 +123,7 @@ def _paths_in(mount: Mount | Host, name: str, known: Mapping[str, Any]) -> Itera
 
 
 def _closest(paths: list[str], here: str) -> str:
-    """Of *paths* the one that goes with *here* the longest; of equal ones the shortest."""
+    """The one of *paths* that shares the longest start with *here*; of equal ones the shortest."""
     at = here.split("/")
 
     def nearness(path: str) -> tuple[int, int]:
@@ -135,7 +135,7 @@ def _closest(paths: list[str], here: str) -> str:
 
 
 def _below(root: str, path: str) -> str:
-    """*path* without *root*, which some servers leave out of it."""
+    """*path* without *root*; some servers have left it out already."""
     return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 

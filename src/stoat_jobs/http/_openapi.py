@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the routes, in terms of FastAPI."""
+"""Describes the routes for FastAPI's OpenAPI document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ._routes import Place
 
 
 def _events(names: list[str], required: list[str], description: str) -> dict[str, Any]:
-    """Server-sent events, as OpenAPI 3.2 has them, and FastAPI."""
+    """Server-sent events, as in OpenAPI 3.2 and FastAPI."""
     properties = {
         "id": {"type": "string"},
         "event": {"type": "string", "enum": names},
@@ -35,7 +35,7 @@ def _events(names: list[str], required: list[str], description: str) -> dict[str
     return {"text/event-stream": {"itemSchema": schema}}
 
 
-# What a list has of a job.
+# A job in a list.
 _ROW = create_model(
     "JobRow",
     __doc__="A job in a list: its record without the result.",
@@ -48,13 +48,13 @@ _ROW = create_model(
 
 _EVENTS = {
     "events": _events(
-        ["change", "end"], ["id", "event", "data"], "The record, as reading the job gives it."
+        ["change", "end"], ["id", "event", "data"], "The record, as `GET /{job_id}` returns it."
     ),
     "watch_all": _events(
         ["snapshot", "changes"],
         ["event", "data"],
-        "An object: `jobs`, the records without `result`; `gone`, ids that are kept no more;"
-        " `stats`; and `at`, the time of the server.",
+        "An object: `jobs`, the records without `result`; `gone`, ids of jobs that are not kept"
+        " any more; `stats`; and `at`, the server's time.",
     ),
 }
 
@@ -65,7 +65,7 @@ _HEADERS = {
 
 
 class Document:
-    """What the OpenAPI document says of each place."""
+    """The description of each route in the OpenAPI document."""
 
     def __init__(self, operations: Operations, handlers: JobHandlers | None) -> None:
         handlers = JobHandlers() if handlers is None else handlers
@@ -79,7 +79,7 @@ class Document:
         self._models = {"list": list[_ROW], "stats": QueueStats}  # type: ignore[valid-type]
 
     def described(self, place: Place) -> dict[str, Any]:
-        """Arguments of ``add_api_route``."""
+        """Arguments for ``add_api_route``."""
         status, description = next(iter(place.answers.items()))
         has_json = not place.is_page and place.operation not in ("events", "health", "watch_all")
         model = self._models.get(place.operation, self._record)
@@ -102,7 +102,7 @@ class Document:
             answers[202]["model"] = self._record
         for status in place.problems:
             answers[int(status)] = _problem(status.phrase)
-        return {**answers, "default": _problem("Whatever else is wrong.")}
+        return {**answers, "default": _problem("Any other error.")}
 
     def _request(self, place: Place) -> dict[str, Any]:
         if place.operation == "submit":
@@ -126,7 +126,7 @@ def _header(name: str, description: str) -> dict[str, Any]:
 
 
 def _parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
-    """The fields of *query* as OpenAPI has parameters."""
+    """The fields of *query* as OpenAPI parameters."""
     return [
         {"name": name, "in": "query", "required": False, "schema": _schema(field)}
         for name, field in query.model_fields.items()
@@ -140,7 +140,7 @@ def _schema(field: FieldInfo) -> dict[str, Any]:
 
 
 def _submission(name: str, job_type: JobType[..., Any] | None) -> dict[str, Any]:
-    """What a client sends for a job of this type."""
+    """The body that submits a job of this type."""
     schema = Submission.model_json_schema()
     schema["title"] = f"Submission of {name}"
     schema["properties"]["job_type"] = {"const": name}
@@ -152,7 +152,7 @@ def _submission(name: str, job_type: JobType[..., Any] | None) -> dict[str, Any]
 
 
 def _payload(job_type: JobType[..., Any]) -> dict[str, Any] | None:
-    """The handler's arguments; None where pydantic knows no schema for one of them."""
+    """The handler's arguments; None if pydantic has no JSON Schema for one of them."""
     try:
         return whole(job_type.form.json_schema())
     except PydanticInvalidForJsonSchema:
@@ -160,39 +160,39 @@ def _payload(job_type: JobType[..., Any]) -> dict[str, Any] | None:
 
 
 def whole(schema: dict[str, Any]) -> dict[str, Any]:
-    """*schema* with what its references mean in their place.
+    """*schema* with its references replaced by what they refer to.
 
-    In a part of an OpenAPI document they would lead nowhere. A kind that contains itself is
-    anything where it does so.
+    Inside an OpenAPI document the references would be dangling. Where a definition contains
+    itself, the inner one is replaced by an empty schema, which allows anything.
     """
-    kinds = schema.get("$defs", {})
+    definitions = schema.get("$defs", {})
 
-    def opened(part: Any, inside: tuple[str, ...]) -> Any:
+    def resolved(part: Any, inside: tuple[str, ...]) -> Any:
         if isinstance(part, list):
-            return [opened(each, inside) for each in part]
+            return [resolved(each, inside) for each in part]
         if not isinstance(part, dict):
             return part
         kept = {
-            name: opened(value, inside)
+            name: resolved(value, inside)
             for name, value in part.items()
             if name not in ("$defs", "$ref", "discriminator")
         }
-        kind = str(part.get("$ref", "")).rpartition("/")[2]
-        meant = {} if kind in ("", *inside) else opened(kinds[kind], (*inside, kind))
-        return {**meant, **kept}
+        name = str(part.get("$ref", "")).rpartition("/")[2]
+        target = {} if name in ("", *inside) else resolved(definitions[name], (*inside, name))
+        return {**target, **kept}
 
-    result: dict[str, Any] = opened(schema, ())
+    result: dict[str, Any] = resolved(schema, ())
     return result
 
 
 def _record_model(handlers: JobHandlers) -> Any:
-    """The record of any of the job types that are known."""
+    """The record of any of the known job types."""
     models = tuple(_typed_record(job_type) for job_type in handlers)
     return Union[models] if models else JobRecord  # noqa: UP007 - the members are known only now
 
 
 def _typed_record(job_type: JobType[..., Any]) -> Any:
-    """The record of one job type; the document names it after that."""
+    """The record of one job type; its name in the document comes from the job type."""
     words = re.findall(r"[^\W_]+", job_type.name)
     name = "".join(word[:1].upper() + word[1:] for word in words)
     fields: dict[str, Any] = {
@@ -203,7 +203,7 @@ def _typed_record(job_type: JobType[..., Any]) -> Any:
 
 
 def _describable(annotation: Any) -> Any:
-    """*annotation*, or Any where it has no JSON Schema, as a class of the user's own."""
+    """*annotation*, or Any if it has no JSON Schema, like a plain class of the user's own."""
     try:
         TypeAdapter(annotation).json_schema(mode="serialization")
     except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError):

@@ -1,4 +1,4 @@
-"""What can be done with jobs over HTTP, under whichever framework's routes."""
+"""The operations on jobs over HTTP, for the routes of any framework."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Metadata = Callable[[Request], Awaitable[Mapping[str, str]]]
 def _answering(
     operate: Callable[Concatenate[Operations, Request, P], Awaitable[Response]],
 ) -> Callable[Concatenate[Operations, Request, P], Awaitable[Response]]:
-    """*operate*, with a problem document for what it raises for clients."""
+    """*operate*, but errors that are for clients become problem documents."""
 
     @functools.wraps(operate)
     async def answer(
@@ -55,7 +55,7 @@ def _answering(
 
 
 class Operations:
-    """Each answers one request."""
+    """The operations; each answers one request."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Operations:
 
     @property
     def offered(self) -> set[str]:
-        """The operations for programs that may answer with more than that they are closed."""
+        """The operations that belong in the OpenAPI document: no pages, and no closed ones."""
         places = [place for place in PLACES if not place.is_page]
         if self._access.is_default:
             return {place.operation for place in places if place.is_open}
@@ -92,7 +92,7 @@ class Operations:
 
     @_answering
     async def list(self, request: Request) -> Response:
-        """The newest jobs."""
+        """List the newest jobs."""
         await self._access.check(request, Operation.LIST)
         query = self.forms.list_query(request)
         records = await self._find(request).list_jobs(**dict(query))
@@ -110,7 +110,7 @@ class Operations:
 
     @_answering
     async def health(self, request: Request) -> Response:
-        """Whether jobs are taken; asks nobody, and says nothing more."""
+        """Whether the queue accepts jobs; needs no authorization and shows nothing else."""
         status = 200 if self._find(request).started else 503
         return Response(status_code=status, headers={"cache-control": "no-store"})
 
@@ -124,7 +124,7 @@ class Operations:
 
     @_answering
     async def wait(self, request: Request, job_id: str) -> Response:
-        """The terminal record, or the present one when the time is up."""
+        """The terminal record, or the current one when the time is up."""
         timeout = self.forms.wait_query(request).timeout
         record = await self._record(request, Operation.WAIT, job_id)
         if not record.status.is_terminal:
@@ -134,15 +134,15 @@ class Operations:
     async def _later(self, request: Request, job_id: str, timeout: float) -> JobResult[Any]:
         queue = self._find(request)
         async with self._held.hold(request, request.receive) as held:
-            ended = await held.unless_over(queue.wait(job_id), timeout)
-        return await queue.get_result(job_id) if ended is None else ended
+            finished = await held.unless_over(queue.wait(job_id), timeout)
+        return await queue.get_result(job_id) if finished is None else finished
 
     @_answering
     async def events(self, request: Request, job_id: str) -> Response:
         """The records as they change."""
         shown = self._show(await self._record(request, Operation.EVENTS, job_id))
         if shown.is_terminal and request.headers.get("last-event-id") == shown.tag:
-            return Response(status_code=204)  # an EventSource does not come back after this
+            return Response(status_code=204)  # after this an EventSource does not reconnect
         chunks = job_events(
             self._find(request).watch(job_id),
             show=self._show,
@@ -160,20 +160,20 @@ class Operations:
 
     @_answering
     async def dashboard(self, request: Request) -> Response:
-        """A page to look at."""
+        """The dashboard page."""
         await self._access.check(request, Operation.DASHBOARD)
-        if path_of(request).endswith("/"):  # what the page links to is found from the path without
+        if path_of(request).endswith("/"):  # the page's relative links need the path without it
             return Response(status_code=308, headers={"location": "../dashboard"})
         return page(request)
 
     @_answering
     async def dashboard_file(self, request: Request, name: str) -> Response:
-        """A part of the page; the same for everybody, so nobody is asked."""
+        """A file of the page; it is the same for everyone, so it needs no authorization."""
         return part(request, name)
 
     @_answering
     async def cancel(self, request: Request, job_id: str) -> Response:
-        """Ask the job to stop."""
+        """Cancel a job."""
         self._origins.check(request)
         await self._record(request, Operation.CANCEL, job_id)
         queue = self._find(request)
@@ -185,7 +185,7 @@ class Operations:
 
     @_answering
     async def submit(self, request: Request) -> Response:
-        """Accept a job."""
+        """Submit a job."""
         self._origins.check(request)
         await self._access.check(request, Operation.SUBMIT)
         submission = await self.forms.submission(request)
@@ -202,15 +202,15 @@ class Operations:
             submission.job_type, submission.payload, key=submission.key, metadata=metadata
         )
         record = await queue.get_result(job_id)
-        # With a key it may be the job of somebody else.
+        # With a key it may be another user's job.
         if submission.key and not await self._access.may_read(request, record):
-            detail = "a job that you may not read has this key now; take another key"
+            detail = "a job that you may not read has this key; use another key"
             raise ProblemError(409, "Key in use", detail)
         return record
 
     def _not_submittable(self) -> ProblemError:
-        names = ", ".join(sorted(self.submittable)) or "none; the application names them"
-        detail = f"jobs of this type are not taken over HTTP; submittable: {names}"
+        names = ", ".join(sorted(self.submittable)) or "none; the application lists them"
+        detail = f"jobs of this type cannot be submitted over HTTP; submittable: {names}"
         return ProblemError(422, "Job type not submittable", detail)
 
     def _find(self, request: Request) -> JobBackend:
@@ -226,30 +226,30 @@ class Operations:
 
 def _checked_queue(queue: JobBackend | None, name: str | None) -> JobBackend | None:
     if not (name is None or (isinstance(name, str) and name)):
-        raise TypeError(f"queue_name must be text that is not empty, not {name!r}")
+        raise TypeError(f"queue_name must be a non-empty string, not {name!r}")
     if not (queue is None or isinstance(queue, JobBackend)):
         raise TypeError(
-            f"the queue must be a JobBackend, not {type(queue).__name__}; one that the app has is"
-            ' named with queue_name="io"'
+            f"the queue must be a JobBackend, not {type(queue).__name__}; to choose a queue of the"
+            ' app, pass its name: queue_name="io"'
         )
     if queue is not None and name is not None:
-        raise TypeError("give a queue, or the queue_name of one that the app has, not both")
+        raise TypeError("pass either queue or queue_name, not both")
     return queue
 
 
 def _checked_names(names: Iterable[str]) -> frozenset[str]:
     if isinstance(names, str):
-        raise TypeError(f"submittable takes several names: ({names!r},), not {names!r}")
+        raise TypeError(f"submittable must be a list of names: [{names!r}], not {names!r}")
     listed = frozenset(names)
     if all(isinstance(name, str) for name in listed):
         return listed
-    raise TypeError("submittable takes names, as in submittable=[scan.name]")
+    raise TypeError("submittable must contain names, as in submittable=[scan.name]")
 
 
 def _too_late(record: JobResult[Any]) -> ProblemError:
     if record.status.is_terminal:
         return ProblemError(409, "Job finished", f"the job has finished; it is {record.status}")
-    return ProblemError(409, "Job stopping", "the job is being stopped already, for another reason")
+    return ProblemError(409, "Job stopping", "the job is already being stopped, for another reason")
 
 
 def _json(body: bytes) -> Response:

@@ -1,8 +1,8 @@
-"""Whether a page of another site has a browser change something here.
+"""Refuses changes that a page of another site makes through a user's browser (CSRF).
 
-A browser sends its cookies along with what any site's page has it post. It also says which site
-that is: in ``Sec-Fetch-Site`` over HTTPS, in ``Origin`` otherwise, and no page can forge them.
-What is no browser sends neither, and has no cookies that were not meant for the request.
+If a page of any site makes a browser send a POST request, the browser includes the user's cookies.
+It also sends the page's site: in ``Sec-Fetch-Site`` over HTTPS, in ``Origin`` otherwise. No page
+can forge these headers. Other clients send neither header, and only cookies that they mean to send.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from ._problems import ProblemError
 
 
 class Origins:
-    """The sites whose pages may have a browser change something."""
+    """The sites whose pages may make changes through a browser."""
 
     def __init__(self, trusted: Iterable[str]) -> None:
         if isinstance(trusted, str):
-            raise TypeError(f"trusted_origins takes several: ({trusted!r},), not {trusted!r}")
+            raise TypeError(f"trusted_origins must be a list: [{trusted!r}], not {trusted!r}")
         self._trusted = frozenset(map(_checked, trusted))
 
     def check(self, request: Request) -> None:
-        """Raise where the page is of another site."""
+        """Refuse *request* if it comes from a page of another site."""
         origin = request.headers.get("origin")
         if origin not in self._trusted and not _is_own(request, origin):
             raise ProblemError(
                 403,
                 "Cross-site request",
-                "a page of another site may change nothing here; the application lets it with"
-                " trusted_origins=, and a proxy has to pass on the Host that the browser asked",
+                "pages of other sites may not change anything here; the application can allow them"
+                " with trusted_origins=, and a proxy must pass on the browser's Host header",
             )
 
 
@@ -45,5 +45,5 @@ def _is_own(request: Request, origin: str | None) -> bool:
 def _checked(origin: str) -> str:
     parts = urlsplit(origin)
     if f"{parts.scheme}://{parts.netloc}" != origin or not (parts.scheme and parts.netloc):
-        raise ValueError(f"{origin!r} is no origin: write it as in 'https://app.example.com'")
+        raise ValueError(f"{origin!r} is not an origin, like 'https://app.example.com'")
     return origin

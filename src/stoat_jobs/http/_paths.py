@@ -1,9 +1,10 @@
-"""Paths of requests: as a router wants them, and as their client wrote them.
+"""The path of a request: for Starlette's router, and as the client wrote it.
 
-- ``root_path`` is where the app is for its clients, and ``path`` begins with it. Behind a proxy
-  that strips a prefix, some servers have the prefix in ``root_path`` alone (hypercorn, granian);
-  the frameworks find their own routes all the same, and mounts add their path to ``root_path``.
-- Litestar leaves the path of its mounts out of ``path``, and not out of ``raw_path``.
+- ``root_path`` is the path at which clients reach the app, and ``path`` should start with it. But
+  behind a proxy that strips a prefix, some servers have the prefix only in ``root_path``
+  (hypercorn, granian). Frameworks still find their own routes, and mounts add their path to
+  ``root_path``.
+- Litestar removes the path of a mount from ``path``, but not from ``raw_path``.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ from starlette.types import Scope
 
 
 def routable(scope: Scope) -> MutableMapping[str, Any]:
-    """*scope* as Starlette's router wants it, whichever framework it comes from.
+    """A copy of *scope* that works with Starlette's router, whichever framework it comes from.
 
-    Some mounts leave no slash where the router has one, and Litestar's add one at the end.
+    Some mounts leave out the slash that the router needs, and Litestar's add one at the end.
     """
     path, root = scope["path"].rstrip("/"), scope.get("root_path", "").rstrip("/")
     raw = scope.get("raw_path")
     if not _is_below(path, root) and (prefix := _left_out(scope, path, root)):
         path = f"{prefix}{path}"
         raw = raw and quote(prefix).encode() + raw
-    # Without an app in it, the router answers by itself what it raises otherwise.
+    # If the scope has no app, the router answers 404 itself instead of raising.
     whole = f"{path}/" if path in ("", root) else path
     return {"app": None, **scope, "path": whole, "raw_path": raw}
 
 
 def _left_out(scope: Scope, path: str, root: str) -> str:
-    """The proxy's prefix, which *path* lacks; empty where it is not one that is left out."""
+    """The proxy's prefix if it is missing in *path*, otherwise empty."""
     for prefix in _prefixes(scope, root):
         if root != prefix and _is_below(path, root[len(prefix) :]):
             return prefix
@@ -40,15 +41,15 @@ def _left_out(scope: Scope, path: str, root: str) -> str:
 
 
 def _prefixes(scope: Scope, root: str) -> Iterator[str]:
-    """What may be the proxy's of *root*: Starlette's mounts say so, others leave it to be found."""
+    """The parts of *root* that may be the proxy's prefix; Starlette's mounts say which it is."""
     if "app_root_path" in scope:
-        yield scope["app_root_path"]  # with its slash at the end, which mounts keep
+        yield scope["app_root_path"]  # unchanged, because mounts keep a slash at its end
     elif _raw(scope).rstrip("/") == quote(scope["path"]).rstrip("/"):
         yield from (root[:end] for end, char in enumerate(root) if char == "/" and end)
 
 
 def path_of(request: Request) -> str:
-    """The path of *request* as its client wrote it, encoded."""
+    """The path of *request* as the client wrote it, encoded."""
     scope = request.scope
     path = _raw(scope)
     root = quote(scope.get("app_root_path", scope.get("root_path", "")))

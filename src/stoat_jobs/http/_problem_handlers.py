@@ -1,4 +1,4 @@
-"""The answers to what a queue raises in the application's own endpoints."""
+"""Answers for errors of the queue in the application's own endpoints."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from ._problems import PROBLEMS, response_to
 
-# What a closed websocket says to its client (RFC 6455, and the registry of its codes).
+# Close codes of websockets (RFC 6455 and its registry).
 _REFUSED, _TRY_AGAIN_LATER = 1008, 1013
 
 
 def add_problem_handlers(app: Starlette) -> None:
-    """Answer with a problem document what a queue raises for clients in the app's own endpoints.
+    """Answer errors of the queue in the app's own endpoints with problem documents.
 
-    For an app of Starlette or FastAPI. An unknown job is 404, a payload that does not fit 422,
-    a queue that is full or closed 503 with ``Retry-After``; without it all of them are 500.
+    For Starlette and FastAPI. The answer is 404 for an unknown job, 422 for a payload that does
+    not fit, and 503 with ``Retry-After`` for a queue that is full or closed. Without this
+    function all of them are 500.
 
     >>> from starlette.applications import Starlette
     >>> from starlette.routing import Route
@@ -31,17 +32,17 @@ def add_problem_handlers(app: Starlette) -> None:
     >>> answer.status_code, answer.json()["title"]
     (404, 'Job not found')
 
-    The kinds of problems are in the reference. Everything else that is raised goes on to the
-    app's error handling, and a handler that the app has of its own for one of these errors is
-    used instead. A websocket is closed with 1008, or with 1013 where it may come again.
+    The reference lists all problems. Other exceptions go to the app's error handling. If the app
+    has its own handler for one of these errors, that handler is used. A websocket is closed with
+    1008, or with 1013 if the client may try again.
 
     Raises:
-        TypeError: *app* is of another framework; says what to do there.
+        TypeError: *app* is from another framework; the message says what to do there.
     """
     if not isinstance(app, Starlette):
         raise TypeError(
-            "add_problem_handlers is for Starlette and FastAPI; elsewhere register a handler for"
-            " JobNotFoundError and its like in the framework's own way, as in"
+            "add_problem_handlers is for Starlette and FastAPI; in other frameworks, register"
+            " handlers for JobNotFoundError and the other errors the framework's way, as in"
             " Litestar(exception_handlers={JobNotFoundError: not_found})"
         )
     for kind in PROBLEMS:

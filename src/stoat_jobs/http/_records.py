@@ -1,4 +1,4 @@
-"""Records as clients see them."""
+"""Records as JSON for clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stoat_jobs import JobResult
 
 R = TypeVar("R", default=Any)
 
-# How many records are read or written before others have their turn on the loop.
+# How many records are read or written before other tasks may run.
 SLICE = 50
 
 _RECORD: TypeAdapter[JobResult[Any]] = TypeAdapter(JobResult[Any])
@@ -25,18 +25,20 @@ _RESULT: TypeAdapter[Any] = TypeAdapter(
 
 
 class JobRecord(JobResult[R], Generic[R], frozen=True):
-    """A job as a client sees it: a :class:`JobResult`, and whether its result could be sent."""
+    """A job as clients see it: a :class:`JobResult`, and whether its result could be sent."""
 
     result_error: str | None = Field(
-        default=None, description="The type of a result that has no JSON; `result` is null then."
+        default=None,
+        description="The type of a result that JSON cannot represent; then `result` is null.",
     )
 
 
 class ShownRecord:
-    """The JSON of one record, and the tag that changes with it.
+    """The JSON of one record, and a tag that changes with it.
 
-    A result may be large, and is there only when the record does not change any more: the tag is
-    that of the row, and whoever has the record already costs no more than a row.
+    The tag is computed from the row, without the result, which may be large. That is enough,
+    because a record does not change any more once it has a result. So a request from a client
+    that has the record already is as cheap as a row.
     """
 
     __slots__ = ("_row", "record", "tag")
@@ -48,7 +50,7 @@ class ShownRecord:
 
     @property
     def body(self) -> bytes:
-        """The JSON, on one line; a result that has none is null, and its type is named."""
+        """The JSON, on one line; an unserialisable result is null, with its type's name."""
         result, result_error = _result_json(self.record.result)
         return b'%b,"result":%b,"result_error":%b}' % (
             *(self._row[:-1], result),
@@ -57,17 +59,17 @@ class ShownRecord:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job has ended."""
+        """Whether the job has finished."""
         return self.record.status.is_terminal
 
 
 def tag_of(body: bytes) -> str:
-    """What an ``ETag`` says of *body*, without its quotes."""
+    """The ``ETag`` of *body*, without the quotes."""
     return blake2b(body, digest_size=12).hexdigest()
 
 
 def row_json(record: JobResult[Any], *, expose_errors: bool) -> bytes:
-    """*record* as JSON without its result, which may be large, and which no list shows."""
+    """*record* as JSON without its result, which may be large and is not in lists."""
     return _RECORD.dump_json(_shown(record, expose_errors), exclude={"result"})
 
 
@@ -91,9 +93,9 @@ def _result_json(result: Any) -> tuple[bytes, str | None]:
     if result is None:
         return b"null", None
     try:
-        # In the form that the OpenAPI document gives, which is by alias.
+        # By alias, as in the OpenAPI document.
         return _RESULT.dump_json(result, by_alias=True, warnings=False), None
     except KeyboardInterrupt:
         raise
-    except BaseException:  # whatever an object of the user's own raises when it is read
+    except BaseException:  # the user's own objects may raise anything
         return b"null", type(result).__name__

@@ -1,7 +1,7 @@
-"""What the router answers where it has no such path or method: problem documents, as the app does.
+"""Makes the router answer unknown paths and methods with problem documents, as the app does.
 
-A route of ours that does not fit is a partial match to Starlette's routers, which take it only
-where no other route fits. So what the application adds below the same path later is found.
+For such a request our routes are only a partial match. Starlette's routers use a partial match
+only if no other route matches, so routes that the application adds below the same path still work.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ._problems import of_http_exception
 
 
 def route_class(methods: Sequence[str]) -> type[APIRoute]:
-    """The routes of a path that has these *methods* in all."""
+    """A route class for a path that has exactly these *methods*."""
 
     class JobRoute(APIRoute):
         async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -32,11 +32,11 @@ def route_class(methods: Sequence[str]) -> type[APIRoute]:
     return JobRoute
 
 
-class Nowhere(APIRoute):
-    """Every path below those of the router; none where the router has no path of its own."""
+class UnknownPath(APIRoute):
+    """Any unknown path below the router's prefix; nothing if the router has no prefix."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """A partial match; none of a path with a slash at the end, which is redirected."""
+        """A partial match, but not for a path with a trailing slash, which is redirected."""
         match, child = super().matches(scope)
         rest = child.get("path_params", {}).get("path", "")
         root = scope.get("root_path", "")
@@ -46,10 +46,10 @@ class Nowhere(APIRoute):
         return Match.PARTIAL, child
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Say that there is nothing."""
+        """Answer 404."""
         await of_http_exception(HTTPException(404))(scope, receive, send)
 
 
-async def nowhere() -> Any:
-    """Never called: a partial match is answered by its route."""
+async def unknown_path() -> Any:
+    """Never called, because the route itself answers."""
     return Response(status_code=404)

@@ -1,4 +1,4 @@
-"""What requests may say."""
+"""Reads and validates the queries and bodies of requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Submission(BaseModel, frozen=True, extra="forbid"):
-    """A job to do."""
+    """A job to submit."""
 
     job_type: str = Field(description="The name of a job type that may be submitted here.")
     payload: dict[str, Any] = Field(default={}, description="The handler's arguments by name.")
@@ -28,19 +28,19 @@ class Submission(BaseModel, frozen=True, extra="forbid"):
         Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(checked_key)] | None
     ) = Field(
         default=None,
-        description="At most one job of this type with this key waits or runs; submitting again"
-        " gives that job. At most 1,024 bytes.",
+        description="At most one job of this type with this key is pending or running; submitting"
+        " again returns that job. At most 1,024 bytes.",
     )
 
 
 class WaitQuery(Protocol):
-    """What a long poll may say."""
+    """The query of a long poll."""
 
     timeout: float
 
 
 class Forms:
-    """The forms of requests, within the limits."""
+    """Validates requests, within the limits."""
 
     def __init__(self, limits: HttpLimits) -> None:
         self._limits = limits
@@ -48,7 +48,7 @@ class Forms:
         self.WaitQuery = _wait_query_model(limits)
 
     def list_query(self, request: Request) -> BaseModel:
-        """Which jobs a list is to have."""
+        """Which jobs to list."""
         return _checked(self.ListQuery, _query(request), "query")
 
     def wait_query(self, request: Request) -> WaitQuery:
@@ -60,12 +60,12 @@ class Forms:
         return _checked(Submission, _parsed(await self._body(request)), "body")
 
     async def _body(self, request: Request) -> bytes:
-        # A page of another site can have a browser post any other type without asking us.
+        # Pages of other sites can make a browser post other types without a CORS preflight.
         if _media_type(request) != "application/json":
             detail = "send the job as application/json"
             raise ProblemError(415, "Unsupported media type", detail)
         limit = self._limits.max_body_bytes
-        if _says(request) > limit:
+        if _declared_length(request) > limit:
             raise _too_large(limit)
         body = bytearray()
         async for chunk in request.stream():
@@ -80,7 +80,7 @@ def _media_type(request: Request) -> str:
 
 
 def _query(request: Request) -> dict[str, str]:
-    """The query, in which nothing may stand twice: one of the two would be passed over."""
+    """The query; repeated names are refused, because one of the values would be ignored."""
     names = Counter(name for name, _ in request.query_params.multi_items())
     if repeated := [name for name, times in names.items() if times > 1]:
         msg = "given more than once"
@@ -94,11 +94,16 @@ def _list_query_model(limits: HttpLimits) -> type[BaseModel]:
     return create_model(
         "ListQuery",
         __config__=ConfigDict(extra="forbid"),
-        status=(JobStatus, Field(None, description="Only jobs of this status.")),
+        status=(JobStatus, Field(None, description="Only jobs with this status.")),
         job_type=(str, Field(None, description="Only jobs of this type.")),
         limit=(
             int,
-            Field(min(100, limits.max_listed), ge=1, le=limits.max_listed, description="At most."),
+            Field(
+                min(100, limits.max_listed),
+                ge=1,
+                le=limits.max_listed,
+                description="The most jobs to list.",
+            ),
         ),
     )
 
@@ -110,15 +115,15 @@ def _wait_query_model(limits: HttpLimits) -> type[BaseModel]:
         ge=0,
         le=longest,
         allow_inf_nan=False,
-        description="Seconds to wait for the end of the job.",
+        description="Seconds to wait until the job has finished.",
     )
     return create_model(
         "WaitQuery", __config__=ConfigDict(extra="forbid"), timeout=(float, seconds)
     )
 
 
-def _says(request: Request) -> int:
-    """The length that the request says its body has."""
+def _declared_length(request: Request) -> int:
+    """The ``Content-Length`` of the request; 0 if there is none."""
     text = request.headers.get("content-length", "")
     return int(text) if text.isdecimal() and len(text) < 20 else 0
 
@@ -139,9 +144,9 @@ def _checked(model: type[M], values: Mapping[str, Any] | Any, place: str) -> M:
         for each in errors:
             each["loc"] = (place, *each["loc"])
             if each["type"] == "extra_forbidden":
-                each["msg"] = f"not known here; there are {', '.join(model.model_fields)}"
+                each["msg"] = f"unknown name; known names: {', '.join(model.model_fields)}"
         raise invalid_request(errors) from error
 
 
 def _too_large(limit: int) -> ProblemError:
-    return ProblemError(413, "Body too large", f"a submission may have {limit} bytes")
+    return ProblemError(413, "Body too large", f"a submission may have at most {limit} bytes")

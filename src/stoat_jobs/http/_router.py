@@ -1,6 +1,6 @@
-"""The jobs as a router of FastAPI: the same operations, with types in the OpenAPI document."""
+"""The jobs as a FastAPI router: the same operations, with types in the OpenAPI document."""
 
-# No annotations as text here: FastAPI reads those of functions inside functions.
+# No `from __future__ import annotations` here: FastAPI reads annotations of nested functions.
 
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
@@ -15,7 +15,7 @@ from ._access import Authorize
 from ._limits import HttpLimits
 from ._openapi import Document
 from ._operations import Metadata, Operations
-from ._refusing import Nowhere, nowhere, route_class
+from ._refusing import UnknownPath, route_class, unknown_path
 from ._routes import PLACES, Place, methods_of
 
 
@@ -24,10 +24,10 @@ async def _job_queue(connection: HTTPConnection) -> JobBackend:
 
 
 def queue_named(name: str) -> Callable[[HTTPConnection], Coroutine[Any, Any, JobBackend]]:
-    """A dependency: the queue that ``lifespan(app, ..., name=name)`` started.
+    """A FastAPI dependency for the queue that ``lifespan(app, ..., name=name)`` started.
 
-    For an app with several: ``IoQueue = Annotated[JobBackend, Depends(queue_named("io"))]``,
-    and then ``queue: IoQueue``, as :data:`JobQueueDep` is for the one without a name.
+    For an app with several queues: ``IoQueue = Annotated[JobBackend, Depends(queue_named("io"))]``,
+    then ``queue: IoQueue``. For the queue without a name, use :data:`JobQueueDep`.
     """
 
     async def job_queue(connection: HTTPConnection) -> JobBackend:
@@ -53,13 +53,14 @@ def jobs_router(
     trusted_origins: Iterable[str] = (),
     name: str = "jobs",
 ) -> APIRouter:
-    """The jobs as a router: ``app.include_router(jobs_router(), prefix="/jobs")``.
+    """A FastAPI router that serves the jobs: ``app.include_router(jobs_router(), prefix="/jobs")``.
 
-    It does what :func:`jobs_app` does, of which the other arguments are, and stands in the
-    application's OpenAPI document; what is closed, because there is no *authorize*, does not.
+    It does the same as :func:`jobs_app`, and the application's OpenAPI document includes it.
+    Operations that are closed because there is no *authorize* are left out there.
 
-    *handlers* are the job types whose results the document is to describe. *name* begins the
-    names of the routes, as in ``request.url_for("jobs:read", job_id=...)``.
+    *handlers* are the job types whose arguments and results the document describes. *name* is the
+    prefix of the routes' names, as in ``request.url_for("jobs:read", job_id=...)``. The other
+    arguments are those of :func:`jobs_app`.
     """
     operations = Operations(
         queue=queue,
@@ -88,10 +89,10 @@ def jobs_router(
             include_in_schema=place.operation in operations.offered,
             **document.described(place),
         )
-        if place.method == "GET":  # FastAPI adds no HEAD by itself
+        if place.method == "GET":  # FastAPI, unlike Starlette, does not add HEAD
             add_route(methods=["HEAD"], include_in_schema=False)
     router.add_api_route(
-        "/{path:path}", nowhere, include_in_schema=False, route_class_override=Nowhere
+        "/{path:path}", unknown_path, include_in_schema=False, route_class_override=UnknownPath
     )
     return router
 

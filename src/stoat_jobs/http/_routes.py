@@ -1,4 +1,4 @@
-"""Where each operation is; every framework's routes are made of this table."""
+"""The table of routes, from which the routes for every framework are made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """One operation of :class:`Operations`: how it is reached, and what it answers."""
+    """One operation of :class:`Operations`: its method and path, and its answers."""
 
     operation: str
     method: str
@@ -16,13 +16,13 @@ class Place(NamedTuple):
     answers: Mapping[int, str]
     problems: tuple[HTTPStatus, ...] = ()
     is_open: bool = False
-    """It answers also where there is no ``authorize``."""
+    """Whether it works without ``authorize``."""
     is_page: bool = False
-    """It is for people, and in no OpenAPI document."""
+    """Whether it is part of the dashboard, which is not in the OpenAPI document."""
 
     @property
     def has_id(self) -> bool:
-        """It is about one job."""
+        """Whether it is about one job."""
         return "{job_id}" in self.path
 
 
@@ -31,19 +31,19 @@ _ONE_JOB = (*_REFUSED, HTTPStatus.NOT_FOUND)
 _HELD = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _UNFIT = (HTTPStatus.UNPROCESSABLE_ENTITY,)
 
-# What has a place of its own stands before what takes any id.
+# Fixed paths come before those with an id, which match anything.
 PLACES = (
     Place(
         *("list", "GET", "/"),
         {
-            200: "The newest jobs first, without their results.",
-            304: "They are as `If-None-Match` has them.",
+            200: "The jobs, newest first, without their results.",
+            304: "The list has not changed since `If-None-Match`.",
         },
         (*_REFUSED, *_UNFIT),
     ),
     Place(
         *("submit", "POST", "/"),
-        {202: "The job was accepted; `Location` says where it is."},
+        {202: "The job was accepted; `Location` is its URL."},
         (
             *_REFUSED,
             HTTPStatus.CONFLICT,
@@ -56,30 +56,30 @@ PLACES = (
     Place("stats", "GET", "/stats", {200: "The queue's counts."}, _REFUSED),
     Place(
         *("health", "GET", "/health"),
-        {200: "Jobs are taken.", 503: "No jobs are taken."},
+        {200: "The queue accepts jobs.", 503: "The queue does not accept jobs."},
         is_open=True,
     ),
     Place(
         *("watch_all", "GET", "/events"),
-        {200: "The jobs, then those that change."},
+        {200: "All jobs, then their changes."},
         (*_REFUSED, *_HELD),
     ),
     Place(*("dashboard", "GET", "/dashboard"), {200: "A page."}, _REFUSED, is_page=True),
     Place(
         *("dashboard_file", "GET", "/dashboard/{name}"),
-        {200: "A part of the page."},
+        {200: "A file of the page."},
         is_open=True,
         is_page=True,
     ),
     Place(
         *("read", "GET", "/{job_id}"),
-        {200: "The record as it is now.", 304: "It is as `If-None-Match` has it."},
+        {200: "The current record.", 304: "The record has not changed since `If-None-Match`."},
         _ONE_JOB,
         is_open=True,
     ),
     Place(
         *("wait", "GET", "/{job_id}/wait"),
-        {200: "The job has ended.", 202: "The time is up, and the job goes on."},
+        {200: "The job has finished.", 202: "The time is up, and the job has not finished."},
         (*_ONE_JOB, *_UNFIT, *_HELD),
         is_open=True,
     ),
@@ -98,6 +98,6 @@ PLACES = (
 
 
 def methods_of(path: str) -> list[str]:
-    """All methods that *path* has."""
+    """All methods of *path*."""
     methods = {place.method for place in PLACES if place.path == path}
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)

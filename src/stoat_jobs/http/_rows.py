@@ -1,7 +1,7 @@
-"""What whoever follows all jobs is shown: a row for each, and which of them have changed.
+"""The rows for clients that follow all jobs: one for each job, and which of them have changed.
 
-A row is the JSON of a record without its result. Records are not kept, so that what the queue
-drops is dropped.
+A row is the JSON of a record without its result. Only rows are kept, not records, so that nothing
+keeps a result in memory that the queue has dropped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Ids = OrderedDict[str, None]
 
 
 class Rows:
-    """The rows of at most *limit* jobs, the oldest submitted first, beside those that run."""
+    """The rows of all running jobs and at most *limit* others, in the order of submission."""
 
     def __init__(self, limit: int, row_of: Callable[[JobResult[Any]], bytes]) -> None:
         self._limit = limit
@@ -35,11 +35,11 @@ class Rows:
         return len(self._rows)
 
     def newest_first(self) -> Iterator[bytes]:
-        """All rows."""
+        """All rows, the newest job first."""
         return reversed(self._rows.values())
 
     def put(self, record: JobResult[Any]) -> None:
-        """Show *record*; one that is new is the newest."""
+        """Add or update the row of *record*; a new job counts as the newest."""
         job_id, row = record.job_id, self._row_of(record)
         phase = self._phase(record.status)
         if job_id not in phase:
@@ -50,26 +50,26 @@ class Rows:
             self._changed[job_id] = None
 
     def sort_ends(self, records: Iterable[JobResult[Any]]) -> None:
-        """Bring those of *records* that have ended into the order of their ends."""
+        """Sort the finished jobs among *records* by the time at which they finished."""
         ended = ((each.finished_at, each.job_id) for each in records if each.finished_at)
         for _, job_id in sorted(ended):
             self.ended.move_to_end(job_id)
 
     def drop(self, job_id: str) -> None:
-        """Show this job no longer."""
+        """Remove the row of this job."""
         self._forget_phase(job_id)
         del self._rows[job_id]
         self._gone[job_id] = None
 
     def trim(self) -> None:
-        """Drop the oldest that do not run where there are too many."""
+        """If there are too many rows, drop the oldest jobs that are not running."""
         over = len(self.pending) + len(self.ended) - self._limit
         idle = (job_id for job_id in self._rows if job_id not in self.running)
         for job_id in [next(idle) for _ in range(over)]:
             self.drop(job_id)
 
     def take_changes(self) -> tuple[list[bytes], list[str]]:
-        """The rows that are new or other than at the last call, newest first, and who is gone."""
+        """The rows that changed since the last call, newest first, and the ids of dropped jobs."""
         gone = list(self._gone)
         changed = [job_id for job_id in reversed(self._changed) if job_id in self._rows]
         self._changed, self._gone = {}, {}

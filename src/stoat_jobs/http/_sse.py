@@ -1,10 +1,11 @@
-"""Server-sent events, and a job's records as such.
+"""Server-sent events, and the records of a job as events.
 
-- ``change`` for each record of a live job, ``end`` for the terminal one, which is the last.
-- An event's id is the tag of its record: a client that comes back says which one it has seen.
+- The event is ``change`` for each record of a live job, and ``end`` for the terminal record, which
+  is the last.
+- The id of an event is the tag of its record: a client that reconnects says which it has seen.
 - A stream ends after its last event, when its client leaves, when the queue closes or the server
-  stops, and at its greatest age; also where it waits for its first event, or for a client that
-  does not read.
+  stops, and at its maximum age. This holds even while it waits for its first event, or for a
+  client that does not read.
 """
 
 from __future__ import annotations
@@ -29,28 +30,28 @@ from ._records import ShownRecord
 Records = AsyncIterator["JobResult[Any]"]
 Chunks = AsyncGenerator[bytes, None]
 
-# In milliseconds: when a browser that lost its stream comes back. A line of the first event:
-# by itself some clients take it for an event.
+# Milliseconds until a browser reconnects after it has lost its stream. It is sent with the first
+# event, because some clients treat it as an event if it is sent by itself.
 RETRY = b"retry: 2000\n"
 _ALIVE = b": alive\n\n"
 
 _HEADERS = {
     "cache-control": "no-store",
-    "x-accel-buffering": "no",  # nginx would keep events until it has enough of them
+    "x-accel-buffering": "no",  # otherwise nginx buffers events
 }
 
-# How a stream ends in the middle: the queue closes, or the client is gone and the server says so.
-_ORDINARY = (JobsError, OSError, StopAsyncIteration)
+# Expected ends of a stream: the queue closes, the client has left, or there are no more events.
+_EXPECTED = (JobsError, OSError, StopAsyncIteration)
 
-# Seconds that a client has to take the end of its stream.
-_FAREWELL = 1.0
+# Seconds that a client has to receive the end of its stream.
+_END_TIMEOUT = 1.0
 
 
 class EventStream(Response):
-    """The answer that lasts as long as *chunks* come; what the first step raises is a problem.
+    """A response that streams *chunks*; if the first chunk raises, it is a problem document.
 
-    It takes its place among the requests that are held open when it is sent, so that there is
-    no moment at which it has one and nobody to give it back.
+    It counts as a held request only from when it is sent. So it cannot be counted without code
+    that stops counting it again.
     """
 
     media_type = "text/event-stream"
@@ -65,7 +66,7 @@ class EventStream(Response):
         self._limits = held.limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; a problem where it may not begin."""
+        """Send the stream, or a problem document if it may not begin."""
         try:
             async with self._held.hold(self._request, receive) as held:
                 await self._stream(held, send)
@@ -78,20 +79,20 @@ class EventStream(Response):
             await self._chunks.aclose()
 
     async def _stream(self, held: Held, send: Send) -> None:
-        """What goes wrong before the first chunk is raised; afterwards it ends the stream."""
+        """Send all chunks; errors before the first one are raised, later ones end the stream."""
         age = self._limits.max_stream_age
         first = await held.unless_over(anext(self._chunks), age)
         with suppress(OSError):  # the client may be gone
-            if first is None:  # no event, after which a client comes back
-                await within(_FAREWELL, self._begin(send))
+            if first is None:  # a stream without events, after which clients reconnect
+                await within(_END_TIMEOUT, self._begin(send))
             else:
                 await self._follow(held.unless_over(self._send_all(first, send), age))
-            await within(_FAREWELL, _end(send))
+            await within(_END_TIMEOUT, _end(send))
 
     async def _follow(self, sending: Awaitable[None]) -> None:
         try:
             await sending
-        except _ORDINARY:
+        except _EXPECTED:
             pass
         except Exception as error:
             log_event(logging.ERROR, "stream_failed", exc_info=error)
@@ -114,7 +115,7 @@ class EventStream(Response):
         )
 
     async def _next(self, send: Send) -> bytes:
-        """The next chunk, with signs of life until then."""
+        """The next chunk; sends heartbeats while it waits."""
         step = asyncio.ensure_future(anext(self._chunks))
         try:
             while not (await asyncio.wait({step}, timeout=self._limits.heartbeat))[0]:
@@ -131,17 +132,17 @@ async def job_events(
     check: Callable[[JobResult[Any]], Awaitable[object]],
     seen: str | None,
 ) -> Chunks:
-    """The events of one job, up to the end; the record of which *seen* is the tag is left out.
+    """The events of one job, up to the last; the record with the tag *seen* is left out.
 
     Raises:
-        ProblemError: *check* does, of the first record.
+        ProblemError: raised by *check*, which is called with the first record.
     """
     try:
         first = await anext(records)
         await check(first)
         shown = show(first)
         yield _ALIVE if shown.tag == seen else RETRY + event(shown)
-        if not shown.is_terminal:  # then there is nothing more to wait for
+        if not shown.is_terminal:  # a terminal record is the last
             async for record in records:
                 yield event(show(record))
     finally:
@@ -163,7 +164,7 @@ async def _end(send: Send) -> None:
 
 
 async def _closed(records: Records) -> None:
-    """Close *records* where they are a generator's."""
+    """Close *records* if it is a generator."""
     close = getattr(records, "aclose", None)
     if close is not None:
         await close()

@@ -1,8 +1,8 @@
-"""Whether the server was told to stop.
+"""Finds out whether uvicorn is stopping.
 
-uvicorn lets open requests end before it ends the application, and tells neither them nor the
-application that it waits. What it has is a flag, on the server whose method the signal handler
-is: it is read here, and no signal handler is touched.
+Before uvicorn stops the application, it waits for open requests, but it tells neither the requests
+nor the application that it is waiting (uvicorn#451). Its signal handler is a method of its server,
+which has the flag ``should_exit``. This module reads that flag and changes no signal handler.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def server_stops() -> bool:
+def server_is_stopping() -> bool:
     """Whether uvicorn runs this process and has been told to stop."""
     return any(_has_to_exit(number) for number in _SIGNALS)
 

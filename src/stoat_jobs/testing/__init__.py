@@ -7,7 +7,7 @@ from pkgutil import iter_modules
 
 import pytest
 
-# Before they are imported: an assertion that fails in the kit then shows its values.
+# Before the modules are imported, so that a failing assert in the kit shows its values.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
 from .._exports import export as _export  # noqa: E402

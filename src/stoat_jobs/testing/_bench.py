@@ -1,4 +1,4 @@
-"""A queue under test, with handlers that wait at gates until the test opens them."""
+"""A queue under test, with handlers that wait until the test lets them finish."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ._clock import REAL_LIMIT, FakeClockLoop
 
 
 class Call:
-    """One call of a gated handler: what it was given, how it is made to end.
+    """One call of a gated handler: its arguments, and how the test ends it.
 
     Attributes:
-        ctx: the context the handler was given.
+        ctx: the handler's context.
         payload: its other arguments, by name.
-        gate: what the handler waits for: a future of asyncio, or of a thread.
-        thread: the thread it runs in.
+        gate: the future for which the handler waits, of asyncio or of a thread.
+        thread: the thread in which it runs.
         cancels: how often it was cancelled while it waited.
-        ended: the handler has let go: returned, raised or been closed.
+        ended: whether the handler has returned, raised or been closed.
     """
 
     def __init__(self, ctx: JobContext, payload: dict[str, Any], gate: Any) -> None:
@@ -36,7 +36,7 @@ class Call:
 
     @property
     def job_id(self) -> str:
-        """The id of the job that this call works for."""
+        """The id of the job that called the handler."""
         return self.ctx.job_id
 
     def finish(self, value: Any = None) -> None:
@@ -50,21 +50,21 @@ class Call:
             self.gate.set_exception(error)
 
     def join(self) -> None:
-        """Wait for the thread of a sync handler, whose gate is open, to end."""
+        """Wait until the thread of a sync handler has ended; its gate must be open."""
         self.thread.join(REAL_LIMIT)
 
 
 class Bench:
-    """A queue, its gated handlers, and short ways to do what nearly every test does.
+    """A queue, its gated handlers, and short methods for what most tests do.
 
-    Job types, all taking any payload and returning what :meth:`Call.finish` is given:
+    Its job types accept any payload and return the value of :meth:`Call.finish`:
 
     - ``hold``: async, ends when it is cancelled. ``retrying``: the same with three retries.
-    - ``deaf``: async, swallows every cancel. ``polite``: async and cooperative.
-    - ``work``: sync, in a thread, and looks at no flag.
+    - ``deaf``: async, swallows every cancellation. ``polite``: async and cooperative.
+    - ``work``: sync, in a thread, never checks its flag.
 
-    A submission runs in a task, so that it serves a queue whose ``submit`` returns only
-    when the job has ended.
+    Each submission runs in a task, because the ``submit`` of some queues returns only when the
+    job has finished.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Bench:
     # Doing.
 
     async def put(self, job_type: str = "hold", payload: Any = None, **options: Any) -> str:
-        """Submit, let everything run that can, and return the job's id."""
+        """Submit, let everything run that is ready, and return the job's id."""
         submission = self.submit(job_type, payload, **options)
         await self.clock.settle()
         if submission.done():
@@ -96,7 +96,7 @@ class Bench:
     def submit(
         self, job_type: str = "hold", payload: Any = None, **options: Any
     ) -> asyncio.Task[str]:
-        """Submit in a task of its own."""
+        """Submit in a new task."""
         submitting = self.queue.submit(job_type, payload or {}, **options)
         submission = asyncio.ensure_future(submitting)
         self.submissions.append(submission)
@@ -109,7 +109,7 @@ class Bench:
     async def run(
         self, job_type: str, payload: Mapping[str, Any] | None = None, **options: Any
     ) -> JobResult[Any]:
-        """Submit a job that ends by itself, and return its last record."""
+        """Submit a job that finishes by itself, and return its terminal record."""
         return await self.queue.wait(await self.put(job_type, payload, **options))
 
     async def call(self, job_id: str) -> Call:
@@ -133,21 +133,21 @@ class Bench:
         await self._arrived.wait()
 
     async def finish(self, call: Call, value: Any = None) -> JobResult[Any]:
-        """Let a call return *value*, and return the job's last record."""
+        """Let a call return *value*, and return the job's terminal record."""
         call.finish(value)
         return await self.queue.wait(call.job_id)
 
     async def record(self, job_id: str) -> JobResult[Any]:
-        """The job's record, once everything has run that can."""
+        """The job's record, once everything has run that is ready."""
         await self.clock.settle()
         return await self.queue.get_result(job_id)
 
     async def status(self, job_id: str) -> JobStatus:
-        """The job's status, once everything has run that can."""
+        """The job's status, once everything has run that is ready."""
         return (await self.record(job_id)).status
 
     def watching(self, job_id: str) -> Watching:
-        """A watcher that notes what it is shown, in a task of its own."""
+        """A watcher that collects what it is shown, in a new task."""
         return Watching(self.queue.watch(job_id))
 
     async def open(self) -> None:
@@ -155,19 +155,19 @@ class Bench:
         await self.queue.__aenter__()
 
     async def close(self) -> None:
-        """Stop the queue, moving time on as far as that needs."""
+        """Stop the queue, and advance time as far as that needs."""
         await self.clock.drive(self.queue.__aexit__(None, None, None))
 
     # Cleaning up.
 
     def open_gates(self) -> None:
-        """Let every handler return, also those that begin from now on."""
+        """Let every handler return, also those that start from now on."""
         self._open = True
         for call in self.calls:
             call.finish()
 
     def shut_gates(self) -> None:
-        """Let handlers that begin from now on wait again."""
+        """Let handlers that start from now on wait again."""
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -207,7 +207,7 @@ class Bench:
             call.ended = True
 
     async def deaf(self, ctx: JobContext, /, **payload: Any) -> Any:
-        """Wait at a gate, and swallow every cancel."""
+        """Wait at a gate, and swallow every cancellation."""
         call = self._called(Call(ctx, payload, self.clock.create_future()))
         try:
             while not call.gate.done():
@@ -218,13 +218,13 @@ class Bench:
 
     async def _resist(self, call: Call) -> None:
         try:
-            # Not a shield: since Python 3.14 it logs the error of what its owner no longer awaits.
+            # Not shield(): since Python 3.14 it logs errors of a future that is no longer awaited.
             await asyncio.wait([call.gate])
         except asyncio.CancelledError:
             call.cancels += 1
 
     def work(self, ctx: JobContext, /, **payload: Any) -> Any:
-        """Wait at a gate in a thread, and look at no flag."""
+        """Wait at a gate in a thread, and never check the flag."""
         gate: concurrent.futures.Future[Any] = concurrent.futures.Future()
         call = Call(ctx, payload, gate)
         if call.thread is self._loop_thread:  # waiting here would hang the whole test
@@ -256,7 +256,7 @@ class Watching:
 
     @property
     def over(self) -> bool:
-        """The watch came to its end."""
+        """Whether the watch has ended."""
         return self.task.done()
 
     @property

@@ -1,11 +1,12 @@
 """An event loop whose clock stands still until a test moves it.
 
-- ``time()`` is a number that only :meth:`FakeClockLoop.advance`, ``drive`` and ``jump`` move.
-- The loop is idle when it would have to wait for a timer, a file or a thread. That is the
-  moment at which ``settle`` returns, so a test never guesses how often to yield.
-- Idle with nobody settling and nothing that could ever wake it is a deadlock, and so is a
-  loop that is never idle: an error at once instead of a test that hangs. A thread begun
-  since the loop was made, or an open connection, may still wake it: then it really waits.
+- Only :meth:`FakeClockLoop.advance`, ``drive`` and ``jump`` change ``time()``.
+- The loop is idle when it would have to wait for a timer, a file or a thread. Then ``settle``
+  returns, so a test never has to guess how often to yield.
+- If the loop is idle, nothing awaits ``settle`` and nothing can ever wake the loop, it is a
+  deadlock. A loop that is never idle is one too. Both are an error at once, instead of a test
+  that hangs. But a thread that was started after the loop was created, or an open connection,
+  may still wake the loop: then it really waits.
 """
 
 from __future__ import annotations
@@ -29,20 +30,20 @@ REAL_LIMIT = 20.0
 """Real seconds that the loop waits for a thread or a file before it gives up."""
 
 ROUNDS_LIMIT = 200_000
-"""Rounds that the loop may be busy without a pause before it is taken to be so for ever."""
+"""Iterations that the loop may be busy without a pause before it counts as a deadlock."""
 
 _START = 1000.0
-# Beyond it the loop's own idea of "due" is lost in the rounding of its numbers.
+# Beyond it the loop cannot tell which timers are due, because of rounding.
 _END = 5_000_000.0
 _ROUNDING = 1e-9
 
 
 class DeadlockError(RuntimeError):
-    """The loop has nothing to run, and nothing is left that could give it something."""
+    """The loop has nothing to run, and nothing can ever wake it."""
 
 
 class _Selector(selectors.DefaultSelector):
-    """Tells the loop when it is about to wait."""
+    """Calls ``on_idle`` when the loop is about to wait."""
 
     on_idle: Callable[[], bool]
     may_wait: Callable[[], str | None]
@@ -60,7 +61,7 @@ class _Selector(selectors.DefaultSelector):
         return self._last_look(refusal) if refusal else self._wait()
 
     def _last_look(self, refusal: str) -> list[tuple[selectors.SelectorKey, int]]:
-        # A thread may have left its word and ended since the first look.
+        # A thread may have woken the loop and ended since the first select().
         if events := super().select(0):
             return events
         raise DeadlockError(refusal)
@@ -68,12 +69,12 @@ class _Selector(selectors.DefaultSelector):
     def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
         events = super().select(REAL_LIMIT)
         if not events:
-            raise DeadlockError(f"no thread and no file stirred for {REAL_LIMIT} real seconds")
+            raise DeadlockError(f"no thread and no file woke the loop in {REAL_LIMIT} real seconds")
         return events
 
 
 class FakeClock:
-    """What a test asks of an event loop whose clock stands still."""
+    """The methods of an event loop whose clock stands still."""
 
     create_future: Callable[[], asyncio.Future[Any]]
 
@@ -90,23 +91,23 @@ class FakeClock:
         return self._now
 
     def _note_timer(self, when: float, handle: Any) -> None:
-        """*handle*, which has the methods of :class:`asyncio.Handle`, is due then."""
+        """Record that *handle*, which is like :class:`asyncio.Handle`, is due at *when*."""
         heapq.heappush(self._timers, (when, next(self._timer_numbers), handle))
 
     async def settle(self) -> None:
         """Return once nothing is ready to run; time stands still.
 
-        It does not wait for threads: await what the thread hands over first.
+        It does not wait for threads: first await what the thread produces.
         """
         settled = self.create_future()
         self._settlers.append(settled)
         await settled
 
     async def advance(self, seconds: float) -> None:
-        """Move time on by *seconds*, from timer to timer, settling at each.
+        """Advance time by *seconds*, from timer to timer, and ``settle`` at each.
 
         Raises:
-            ValueError: *seconds* is negative, or leads beyond 5,000,000 seconds.
+            ValueError: *seconds* is negative, or the time would pass 5,000,000 seconds.
         """
         target = self._target(seconds)
         await self.settle()
@@ -117,9 +118,9 @@ class FakeClock:
         await self.settle()
 
     async def drive(self, awaitable: Awaitable[T]) -> T:
-        """Move time on as far as *awaitable* needs to end, and return its value.
+        """Advance time until *awaitable* is done, and return its value.
 
-        Not while a thread works that it depends on: time would run away.
+        Do not use it if *awaitable* depends on a running thread: time would advance without it.
         """
         task = asyncio.ensure_future(awaitable)
         await self.settle()
@@ -129,7 +130,7 @@ class FakeClock:
         return await task
 
     def jump(self, seconds: float) -> None:
-        """Move time on without running anything, as code that blocks the loop does."""
+        """Advance time without running anything, as code that blocks the loop does."""
         self._move(self._target(seconds))
 
     def _move(self, now: float) -> None:
@@ -138,11 +139,13 @@ class FakeClock:
     def _target(self, seconds: float) -> float:
         target = self._now + seconds
         if not self._now <= target <= _END:
-            raise ValueError(f"time moves on, and at most to {_END:,.0f} s, not by {seconds}")
+            raise ValueError(
+                f"time only moves forward, and at most to {_END:,.0f} s, not by {seconds}"
+            )
         return target
 
     def next_timer(self) -> float:
-        """When the next timer is due; ``inf`` when there is none."""
+        """When the next timer is due; ``inf`` if there is none."""
         while self._timers and (self._timers[0][2].cancelled() or self._timers[0][0] <= self._now):
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else math.inf
@@ -154,24 +157,24 @@ class FakeClock:
             settler.set_result(None)
         return bool(waiting)
 
-    def _why_no_waiting(self) -> str | None:
-        """Why waiting would be for ever; None when something may come."""
+    def _deadlock(self) -> str | None:
+        """Why waiting would never end; None if something may still wake the loop."""
         if set(threading.enumerate()) - self._threads_before or self._hears_files():
             return None
         loop = cast(asyncio.AbstractEventLoop, self)
         places = "; ".join(sorted(map(_place, asyncio.all_tasks(loop))))
-        return f"nothing is ready and time stands still: advance() it? Waiting at {places}"
+        return f"nothing is ready and time stands still; call advance()? Waiting at {places}"
 
     def _hears_files(self) -> bool:
-        """Whether a connection is open, which may bring something."""
+        """Whether a connection is open, which may wake the loop."""
         return False
 
 
 class FakeClockLoop(FakeClock, asyncio.SelectorEventLoop):
     """An event loop for tests: deadlines, delays and retention without waiting for them.
 
-    It needs no arguments, so it serves as a ``loop_factory``. Its helpers are awaited from
-    a coroutine that it runs:
+    It needs no arguments, so it can be a ``loop_factory``. Await its helpers in a coroutine
+    that it runs:
 
     >>> import asyncio
     >>> async def main() -> str:
@@ -185,14 +188,14 @@ class FakeClockLoop(FakeClock, asyncio.SelectorEventLoop):
     'slept'
 
     Attributes:
-        errors: what the loop's exception handler was given: errors that nobody caught.
+        errors: the contexts that the loop's exception handler got, for uncaught errors.
     """
 
     def __init__(self) -> None:
         FakeClock.__init__(self)
         selector = _Selector()
         selector.on_idle = self._wake_settlers
-        selector.may_wait = self._why_no_waiting
+        selector.may_wait = self._deadlock
         asyncio.SelectorEventLoop.__init__(self, selector)
         self._files = selector.get_map()
         self._own_files = len(self._files)
@@ -219,30 +222,30 @@ def _place(task: asyncio.Task[Any]) -> str:
     return f"{where} ({task.get_name()})"
 
 
-# FakeClockLoop, or what has its methods on a loop of another make.
+# FakeClockLoop, or another loop with its methods.
 LoopFactory = Callable[[], Any]
 
 
 def run_with_fake_clock(
     main: Coroutine[Any, Any, T], loop_factory: LoopFactory = FakeClockLoop
 ) -> T:
-    """Run *main* in a :class:`FakeClockLoop` of its own, as :func:`asyncio.run` would.
+    """Run *main* in a new :class:`FakeClockLoop`, like :func:`asyncio.run`.
 
     Raises:
-        DeadlockError: *main* waits for what can never come.
-        AssertionError: a task or callback ended in an error that nobody caught.
+        DeadlockError: *main* waits for something that can never happen.
+        AssertionError: a task or callback ended with an uncaught error.
     """
     with fake_clock_loop(loop_factory) as loop:
         value = loop.run_until_complete(main)
-    gc.collect(1)  # a task that nobody awaited reports its error when it goes
+    gc.collect(1)  # a task that was never awaited reports its error when it is collected
     if loop.errors:
-        raise AssertionError(f"errors that nobody caught: {loop.errors}")
+        raise AssertionError(f"uncaught errors: {loop.errors}")
     return value
 
 
 @contextlib.contextmanager
 def fake_clock_loop(loop_factory: LoopFactory = FakeClockLoop) -> Iterator[FakeClockLoop]:
-    """A loop for tests that enter it more than once; closed at the end, whatever happens."""
+    """A loop for tests that run it more than once; it is closed at the end, whatever happens."""
     loop = loop_factory()
     try:
         yield loop

@@ -40,9 +40,9 @@ class JobQueueContract(
     WatchingPromises,
     ObserverPromises,
 ):
-    """Every promise that a backend makes, one named test each.
+    """All promises of a backend, each as one named test.
 
-    A backend's own test file is a subclass with the one factory::
+    Subclass it in the tests of a backend, with a factory for its queues::
 
         class TestMyQueue(JobQueueContract):
             async def make_queue(self, handlers, settings, observers):

@@ -17,7 +17,7 @@ from ._promises import Promises, needs
 
 
 async def fail_until_the_end(bench: Bench, job_id: str) -> JobResult[object]:
-    """Let every attempt of a job fail, each with a text of its own, moving time in between."""
+    """Let every attempt of a job fail with a different text, and advance time in between."""
     attempts = 0
     while not (await bench.status(job_id)).is_terminal:
         calls = bench.calls_of(job_id)
@@ -40,7 +40,7 @@ class AttemptPromises(Promises):
             assert len(bench.calls) == 1
 
     async def test_a_retry_may_succeed(self) -> None:
-        """After a failure the handler is called again, knowing its attempt; the job runs on."""
+        """After a failure the handler is called again with its attempt; the job stays running."""
         async with self.bench() as bench:
             call = await bench.begin("retrying")
             call.fail(ValueError("try again"))
@@ -54,7 +54,7 @@ class AttemptPromises(Promises):
             assert (record.attempt, record.error, record.error_type) == (1, None, None)
 
     async def test_retries_end_with_the_last_error(self) -> None:
-        """``retries`` are further attempts; when all have failed, the last error stands."""
+        """``retries`` counts further attempts; if all fail, the record has the last error."""
         async with self.bench() as bench:
             record = await fail_until_the_end(bench, await bench.put("retrying"))
             assert [call.ctx.attempt for call in bench.calls] == [0, 1, 2, 3]
@@ -66,7 +66,7 @@ class AttemptPromises(Promises):
 
     @pytest.mark.parametrize("error", [SystemExit, GeneratorExit, asyncio.CancelledError])
     async def test_only_an_exception_is_retried(self, error: type[BaseException]) -> None:
-        """What is no ``Exception`` ends the job at its first attempt."""
+        """An error that is not an ``Exception`` fails the job without a retry."""
         async with self.bench() as bench:
             attempts: list[int] = []
 
@@ -79,7 +79,7 @@ class AttemptPromises(Promises):
             assert (record.status, attempts) == (JobStatus.FAILED, [0])
 
     async def test_a_retrying_job_keeps_its_slot_and_its_start(self) -> None:
-        """Between attempts the job stays running: nothing overtakes it, its start stands."""
+        """Between attempts the job stays running, keeps its slot and keeps its start time."""
         async with self.bench() as bench:
             first = await bench.begin("retrying")
             started_at = (await bench.record(first.job_id)).started_at
@@ -94,7 +94,7 @@ class AttemptPromises(Promises):
 
     @needs("waits_between_attempts")
     async def test_delays_grow_and_are_drawn_at_random(self) -> None:
-        """The n-th retry comes after 0 to min(60, 2**(n-1)) seconds, not at once, not in step."""
+        """The n-th retry comes after a random delay of up to min(60, 2**(n-1)) seconds."""
         async with self.bench(timeout=math.inf) as bench:
             starts: list[float] = []
 
@@ -113,7 +113,7 @@ class AttemptPromises(Promises):
 
     @needs("waits_between_attempts")
     async def test_a_delay_that_would_pass_the_deadline_is_not_begun(self) -> None:
-        """A job that cannot try again in time fails at once, with its last error."""
+        """A job fails at once with its last error if the next attempt would pass its time limit."""
         async with self.bench() as bench:
             job_id = await bench.put("retrying", timeout=10)
             await bench.clock.advance(10 - 1e-6)
@@ -122,7 +122,7 @@ class AttemptPromises(Promises):
             assert (record.status, record.error) == (JobStatus.FAILED, "the last")
 
     async def test_the_deadline_holds_for_all_attempts_together(self) -> None:
-        """A retry does not get a fresh time limit."""
+        """A retry does not get a new time limit."""
         async with self.bench() as bench:
             call = await bench.begin("retrying", timeout=10)
             await bench.clock.advance(8)
@@ -135,7 +135,7 @@ class AttemptPromises(Promises):
     @needs("waits_between_attempts")
     @pytest.mark.parametrize("kind", ["async", "cooperative", "thread"])
     async def test_a_cancel_between_attempts_ends_the_job_at_once(self, kind: str) -> None:
-        """A job that waits for its next attempt is cancelled without waiting for it."""
+        """A job that waits for its next attempt can be cancelled at once."""
         async with self.bench(timeout=math.inf) as bench:
             handler: Any = bench.work if kind == "thread" else bench.hold
             bench.handlers.register(
@@ -160,7 +160,7 @@ class AttemptPromises(Promises):
     # Deadlines.
 
     async def test_a_job_past_its_deadline_is_told_to_stop_and_ends_timeout(self) -> None:
-        """At its deadline an async handler is cancelled, and the job says why it ended."""
+        """At its deadline an async handler is cancelled, and the record says why it stopped."""
         async with self.bench() as bench:
             call = await bench.begin(timeout=10)
             await bench.clock.advance(9.9)
@@ -172,7 +172,7 @@ class AttemptPromises(Promises):
             assert (call.ctx.cancelled, call.cancels, record.cancel_requested) == (True, 1, False)
 
     async def test_the_submissions_timeout_goes_before_the_handlers_and_the_settings(self) -> None:
-        """The nearest limit counts: submission, then handler, then settings."""
+        """The submission's time limit comes before the handler's, and that before the settings'."""
         async with self.bench(timeout=30) as bench:
             bench.handlers.register("limited", bench.hold, timeout=20)
             for job_type, options, limit in [
@@ -187,7 +187,7 @@ class AttemptPromises(Promises):
                 assert await bench.status(call.job_id) is JobStatus.TIMEOUT
 
     async def test_five_minutes_are_the_default(self) -> None:
-        """Without any setting a job may take 300 seconds."""
+        """The default time limit of a job is 300 seconds."""
         async with self.bench() as bench:
             call = await bench.begin()
             await bench.clock.advance(299)
@@ -196,7 +196,7 @@ class AttemptPromises(Promises):
             assert await bench.status(call.job_id) is JobStatus.TIMEOUT
 
     async def test_inf_is_no_limit__fault_18(self) -> None:
-        """``math.inf`` means that a job may run for as long as it likes."""
+        """``math.inf`` means no time limit."""
         async with self.bench() as bench:
             call = await bench.begin(timeout=math.inf)
             await bench.clock.advance(500_000)
@@ -204,7 +204,7 @@ class AttemptPromises(Promises):
             assert (record.status, record.result) == (JobStatus.COMPLETED, "at last")
 
     async def test_the_deadline_counts_from_the_start_never_the_wait(self) -> None:
-        """Time spent waiting for a slot is not taken from the job."""
+        """The time limit does not include the time that the job waits for a slot."""
         async with self.bench(concurrency=1) as bench:
             first = await bench.begin(timeout=50)
             waiting = await bench.put(timeout=10)
@@ -218,7 +218,7 @@ class AttemptPromises(Promises):
 
     @needs("concurrent")
     async def test_each_job_has_a_deadline_of_its_own(self) -> None:
-        """Jobs with one and the same limit each have it from their own start."""
+        """Jobs with the same time limit each have it from their own start."""
         async with self.bench(concurrency=3, timeout=10) as bench:
             calls = []
             for _ in range(3):
@@ -231,7 +231,7 @@ class AttemptPromises(Promises):
             assert [sum(each) for each in ended] == [1, 1, 2, 2, 2, 2, 3, 3]
 
     async def test_a_value_returned_after_the_deadline_is_dropped__fault_12(self) -> None:
-        """A handler that answers its cancellation with a value still timed out."""
+        """A job whose handler answers its cancellation with a value still ends as ``timeout``."""
 
         async def stubborn(ctx: JobContext) -> str:
             with contextlib.suppress(asyncio.CancelledError):
@@ -249,7 +249,7 @@ class AttemptPromises(Promises):
     async def test_a_handler_that_blocks_past_its_deadline_timed_out__fault_12(
         self, failing: bool
     ) -> None:
-        """The clock is read after the handler's end too: over the limit is over the limit."""
+        """A job whose handler returns or raises after the time limit ends as ``timeout``."""
         async with self.bench() as bench:
 
             @bench.handlers.job
@@ -263,7 +263,7 @@ class AttemptPromises(Promises):
             assert (record.status, record.result) == (JobStatus.TIMEOUT, None)
 
     async def test_raising_after_the_deadline_is_timeout__fault_16(self) -> None:
-        """An error raised on the way out does not hide why the job was stopped."""
+        """An error raised during cleanup does not hide why the job was stopped."""
 
         async def clumsy(ctx: JobContext) -> None:
             try:
@@ -283,7 +283,7 @@ class AttemptPromises(Promises):
             )
 
     async def test_a_thread_past_its_deadline_is_settled_and_runs_on__fault_15(self) -> None:
-        """A thread cannot be stopped: its flag is set, its job settled, and it is counted."""
+        """A thread that misses its deadline gets the flag, its job finishes, and it is counted."""
         async with self.bench(cancel_grace=1) as bench:
             call = await bench.begin("work", timeout=10)
             await bench.clock.advance(10.5)
@@ -300,7 +300,7 @@ class AttemptPromises(Promises):
             assert (await bench.record(call.job_id)).result is None
 
     async def test_a_thread_that_ends_within_its_grace_is_not_abandoned(self) -> None:
-        """A sync handler that looks at its flag in time ends its own job."""
+        """A sync handler that checks its flag in time finishes its job itself."""
         async with self.bench(cancel_grace=1) as bench:
             call = await bench.begin("work", timeout=10)
             await bench.clock.advance(10.5)

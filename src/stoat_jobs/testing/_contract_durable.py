@@ -23,11 +23,11 @@ def locate(ctx: JobContext, x: int) -> Point:
 
 
 class DurablePromises(Promises):
-    """What waits outlives the queue, and whoever starts the next one finds it."""
+    """Pending jobs outlive the queue, and the next queue on the same store runs them."""
 
     @needs("durable")
     async def test_what_waits_runs_in_the_next_life__fault_19(self) -> None:
-        """The stop leaves jobs pending, and the next start runs them in their order."""
+        """The shutdown leaves jobs pending, and the next start runs them in their order."""
         async with self.bench() as bench:
             await bench.begin()
             waiting = [await bench.put() for _ in range(3)]
@@ -41,7 +41,7 @@ class DurablePromises(Promises):
 
     @needs("durable")
     async def test_who_waits_for_a_job_that_goes_on_is_told__fault_19(self) -> None:
-        """``wait`` and ``watch`` never end silently: the queue is closed, the job is not over."""
+        """``wait`` and ``watch`` of a job that stays pending raise that the queue is closed."""
         async with self.bench() as bench:
             await bench.begin()
             job_id = await bench.put()
@@ -57,7 +57,7 @@ class DurablePromises(Promises):
 
     @needs("durable")
     async def test_a_submit_before_the_start_says_how_to_start__fault_21(self) -> None:
-        """A queue that is not started keeps nothing, and names the remedy."""
+        """Submitting to a queue that is not started is an error that names the remedy."""
         bench = await self.new_bench()
         with pytest.raises(RuntimeError, match="async with"):
             await bench.queue.submit("hold", {})
@@ -65,7 +65,7 @@ class DurablePromises(Promises):
 
     @needs("durable")
     async def test_the_next_queue_has_all_of_a_job(self) -> None:
-        """Payload, metadata, key and time limit outlive the queue that accepted them."""
+        """Payload, metadata, key and time limit outlive the queue that accepted the job."""
         async with self.bench() as old:
             await old.begin()
             job_id = await old.put("hold", {"n": 5}, key="k", metadata={"by": "Ada"}, timeout=7)
@@ -79,7 +79,7 @@ class DurablePromises(Promises):
 
     @needs("durable")
     async def test_the_next_queue_has_the_records_of_the_last(self) -> None:
-        """A finished record is the same in the next queue, its result of the declared type."""
+        """A finished record is the same in the next queue, with a result of the declared type."""
         async with self.bench() as old:
             old.handlers.register("locate", locate)
             await old.run("locate", {"x": 3}, metadata={"by": "Ada"})
@@ -94,7 +94,7 @@ class DurablePromises(Promises):
 
     @needs("durable")
     async def test_a_waiting_job_that_was_cancelled_stays_so__fault_9(self) -> None:
-        """The next queue does not run what was cancelled before."""
+        """The next queue does not run jobs that were cancelled before."""
         async with self.bench() as old:
             await old.begin()
             job_id = await old.put()
@@ -106,7 +106,7 @@ class DurablePromises(Promises):
 
     @needs("durable")
     async def test_a_job_whose_handler_is_gone_fails(self) -> None:
-        """A job type that the next queue does not know is a failure, in words, and no crash."""
+        """A job of a type that the next queue does not know fails with an error that says so."""
         async with self.bench() as old:
             await old.begin()
             old.handlers.register("old", locate)
@@ -119,7 +119,7 @@ class DurablePromises(Promises):
 
     @needs("durable")
     async def test_a_payload_that_fits_no_more_fails(self) -> None:
-        """A payload that the next queue's handler does not take fails its job alone."""
+        """A payload that the next queue's handler refuses fails only that job."""
         async with self.bench() as old:
             await old.begin()
             old.handlers.register("changed", locate)
@@ -129,7 +129,7 @@ class DurablePromises(Promises):
 
         @bench.handlers.job
         async def changed(ctx: JobContext, name: str) -> None:
-            """Took a number once."""
+            """Takes text; it took a number before."""
 
         async with bench:
             record = await bench.queue.wait(job_id)

@@ -1,4 +1,4 @@
-"""Promises about what handlers raise, await and leave behind that is not made for it."""
+"""Promises about hostile objects that handlers raise, await or leave behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ODD_LIMITS = [0.0003, 0.0123, 1.0003, 1.00049, 2.0]
 
 
 class Ends(JobObserver):
-    """Notes what has ended."""
+    """Records the finished events."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -37,20 +37,20 @@ class StubbornFuture(asyncio.Future[None]):
 
 
 def text_is_ours(record: JobResult[Any]) -> bool:
-    """Whether the texts of an error are plain, on one line, and there."""
+    """Whether the texts of an error are plain, on one line, and not empty."""
     texts = (record.error, record.error_type)
     return all(type(text) is str and text and text.isprintable() for text in texts)
 
 
 class HostilePromises(Promises):
-    """The end of a job is total: nothing that a handler raises or awaits keeps a job or a slot."""
+    """Every job finishes, and its slot is free again, whatever its handler raises or awaits."""
 
     @pytest.mark.parametrize("threaded", [False, True], ids=["async", "thread"])
     @pytest.mark.parametrize("shape", SHAPES[:2], ids=lambda shape: shape.__name__.strip("_"))
     async def test_whatever_looking_at_an_exception_does_its_job_fails__fault_56(
         self, shape: Callable[..., Any], threaded: bool
     ) -> None:
-        """Whatever looking at an exception does, its job fails with a text that can be shown."""
+        """Whatever an exception's special methods do, its job fails with a printable text."""
         ends = Ends()
         errors = list(hostile_errors(shape))
         left = iter(errors)
@@ -74,7 +74,7 @@ class HostilePromises(Promises):
     async def test_a_group_that_is_not_what_it_says_fails_its_job__fault_56(
         self, kind: Callable[..., ExceptionGroup[Exception]]
     ) -> None:
-        """A group that contains itself, or ends the process when it is read, fails its job."""
+        """A group that contains itself, or exits the process when it is read, fails its job."""
         async with self.bench() as bench:
             call = await bench.begin()
             call.fail(kind("several", [ValueError("x")]))
@@ -83,7 +83,7 @@ class HostilePromises(Promises):
             assert (await bench.finish(await bench.begin(), 1)).result == 1
 
     async def test_a_group_of_groups_of_the_same_is_read_once__fault_56(self) -> None:
-        """A group whose members are the same at each of many levels fails its job at once."""
+        """A group that repeats its members at each of many levels fails its job at once."""
         error: Any = ValueError("x")
         for _ in range(60):
             error = ExceptionGroup("twice", [error, error])
@@ -97,7 +97,7 @@ class HostilePromises(Promises):
     async def test_a_future_that_refuses_its_cancel_costs_one_grace__fault_55(
         self, why: str
     ) -> None:
-        """A handler that awaits what refuses its cancel is settled when its grace is over."""
+        """A job finishes after its grace although its handler awaits what refuses cancellation."""
         async with self.bench(cancel_grace=3) as bench:
             stubborn = StubbornFuture()
 
@@ -119,7 +119,7 @@ class HostilePromises(Promises):
 
     @pytest.mark.parametrize("limit", ODD_LIMITS)
     async def test_a_limit_holds_for_every_job_that_has_it__fault_54(self, limit: float) -> None:
-        """Each of many jobs with one time limit is stopped by it, however short or odd it is."""
+        """Of many jobs with the same time limit each is stopped by it, even by a very short one."""
         async with self.bench() as bench:
             for _ in range(20):
                 job_id = await bench.put(timeout=limit)
@@ -131,7 +131,7 @@ class HostilePromises(Promises):
     async def test_what_a_thread_runs_on_the_loop_is_cancelled_with_its_job__fault_72(
         self, why: str
     ) -> None:
-        """What ``from_thread`` runs is cancelled when its job is told to stop."""
+        """Whatever ``from_thread`` is running is cancelled when its job is told to stop."""
         noted: list[str] = []
         began = asyncio.Event()
 
@@ -173,7 +173,7 @@ class HostilePromises(Promises):
             await bench.queue.__aexit__(None, None, None)
 
     async def test_after_its_end_a_job_runs_nothing_on_the_loop__fault_72(self) -> None:
-        """A thread that outlives its job cannot begin anything on the loop."""
+        """A thread that outlives its job cannot start anything on the event loop."""
         noted: list[str] = []
         ran: list[str] = []
         go_on, over = threading.Event(), asyncio.Event()

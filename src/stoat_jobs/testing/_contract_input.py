@@ -32,11 +32,11 @@ class Colour(Enum):
 
 
 class DriversUUID(uuid.UUID):
-    """As database drivers have it."""
+    """A UUID as database drivers return it."""
 
 
 class LibrarysDatetime(datetime):
-    """As libraries for dates have it."""
+    """A datetime as date libraries return it."""
 
 
 class Area(BaseModel):
@@ -45,7 +45,7 @@ class Area(BaseModel):
 
 
 class Unreadable(Mapping[str, Any]):
-    """Fails whatever is done to it."""
+    """A mapping that raises whatever is done with it."""
 
     def __getitem__(self, key: str) -> Any:
         raise ZeroDivisionError
@@ -58,14 +58,14 @@ class Unreadable(Mapping[str, Any]):
 
 
 def circular() -> list[Any]:
-    """A list that holds itself."""
+    """A list that contains itself."""
     circle: list[Any] = []
     circle.append(circle)
     return circle
 
 
 def deep() -> list[Any]:
-    """A list nested deeper than any encoder follows."""
+    """A list nested deeper than any encoder can follow."""
     nested: list[Any] = []
     for _ in range(5000):
         nested = [nested]
@@ -73,7 +73,7 @@ def deep() -> list[Any]:
 
 
 def add_echo(bench: Bench) -> list[dict[str, Any]]:
-    """A job type ``echo`` of one number and anything else; what it was called with."""
+    """Register ``echo``, which takes a number and more; returns the list of its calls."""
     received: list[dict[str, Any]] = []
 
     @bench.handlers.job
@@ -98,14 +98,14 @@ class InputPromises(Promises):
 
     @needs("submit_returns_early")
     async def test_submit_never_waits_for_a_slot(self) -> None:
-        """A submission returns while every slot is taken."""
+        """``submit`` returns even if every slot is in use."""
         async with self.bench() as bench:
             await bench.begin()
             waiting = await asyncio.wait_for(bench.queue.submit("hold", {}), 1)
             assert await bench.status(waiting) is JobStatus.PENDING
 
     async def test_a_payload_reaches_the_handler_as_the_types_it_declares(self) -> None:
-        """Text, as HTTP brings it, becomes what the handler's annotations say."""
+        """Text, as it comes over HTTP, is converted to the types of the handler's annotations."""
         async with self.bench() as bench:
 
             @bench.handlers.job
@@ -136,7 +136,7 @@ class InputPromises(Promises):
             assert record.result is True, record.error
 
     async def test_bytes_arrive_intact_in_nested_models_too(self) -> None:
-        """Bytes that are not text travel unharmed, at any depth."""
+        """Bytes that are not text arrive unchanged, at any depth."""
         async with self.bench() as bench:
             received: list[Any] = []
 
@@ -149,7 +149,7 @@ class InputPromises(Promises):
             assert received == [b"\xff\x00", b"\x00\xfe"]
 
     async def test_an_instance_of_a_scalars_subclass_is_that_scalar__fault_62(self) -> None:
-        """What drivers and date libraries give for a UUID or a datetime passes for one."""
+        """A driver's own UUID and a library's own datetime are accepted."""
         async with self.bench() as bench:
             received: list[Any] = []
 
@@ -166,7 +166,7 @@ class InputPromises(Promises):
             assert list(map(type, received)) == [uuid.UUID, datetime]
 
     async def test_a_payload_is_isolated_from_the_caller_at_every_depth__fault_33(self) -> None:
-        """What the caller changes after submitting, the job does not see."""
+        """The job does not see changes that the caller makes to the payload after ``submit``."""
         async with self.bench() as bench:
             seen: list[Any] = []
 
@@ -184,7 +184,7 @@ class InputPromises(Promises):
             assert seen == [{"list": [1, {"deep": [2]}]}, "north"]
 
     async def test_defaults_are_frozen_at_submit(self) -> None:
-        """A default that one job changes is as declared in the next."""
+        """If one job changes a default value, the next job still gets the declared one."""
         async with self.bench() as bench:
             seen: list[list[int]] = []
 
@@ -221,7 +221,7 @@ class InputPromises(Promises):
     async def test_a_wrong_payload_is_refused_and_nothing_queued__fault_34(
         self, payload: Any, place: tuple[str, ...]
     ) -> None:
-        """A payload that does not fit the handler is refused at submit, saying where."""
+        """``submit`` refuses a payload that does not fit the handler, and names the field."""
         async with self.bench() as bench:
             received = add_echo(bench)
             with pytest.raises(InvalidPayloadError) as caught:
@@ -233,7 +233,7 @@ class InputPromises(Promises):
             assert (received, await bench.queue.list_jobs()) == ([], [])
 
     async def test_a_refused_payload_carries_pydantics_error__fault_34(self) -> None:
-        """The refusal has pydantic's own error as its cause, for a web framework to show."""
+        """The error's cause is pydantic's own error, which a web framework can show."""
         async with self.bench() as bench:
             add_echo(bench)
             with pytest.raises(InvalidPayloadError) as caught:
@@ -259,7 +259,7 @@ class InputPromises(Promises):
         ],
     )
     async def test_what_does_not_survive_json_is_refused_by_field(self, value: Any) -> None:
-        """What the handler would see changed, or not at all, is refused by its name."""
+        """``submit`` refuses a field that would not come back from JSON as it was, and names it."""
         async with self.bench() as bench:
             received = add_echo(bench)
             with pytest.raises(InvalidPayloadError) as caught:
@@ -277,7 +277,7 @@ class InputPromises(Promises):
         ],
     )
     async def test_a_payload_over_its_limit_of_bytes_is_refused__fault_52(self, wide: Any) -> None:
-        """What is larger than ``max_payload_bytes`` as JSON is refused, saying limit and size."""
+        """A payload larger than ``max_payload_bytes`` is refused with its size and the limit."""
         async with self.bench(max_payload_bytes=2900) as bench:
             received = add_echo(bench)
             with pytest.raises(InvalidPayloadError, match=r"\b2900\b") as caught:
@@ -288,7 +288,7 @@ class InputPromises(Promises):
             assert (await bench.run("echo", {"number": 1, "anything": "x" * 2800})).error is None
 
     async def test_a_payload_over_its_limit_of_depth_is_refused__fault_52(self) -> None:
-        """What is nested deeper than ``max_payload_depth`` is refused, saying limit and depth."""
+        """A payload deeper than ``max_payload_depth`` is refused with its depth and the limit."""
         async with self.bench(max_payload_depth=3) as bench:
             received = add_echo(bench)
             with pytest.raises(InvalidPayloadError, match=r"\b4 levels.*\b3\b") as caught:
@@ -299,14 +299,14 @@ class InputPromises(Promises):
             assert (await bench.run("echo", {"number": 1, "anything": [{}]})).error is None
 
     async def test_a_mapping_that_cannot_be_read_is_refused(self) -> None:
-        """A mapping whose own methods fail is an invalid payload like any other."""
+        """A mapping whose own methods raise is an invalid payload like any other."""
         async with self.bench() as bench:
             with pytest.raises(InvalidPayloadError):
                 await bench.queue.submit("hold", Unreadable())
             assert await bench.queue.list_jobs() == []
 
     async def test_an_unknown_job_type_is_refused_with_the_nearest_names__fault_34(self) -> None:
-        """A mistyped job type is refused at submit, and the error shows the right one first."""
+        """``submit`` refuses a misspelled job type, and the error lists the right one first."""
         async with self.bench() as bench:
             with pytest.raises(UnknownJobTypeError) as caught:
                 await bench.queue.submit("retryin", {})
@@ -315,7 +315,7 @@ class InputPromises(Promises):
             assert await bench.queue.list_jobs() == []
 
     async def test_a_job_type_with_the_name_of_another_function_is_refused__fault_59(self) -> None:
-        """A job type goes to a queue that has its own function under its name, and to no other."""
+        """``JobType.submit`` needs a queue that has the same function under its name."""
         async with self.bench() as bench:
             others = JobHandlers()
 
@@ -334,7 +334,7 @@ class InputPromises(Promises):
             assert (await bench.record(ref.job_id)).result == "charged"
 
     async def test_payload_keys_named_like_ours_arrive_intact__fault_35(self) -> None:
-        """The user's names never clash with the queue's."""
+        """A payload may use any names, even those of the queue's own arguments."""
         async with self.bench() as bench:
             ours = "timeout key metadata status job_id job_type payload queue ctx self result"
             payload = dict.fromkeys(ours.split(), "x")

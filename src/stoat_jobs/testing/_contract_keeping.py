@@ -1,4 +1,4 @@
-"""Promises about memory: which records are kept, and what finished jobs let go of."""
+"""Promises about memory: which records are kept, and what finished jobs release."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ REQUEST: contextvars.ContextVar[object] = contextvars.ContextVar("REQUEST", defa
 
 
 class KeepingPromises(Promises):
-    """How long a job is known, and what of it stays."""
+    """How long a job is kept, and how much of it."""
 
     async def test_finished_records_go_after_result_ttl_counted_from_the_finish__fault_29(
         self,
     ) -> None:
-        """A record is kept for ``result_ttl`` seconds from its end, and then it is gone."""
+        """A record is kept for ``result_ttl`` seconds after the job finishes, and then dropped."""
         async with self.bench(result_ttl=60) as bench:
             call = await bench.begin(timeout=math.inf)
             await bench.clock.advance(100)
@@ -38,7 +38,7 @@ class KeepingPromises(Promises):
             assert (await bench.queue.stats()).by_status[JobStatus.COMPLETED] == 0
 
     async def test_an_infinite_result_ttl_keeps_records(self) -> None:
-        """``inf`` keeps a finished record for as long as there is room."""
+        """With ``result_ttl=inf`` a finished record is kept as long as there is room."""
         async with self.bench(result_ttl=math.inf) as bench:
             done = await bench.finish(await bench.begin())
             await bench.clock.advance(500_000)
@@ -56,7 +56,7 @@ class KeepingPromises(Promises):
             assert kept == [last.job_id, first.job_id]
 
     async def test_live_jobs_are_never_dropped__fault_29(self) -> None:
-        """A job that is pending or running is kept, whatever its age and the number of others."""
+        """A pending or running job is kept, whatever its age and the number of other jobs."""
         async with self.bench(max_results=1, result_ttl=10, timeout=math.inf) as bench:
             running = await bench.begin()
             pending = [await bench.put() for _ in range(5)]
@@ -67,7 +67,7 @@ class KeepingPromises(Promises):
             assert await bench.status(pending[-1]) is JobStatus.PENDING
 
     async def test_who_waited_before_the_end_gets_it_even_if_it_is_dropped_at_once(self) -> None:
-        """Retention takes a record from those who ask later, never from those who wait."""
+        """Those who wait for a job get its record even if retention drops it at once."""
         async with self.bench(max_results=1) as bench:
             call = await bench.begin()
             wait = asyncio.ensure_future(bench.queue.wait(call.job_id))
@@ -84,12 +84,12 @@ class KeepingPromises(Promises):
                 await bench.queue.get_result(call.job_id)
 
     async def test_memory_is_flat_under_endless_load__fault_29(self) -> None:
-        """What a dropped record held is freed: its result, and what its handler was given."""
+        """When a record is dropped, its result and its handler's arguments are freed."""
         async with self.bench(max_results=3, result_ttl=60) as bench:
             contexts = weakref.WeakSet[Any]()
 
             class Marker:
-                """Stands for what a context holds."""
+                """Stands for the content of a context variable."""
 
             @bench.handlers.job
             async def leave(ctx: JobContext) -> None:
@@ -105,11 +105,11 @@ class KeepingPromises(Promises):
             assert await bench.queue.list_jobs() == []
 
     async def test_a_finished_job_lets_go_of_its_submitters_context__fault_29(self) -> None:
-        """A record that is kept keeps nothing alive of the request that submitted the job."""
+        """A kept record keeps no object of the request alive that submitted the job."""
         async with self.bench() as bench:
 
             class Request:
-                """Stands for what a request holds."""
+                """Stands for the content of a request."""
 
             request = Request()
             gone = weakref.ref(request)
@@ -126,7 +126,7 @@ class KeepingPromises(Promises):
             assert len(await bench.queue.list_jobs()) == 1
 
     async def test_a_waiting_coroutine_is_not_collected__fault_7(self) -> None:
-        """A handler that nothing but its job refers to survives the garbage collector."""
+        """A handler to which only its job refers survives garbage collection."""
         async with self.bench() as bench:
 
             @bench.handlers.job

@@ -19,10 +19,10 @@ from ._promises import Promises, unless
 
 
 class LifePromises(Promises):
-    """A queue starts once, is still read after its stop, and may live again."""
+    """A queue starts once, can be read after its shutdown, and can be started again."""
 
     async def test_started_is_true_from_the_start_to_the_beginning_of_the_stop(self) -> None:
-        """``started`` says whether a queue runs: not before, not while it drains, not after."""
+        """``started`` is true from the start until the shutdown begins, and only then."""
         bench = await self.new_bench()
         assert bench.queue.started is False
         async with bench:
@@ -36,7 +36,7 @@ class LifePromises(Promises):
         assert bench.queue.started is False
 
     async def test_it_is_a_job_backend_with_the_handlers_it_was_given(self) -> None:
-        """It has every method of both protocols, and serves the registry it was given."""
+        """The queue has every method of both protocols, and the registry that was passed in."""
         async with self.bench() as bench:
             assert isinstance(bench.queue, JobBackend)
             assert isinstance(bench.queue, AsyncJobQueue)
@@ -44,13 +44,13 @@ class LifePromises(Promises):
             assert bench.queue.app is None
 
     async def test_entering_gives_the_queue_itself(self) -> None:
-        """``async with make() as queue`` gives that queue."""
+        """``async with queue`` returns the queue itself."""
         bench = await self.new_bench()
         async with bench.queue as queue:
             assert queue is bench.queue
 
     async def test_entering_a_started_queue_is_an_error_and_hurts_nothing__fault_27(self) -> None:
-        """A second start is refused clearly, and the first one stands."""
+        """A second start raises a clear error and does not affect the first one."""
         async with self.bench() as bench:
             call = await bench.begin()
             with pytest.raises(BackendError, match="start"):
@@ -59,7 +59,7 @@ class LifePromises(Promises):
             assert (await bench.finish(call, 1)).result == 1
 
     async def test_start_and_stop_may_be_in_different_tasks__fault_27(self) -> None:
-        """A framework may enter a queue in one task and leave it in another."""
+        """A queue may be started in one task and stopped in another, as frameworks do."""
         bench = await self.new_bench()
         await asyncio.ensure_future(bench.open())
         call = await bench.begin()
@@ -69,7 +69,7 @@ class LifePromises(Promises):
         assert bench.queue.started is False
 
     async def test_records_are_read_while_the_queue_is_closed(self) -> None:
-        """After the stop every read works; nothing is forgotten by it."""
+        """After the shutdown every read works, and all records are still there."""
         async with self.bench() as bench:
             call = await bench.begin()
             await bench.finish(call, 1)
@@ -84,7 +84,7 @@ class LifePromises(Promises):
             assert await queue.cancel(job_id) is False
 
     async def test_a_queue_left_cleanly_may_be_entered_again__fault_27(self) -> None:
-        """A second life works like the first, and the first one's records are still there."""
+        """A queue that is started again works as before, and still has the earlier records."""
         async with self.bench() as bench:
             first = await bench.begin()
             await bench.finish(first, 1)
@@ -96,7 +96,7 @@ class LifePromises(Promises):
 
     @unless("durable")
     async def test_a_key_does_not_outlive_the_stop(self) -> None:
-        """What a shutdown cut off does not hold its key in the next life."""
+        """A job that the shutdown stopped does not hold its key after the next start."""
         async with self.bench() as bench:
             ids = [await bench.put(key="a"), await bench.put(key="b")]
             await bench.close()
@@ -105,7 +105,7 @@ class LifePromises(Promises):
             assert not set(ids) & set(again)
 
     def test_a_queue_may_be_used_by_two_event_loops_in_turn__fault_27(self) -> None:
-        """One queue object serves one loop after another, and keeps its records."""
+        """One queue object can run in one event loop after another, and keeps its records."""
         bench = run_with_fake_clock(self._first_life(), self.loop_factory)
         run_with_fake_clock(self._second_life(bench), self.loop_factory)
 
@@ -130,7 +130,7 @@ class LifePromises(Promises):
         await old.close()
 
     def test_a_queue_that_runs_refuses_another_event_loop__fault_27(self) -> None:
-        """A second loop gets a clear error while the first one runs the queue."""
+        """Starting a queue in a second event loop while it runs in another is a clear error."""
         with fake_clock_loop(self.loop_factory) as loop:
             bench = loop.run_until_complete(self.new_bench())
             loop.run_until_complete(bench.open())

@@ -1,4 +1,4 @@
-"""Promises about observers and the log: they hear everything and hurt nothing."""
+"""Promises about observers and logging: they get every event, and cannot hurt a job."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOOKS = ["submitting", "submitted", "started", "progress", "finished"]
 
 
 class Recorder(JobObserver):
-    """Keeps every event, with the context that it came in."""
+    """Keeps every event, with the context in which it came."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, Any]] = []
@@ -86,10 +86,10 @@ class Hiccup(logging.Handler):
 
 
 class ObserverPromises(Promises):
-    """Each step of a job is told once, in order, to who wants to know."""
+    """Observers and the log get each event of a job once and in order, and hurt no job."""
 
     async def test_each_step_is_told_once_and_in_order(self) -> None:
-        """An observer hears of a job's submission, start, progress and end."""
+        """An observer gets an event for a job's submission, start, progress and finish."""
         recorder = Recorder()
         async with self.bench([recorder]) as bench:
             call = await bench.begin("hold", {"n": 1}, metadata={"user": "ada"})
@@ -115,7 +115,7 @@ class ObserverPromises(Promises):
         assert round(recorder.last("finished").duration_s, 3) == 3
 
     async def test_progress_is_told_before_the_report_returns(self) -> None:
-        """An async handler's report needs no turn of the loop to be heard of."""
+        """Observers have got an async handler's progress when ``set_progress`` returns."""
         recorder = Recorder()
         async with self.bench([recorder]) as bench:
 
@@ -127,13 +127,13 @@ class ObserverPromises(Promises):
             assert (await bench.run("report")).result is True
 
     async def test_an_observer_adds_metadata_and_the_submitter_has_the_last_word(self) -> None:
-        """What ``submitting`` returns joins the metadata; the submitter's own pairs win."""
+        """``submitting`` can add metadata, but the submitter's own entries win."""
         async with self.bench([Recorder()]) as bench:
             call = await bench.begin(metadata={"user": "ada"})
             assert dict(call.ctx.metadata) == {"trace": "none", "user": "ada"}
 
     async def test_hooks_run_in_the_submitters_and_the_jobs_own_context(self) -> None:
-        """Submission is told in the submitter's context, the rest in the job's, with its id."""
+        """Observers are called in the submitter's context at submission, then in the job's."""
         job_id, traces, ids = await self._traced()
         assert (traces["submitting"], traces["submitted"]) == ("request 1", "request 1")
         assert ids == {
@@ -145,12 +145,12 @@ class ObserverPromises(Promises):
 
     @needs("submitter_context")
     async def test_hooks_of_a_job_see_the_submitters_context_variables(self) -> None:
-        """What traces a request finds its own context variables at the job's start and end."""
+        """A tracer finds the request's context variables at the job's start and finish."""
         _, traces, _ = await self._traced()
         assert (traces["started"], traces["finished"]) == ("request 1", "request 1")
 
     async def _traced(self) -> tuple[str, dict[str, str], dict[str, str | None]]:
-        """A job's id; and by hook, the trace and the current job that the hook saw."""
+        """The job's id, and for each hook the trace and the current job that it saw."""
         recorder = Recorder()
         async with self.bench([recorder]) as bench:
             token = TRACE.set("request 1")
@@ -161,7 +161,7 @@ class ObserverPromises(Promises):
         return call.job_id, traces, {hook: job_id for hook, _, job_id in recorder.traces}
 
     async def test_started_is_told_for_each_attempt_with_what_went_before(self) -> None:
-        """A retry is a start too, and its observer is shown the error that led to it."""
+        """``started`` is called for a retry too, with the error of the attempt before."""
         recorder = Recorder()
         error = ValueError("try again")
         async with self.bench([recorder]) as bench:
@@ -174,7 +174,7 @@ class ObserverPromises(Promises):
         assert recorder.hooks.count("finished") == 1
 
     async def test_a_job_that_never_started_is_told_as_finished_only(self) -> None:
-        """A job cancelled while it waited has an end, in its own context, and no start."""
+        """For a job cancelled while pending, ``finished`` is called but not ``started``."""
         recorder = Recorder()
         async with self.bench([recorder]) as bench:
             await bench.begin()
@@ -187,7 +187,7 @@ class ObserverPromises(Promises):
             assert job_id not in started
 
     async def test_the_exception_is_told_with_its_traceback(self) -> None:
-        """An observer is given the very exception that failed the job."""
+        """``finished`` gets the exception that failed the job, with its traceback."""
         recorder = Recorder()
         error = ValueError("no")
         async with self.bench([recorder]) as bench:
@@ -198,7 +198,7 @@ class ObserverPromises(Promises):
         assert error.__traceback__ is not None
 
     async def test_a_refused_submission_is_told_to_nobody(self) -> None:
-        """What was not accepted has no ``submitted``, and no end."""
+        """For a refused submission neither ``submitted`` nor ``finished`` is called."""
         recorder = Recorder()
         async with self.bench([recorder]) as bench:
             with pytest.raises(LookupError):
@@ -209,7 +209,7 @@ class ObserverPromises(Promises):
     async def test_an_observer_that_raises_is_logged_once_and_dropped(
         self, hook: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A broken observer hurts no job, no other observer, and no log twice."""
+        """An observer that raises is logged once and affects no job and no other observer."""
         broken, recorder = Broken(hook), Recorder()
         async with self.bench([broken, recorder]) as bench:
             for _ in range(2):
@@ -222,7 +222,7 @@ class ObserverPromises(Promises):
         assert recorder.hooks == HOOKS * 2
 
     async def test_a_log_handler_that_raises_hurts_nothing(self) -> None:
-        """A broken log handler costs log lines, not jobs."""
+        """A log handler that always raises loses log lines, but affects no job."""
         logger, handler = logging.getLogger("stoat_jobs"), BrokenLogHandler()
         logger.addHandler(handler)
         try:
@@ -238,7 +238,7 @@ class ObserverPromises(Promises):
     async def test_the_log_goes_on_after_what_raised_in_it__fault_66(
         self, event: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A log handler that raises once costs that line, and no other line of the log."""
+        """A log handler that raises once loses that line, and no other."""
         caplog.set_level(logging.INFO, "stoat_jobs")
         logger, handler = logging.getLogger("stoat_jobs"), Hiccup(event)
         logger.addHandler(handler)
@@ -255,7 +255,7 @@ class ObserverPromises(Promises):
     async def test_a_line_of_the_log_names_its_job__fault_66(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Whatever formatter prints it, a line says which job it is about, and of what type."""
+        """A log line has the job's id and type, whichever formatter prints it."""
         caplog.set_level(logging.INFO, "stoat_jobs")
         async with self.bench() as bench:
             record = await bench.finish(await bench.begin())
@@ -268,7 +268,7 @@ class ObserverPromises(Promises):
     async def test_what_an_error_says_forges_no_line_of_the_log__fault_71(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """An error's text is escaped in the line and in the traceback, which has its own lines."""
+        """An error's text is escaped in the log line and in the lines of the traceback."""
         async with self.bench() as bench:
             call = await bench.begin()
             call.fail(ValueError("no\nFORGED \x1b[2J\u202e"))
@@ -282,7 +282,7 @@ class ObserverPromises(Promises):
         assert first.isprintable()
 
     async def test_state_comes_before_notice__fault_39(self) -> None:
-        """When an observer hears of an end, the record it is given is terminal already."""
+        """When ``finished`` is called, the record it gets is terminal."""
         recorder = Recorder()
         async with self.bench([recorder]) as bench:
             ends = ["finish", "fail", "cancel"]
@@ -297,7 +297,7 @@ class ObserverPromises(Promises):
         assert told == [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED]
 
     async def test_the_log_tells_the_life_of_a_job(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Each end has its event name and level, with the job's particulars as extras."""
+        """Each terminal status has its log event and level, with the job's data as extras."""
         caplog.set_level(logging.INFO, "stoat_jobs")
         async with self.bench() as bench:
             await bench.finish(await bench.begin())

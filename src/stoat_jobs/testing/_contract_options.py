@@ -26,7 +26,7 @@ from ._promises import Promises
 
 
 class Unhashable:
-    """Raises something else than TypeError when it is looked up, and cannot be shown."""
+    """Raises another error than TypeError when it is hashed, and has no text."""
 
     def __hash__(self) -> int:
         raise ZeroDivisionError
@@ -45,11 +45,11 @@ WRONG: dict[str, Any] = {
 
 
 class OptionPromises(Promises):
-    """Timeouts, metadata and keys; full and closed queues; unknown ids; foreign threads."""
+    """Timeouts, metadata and keys; full and closed queues; unknown ids; other threads."""
 
     @pytest.mark.parametrize("timeout", [0, -1, math.nan])
     async def test_a_timeout_that_is_no_limit_is_refused__fault_18(self, timeout: float) -> None:
-        """A timeout of 0, less, or NaN is an error, and nothing is queued."""
+        """A timeout of 0, a negative one or NaN is an error, and nothing is queued."""
         async with self.bench() as bench:
             with pytest.raises(ValueError, match=r"more than 0.*math\.inf"):
                 await bench.queue.submit("hold", {}, timeout=timeout)
@@ -68,14 +68,14 @@ class OptionPromises(Promises):
     async def test_metadata_that_is_not_small_text_is_refused(
         self, metadata: Any, error: type[Exception]
     ) -> None:
-        """Metadata is text pairs of at most 4 KiB in all; other is refused, nothing queued."""
+        """Metadata other than at most 4 KiB of strings is an error, and nothing is queued."""
         async with self.bench() as bench:
             with pytest.raises(error, match="metadata"):
                 await bench.queue.submit("hold", {}, metadata=metadata)
             assert await bench.queue.list_jobs() == []
 
     async def test_metadata_is_kept_and_seen_by_the_handler(self) -> None:
-        """Who asked is on the record from the beginning, and in the handler's context."""
+        """The metadata is on the record from the beginning, and in the handler's context."""
         async with self.bench() as bench:
             given = {"user": "ada"}
             call = await bench.begin(metadata=given)
@@ -85,7 +85,7 @@ class OptionPromises(Promises):
             assert (await bench.finish(call)).metadata == {"user": "ada"}
 
     async def test_metadata_and_keys_are_plain_text(self) -> None:
-        """Of an enum, or another kind of text, the text is kept, and nothing else of it."""
+        """Of an enum or another subclass of ``str``, only the plain text is kept."""
         async with self.bench() as bench:
             call = await bench.begin(key=JobStatus.FAILED, metadata={"by": JobStatus.FAILED})
             for kept in (call.ctx.metadata, (await bench.record(call.job_id)).metadata):
@@ -100,7 +100,7 @@ class OptionPromises(Promises):
             assert (await bench.record(call.job_id)).metadata == {"user": "ada"}
 
     async def test_a_key_gives_the_job_that_is_pending_or_running(self) -> None:
-        """Pressing the button twice gives the first job's id, and its payload stands."""
+        """A second submission with the same key returns the first job's id and changes nothing."""
         async with self.bench() as bench:
             call = await bench.begin("hold", {"n": 1}, key="/srv")
             again = bench.submit("hold", {"n": 2}, key="/srv")
@@ -114,7 +114,7 @@ class OptionPromises(Promises):
             assert [each.payload for each in bench.calls] == [{"n": 1}, {"n": 3}]
 
     async def test_a_key_is_one_job_types_own(self) -> None:
-        """Two job types may use the same key at one time."""
+        """Two job types may use the same key at the same time."""
         async with self.bench() as bench:
             first = await bench.begin("hold", key="same")
             second = await bench.put("polite", key="same")
@@ -122,7 +122,7 @@ class OptionPromises(Promises):
 
     @pytest.mark.parametrize("end", ["finish", "fail"])
     async def test_a_key_is_free_when_its_job_has_ended(self, end: str) -> None:
-        """A finished job does not stand in the way of the next one with its key."""
+        """A finished job does not block the next one with its key."""
         async with self.bench() as bench:
             call = await bench.begin(key="k")
             if end == "finish":
@@ -133,7 +133,7 @@ class OptionPromises(Promises):
             assert (await bench.begin(key="k")).job_id != call.job_id
 
     async def test_a_key_is_free_as_soon_as_its_pending_job_is_cancelled(self) -> None:
-        """A cancelled job that never ran gives its key back at once."""
+        """A job that is cancelled while pending releases its key at once."""
         async with self.bench() as bench:
             await bench.begin()
             first = await bench.put(key="k")
@@ -141,7 +141,7 @@ class OptionPromises(Promises):
             assert await bench.put(key="k") != first
 
     async def test_a_key_is_free_while_its_job_is_being_stopped(self) -> None:
-        """A job that was asked to stop no longer answers for its key; its end harms no other."""
+        """A job that was told to stop releases its key, and its finish does not affect the next."""
         async with self.bench() as bench:
             stopping = await bench.begin("deaf", key="k")
             await bench.queue.cancel(stopping.job_id)
@@ -156,7 +156,7 @@ class OptionPromises(Promises):
 
     @pytest.mark.parametrize("key", ["", "k" * 1025, "\ud800"], ids=["empty", "long", "surrogate"])
     async def test_a_bad_key_is_refused(self, key: str) -> None:
-        """A key is some text of at most 1 KiB; an empty one is most likely a mistake."""
+        """A key that is not a non-empty string of at most 1 KiB is an error."""
         async with self.bench() as bench:
             with pytest.raises(ValueError, match=r"key|surrogates"):
                 await bench.queue.submit("hold", {}, key=key)
@@ -165,7 +165,7 @@ class OptionPromises(Promises):
     # Refusals.
 
     async def test_a_full_queue_refuses_at_once__fault_30(self) -> None:
-        """With ``max_pending`` jobs waiting, one more is refused, and one fewer lets it in."""
+        """With ``max_pending`` jobs pending a submission is refused, and with fewer accepted."""
         async with self.bench(max_pending=2) as bench:
             await bench.begin()
             first, _ = await bench.put(), await bench.put()
@@ -178,7 +178,7 @@ class OptionPromises(Promises):
     async def test_a_handler_that_submits_to_a_full_queue_is_refused_not_blocked__fault_30(
         self,
     ) -> None:
-        """A bounded backlog never deadlocks the handler that adds to it."""
+        """A full queue never deadlocks a handler that submits to it."""
         async with self.bench(max_pending=1) as bench:
             refused: list[Exception] = []
 
@@ -197,7 +197,7 @@ class OptionPromises(Promises):
             assert len(refused) == 1
 
     async def test_submit_checks_type_payload_key_and_room_in_this_order(self) -> None:
-        """The first thing wrong is what the error is about."""
+        """If several things are wrong, the error is about the first."""
         async with self.bench(max_pending=1) as bench:
             add_echo(bench)
             call = await bench.begin(key="k")
@@ -214,7 +214,7 @@ class OptionPromises(Promises):
             assert await again == call.job_id
 
     async def test_a_closed_queue_refuses_before_it_looks_at_anything_else__fault_21(self) -> None:
-        """A submission after the stop is an error that says so, never silence."""
+        """A submission after the shutdown is an error that says so."""
         bench = await self.new_bench()
         async with bench:
             pass
@@ -223,7 +223,7 @@ class OptionPromises(Promises):
         assert await bench.queue.list_jobs() == []
 
     async def test_an_unknown_id_is_a_job_not_found_error_everywhere__fault_42(self) -> None:
-        """Every method that takes an id says that it is unknown, and why that may be."""
+        """Every method that takes an id raises for an unknown one, and says why that may be."""
         async with self.bench() as bench:
             queue, job_id = bench.queue, str(uuid.uuid4())
             asks = (queue.get_status, queue.get_result, queue.cancel, queue.wait)
@@ -237,7 +237,7 @@ class OptionPromises(Promises):
 
     @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
     async def test_what_is_no_id_is_answered_in_one_short_line__fault_53(self, wrong: Any) -> None:
-        """Whatever is given as an id or a job type, the error is of the same kind, and short."""
+        """Whatever is passed as an id or a job type, the error has the same type and is short."""
         async with self.bench() as bench:
             queue = bench.queue
             for ask in (queue.get_status, queue.get_result, queue.cancel, queue.wait, queue.submit):
@@ -248,7 +248,7 @@ class OptionPromises(Promises):
                 assert len(text) < 4096
 
     async def test_submit_from_a_foreign_thread_names_the_way__fault_40(self) -> None:
-        """A submission that would never wake the loop is an error that names the remedy."""
+        """A submission from another thread is an error that names the remedy."""
         async with self.bench(concurrency=1) as bench:
 
             @bench.handlers.job
@@ -264,7 +264,7 @@ class OptionPromises(Promises):
     async def test_what_waits_or_cancels_from_a_foreign_thread_names_the_way__fault_40(
         self,
     ) -> None:
-        """A live job is waited for, watched and cancelled in the loop that runs it alone."""
+        """A live job can be awaited, watched and cancelled only in the queue's event loop."""
         async with self.bench() as bench:
             queue, job_id = bench.queue, (await bench.begin()).job_id
             for ask in (queue.cancel, queue.wait, queue.watch):
@@ -274,14 +274,14 @@ class OptionPromises(Promises):
             assert await queue.get_status(job_id) is JobStatus.RUNNING
 
     async def test_a_job_that_ended_is_read_from_anywhere__fault_40(self) -> None:
-        """Nothing of an ended job can change, so every thread may ask for it."""
+        """A finished job can be awaited, watched and cancelled from any thread."""
         async with self.bench() as bench:
             job_id = (await bench.finish(await bench.begin())).job_id
             for ask in (bench.queue.cancel, bench.queue.wait, bench.queue.watch):
                 assert await asyncio.to_thread(_told, ask, job_id) == "nothing"
 
     async def test_from_thread_submits_from_a_sync_handler__fault_40(self) -> None:
-        """A sync handler submits more work through its context."""
+        """A sync handler can submit jobs through its context."""
         async with self.bench() as bench:
 
             @bench.handlers.job
@@ -296,7 +296,7 @@ class OptionPromises(Promises):
 
 
 def _told(ask: Callable[[str], Any], job_id: str) -> str:
-    """What a call from a loop of this thread's own raises."""
+    """The type of error that a call from another event loop in this thread raises."""
 
     async def call() -> None:
         answer = ask(job_id)

@@ -1,4 +1,4 @@
-"""Promises about how a job ends: what its handler returned or raised, and what it was given."""
+"""Promises about how a job finishes when its handler returns or raises."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ._promises import Promises, needs
 
 
 class OwnBaseError(BaseException):
-    """An error of the handler's own that is no Exception."""
+    """A handler's own error that is not an ``Exception``."""
 
 
 class UnprintableError(Exception):
-    """An error whose text cannot be had."""
+    """An error whose text cannot be read."""
 
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
 
 def raising(error: Callable[[], BaseException]) -> Callable[[JobContext], Any]:
-    """A handler, of the kind that its caller registers, that raises."""
+    """A sync handler that raises *error*."""
 
     def handler(ctx: JobContext) -> None:
         raise error()
@@ -45,7 +45,7 @@ def awaiting(handler: Callable[[JobContext], Any]) -> Callable[[JobContext], Any
 
 
 async def outcome_of(bench: Bench, handler: Callable[..., Any], **options: Any) -> JobResult[Any]:
-    """The last record of a job with this handler, and proof that the queue goes on."""
+    """The terminal record of a job with this handler; checks that the queue still works."""
     bench.handlers.register("it", handler, **options)
     record = await bench.run("it")
     after = await bench.finish(await bench.begin(), "next")
@@ -67,10 +67,10 @@ CALAMITIES = [
 
 
 class OutcomePromises(Promises):
-    """A handler's end decides the outcome, and no end stops a slot or the app."""
+    """What a handler returns or raises decides the outcome, and never stops a slot or the app."""
 
     async def test_a_returned_value_completes_the_job(self) -> None:
-        """A job whose handler returns is completed, with the value and every field in place."""
+        """A job whose handler returns is completed, with the value and all fields set."""
         async with self.bench() as bench:
             call = await bench.begin(metadata={"a": "b"})
             call.ctx.set_progress(0.5, "half")
@@ -83,7 +83,7 @@ class OutcomePromises(Promises):
             assert (record.metadata, record.cancel_requested) == ({"a": "b"}, False)
 
     async def test_each_job_has_its_own_result(self) -> None:
-        """Whatever ends in whatever order, a job's result is that of its own handler."""
+        """A job's result is that of its own handler, in whatever order jobs finish."""
         async with self.bench() as bench:
             calls = []
             for value in range(1, 4):
@@ -97,7 +97,7 @@ class OutcomePromises(Promises):
     async def test_whatever_a_handler_raises_fails_the_job_and_the_next_runs__faults_1_2_3(
         self, error: type[BaseException], threaded: bool
     ) -> None:
-        """No exception stops a slot or the app: the job fails, named, and the next one runs."""
+        """Any exception fails only its job, with the exception's type, and the next job runs."""
         async with self.bench() as bench:
             handler = raising(error)
             record = await outcome_of(bench, handler if threaded else awaiting(handler))
@@ -109,7 +109,7 @@ class OutcomePromises(Promises):
             assert {record.error_type} == expected
 
     async def test_a_keyboard_interrupt_in_a_thread_fails_the_job(self) -> None:
-        """A sync handler's KeyboardInterrupt is not the user's Ctrl-C."""
+        """A ``KeyboardInterrupt`` from a sync handler fails its job: it is not a real Ctrl-C."""
         async with self.bench() as bench:
             record = await outcome_of(bench, raising(KeyboardInterrupt))
             assert (record.status, record.error_type) == (JobStatus.FAILED, "KeyboardInterrupt")
@@ -117,7 +117,7 @@ class OutcomePromises(Promises):
     def test_a_keyboard_interrupt_on_the_loops_thread_settles_the_job_and_propagates__fault_2(
         self,
     ) -> None:
-        """A real Ctrl-C stops the app, and leaves no job running."""
+        """A real Ctrl-C stops the app and leaves no job running."""
         with fake_clock_loop(self.loop_factory) as loop:
             bench = loop.run_until_complete(self._interrupted())
             with pytest.raises(KeyboardInterrupt):
@@ -136,7 +136,7 @@ class OutcomePromises(Promises):
         return bench
 
     async def test_awaiting_a_child_that_someone_cancelled_fails_the_job__fault_1(self) -> None:
-        """A CancelledError that nobody asked for is a failure, not an end of the worker."""
+        """A ``CancelledError`` without a cancel fails the job and does not stop the worker."""
 
         async def parent(ctx: JobContext) -> None:
             child = asyncio.ensure_future(asyncio.sleep(60))
@@ -149,7 +149,7 @@ class OutcomePromises(Promises):
             assert record.cancel_requested is False
 
     async def test_a_task_that_is_cancelled_from_outside_is_settled__fault_1(self) -> None:
-        """A job whose own task somebody cancels is settled, and its slot is free."""
+        """A job whose task is cancelled from outside finishes, and its slot is free."""
 
         async def stray(ctx: JobContext) -> None:
             task = asyncio.current_task()
@@ -168,7 +168,7 @@ class OutcomePromises(Promises):
     async def test_a_handlers_own_timeout_error_is_failed__fault_4(
         self, error: type[Exception], threaded: bool
     ) -> None:
-        """Only the queue's deadline gives ``timeout``, on every Python version."""
+        """Only the job's own time limit gives ``timeout``, on every Python version."""
         async with self.bench() as bench:
             handler = raising(lambda: error("upstream is slow"))
             record = await outcome_of(bench, handler if threaded else awaiting(handler))
@@ -176,7 +176,7 @@ class OutcomePromises(Promises):
             assert record.error == "upstream is slow"
 
     async def test_a_handlers_own_wait_for_that_expires_is_failed__fault_4(self) -> None:
-        """A time limit inside the handler is the handler's business."""
+        """A handler may use time limits of its own."""
 
         async def impatient(ctx: JobContext) -> None:
             await asyncio.wait_for(asyncio.get_running_loop().create_future(), 5)
@@ -188,7 +188,7 @@ class OutcomePromises(Promises):
             assert await bench.status(job_id) is JobStatus.FAILED
 
     async def test_an_error_names_the_leaves_of_a_group__fault_5(self) -> None:
-        """A group of errors is told by what happened, not as "errors in a TaskGroup"."""
+        """The error text of an exception group names the errors in it."""
         inner = BaseExceptionGroup("inner", [KeyError("colour")])
         group = BaseExceptionGroup("errors in a TaskGroup", [ValueError("no disk"), inner])
         async with self.bench() as bench:
@@ -198,7 +198,7 @@ class OutcomePromises(Promises):
             assert "colour" in str(record.error)
 
     async def test_a_deeply_nested_group_fails_its_job_and_no_more__fault_5(self) -> None:
-        """However deep a group of errors goes, the job fails and its slot is free."""
+        """However deeply an exception group is nested, the job fails and its slot is free."""
         group: Exception = ValueError("at the bottom")
         for _ in range(5000):
             group = ExceptionGroup("level", [group])
@@ -208,7 +208,7 @@ class OutcomePromises(Promises):
             assert record.error
 
     async def test_an_error_is_one_line_of_at_most_1000_characters(self) -> None:
-        """However long and broken an error's text is, the record holds one short line."""
+        """However long or broken an error's text is, the record has one short line."""
         async with self.bench() as bench:
             text = "first\nsecond\x1b[31m\r\ud800" + "x" * 5000
             record = await outcome_of(bench, awaiting(raising(lambda: ValueError(text))))
@@ -218,7 +218,7 @@ class OutcomePromises(Promises):
             assert record.error.startswith("first\\nsecond")
 
     async def test_an_error_without_text_names_its_type__fault_3(self) -> None:
-        """An error is never empty, and starts with the type's name when there is no text."""
+        """The error text is never empty, and starts with the type's name if there is no message."""
         async with self.bench() as bench:
             bench.handlers.register("bare", awaiting(raising(ValueError)))
             bench.handlers.register("unprintable", awaiting(raising(UnprintableError)))
@@ -227,13 +227,13 @@ class OutcomePromises(Promises):
 
     @needs("keeps_any_result")
     async def test_any_object_is_kept_as_a_result__fault_6(self) -> None:
-        """In one process a result needs no encoding: the very object comes back."""
+        """Without encoding, the result is the object that the handler returned."""
         async with self.bench() as bench:
             thing = object()
             assert (await bench.finish(await bench.begin(), thing)).result is thing
 
     async def test_a_result_that_cannot_be_encoded_fails_by_its_type__fault_6(self) -> None:
-        """Where results are encoded, one that has no JSON fails its job, naming the type."""
+        """If results are encoded, one that JSON cannot represent fails its job, naming the type."""
         async with self.bench() as bench:
             call = await bench.begin()
             call.ctx.set_progress(0.9)

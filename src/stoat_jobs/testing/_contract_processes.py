@@ -1,4 +1,4 @@
-"""Promises about several queues that are open on one store at the same time."""
+"""Promises about several queues that use one store at the same time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Pair:
         self.benches = benches
 
     async def running(self, job_id: str) -> tuple[Bench, Bench]:
-        """The bench whose queue runs the job, once it does, and the other one."""
+        """Wait until the job runs; returns the bench whose queue runs it, and the other one."""
         calls = [asyncio.ensure_future(bench.call(job_id)) for bench in self.benches]
         await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
         first, second = self.benches
@@ -32,7 +32,7 @@ class Pair:
         return here, there
 
     async def until(self, reached: Callable[[], bool]) -> None:
-        """Let time pass until *reached* says so; a minute is enough for any engine."""
+        """Let time pass until *reached* is true; a minute is enough for any engine."""
         for _ in range(60):
             if reached():
                 return
@@ -41,7 +41,7 @@ class Pair:
 
 
 class ProcessPromises(Promises):
-    """Queues that are open on one store share its jobs, as one queue would keep them."""
+    """Several queues on one store share its jobs and behave like one queue."""
 
     @asynccontextmanager
     async def pair(self, **settings: Any) -> AsyncIterator[Pair]:
@@ -50,7 +50,7 @@ class ProcessPromises(Promises):
 
     @needs("cross_process")
     async def test_what_one_queue_accepts_every_queue_knows__fault_42(self) -> None:
-        """A job is read, and listed, wherever somebody asks for it."""
+        """Every queue can read and list the jobs of all queues."""
         async with self.pair() as pair:
             first, second = pair.benches
             job_id = await first.put("hold", {"n": 1}, metadata={"by": "Ada"})
@@ -64,7 +64,7 @@ class ProcessPromises(Promises):
 
     @needs("cross_process")
     async def test_the_end_of_a_job_is_told_in_every_queue__fault_39(self) -> None:
-        """Who waits for a job, or watches it, hears of its end in whichever queue he asked."""
+        """``wait`` and ``watch`` end with the job in every queue, whichever queue runs it."""
         async with self.pair() as pair:
             job_id = await pair.benches[0].put()
             here, there = await pair.running(job_id)
@@ -78,7 +78,7 @@ class ProcessPromises(Promises):
 
     @needs("cross_process")
     async def test_a_cancel_reaches_a_job_that_another_queue_runs__fault_10(self) -> None:
-        """True means here too that the job ends cancelled, and its handler is told."""
+        """``cancel`` works in every queue: true means that the job ends as ``cancelled``."""
         async with self.pair() as pair:
             job_id = await pair.benches[0].put()
             here, there = await pair.running(job_id)
@@ -91,7 +91,7 @@ class ProcessPromises(Promises):
 
     @needs("cross_process")
     async def test_a_waiting_job_is_cancelled_from_any_queue__fault_9(self) -> None:
-        """A job that waits, cancelled by whichever queue, starts in none."""
+        """A pending job that any queue cancels starts in no queue."""
         async with self.pair(concurrency=1) as pair:
             first, second = pair.benches
             for job_id in [await first.put(), await first.put()]:
@@ -107,7 +107,7 @@ class ProcessPromises(Promises):
 
     @needs("cross_process")
     async def test_a_key_holds_in_every_queue(self) -> None:
-        """A key is unique among the live jobs of all queues, and free again for all of them."""
+        """A key is unique among the live jobs of all queues, and released for all of them."""
         async with self.pair() as pair:
             first, second = pair.benches
             job_id = await first.put(key="k")
@@ -119,7 +119,7 @@ class ProcessPromises(Promises):
 
     @needs("cross_process")
     async def test_each_job_runs_in_one_queue_alone__fault_44(self) -> None:
-        """However many queues look for work, each job is called once, and has one end."""
+        """However many queues look for work, each job runs once and finishes once."""
         async with self.pair(concurrency=3) as pair:
             for bench in pair.benches:
                 bench.open_gates()
@@ -131,7 +131,7 @@ class ProcessPromises(Promises):
 
     @needs("cross_process")
     async def test_a_free_slot_anywhere_takes_what_waits(self) -> None:
-        """A job that finds no slot in its own queue runs in another, with its payload."""
+        """A job that finds no free slot in its own queue runs in another, with its payload."""
         async with self.pair(concurrency=1) as pair:
             first, second = pair.benches
             jobs = [await first.put("hold", {"n": n}) for n in range(3)]
@@ -144,7 +144,7 @@ class ProcessPromises(Promises):
 
     @needs("cross_process")
     async def test_a_queue_that_stops_leaves_the_jobs_of_the_others_alone__fault_19(self) -> None:
-        """The stop of one queue ends what it runs itself; the rest goes on where it is."""
+        """The shutdown of one queue stops the jobs that it runs; all others go on."""
         async with self.pair(concurrency=1, drain_timeout=0) as pair:
             first = pair.benches[0]
             held = [await first.put(), await first.put()]
@@ -159,7 +159,7 @@ class ProcessPromises(Promises):
     @needs("durable")
     @unless("cross_process")
     async def test_a_second_queue_on_the_same_store_is_refused__fault_44(self) -> None:
-        """Two queues would both run every job: the second does not start, and hurts nothing."""
+        """If a store cannot be shared, a second queue does not start and affects nothing."""
         async with self.bench() as bench:
             call = await bench.begin()
             second = await self.new_bench()

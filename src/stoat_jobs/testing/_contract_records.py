@@ -21,10 +21,10 @@ REQUEST: contextvars.ContextVar[object] = contextvars.ContextVar("REQUEST", defa
 
 
 class RecordPromises(Promises):
-    """What is known of a job."""
+    """What a record says about a job."""
 
     async def test_a_record_follows_the_job_through_its_life(self) -> None:
-        """Each status comes with its times, aware and in UTC, and reads never block."""
+        """Each status has its times, timezone-aware and in UTC, and reads never block."""
         async with self.bench() as bench:
             blocker = await bench.begin()
             job_id = await bench.put()
@@ -56,7 +56,7 @@ class RecordPromises(Promises):
     async def test_times_are_ordered_whatever_the_wall_clock_does(
         self, step: float, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Submitted, started, finished: in this order, also when the wall clock is set anew."""
+        """A record's times are in order even if the wall clock is changed."""
         async with self.bench() as bench:
             first = await bench.finish(await bench.begin())
             call = await bench.begin()
@@ -79,7 +79,7 @@ class RecordPromises(Promises):
     async def test_times_follow_a_wall_clock_that_is_set_forwards__fault_64(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What is submitted or started after the step has the new time; no age has changed."""
+        """After the wall clock is set forward, new jobs have the new time; ages are unchanged."""
         async with self.bench(result_ttl=100) as bench:
             first = await bench.finish(await bench.begin())
             running, waiting = await bench.begin(), await bench.put()
@@ -103,7 +103,7 @@ class RecordPromises(Promises):
         return round(span.total_seconds(), 3)
 
     async def test_a_record_is_frozen(self) -> None:
-        """A record is the job at one moment: it cannot be changed, and does not change."""
+        """A record is a snapshot: it cannot be changed, and does not change."""
         async with self.bench() as bench:
             call = await bench.begin()
             running = await bench.record(call.job_id)
@@ -113,14 +113,14 @@ class RecordPromises(Promises):
             assert running.status is JobStatus.RUNNING
 
     async def test_the_payload_is_not_on_the_record(self) -> None:
-        """A payload may hold secrets, so no read shows it."""
+        """No record shows the payload, which may contain secrets."""
         async with self.bench() as bench:
             call = await bench.begin("hold", {"password": "hunter2"})
             record = await bench.finish(call)
             assert "hunter2" not in repr(record) + record.model_dump_json()
 
     async def test_a_terminal_record_never_changes__fault_31(self) -> None:
-        """Whatever comes late leaves the record as it was: progress, cancels, the deadline."""
+        """A terminal record is not changed by late progress, a late cancel or the deadline."""
         async with self.bench() as bench:
             call = await bench.begin(timeout=5)
             call.ctx.set_progress(0.25)
@@ -131,7 +131,7 @@ class RecordPromises(Promises):
             assert await bench.record(call.job_id) == done
 
     async def test_what_an_abandoned_handler_does_changes_nothing__fault_31(self) -> None:
-        """A thread that runs on after its job was settled cannot write to the record."""
+        """A thread that still runs after its job has finished cannot change the record."""
         async with self.bench(cancel_grace=1) as bench:
             call = await bench.begin("work", timeout=5)
             await bench.clock.advance(7)
@@ -146,7 +146,7 @@ class RecordPromises(Promises):
     # Progress.
 
     async def test_progress_is_on_the_record_at_once(self) -> None:
-        """What a handler reports is what a client reads, and a watcher is shown."""
+        """Clients and watchers see the progress that a handler sets."""
         async with self.bench() as bench:
             call = await bench.begin()
             assert (await bench.record(call.job_id)).progress is None
@@ -161,7 +161,7 @@ class RecordPromises(Promises):
     async def test_progress_outside_0_to_1_is_a_value_error__fault_36(
         self, fraction: float
     ) -> None:
-        """Nonsense is refused where it is reported, and the record keeps what it had."""
+        """``set_progress`` raises for invalid values, and the record is unchanged."""
         async with self.bench() as bench:
             call = await bench.begin()
             call.ctx.set_progress(0.5)
@@ -170,7 +170,7 @@ class RecordPromises(Promises):
             assert (await bench.record(call.job_id)).progress == 0.5
 
     async def test_progress_after_the_end_is_ignored__fault_36(self) -> None:
-        """A late report is no error and changes nothing."""
+        """Progress that is set after the job has finished is ignored."""
         async with self.bench() as bench:
             call = await bench.begin()
             done = await bench.finish(call)
@@ -178,7 +178,7 @@ class RecordPromises(Promises):
             assert await bench.record(call.job_id) == done
 
     async def test_progress_that_a_thread_hands_over_too_late_is_ignored__fault_36(self) -> None:
-        """A report made in time by another thread, but seen after the end, changes nothing."""
+        """Progress that a thread set in time is ignored if it arrives after the finish."""
         async with self.bench() as bench:
 
             @bench.handlers.job
@@ -192,7 +192,7 @@ class RecordPromises(Promises):
             assert (await bench.record(done.job_id), done.progress) == (done, None)
 
     async def test_a_reader_that_never_waits_lets_the_job_run(self) -> None:
-        """Whoever asks again and again gives up its turn each time, and sees the job end."""
+        """Polling in a loop without a sleep lets the job run and finish."""
         async with self.bench() as bench:
 
             @bench.handlers.job
@@ -210,7 +210,7 @@ class RecordPromises(Promises):
                 assert await submission == job_id
 
     async def test_progress_from_a_thread_wakes_the_loop__fault_40(self) -> None:
-        """A sync handler's reports reach a watcher who waits, with nothing else going on."""
+        """A sync handler's progress reaches a watcher even if nothing else runs in the loop."""
         async with self.bench() as bench:
             seen = [threading.Event(), threading.Event()]
             bench.clock.set_debug(True)  # the loop then refuses what would not wake it
@@ -233,7 +233,7 @@ class RecordPromises(Promises):
             )
 
     async def test_a_message_is_one_line_of_at_most_500_characters(self) -> None:
-        """However long a message is, the record holds one short line."""
+        """However long a progress message is, the record has one short line."""
         async with self.bench() as bench:
             call = await bench.begin()
             call.ctx.set_progress(0.5, "two\nlines" + "x" * 900)
@@ -244,7 +244,7 @@ class RecordPromises(Promises):
     # Listing and counting.
 
     async def test_list_jobs_is_newest_first_and_limited(self) -> None:
-        """The list begins with the latest submission, though all came in one instant."""
+        """The list is newest first, even if all jobs were submitted at the same instant."""
         async with self.bench(concurrency=1) as bench:
             ids = [await bench.put() for _ in range(5)]
             listed = [record.job_id for record in await bench.queue.list_jobs()]
@@ -252,13 +252,13 @@ class RecordPromises(Promises):
             assert [job.job_id for job in await bench.queue.list_jobs(limit=2)] == ids[:2:-1]
 
     async def test_list_jobs_refuses_a_status_that_is_none(self) -> None:
-        """A status that does not exist is an error, and not an empty list."""
+        """Listing by a status that does not exist is an error, not an empty list."""
         async with self.bench() as bench:
             with pytest.raises(ValueError, match="finished"):
                 await bench.queue.list_jobs(status=cast(JobStatus, "finished"))
 
     async def test_list_jobs_gives_a_hundred_unless_told_otherwise(self) -> None:
-        """The default limit is 100; 0 lists nothing, and a negative one is an error."""
+        """The default limit is 100, a limit of 0 lists nothing, and a negative one is an error."""
         async with self.bench() as bench:
             bench.open_gates()
             for _ in range(101):
@@ -269,7 +269,7 @@ class RecordPromises(Promises):
                 await bench.queue.list_jobs(limit=-1)
 
     async def test_list_jobs_filters_by_status_and_job_type(self) -> None:
-        """The list can be of one status, of one job type, or of both."""
+        """The list can be filtered by status, by job type, or by both."""
         async with self.bench(concurrency=1) as bench:
             await bench.finish(await bench.begin())
             running = await bench.begin("polite")
@@ -285,7 +285,7 @@ class RecordPromises(Promises):
             assert await listed(job_type="nobody") == []
 
     async def test_stats_are_what_the_records_say__fault_41(self) -> None:
-        """Counts are derived from the states, so they never drift."""
+        """The counts in ``stats`` always match the records."""
         async with self.bench(concurrency=1) as bench:
             await bench.finish(await bench.begin())
             failed = await bench.begin()

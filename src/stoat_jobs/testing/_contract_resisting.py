@@ -13,18 +13,18 @@ from ._promises import Promises
 
 
 def log_of(caplog: pytest.LogCaptureFixture, event: str) -> list[logging.LogRecord]:
-    """The log records of one event of ours."""
+    """The log records of one event of stoat-jobs."""
     return [record for record in caplog.records if record.getMessage() == event]
 
 
 class ResistingPromises(Promises):
-    """What happens to a handler that resists."""
+    """What happens to handlers that do not stop."""
 
     @pytest.mark.parametrize("why", ["cancel", "deadline"])
     async def test_a_handler_that_resists_is_settled_when_its_grace_is_over__fault_13(
         self, why: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A handler that swallows cancellation holds its slot for ``cancel_grace``, no longer."""
+        """A handler that swallows its cancellation keeps its slot for only ``cancel_grace``."""
         async with self.bench(cancel_grace=3) as bench:
             call = await bench.begin("deaf", timeout=10)
             await bench.clock.advance(9 if why == "cancel" else 10)
@@ -40,7 +40,7 @@ class ResistingPromises(Promises):
             assert (await bench.finish(await bench.begin(), 1)).result == 1
 
     async def test_the_coroutine_of_a_handler_that_resists_is_closed__fault_13(self) -> None:
-        """A coroutine left behind is closed, so that nothing of it runs on or is counted."""
+        """An abandoned coroutine is closed, so that it neither runs on nor is counted."""
         async with self.bench(cancel_grace=3) as bench:
             call = await bench.begin("deaf")
             await bench.queue.cancel(call.job_id)
@@ -49,7 +49,7 @@ class ResistingPromises(Promises):
             assert (await bench.queue.stats()).abandoned == 0
 
     async def test_a_coroutine_that_resists_its_closing_too_is_closed_again__fault_13(self) -> None:
-        """A handler that awaits while it is being closed is ended all the same."""
+        """A handler that awaits while it is being closed is stopped all the same."""
         async with self.bench(cancel_grace=1) as bench:
 
             @bench.handlers.job
@@ -67,7 +67,7 @@ class ResistingPromises(Promises):
             assert (await bench.queue.stats()).abandoned == 0
 
     async def test_grace_may_be_zero(self) -> None:
-        """Without any grace a job is settled as soon as it was told to stop."""
+        """With a grace of 0 a job finishes as soon as it is told to stop."""
         async with self.bench(cancel_grace=0) as bench:
             call = await bench.begin("deaf")
             await bench.queue.cancel(call.job_id)
@@ -75,7 +75,7 @@ class ResistingPromises(Promises):
             assert (await bench.status(call.job_id), call.ended) == (JobStatus.CANCELLED, True)
 
     async def test_a_swallowed_cancel_does_not_hurt_the_next_job__fault_14(self) -> None:
-        """A time limit inside a handler works, whatever the job before did with its cancel."""
+        """A handler's own time limits work, whatever the previous job did with its cancellation."""
         async with self.bench() as bench:
 
             @bench.handlers.job

@@ -1,4 +1,4 @@
-"""Promises about what a handler hands back: what is kept, what is awaited, what is refused."""
+"""Promises about what handlers return: what is kept, awaited or refused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NAMED = {
 
 
 def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    """*function* behind a plain decorator, which hides that it is async."""
+    """*function* wrapped by a plain decorator, which hides that it is async."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -53,14 +53,14 @@ def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class ResultPromises(Promises):
-    """A result is a value that can be read again and again."""
+    """A result is a value that can be read more than once."""
 
     @pytest.mark.parametrize("threaded", [False, True], ids=["async", "thread"])
     @pytest.mark.parametrize("case", USED_UP)
     async def test_a_result_that_is_used_up_by_its_reader_fails_the_job__fault_61(
         self, case: str, threaded: bool
     ) -> None:
-        """An iterator, a file or another open handle as a result fails its job, by its type."""
+        """A result that is an iterator, a file or another open handle fails its job."""
 
         async def awaited(ctx: JobContext) -> Any:
             return USED_UP[case]()
@@ -77,7 +77,7 @@ class ResultPromises(Promises):
             assert await bench.queue.get_result(record.job_id) == record
 
     async def test_partial_work_that_is_used_up_by_its_reader_is_dropped__fault_61(self) -> None:
-        """A cancelled job whose handler returns an iterator is cancelled all the same."""
+        """A cancelled job whose handler returns an iterator still ends as ``cancelled``."""
         async with self.bench() as bench:
             call = await bench.begin("work")
             await bench.queue.cancel(call.job_id)
@@ -85,7 +85,7 @@ class ResultPromises(Promises):
             assert (record.status, record.result) == (JobStatus.CANCELLED, None)
 
     async def test_a_coroutine_that_nobody_awaited_is_no_result__fault_61(self) -> None:
-        """An async handler that returns a coroutine forgot to await it: its job fails."""
+        """A job fails if its async handler returns a coroutine that was not awaited."""
 
         async def forgetful(ctx: JobContext) -> Any:
             return bench.hold(ctx)
@@ -106,7 +106,7 @@ class ResultPromises(Promises):
             assert (record.status, record.result) == (JobStatus.COMPLETED, 3)
 
     async def test_an_error_of_what_a_thread_hands_back_fails_the_job__fault_63(self) -> None:
-        """What an async function behind a plain decorator raises is told like any error."""
+        """An error of an async function behind a plain decorator is reported like any other."""
         async with self.bench() as bench:
             call = await begin_wrapped(bench)
             call.fail(ValueError("no disk"))
@@ -122,7 +122,7 @@ class ResultPromises(Promises):
             assert (record.status, call.cancels, call.ended) == (JobStatus.CANCELLED, 1, True)
 
     async def test_a_deadline_reaches_what_a_thread_handed_back__fault_63(self) -> None:
-        """An async function behind a plain decorator is told to stop by its time limit."""
+        """An async function behind a plain decorator is stopped by its time limit."""
         async with self.bench() as bench:
             call = await begin_wrapped(bench, timeout=5)
             await bench.clock.advance(6)
@@ -130,7 +130,7 @@ class ResultPromises(Promises):
             assert await bench.status(call.job_id) is JobStatus.TIMEOUT
 
     async def test_grace_bounds_what_a_thread_handed_back__fault_63(self) -> None:
-        """An async function behind a plain decorator that swallows its cancel is closed."""
+        """An async function behind a plain decorator that swallows its cancellation is closed."""
         async with self.bench(cancel_grace=2) as bench:
             bench.handlers.register("wrapped", wrapped(bench.deaf))
             call = await bench.begin("wrapped")
@@ -145,7 +145,7 @@ class ResultPromises(Promises):
     async def test_a_cooperative_one_that_a_thread_handed_back_has_the_flag_first__fault_63(
         self,
     ) -> None:
-        """A cooperative async function behind a plain decorator is cancelled a grace later."""
+        """A cooperative async function behind a plain decorator is cancelled after its grace."""
         async with self.bench(cancel_grace=2) as bench:
             call = await begin_wrapped(bench, cooperative=True)
             await bench.queue.cancel(call.job_id)
@@ -156,7 +156,7 @@ class ResultPromises(Promises):
             assert await bench.status(call.job_id) is JobStatus.CANCELLED
 
     async def test_what_is_handed_back_after_a_cancel_is_not_begun__fault_63(self) -> None:
-        """A job that was told to stop while its thread worked awaits nothing more."""
+        """If a job is told to stop while its thread runs, the thread's result is not awaited."""
 
         def slow_to_hand_back(ctx: JobContext) -> Any:
             bench.work(ctx)
@@ -172,6 +172,6 @@ class ResultPromises(Promises):
 
 
 async def begin_wrapped(bench: Bench, *, cooperative: bool = False, **options: Any) -> Any:
-    """The call of an async handler behind a plain decorator."""
+    """Submit an async handler behind a plain decorator, and return its call."""
     bench.handlers.register("wrapped", wrapped(bench.hold), cooperative=cooperative)
     return await bench.begin("wrapped", **options)

@@ -1,4 +1,4 @@
-"""Promises about running jobs: what a handler is given, in which order, on which slot."""
+"""Promises about running jobs: what handlers get, their order, and their slots."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SETTING: contextvars.ContextVar[str] = contextvars.ContextVar("SETTING", default
 
 
 class RunningPromises(Promises):
-    """A handler knows its job, shares nothing with others, and gets its slot in turn."""
+    """A handler knows its job, shares nothing with others, and starts in order."""
 
     async def test_a_context_says_whose_it_is(self) -> None:
-        """A handler learns its job's id, type, attempt, metadata and queue."""
+        """A handler's context has its job's id, type, attempt, metadata and queue."""
         async with self.bench() as bench:
             bench.queue.app = app = object()
             call = await bench.begin(metadata={"a": "b"})
@@ -42,7 +42,7 @@ class RunningPromises(Promises):
 
     @pytest.mark.parametrize("threaded", [False, True], ids=["async", "thread"])
     async def test_the_running_jobs_id_is_in_a_context_variable(self, threaded: bool) -> None:
-        """A handler's own logs can name their job, in threads too; nothing is left outside."""
+        """``current_job_id`` is set in handlers and their threads, and only there."""
 
         def look(ctx: JobContext) -> bool:
             return current_job_id.get() == ctx.job_id
@@ -56,7 +56,7 @@ class RunningPromises(Promises):
     async def test_context_variables_do_not_leak_from_job_to_job__fault_38(
         self, threaded: bool
     ) -> None:
-        """What one handler sets, neither the next one nor the submitter sees."""
+        """Context variables that a handler sets are not seen by others or the submitter."""
 
         def change(ctx: JobContext) -> str:
             before = SETTING.get()
@@ -74,7 +74,7 @@ class RunningPromises(Promises):
     async def test_the_submitters_context_variables_are_seen__fault_38(
         self, threaded: bool
     ) -> None:
-        """A handler sees the variables of its own submitter, not of whoever came first."""
+        """A handler sees the context variables of its own submitter, not of another."""
 
         def look(ctx: JobContext) -> str:
             return SETTING.get()
@@ -89,7 +89,7 @@ class RunningPromises(Promises):
             assert [*seen, (await bench.run("look")).result] == ["first", "second", "unset"]
 
     async def test_a_handle_does_what_the_queue_does(self) -> None:
-        """A ``JobRef`` asks the queue for its own job, and gives the handler's value."""
+        """A ``JobRef`` reads its own job from the queue, and its ``value()`` is the result."""
         async with self.bench() as bench:
             call = await bench.begin()
             ref = JobRef[int](bench.queue, call.job_id)
@@ -111,7 +111,7 @@ class RunningPromises(Promises):
             assert caught.value.record == await bench.record(call.job_id)
 
     async def test_a_job_type_submits_by_its_own_signature(self) -> None:
-        """A registered function is submitted with its arguments, by position or by name."""
+        """``JobType.submit`` takes the function's arguments, by position or by name."""
         async with self.bench() as bench:
 
             @bench.handlers.job(timeout=50)
@@ -135,7 +135,7 @@ class RunningPromises(Promises):
 
     @pytest.mark.parametrize("concurrency", [1, 3])
     async def test_at_most_concurrency_jobs_run_at_a_time(self, concurrency: int) -> None:
-        """Slots are never overbooked, and a free one is taken at once."""
+        """Never more than ``concurrency`` jobs run at once, and a free slot is used at once."""
         async with self.bench(concurrency=concurrency) as bench:
             slots = concurrency if self.concurrent else 1
             ids = [await bench.put() for _ in range(6)]
@@ -148,7 +148,7 @@ class RunningPromises(Promises):
                 await bench.finish(await bench.call(ids[done]))
 
     async def test_every_accepted_job_ends_in_one_terminal_status__fault_17(self) -> None:
-        """n jobs accepted, some cancelled at every stage, are n jobs ended."""
+        """Every accepted job finishes once, even if many are cancelled at every stage."""
         async with self.bench(concurrency=3) as bench:
             ids = [await bench.put() for _ in range(60)]
             for number, job_id in enumerate(ids):
@@ -161,7 +161,7 @@ class RunningPromises(Promises):
             assert all(record.status.is_terminal for record in records)
 
     async def test_a_blocking_sync_handler_does_not_stop_the_loop__fault_37(self) -> None:
-        """While a sync handler blocks, the loop serves others."""
+        """While a sync handler blocks, the event loop stays free."""
         async with self.bench() as bench:
             call = await bench.begin("work")
             assert await asyncio.wait_for(asyncio.sleep(0, "served"), 1) == "served"
@@ -169,7 +169,7 @@ class RunningPromises(Promises):
             assert (await bench.finish(call, 5)).result == 5
 
     async def test_each_job_has_a_task_of_its_own__fault_14(self) -> None:
-        """No task runs two jobs, so a swallowed cancel cannot hurt the next one."""
+        """No task runs two jobs, so a swallowed cancellation cannot affect the next one."""
         async with self.bench() as bench:
             tasks: list[Any] = []
 
@@ -182,7 +182,7 @@ class RunningPromises(Promises):
             assert len({id(task) for task in tasks}) == 3
 
     async def test_no_task_of_ours_remains_after_a_job__fault_8(self) -> None:
-        """When a job has ended, nothing of it is left in the event loop."""
+        """When a job has finished, none of its tasks or timers are left in the event loop."""
         async with self.bench() as bench:
             await bench.finish(await bench.begin())
             await bench.clock.settle()
@@ -195,7 +195,7 @@ class RunningPromises(Promises):
     @needs("survives_cancelled_tasks")
     @pytest.mark.parametrize("settled", [False, True], ids=["at once", "running"])
     async def test_a_slot_outlives_its_tasks__fault_22(self, settled: bool) -> None:
-        """Tasks of the queue that others cancel cost at most their job: the slot works on."""
+        """Cancelling the queue's tasks from outside fails at most their jobs; slots work on."""
         async with self.bench() as bench:
             for _ in range(3):
                 bench.submit("hold")

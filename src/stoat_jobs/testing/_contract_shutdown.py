@@ -19,11 +19,11 @@ from ._promises import Promises, needs, unless
 
 
 class ShutdownPromises(Promises):
-    """Leaving a queue settles every job in a bounded time, and it may be entered again."""
+    """The shutdown finishes every job in a bounded time, and the queue may be started again."""
 
     @unless("durable")
     async def test_pending_jobs_are_settled_as_the_stop_begins__fault_19(self) -> None:
-        """Work that has not begun is cancelled by the shutdown at once, and says so."""
+        """The shutdown cancels pending jobs at once, and their records say why."""
         async with self.bench() as bench:
             call = await bench.begin()
             waiting = [await bench.put() for _ in range(3)]
@@ -39,7 +39,7 @@ class ShutdownPromises(Promises):
             assert {each.job_id for each in bench.calls} == {call.job_id}
 
     async def test_running_jobs_may_finish_while_the_queue_drains(self) -> None:
-        """A job that ends within ``drain_timeout`` completes, and the stop waits no longer."""
+        """A job that finishes within ``drain_timeout`` completes, and the shutdown ends then."""
         async with self.bench(drain_timeout=10) as bench:
             call = await bench.begin()
             closing = asyncio.ensure_future(bench.queue.__aexit__(None, None, None))
@@ -51,7 +51,7 @@ class ShutdownPromises(Promises):
             assert closing.done()
 
     async def test_what_still_runs_after_the_drain_is_stopped__fault_19(self) -> None:
-        """A job that outlasts the drain is told to stop, and its record says why."""
+        """A job that outlasts ``drain_timeout`` is told to stop, and its record says why."""
         async with self.bench(drain_timeout=10) as bench:
             call = await bench.begin()
             await bench.close()
@@ -61,7 +61,7 @@ class ShutdownPromises(Promises):
             assert record.cancel_requested is False
 
     async def test_a_value_returned_during_the_shutdown_is_kept(self) -> None:
-        """Partial work of a job that the shutdown stopped is not thrown away."""
+        """The partial result of a job that the shutdown stopped is kept."""
         async with self.bench(drain_timeout=1) as bench:
 
             @bench.handlers.job
@@ -82,7 +82,7 @@ class ShutdownPromises(Promises):
     async def test_the_stop_is_bounded_whatever_a_handler_does__fault_20(
         self, job_type: str
     ) -> None:
-        """A queue is left within ``drain_timeout + 2 * cancel_grace + 1`` seconds, all settled."""
+        """The shutdown takes at most ``drain_timeout + 2 * cancel_grace + 1`` seconds."""
         async with self.bench(drain_timeout=10, cancel_grace=3) as bench:
             bench.handlers.register("politely deaf", bench.deaf, cooperative=True)
             call = await bench.begin(job_type)
@@ -93,7 +93,7 @@ class ShutdownPromises(Promises):
             assert (await bench.queue.stats()).slots_in_use == 0
 
     async def test_an_idle_queue_is_left_at_once(self) -> None:
-        """Nothing to drain takes no time."""
+        """Without running jobs the shutdown takes no time."""
         async with self.bench(drain_timeout=10) as bench:
             await bench.finish(await bench.begin())
             begun = bench.clock.time()
@@ -101,7 +101,7 @@ class ShutdownPromises(Promises):
             assert bench.clock.time() == begun
 
     async def test_without_drain_and_grace_the_stop_takes_no_time(self) -> None:
-        """With both limits at 0 everything is cut off where it stands."""
+        """With both limits at 0 the shutdown stops everything at once."""
         async with self.bench(drain_timeout=0, cancel_grace=0) as bench:
             call = await bench.begin("deaf")
             begun = bench.clock.time()
@@ -110,7 +110,7 @@ class ShutdownPromises(Promises):
             assert (await bench.record(call.job_id)).error_type == "Shutdown"
 
     async def test_every_waiter_and_watcher_is_woken_by_the_stop__fault_19(self) -> None:
-        """Nobody who waits for a job is left waiting when the queue stops."""
+        """Everyone who waits for a job is woken when the queue stops."""
         async with self.bench() as bench:
             ids = [(await bench.begin("deaf")).job_id]
             if not self.durable:
@@ -127,7 +127,7 @@ class ShutdownPromises(Promises):
             }
 
     async def test_a_stream_made_of_a_watch_ends_with_the_queue__fault_25(self) -> None:
-        """An endpoint that streams what a watch shows comes to its end when the queue stops."""
+        """An endpoint that streams a watch ends when the queue stops."""
         async with self.bench() as bench:
             call = await bench.begin("deaf")
             sent: list[JobStatus] = []
@@ -148,7 +148,7 @@ class ShutdownPromises(Promises):
             assert sent[-1] is JobStatus.CANCELLED
 
     async def test_a_closing_queue_takes_no_more_work__fault_21(self) -> None:
-        """While it drains a queue refuses submissions, those of its own handlers too."""
+        """During the shutdown the queue refuses submissions, even from its own handlers."""
         async with self.bench() as bench:
             call = await bench.begin()
             refused: list[Exception] = []
@@ -170,7 +170,7 @@ class ShutdownPromises(Promises):
             assert len(await bench.queue.list_jobs()) == 1
 
     async def test_a_job_may_be_cancelled_while_the_queue_drains(self) -> None:
-        """A caller's cancel during the drain ends the job as cancelled, and the drain with it."""
+        """A job can be cancelled during the drain, which then ends early."""
         async with self.bench(drain_timeout=10) as bench:
             call = await bench.begin()
             closing = asyncio.ensure_future(bench.queue.__aexit__(None, None, None))
@@ -182,7 +182,7 @@ class ShutdownPromises(Promises):
             assert closing.done()
 
     async def test_a_cancel_after_the_shutdowns_own_is_false(self) -> None:
-        """A job that the shutdown is stopping already cannot be cancelled any more."""
+        """A job that the shutdown has told to stop cannot be cancelled any more."""
         async with self.bench(drain_timeout=1, cancel_grace=5) as bench:
             call = await bench.begin("deaf")
             closing = asyncio.ensure_future(bench.queue.__aexit__(None, None, None))
@@ -192,7 +192,7 @@ class ShutdownPromises(Promises):
             assert (await bench.record(call.job_id)).cancel_requested is False
 
     async def test_no_attempt_begins_once_closing(self) -> None:
-        """A job that fails while the queue drains is not tried again."""
+        """A job that fails during the drain is not retried."""
         async with self.bench(drain_timeout=300, timeout=1000) as bench:
             call = await bench.begin("retrying")
             closing = asyncio.ensure_future(bench.close())
@@ -205,7 +205,7 @@ class ShutdownPromises(Promises):
 
     @needs("waits_between_attempts")
     async def test_a_job_between_two_attempts_fails_as_the_stop_begins(self) -> None:
-        """A job that waits for its next attempt ends with its last error, without a drain."""
+        """The shutdown fails a job that waits for its next attempt at once, with its last error."""
         async with self.bench(drain_timeout=300, timeout=1000) as bench:
             call = await bench.begin("retrying")
             call.fail(ValueError("no"))
@@ -220,7 +220,7 @@ class ShutdownPromises(Promises):
     async def test_a_cancelled_shutdown_still_settles_every_job__fault_26(
         self, seconds: float
     ) -> None:
-        """Whenever the stop itself is cancelled, every job is terminal when it returns."""
+        """Even if the shutdown itself is cancelled, every job is terminal when it returns."""
         async with self.bench(drain_timeout=10, cancel_grace=3) as bench:
             bench.handlers.register("politely deaf", bench.deaf, cooperative=True)
             ids = [await bench.put("politely deaf"), await bench.put("work")]
@@ -238,7 +238,7 @@ class ShutdownPromises(Promises):
             assert bench.queue.started is False
 
     async def test_an_error_in_the_body_is_not_swallowed(self) -> None:
-        """Leaving a queue because of an error stops it, and the error goes on its way."""
+        """If ``async with`` is left by an error, the queue stops and the error propagates."""
         bench = await self.new_bench()
         with pytest.raises(ZeroDivisionError):
             async with bench.queue:
@@ -246,7 +246,7 @@ class ShutdownPromises(Promises):
         assert bench.queue.started is False
 
     async def test_nothing_is_left_in_the_loop_after_the_stop__fault_8(self) -> None:
-        """A queue that was left has no task and no timer in the event loop."""
+        """After the shutdown the queue has no task and no timer in the event loop."""
         async with self.bench() as bench:
             await bench.clock.settle()
             before = asyncio.all_tasks()
@@ -262,7 +262,7 @@ class ShutdownPromises(Promises):
     async def test_what_waits_at_the_stop_is_one_line_of_the_log__fault_66(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """However many jobs the stop cancels before they start, the log is not filled."""
+        """However many pending jobs the shutdown cancels, the log has one line for all."""
         async with self.bench() as bench:
             await bench.begin()
             waiting = [await bench.put() for _ in range(20)]
@@ -276,7 +276,7 @@ class ShutdownPromises(Promises):
     async def test_the_log_tells_the_life_of_a_queue(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A start, a drain and a stop are one log line each, and cut-off jobs are warned of."""
+        """Start, drain and stop are one log line each, and jobs that were cut off are warnings."""
         caplog.set_level(logging.INFO, "stoat_jobs")
         async with self.bench(drain_timeout=1) as bench:
             lost = [await bench.put("deaf")]

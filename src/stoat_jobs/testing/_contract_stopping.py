@@ -14,15 +14,15 @@ from ._promises import Promises
 
 
 def log_of(caplog: pytest.LogCaptureFixture, event: str) -> list[logging.LogRecord]:
-    """The log records of one event of ours."""
+    """The log records of one event of stoat-jobs."""
     return [record for record in caplog.records if record.getMessage() == event]
 
 
 class StoppingPromises(Promises):
-    """A job has one reason to stop, set once, and a bounded time to do so."""
+    """A job has one reason to stop, which is set once, and a bounded time to stop."""
 
     async def test_a_cancelled_pending_job_never_starts__fault_9(self) -> None:
-        """A job cancelled while it waits ends at once, costs no slot, and is never called."""
+        """A job cancelled while pending finishes at once, uses no slot, and is never called."""
         async with self.bench() as bench:
             blocker = await bench.begin()
             job_id = await bench.put()
@@ -36,7 +36,7 @@ class StoppingPromises(Promises):
             assert bench.calls_of(job_id) == []
 
     async def test_cancelling_an_async_handler_raises_in_it_at_once__fault_10(self) -> None:
-        """An async handler gets CancelledError with the flag, without a second going by."""
+        """A cancelled async handler gets the flag and ``CancelledError`` at once."""
         async with self.bench() as bench:
             call = await bench.begin()
             assert await bench.queue.cancel(call.job_id) is True
@@ -48,7 +48,7 @@ class StoppingPromises(Promises):
             assert record.error
 
     async def test_a_sync_handler_has_the_flag_alone__fault_10(self) -> None:
-        """A thread is told by its flag; what it returns after that is kept as partial work."""
+        """A cancelled sync handler gets the flag, and its return value is kept as partial work."""
         async with self.bench() as bench:
             call = await bench.begin("work")
             assert await bench.queue.cancel(call.job_id) is True
@@ -58,7 +58,7 @@ class StoppingPromises(Promises):
             assert (record.status, record.result) == (JobStatus.CANCELLED, {"done": "half"})
 
     async def test_a_cooperative_handler_has_the_flag_first__fault_10(self) -> None:
-        """A cooperative handler is cancelled only when ``cancel_grace`` has gone by."""
+        """A cooperative handler gets ``CancelledError`` only after ``cancel_grace``."""
         async with self.bench(cancel_grace=2) as bench:
             call = await bench.begin("polite")
             await bench.queue.cancel(call.job_id)
@@ -69,7 +69,7 @@ class StoppingPromises(Promises):
             assert await bench.status(call.job_id) is JobStatus.CANCELLED
 
     async def test_a_cooperative_handler_may_end_by_itself(self) -> None:
-        """A cooperative handler that sees its flag ends without ever being cancelled."""
+        """A cooperative handler that checks its flag finishes without a ``CancelledError``."""
         async with self.bench(cancel_grace=2) as bench:
             call = await bench.begin("polite")
             await bench.queue.cancel(call.job_id)
@@ -80,7 +80,7 @@ class StoppingPromises(Promises):
             assert call.cancels == 0
 
     async def test_a_cooperative_handler_that_resists_is_settled_after_a_second_grace(self) -> None:
-        """Flag, one grace, CancelledError, a second grace: then the job is settled."""
+        """After the flag, a grace, ``CancelledError`` and a second grace, the job finishes."""
         async with self.bench(cancel_grace=2) as bench:
             bench.handlers.register("politely deaf", bench.deaf, cooperative=True)
             call = await bench.begin("politely deaf")
@@ -91,7 +91,7 @@ class StoppingPromises(Promises):
             assert (await bench.status(call.job_id), call.ended) == (JobStatus.CANCELLED, True)
 
     async def test_a_value_returned_after_a_cancel_is_kept__fault_10(self) -> None:
-        """Partial work is kept on the cancelled job."""
+        """A value returned after a cancel is kept as the cancelled job's partial result."""
         async with self.bench() as bench:
 
             @bench.handlers.job
@@ -112,7 +112,7 @@ class StoppingPromises(Promises):
     async def test_raising_after_a_cancel_is_cancelled_not_failed__fault_16(
         self, retries: int
     ) -> None:
-        """A cancel that was asked for in time stands, whatever the handler raises after it."""
+        """A job cancelled in time ends as ``cancelled``, whatever its handler raises after that."""
 
         async def clumsy(ctx: JobContext) -> None:
             try:
@@ -129,7 +129,7 @@ class StoppingPromises(Promises):
             assert (record.attempt, record.result) == (0, None)
 
     async def test_a_group_of_cancelled_errors_is_a_cancel__fault_5(self) -> None:
-        """Cancelling a handler whose children are cancelled with it is an orderly end."""
+        """A cancelled handler may raise a group of ``CancelledError`` from its child tasks."""
         async with self.bench() as bench:
 
             @bench.handlers.job
@@ -146,7 +146,7 @@ class StoppingPromises(Promises):
             assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Cancelled")
 
     async def test_a_late_cancel_changes_nothing__fault_16(self) -> None:
-        """Cancelling what has ended, however it ended, is False and leaves the record alone."""
+        """``cancel`` of a finished job is False and does not change the record."""
         async with self.bench() as bench:
             for end in ("finish", "fail", "cancel", "timeout"):
                 call = await bench.begin(timeout=5)
@@ -168,7 +168,7 @@ class StoppingPromises(Promises):
             await bench.clock.advance(6)
 
     async def test_a_cancel_asked_again_is_true_again(self) -> None:
-        """While a cancelled job is still ending, cancelling it again is no news."""
+        """``cancel`` of a job that is still stopping after a cancel is True and changes nothing."""
         async with self.bench() as bench:
             call = await bench.begin("deaf")
             assert await bench.queue.cancel(call.job_id) is True
@@ -179,7 +179,7 @@ class StoppingPromises(Promises):
             assert (await bench.record(call.job_id)).cancel_requested is True
 
     async def test_a_cancel_during_a_timeout_is_false(self) -> None:
-        """A job that is being stopped by its deadline ends ``timeout``, whoever cancels it then."""
+        """A job that its deadline is stopping ends as ``timeout``, even if it is cancelled then."""
         async with self.bench(cancel_grace=5) as bench:
             call = await bench.begin("deaf", timeout=10)
             await bench.clock.advance(11)
@@ -188,7 +188,7 @@ class StoppingPromises(Promises):
             assert (record.status, record.cancel_requested) == (JobStatus.TIMEOUT, False)
 
     async def test_a_cancel_that_comes_late_to_a_deadline_is_false(self) -> None:
-        """A deadline that went by while something blocked the loop came first all the same."""
+        """A deadline that passed while the loop was blocked comes before a later cancel."""
         async with self.bench() as bench:
             call = await bench.begin(timeout=10)
             bench.clock.jump(11)
@@ -196,7 +196,7 @@ class StoppingPromises(Promises):
             assert await bench.status(call.job_id) is JobStatus.TIMEOUT
 
     async def test_a_deadline_during_a_cancel_changes_nothing(self) -> None:
-        """A job that was cancelled first ends ``cancelled``, though its deadline goes by."""
+        """A job that was cancelled first ends as ``cancelled``, even if its deadline passes."""
         async with self.bench(cancel_grace=5) as bench:
             call = await bench.begin("deaf", timeout=10)
             await bench.clock.advance(9)
@@ -206,7 +206,7 @@ class StoppingPromises(Promises):
             assert (record.status, record.result) == (JobStatus.CANCELLED, "partial")
 
     async def test_a_handler_may_cancel_its_own_job(self) -> None:
-        """A job that cancels itself is cancelled, with what it returns kept as partial work."""
+        """A job that cancels itself ends as ``cancelled``, and its return value is kept."""
         async with self.bench() as bench:
 
             @bench.handlers.job
@@ -219,7 +219,7 @@ class StoppingPromises(Promises):
             assert record.result is True
 
     async def test_raise_if_cancelled_raises_cancelled_error_in_threads_too(self) -> None:
-        """A sync handler leaves by one call, which raises asyncio's own CancelledError."""
+        """``raise_if_cancelled`` raises asyncio's own ``CancelledError`` in a sync handler."""
         async with self.bench() as bench:
             caught: list[BaseException] = []
             work = bench.work
@@ -241,7 +241,7 @@ class StoppingPromises(Promises):
             assert [type(error) for error in caught] == [asyncio.CancelledError]
 
     async def test_no_cancel_is_lost_in_the_tick_of_the_return__fault_11(self) -> None:
-        """2,000 times a cancel meets the handler's return: its answer is always kept."""
+        """If a cancel meets the handler's return, the outcome is what ``cancel`` answered."""
         async with self.bench() as bench:
             for number in range(2000):
                 call = await bench.begin()
@@ -257,7 +257,7 @@ class StoppingPromises(Promises):
 
     @pytest.mark.parametrize("ticks", range(4))
     async def test_a_cancel_at_any_tick_is_kept__fault_11(self, ticks: int) -> None:
-        """However few steps after its submission a job is cancelled, it ends as was answered."""
+        """However soon after ``submit`` a job is cancelled, it ends as ``cancelled``."""
         async with self.bench() as bench:
             for job_type in ("hold", "work", "deaf"):
                 bench.shut_gates()

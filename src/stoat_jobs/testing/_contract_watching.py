@@ -17,10 +17,10 @@ from ._promises import Promises
 
 
 class WatchingPromises(Promises):
-    """Everybody who waits or watches hears of the end, and whoever leaves costs nothing."""
+    """Everyone who waits or watches is told when the job finishes, and leaving costs nothing."""
 
     async def test_wait_gives_the_terminal_record(self) -> None:
-        """Who waits is woken by the end, with the record of it; state first, then notice."""
+        """``wait`` returns the terminal record, which every read shows by then."""
         async with self.bench() as bench:
             call = await bench.begin()
             waits = [asyncio.ensure_future(bench.queue.wait(call.job_id)) for _ in range(3)]
@@ -32,7 +32,7 @@ class WatchingPromises(Promises):
             assert [wait.result().result for wait in waits] == [1, 1, 1]
 
     async def test_wait_on_a_finished_job_returns_at_once__fault_39(self) -> None:
-        """Waiting for what is over takes no time."""
+        """``wait`` for a finished job takes no time."""
         async with self.bench() as bench:
             done = await bench.finish(await bench.begin())
             again = asyncio.ensure_future(bench.queue.wait(done.job_id, timeout=5))
@@ -40,7 +40,7 @@ class WatchingPromises(Promises):
             assert again.result() == done
 
     async def test_wait_raises_the_built_in_timeout_error(self) -> None:
-        """A wait may give up; the job does not notice, and can be waited for again."""
+        """A wait may time out, which does not affect the job or later waits."""
         async with self.bench() as bench:
             call = await bench.begin()
             wait = asyncio.ensure_future(bench.queue.wait(call.job_id, timeout=5))
@@ -55,14 +55,14 @@ class WatchingPromises(Promises):
 
     @pytest.mark.parametrize("timeout", [-1, float("nan")])
     async def test_a_wait_of_less_than_no_time_is_refused(self, timeout: float) -> None:
-        """A negative limit, or none that is a number, is an error and no limit at all."""
+        """A negative or NaN limit of a wait is an error."""
         async with self.bench() as bench:
             call = await bench.begin()
             with pytest.raises(ValueError, match="timeout must be 0 or more seconds, not"):
                 await bench.queue.wait(call.job_id, timeout=timeout)
 
     async def test_a_wait_that_is_cancelled_leaves_the_job_alone(self) -> None:
-        """A client that goes away stops waiting, not the job."""
+        """A client that leaves stops its wait, not the job."""
         async with self.bench() as bench:
             call = await bench.begin()
             wait = asyncio.ensure_future(bench.queue.wait(call.job_id))
@@ -73,7 +73,7 @@ class WatchingPromises(Promises):
             assert (await bench.finish(call, 1)).status is JobStatus.COMPLETED
 
     async def test_a_finish_between_read_and_subscribe_is_never_missed__fault_39(self) -> None:
-        """However the end meets a wait that begins, the wait ends."""
+        """A wait or a watch that begins just as the job finishes ends."""
         async with self.bench() as bench:
             for ticks in range(5):
                 call = await bench.begin()
@@ -87,7 +87,7 @@ class WatchingPromises(Promises):
                 assert (watch.over, watch.statuses[-1]) == (True, JobStatus.COMPLETED)
 
     async def test_a_woken_waiter_reads_the_state_that_woke_it__fault_39(self) -> None:
-        """When "finished" is told, every read already says so."""
+        """When ``wait`` returns, every other read already says that the job has finished."""
         async with self.bench() as bench:
             call = await bench.begin()
             seen: list[Any] = []
@@ -106,7 +106,7 @@ class WatchingPromises(Promises):
             assert (seen[0].status, seen[2]) == (JobStatus.COMPLETED, 0)
 
     async def test_watch_shows_the_present_then_changes_up_to_the_end(self) -> None:
-        """A watcher sees the job as it is, each change, and the last record; then it is over."""
+        """``watch`` yields the current record, each change and the terminal record, then ends."""
         async with self.bench() as bench:
             blocker = await bench.begin()
             job_id = await bench.put()
@@ -128,13 +128,13 @@ class WatchingPromises(Promises):
             ]
 
     async def test_watch_on_a_finished_job_shows_its_last_record_once(self) -> None:
-        """Watching what is over gives one record, and the end."""
+        """``watch`` of a finished job yields one record and ends."""
         async with self.bench() as bench:
             done = await bench.finish(await bench.begin())
             assert [record async for record in bench.queue.watch(done.job_id)] == [done]
 
     async def test_a_slow_watcher_skips_records_but_never_the_last(self) -> None:
-        """A reader who comes back late is shown the present, not a backlog."""
+        """A slow watcher gets the current record, not a backlog."""
         async with self.bench() as bench:
             call = await bench.begin()
             watch = bench.queue.watch(call.job_id)
@@ -147,7 +147,7 @@ class WatchingPromises(Promises):
             assert [record.result async for record in watch] == [1]
 
     async def test_a_request_to_stop_is_shown_to_watchers(self) -> None:
-        """A watcher learns that a job was asked to stop while it still runs."""
+        """A watcher is told of a cancel while the job is still running."""
         async with self.bench() as bench:
             call = await bench.begin("deaf")
             watch = bench.watching(call.job_id)
@@ -158,7 +158,7 @@ class WatchingPromises(Promises):
             assert (last.status, last.cancel_requested) == (JobStatus.RUNNING, True)
 
     async def test_watchers_that_walked_away_leave_nothing__fault_32(self) -> None:
-        """10,000 clients that came, waited and went keep no memory."""
+        """10,000 clients that waited and left use no memory."""
         async with self.bench() as bench:
             call = await bench.begin()
             await self._walk_away(bench, call.job_id, 1000)  # what is made once is made now

@@ -1,11 +1,11 @@
-"""Exceptions whose special methods raise, lie or give nonsense: one for each of them."""
+"""Exceptions with special methods that raise, lie or return nonsense: one for each method."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-# Without these there is no class, or no instance of it.
+# Overriding these prevents that the class or its instance is created at all.
 _NEEDED = frozenset({"__class_getitem__", "__init__", "__init_subclass__", "__new__"})
 
 _MORE = frozenset(
@@ -19,7 +19,7 @@ _MORE = frozenset(
 
 
 class _LyingText(str):
-    """Says that it is printable, and is not."""
+    """Text that claims to be printable, but is not."""
 
     __slots__ = ()
 
@@ -46,18 +46,18 @@ def _is_anything(*args: Any, **options: Any) -> Any:
     return KeyboardInterrupt
 
 
-# What stands in the place of a special method, also as an attribute; the first two for the kit.
+# Replacements of special methods and attributes; the kit uses the first two.
 SHAPES: list[Callable[..., Any]] = [_raises, _lies, _exits, _is_anything]
 
 
 def special_names() -> list[str]:
-    """All names that mean something to Python in an exception, or in its class."""
+    """All special names of an exception and of its class."""
     found = {name for kind in (BaseExceptionGroup, type) for name in dir(kind)} | _MORE
     return sorted(name for name in found if name[:2] == "__" and name not in _NEEDED)
 
 
 def hostile_errors(shape: Callable[..., Any]) -> Iterator[BaseException]:
-    """An exception for each special name, with *shape* there: its own, and its class's."""
+    """Exceptions with *shape* for each special name, on the exception and on its class."""
     for name in special_names():
         for override in (shape, property(shape)):
             yield from _made(lambda o=override, n=name: type("HostileError", (Exception,), {n: o}))  # type: ignore[misc]
@@ -71,7 +71,7 @@ def _of_a_hostile_class(name: str, override: Any) -> type[Exception]:
 
 
 def _made(make: Callable[[], type[Exception]]) -> Iterator[BaseException]:
-    """The exception alone and in a group; none where Python itself cannot make it."""
+    """The exception, alone and in groups; nothing if Python itself cannot create it."""
     try:
         kind = make()
         forms: list[Exception] = [
@@ -95,7 +95,7 @@ class EndlessGroup(ExceptionGroup[Exception]):
 
 
 class HidingGroup(ExceptionGroup[Exception]):
-    """A group that takes the process with it when it is looked into."""
+    """A group that exits the process when its exceptions are read."""
 
     @property
     def exceptions(self) -> Any:

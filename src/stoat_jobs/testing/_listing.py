@@ -14,10 +14,10 @@ class Promise(NamedTuple):
 
     Attributes:
         test: its name.
-        sentence: what a backend promises.
-        group: the sentence over the group that it stands in.
-        needs: the capabilities that excuse from it where they are False.
-        unless: the capability that excuses from it where it is True, or nothing.
+        sentence: the promise.
+        group: the sentence above its group.
+        needs: the capabilities that excuse from it if one of them is False.
+        unless: the capability that excuses from it if it is True, or an empty string.
     """
 
     test: str
@@ -32,7 +32,7 @@ class Promise(NamedTuple):
 
 
 def promises(contract: type[Promises] = JobQueueContract) -> list[Promise]:
-    """All that *contract* tests, group by group."""
+    """All promises that *contract* tests, group by group."""
     groups = [group for group in contract.__mro__ if issubclass(group, Promises)]
     return [promise for group in groups for promise in _promises_of(group)]
 
@@ -50,5 +50,5 @@ def _promises_of(group: type[Promises]) -> Iterator[Promise]:
 
 
 def _sentence(documented: Any) -> str:
-    """Its docstring as one line of plain text."""
+    """The docstring as one line of plain text."""
     return " ".join((documented.__doc__ or "").split()).replace("``", "`")

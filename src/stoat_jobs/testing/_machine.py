@@ -1,4 +1,4 @@
-"""A queue against its model, in whatever order Hypothesis thinks of."""
+"""Compares a queue with a model of it, in any order of steps that Hypothesis finds."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class JobQueueMachine(Capabilities, RuleBasedStateMachine):
         self.model: QueueModel
 
     def do(self, step: Coroutine[Any, Any, T]) -> T:
-        """Run *step* in the queue's event loop, and then whatever it made ready."""
+        """Run *step* in the queue's event loop, and then everything that is ready."""
         return self.loop.run_until_complete(self._do(step))
 
     async def _do(self, step: Coroutine[Any, Any, T]) -> T:
@@ -201,11 +201,11 @@ class JobQueueMachine(Capabilities, RuleBasedStateMachine):
         self.do(self.bench.close())
         assert self.loop.time() - begun <= limit
         self.model.close()
-        self._forsaken_are_told()
+        self._check_waits_on_pending()
         self._to_a_whole_second()
 
-    def _forsaken_are_told(self) -> None:
-        """Who waits for a job that outlives a durable queue is told that it is closed."""
+    def _check_waits_on_pending(self) -> None:
+        """Waits and watches of jobs that outlive a durable queue raise that it is closed."""
         for ended in (self.waits, [(job, watch.task) for job, watch in self.watches]):
             for job, task in ended:
                 if not job.status.is_terminal:

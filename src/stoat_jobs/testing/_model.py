@@ -1,7 +1,7 @@
-"""What a queue should be in after each step: a plain model, with its own copy of the table.
+"""A plain model of a queue: the state it should have after each step, with its own status table.
 
-Two kinds of handler: one ends as soon as it is cancelled, one is deaf and ends at its gate
-or when its grace is over.
+There are two kinds of handlers: one ends as soon as it is cancelled, the other ignores that, and
+ends when its gate opens or its grace is over.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class QueueModel:
         return True
 
     def pass_time(self, until: float) -> None:
-        """Time goes on, from one event to the next."""
+        """Time passes, from one event to the next."""
         self._run_until(until)
         self.now = max(self.now, until)
         self._expire()

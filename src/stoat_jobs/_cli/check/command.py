@@ -17,26 +17,26 @@ _NEEDS = ("pytest", "hypothesis")
 
 HELP = "check that an installed backend keeps every promise; prints a table"
 _MORE = f"""\
-Runs the test kit against the backend NAME, each test with a queue of its own. What the backend
-cannot do by its nature excuses it from the promises that need it: it says so itself, in the
-attribute `capabilities` of its queue, or you do.
+Runs the test kit against the backend NAME; each test uses a new queue. A backend is excused from
+promises that need a capability which it lacks. The attribute `capabilities` of its queue declares
+what it has and lacks; --capability and --without override that.
 
-{FOLDER} in --url, and in the value of an --option, is a new folder for each test.
+{FOLDER} in --url or in the value of an --option is replaced with a new folder for each test.
 
-exit codes: 0 every promise was kept or excused, 1 one is broken, 2 nothing was checked
+exit codes: 0 every promise was kept or excused, 1 a promise was broken, 2 nothing was checked
 """
 
 
 def add_to(commands: Any) -> None:
-    """Add the command to those of the parser."""
+    """Add this command to the parser's commands."""
     parser = commands.add_parser(
         "check",
         help=HELP,
         description=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", metavar="NAME", help="as in `stoat-jobs backends`")
-    parser.add_argument("--url", help="where the engine is")
+    parser.add_argument("name", metavar="NAME", help="a name that `stoat-jobs backends` lists")
+    parser.add_argument("--url", help="the URL of the engine")
     parser.add_argument(
         "--option",
         dest="options",
@@ -44,7 +44,7 @@ def add_to(commands: Any) -> None:
         type=_option,
         action="append",
         default=[],
-        help="one of the settings' options; VALUE is JSON, or else text",
+        help="an entry of the settings' options; VALUE is JSON, or else a string",
     )
     for flag, value in (("--capability", True), ("--without", False)):
         parser.add_argument(
@@ -54,7 +54,7 @@ def add_to(commands: Any) -> None:
             type=lambda name, value=value: (name, value),
             action="append",
             default=[],
-            help=f"a capability that it {'has' if value else 'lacks'}, whatever it says itself",
+            help=f"a capability that the backend {'has' if value else 'lacks'}; overrides its own",
         )
     parser.set_defaults(run=run)
 
@@ -70,19 +70,19 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check a backend; gives the exit code."""
+    """Check a backend; returns the exit code."""
     if missing := missing_extra("testing", _NEEDS):
         return _refuse(missing)
     subject = Subject(arguments.name, arguments.url, dict(arguments.options))
     try:
         queue = subject.first_queue()
         capabilities = {**getattr(queue, "capabilities", {}), **dict(arguments.capabilities)}
-    except (Exception, SystemExit) as error:  # what a module may do when it is imported
+    except (Exception, SystemExit) as error:  # importing a module may raise anything
         known = isinstance(error, (JobsError, ValueError))
         return _refuse(str(error) if known else f"{type(error).__name__}: {error}")
     if capabilities.get("durable") and not subject.has_folder:
         return _refuse(
-            f"each test of a durable backend needs a store of its own: put {FOLDER} into --url or"
+            f"each test of a durable backend needs a store of its own: use {FOLDER} in --url or in"
             " an --option"
         )
     return _check(subject, capabilities, type(queue))
@@ -98,7 +98,7 @@ def _check(subject: Subject, capabilities: dict[str, bool], queue_class: type) -
     if reporter.interrupted:
         raise KeyboardInterrupt
     if reporter.problem or reporter.exit_code not in (0, 1):
-        return _refuse(reporter.problem or f"pytest ended with {reporter.exit_code}")
+        return _refuse(reporter.problem or f"pytest exited with {reporter.exit_code}")
     table.total()
     return 1 if table.counts[State.BROKEN] or reporter.exit_code else 0
 

@@ -1,7 +1,7 @@
-"""Ctrl-C while the tests run is raised again and again, until it is heard.
+"""Repeats Ctrl-C while the tests run, until pytest has seen the ``KeyboardInterrupt``.
 
-Python drops what is raised in a finaliser, and pydantic makes an error of its own of what is
-raised below it: a Ctrl-C that comes there would be lost, and the next test may never end.
+Python drops an exception that is raised in a finaliser, and pydantic replaces one that is raised
+in a validator. A Ctrl-C at such a moment would be lost, and the next test may run forever.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from contextlib import contextmanager
 from types import FrameType
 
 EVERY = 0.5
-"""Seconds from one to the next."""
+"""Seconds between two interrupts."""
 
 
 @contextmanager
-def insisting(heard: Callable[[], bool]) -> Iterator[None]:
-    """In the block, which is the main thread's, Ctrl-C is raised until *heard* says so."""
+def repeated_interrupts(seen: Callable[[], bool]) -> Iterator[None]:
+    """In this block, which must run in the main thread, repeat Ctrl-C until *seen* is true."""
     over = threading.Event()
 
-    def insist() -> None:
-        while not over.wait(EVERY) and not heard():
+    def repeat() -> None:
+        while not over.wait(EVERY) and not seen():
             _interrupt_main_thread()
 
-    insistence = threading.Thread(target=insist, name="stoat-jobs Ctrl-C", daemon=True)
+    repeater = threading.Thread(target=repeat, name="stoat-jobs Ctrl-C", daemon=True)
 
     def receive(signum: int, frame: FrameType | None) -> None:
-        if insistence.ident is None:
-            insistence.start()
+        if repeater.ident is None:
+            repeater.start()
         raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGINT, receive)
@@ -42,7 +42,7 @@ def insisting(heard: Callable[[], bool]) -> Iterator[None]:
 
 
 def _interrupt_main_thread() -> None:
-    if hasattr(signal, "pthread_kill"):  # the other one wakes no thread that waits for a lock
+    if hasattr(signal, "pthread_kill"):  # interrupt_main() wakes no lock: python/cpython#80719
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     else:
         interrupt_main()

@@ -1,4 +1,4 @@
-"""The run of the tests, and the plug-in of pytest that makes the table of it."""
+"""Runs the tests, with a pytest plug-in that prints the results as a table."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import pytest
 
 from stoat_jobs._display import printable
 
-from .interrupts import insisting
+from .interrupts import repeated_interrupts
 from .subject import Subject
 from .table import State, Table
 
-# The kit needs nothing of these, and they could change what it does.
+# The user's options and plug-ins for pytest must not affect the kit, which needs none of them.
 _ENVIRONMENT = {"PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 _SUITE = """\
 import json
@@ -35,13 +35,13 @@ def run(subject: Subject, capabilities: Mapping[str, bool], table: Table) -> Rep
     reporter = Reporter(table, capabilities)
     with tempfile.TemporaryDirectory(prefix="stoat-jobs-check-") as folder:
         os.environ.update(_ENVIRONMENT, HYPOTHESIS_STORAGE_DIRECTORY=folder, TMPDIR=folder)
-        tempfile.tempdir = folder  # every folder of a test goes with this one
+        tempfile.tempdir = folder  # so the folders of all tests are removed with this one
         (Path(folder) / "pytest.ini").write_text("[pytest]\n")
         suite = Path(folder) / "test_promises.py"
         arguments = [subject.name, subject.url, subject.options, capabilities]
         suite.write_text(_SUITE.format(arguments=json.dumps(arguments)))
         options = ["-pno:terminal", "-pno:cacheprovider", f"--rootdir={folder}"]
-        with insisting(lambda: reporter.interrupted):
+        with repeated_interrupts(lambda: reporter.interrupted):
             reporter.exit_code = pytest.main([*options, str(suite)], plugins=[reporter])
     if reporter.error is not None:
         raise reporter.error
@@ -49,13 +49,13 @@ def run(subject: Subject, capabilities: Mapping[str, bool], table: Table) -> Rep
 
 
 class Reporter:
-    """Hooks of pytest: tells *table* of a promise when the last of its tests is over.
+    """A pytest plug-in that adds a promise to *table* when its last test has finished.
 
     Attributes:
-        exit_code: pytest's own.
-        interrupted: it was Ctrl-C that ended the run.
+        exit_code: the exit code of pytest.
+        interrupted: whether Ctrl-C ended the run.
         problem: why nothing could be run, in one line.
-        error: what a hook raised, such as that nobody reads the table any more.
+        error: an exception from a hook, such as ``BrokenPipeError`` from printing.
     """
 
     exit_code: int = 0
@@ -71,7 +71,7 @@ class Reporter:
         self._excuse = ""
 
     def pytest_configure(self) -> None:
-        # Not before: pytest has to see the kit's modules when they are imported.
+        # Not imported earlier: pytest rewrites the asserts of the kit's modules on import.
         from stoat_jobs.testing._capabilities import DEFAULTS
 
         if unknown := sorted(set(self._capabilities) - set(DEFAULTS)):
@@ -81,7 +81,7 @@ class Reporter:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.problem = _how(report)
+            self.problem = _failure(report)
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         from stoat_jobs.testing._listing import promises
@@ -93,7 +93,7 @@ class Reporter:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self._broken.append(f"{_case(report.nodeid)} {_how(report)}")
+            self._broken.append(f"{_case(report.nodeid)} {_failure(report)}")
         elif report.skipped:
             self._excuse = f" [{_reason(report)}]"
 
@@ -101,9 +101,9 @@ class Reporter:
         test = _case(nodeid).partition("[")[0]
         self._left[test] -= 1
         if not self._left[test]:
-            self._tell(test)
+            self._print(test)
 
-    def _tell(self, test: str) -> None:
+    def _print(self, test: str) -> None:
         promise = self._promises[test]
         state = State.EXCUSED if self._excuse else State.KEPT
         self._table.promise(
@@ -116,19 +116,19 @@ class Reporter:
 
     def pytest_keyboard_interrupt(self) -> None:
         self.interrupted = True
-        warnings.simplefilter("ignore")  # of what it broke on its way
+        warnings.simplefilter("ignore")  # about what the interrupt left unfinished
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
         self.error = excinfo.value
-        return True  # nothing is printed: it is raised again
+        return True  # pytest prints nothing, because run() raises the error again
 
 
 def _case(nodeid: str) -> str:
     return nodeid.rpartition("::")[2]
 
 
-def _how(report: Any) -> str:
-    """Where a test failed, and with what, in one line."""
+def _failure(report: Any) -> str:
+    """The place and the message of a failure, in one line."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
         return printable(str(report.longrepr).strip().splitlines()[-1])
@@ -137,7 +137,7 @@ def _how(report: Any) -> str:
 
 
 def _reason(report: pytest.TestReport) -> str:
-    """The capability that a test was excused by."""
+    """The missing capability that excuses from a test."""
     _, _, message = cast(tuple[str, int, str], report.longrepr)
     return message.rpartition("excused by ")[2].replace("`", "")
 

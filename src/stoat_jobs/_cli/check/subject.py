@@ -1,4 +1,4 @@
-"""The backend that is checked."""
+"""The backend under test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDER = "{tmp}"
 
 
 class Subject:
-    """A backend by name, with the settings that say where its jobs are kept."""
+    """A backend, by name, with the settings that tell it where to keep its jobs."""
 
     def __init__(self, name: str, url: str | None, options: Mapping[str, Any]) -> None:
         self.name = name
@@ -31,15 +31,15 @@ class Subject:
 
     @property
     def has_folder(self) -> bool:
-        """Whether each test is given a folder of its own."""
+        """Whether the settings contain a new folder for each test."""
         return FOLDER in json.dumps(self._given)
 
     def settings(self, others: JobQueueSettings, folder: str) -> JobQueueSettings:
-        """*others*, for this backend, with its store in *folder*."""
-        return others.model_copy(update=_put_in(self._given, folder))
+        """*others* with this backend's settings, and *folder* in place of ``{tmp}``."""
+        return others.model_copy(update=_with_folder(self._given, folder))
 
     def first_queue(self) -> JobBackend:
-        """A queue to look at; raises what the loader or the backend has against it."""
+        """A queue to inspect; raises what the loader or the backend raises."""
         with tempfile.TemporaryDirectory() as folder:
             settings = self.settings(JobQueueSettings(), folder)
             return asyncio.run(_create(settings))
@@ -47,7 +47,7 @@ class Subject:
     def make_queue(
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> JobBackend:
-        """What ``create_queue`` would give, without reading the entry points each time."""
+        """Create a queue as ``create_queue`` does, but read the entry points only once."""
         return cast(JobBackend, self._factory(handlers, settings, observers))
 
     @cached_property
@@ -59,9 +59,9 @@ async def _create(settings: JobQueueSettings) -> JobBackend:
     return create_queue(None, settings)
 
 
-def _put_in(value: Any, folder: str) -> Any:
+def _with_folder(value: Any, folder: str) -> Any:
     if isinstance(value, dict):
-        return {key: _put_in(item, folder) for key, item in value.items()}
+        return {key: _with_folder(item, folder) for key, item in value.items()}
     if isinstance(value, list):
-        return [_put_in(item, folder) for item in value]
+        return [_with_folder(item, folder) for item in value]
     return value.replace(FOLDER, folder) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""The kit as one class of tests, for a backend by name."""
+"""The kit as one test class for the backend under test."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from stoat_jobs.testing._promises import Promises
 
 from .subject import Subject
 
-# The same steps each time, and as many as a slow engine needs.
-STEADY = hypothesis_settings(
+# The same steps in each run, and not too many for a slow engine.
+DETERMINISTIC = hypothesis_settings(
     max_examples=60,
     stateful_step_count=30,
     deadline=None,
@@ -28,8 +28,8 @@ STEADY = hypothesis_settings(
 )
 
 
-class Subjected:
-    """The factory of the contract and of the machine."""
+class SubjectFactory:
+    """Creates the queues of the contract and of the machine."""
 
     subject: Subject
     _folder: str | None = None
@@ -37,7 +37,7 @@ class Subjected:
     async def make_queue(
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> JobBackend:
-        """A queue of the backend; all of one test have one store."""
+        """A queue of the backend; all queues of one test share one store."""
         if self._folder is None:
             self._folder = tempfile.mkdtemp()
         settings = self.subject.settings(settings, self._folder)
@@ -50,15 +50,15 @@ class TogetherPromises(Promises):
     machine: type[JobQueueMachine]
 
     def test_a_queue_agrees_with_a_plain_model_of_it(self) -> None:
-        """Whatever happens in whatever order, a queue is as a plain model of it."""
-        run_state_machine_as_test(self.machine, settings=STEADY)
+        """Whatever happens in whatever order, a queue behaves like a plain model of it."""
+        run_state_machine_as_test(self.machine, settings=DETERMINISTIC)
 
 
 def suite_of(
     name: str, url: str | None, options: Mapping[str, Any], capabilities: Mapping[str, bool]
 ) -> type[Promises]:
-    """The tests of all promises for the backend *name*."""
-    given = {"subject": Subject(name, url, options), **capabilities}
-    machine = type("Machine", (Subjected, JobQueueMachine), given)
-    bases = (Subjected, JobQueueContract, TogetherPromises)
-    return type("TestPromises", bases, {**given, "machine": machine})
+    """The tests of all promises, for the backend *name*."""
+    attributes = {"subject": Subject(name, url, options), **capabilities}
+    machine = type("Machine", (SubjectFactory, JobQueueMachine), attributes)
+    bases = (SubjectFactory, JobQueueContract, TogetherPromises)
+    return type("TestPromises", bases, {**attributes, "machine": machine})

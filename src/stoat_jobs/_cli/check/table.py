@@ -1,4 +1,4 @@
-"""What is printed while the tests run: a line for each promise, below its group."""
+"""Prints a line for each promise while the tests run, grouped under headings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INDENT = " " * len("  excused  ")
 
 
 class State(Enum):
-    """What became of a promise, with its colour on a terminal."""
+    """The result for a promise; the value is its colour on a terminal."""
 
     KEPT = 32
     BROKEN = 31
@@ -26,7 +26,7 @@ class State(Enum):
 
 
 class Table:
-    """Lines for a terminal, wrapped and coloured, or for a pipe, plain."""
+    """Prints lines: wrapped and coloured on a terminal, plain in a pipe."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -37,7 +37,7 @@ class Table:
         self.counts: Counter[State] = Counter()
 
     def promise(self, group: str, sentence: str, state: State, more: str = "") -> None:
-        """Print what became of one promise, with *more* about it."""
+        """Print the result for one promise, with details in *more*."""
         if group != self._group:
             self._group = group
             self._print(f"\n{group}")
@@ -48,11 +48,11 @@ class Table:
             self._print(_INDENT, more)
 
     def text(self, text: str) -> None:
-        """Print a line that is no promise."""
+        """Print a line that is not about a promise."""
         self._print("", text)
 
     def total(self) -> None:
-        """Print how many promises there were of each kind."""
+        """Print how many promises had each result."""
         kinds = ", ".join(f"{self.counts[state]} {state!s}".lower() for state in State)
         self._print(f"\n{counted(self.counts.total(), 'promise')}: ", kinds)
 
@@ -61,6 +61,6 @@ class Table:
 
     def _print(self, lead: str, text: str = "") -> None:
         room = max(40, self._width - len(_INDENT))
-        shown = printable(" ".join(text.split()))  # of a test, or a class of others
+        shown = printable(" ".join(text.split()))  # it may come from code of others
         lines = textwrap.wrap(shown, room, break_on_hyphens=False) or [""]
         print(lead + f"\n{_INDENT}".join(lines), file=self._out, flush=True)

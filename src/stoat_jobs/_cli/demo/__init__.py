@@ -1,5 +1,5 @@
-"""``stoat-jobs demo``: a slow job behind a real web server, seen from its client.
+"""``stoat-jobs demo``: runs a slow job behind a real web server and shows what a client sees.
 
-``server`` runs the app of the example, ``client`` talks to it over HTTP, ``screen`` and ``report``
-show what comes back, ``run`` tells the story.
+``server`` runs the app, ``client`` calls it over HTTP, ``screen`` and ``report`` print the
+answers, ``run`` has all steps in order.
 """

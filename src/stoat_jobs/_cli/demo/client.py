@@ -1,4 +1,4 @@
-"""The client's side of the demo: everything it knows comes over HTTP."""
+"""The client of the demo; it gets all its information over HTTP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..._demo.scan import ScanReport
 ScanRecord = JobResult[ScanReport]
 
 _PING_PAUSE_S = 0.01
-_TIMEOUT_S = 60.0  # heartbeats and long polls keep well below
+_TIMEOUT_S = 60.0  # heartbeats and long polls answer much sooner
 
 
 class Pings:
@@ -31,46 +31,46 @@ class Pings:
         self.failed = 0
 
     def add(self, seconds: float) -> None:
-        """One more was answered."""
+        """Record a ping that was answered."""
         self._seconds.append(seconds)
 
     @property
     def answered(self) -> int:
-        """How many were answered."""
+        """How many pings were answered."""
         return len(self._seconds)
 
     @property
     def median(self) -> float:
-        """In seconds; there must be one."""
+        """The median in seconds, of at least one ping."""
         return statistics.median(self._seconds)
 
     @property
     def slowest(self) -> float:
-        """In seconds; there must be one."""
+        """The maximum in seconds, of at least one ping."""
         return max(self._seconds)
 
 
 class Client:
-    """The demo's API, called over HTTP."""
+    """Calls the demo's API over HTTP."""
 
     def __init__(self, url: str) -> None:
-        # No proxy of the environment stands between a client and its own machine.
+        # The server is on this machine: ignore proxies in the environment.
         self._http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=_TIMEOUT_S)
 
     async def ping(self) -> None:
-        """Returns once the server answers."""
+        """Return once the server has answered."""
         (await self._http.get("/ping")).raise_for_status()
 
     async def start_scan(self) -> tuple[httpx.Response, float]:
-        """The answer to ``POST /scan``, and how many seconds it took."""
+        """Call ``POST /scan``; returns the response and the seconds it took."""
         before = perf_counter()
         response = await self._http.post("/scan")
         seconds = perf_counter() - before
         return response.raise_for_status(), seconds
 
     async def follow(self, job_id: str) -> AsyncGenerator[ScanRecord, None]:
-        """The job's record at each of its changes, up to and with the last one."""
-        while True:  # a stream has a greatest age
+        """The job's record at each change, including the last one."""
+        while True:  # the server ends streams that reach their maximum age
             async with aconnect_sse(self._http, "GET", f"/jobs/{job_id}/events") as source:
                 source.response.raise_for_status()
                 async for event in source.aiter_sse():
@@ -80,7 +80,7 @@ class Client:
                         return
 
     async def cancel(self, job_id: str) -> ScanRecord:
-        """Have the job stopped, unless it has ended; its record at the end."""
+        """Cancel the job unless it has finished, and return its final record."""
         response = await self._http.post(f"/jobs/{job_id}/cancel")
         if response.status_code != HTTPStatus.CONFLICT:
             response.raise_for_status()
@@ -90,7 +90,7 @@ class Client:
 
     @asynccontextmanager
     async def pinging(self) -> AsyncIterator[Pings]:
-        """Keeps calling ``GET /ping``, one call after another, while the block runs."""
+        """While the block runs, call ``GET /ping`` repeatedly, one call after another."""
         pings = Pings()
         task = asyncio.create_task(self._keep_pinging(pings))
         try:

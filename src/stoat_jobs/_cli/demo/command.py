@@ -19,16 +19,17 @@ _LAST_PORT = 65_535
 
 _HELP = "scan a directory as a job of a real web app"
 _MORE = """\
-Starts a web server that this machine alone can reach, asks it to read every file below DIR, and
-shows that it goes on answering meanwhile. Nothing is written, nothing leaves the machine.
+Starts a web server that only this machine can reach, asks it to read every file below DIR, and
+shows that it still answers other requests meanwhile. It writes nothing and sends nothing to other
+machines.
 
-exit codes: 0 done (also: Ctrl-C once --serve waits), 1 the job failed, 2 DIR cannot be scanned or
+exit codes: 0 done (also: Ctrl-C while --serve waits), 1 the job failed, 2 DIR cannot be scanned or
 the extra [demo] is missing, 130 Ctrl-C, 143 SIGTERM
 """
 
 
 def add_to(commands: Any) -> None:
-    """Add the command to those of the parser."""
+    """Add this command to the parser's commands."""
     parser = commands.add_parser(
         "demo",
         help=_HELP,
@@ -39,28 +40,28 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--serve",
         action="store_true",
-        help="keep the server after the report, with more job types to play with",
+        help="keep the server running after the report, with more job types to try",
     )
     parser.add_argument(
-        "--port", type=_port, default=0, help="of this machine to serve on, default: a free one"
+        "--port", type=_port, default=0, help="the port to listen on, default: a free one"
     )
     parser.set_defaults(run=run)
 
 
 def _port(text: str) -> int:
     if not (text.isdecimal() and int(text) <= _LAST_PORT):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to {_LAST_PORT}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to {_LAST_PORT}")
     return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo; gives the exit code."""
+    """Run the demo; returns the exit code."""
     with Interrupts() as interrupts:
         try:
             return _scan(Path(arguments.dir), arguments.port, arguments.serve, interrupts)
         except KeyboardInterrupt:
             discard_output()
-            print(f"stoat-jobs demo: ended by {interrupts.name}", file=sys.stderr)
+            print(f"stoat-jobs demo: stopped by {interrupts.name}", file=sys.stderr)
             return interrupts.exit_code
 
 

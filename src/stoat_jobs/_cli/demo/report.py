@@ -1,4 +1,4 @@
-"""A scan's report as lines of text; what is not indented is a heading."""
+"""A scan's report as lines of text; lines without indentation are headings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ELLIPSIS = "..."
 def report_lines(
     report: ScanReport, root: str, seconds: float, width: int | None = None
 ) -> Iterator[str]:
-    """The lines; paths are shortened to *width* columns, None to leave them whole."""
+    """The lines, with paths shortened to *width* columns; with None they are not shortened."""
     yield f"{counted(report.files, 'file')}, {size_text(report.bytes)} in {root}"
     yield f"  read in {duration_text(seconds)}{_speed(report.bytes, seconds)}"
     if skipped := _skipped(report):
@@ -105,7 +105,7 @@ def _row(start: str, path: str, width: int | None) -> str:
 
 
 def _shortened(path: str, width: int | None) -> str:
-    """*path* without its beginning where it is wider than *width*: its end tells more."""
+    """*path*, without its beginning if it is wider than *width*: the end is more useful."""
     if width is None or cell_len(path) <= width:
         return path
     while path and cell_len(path) > width - len(_ELLIPSIS):

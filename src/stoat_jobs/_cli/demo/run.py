@@ -26,7 +26,7 @@ from .server import Server
 
 
 def run(server: Server, root: Path, *, serve: bool, interrupts: Interrupts) -> int:
-    """Scan *root*, show it, and with *serve* stay until a signal; returns the exit code."""
+    """Scan *root* and report; with *serve*, keep serving until a signal. Returns the exit code."""
     _log_to_stderr()
     server.start()
     try:
@@ -43,7 +43,7 @@ def run(server: Server, root: Path, *, serve: bool, interrupts: Interrupts) -> i
 
 
 class _Demo:
-    """One run of the demo, seen from the client."""
+    """One run of the demo, from the client's side."""
 
     def __init__(self, url: str, root: Path, interrupts: Interrupts) -> None:
         self._url = url
@@ -54,7 +54,7 @@ class _Demo:
         self._job_id = ""
 
     async def run(self) -> ScanRecord:
-        """Everything that is asked of the server."""
+        """Send all requests; returns the job's final record."""
         try:
             await self._client.ping()
             self._screen.step("server", f"{self._url} (uvicorn, Starlette)")
@@ -65,11 +65,11 @@ class _Demo:
             await self._client.aclose()
 
     def end(self, record: ScanRecord) -> int:
-        """Report, or say why there is no report; returns the exit code."""
+        """Print the report, or why there is none; returns the exit code."""
         if self._interrupts.signum is not None and record.status is JobStatus.CANCELLED:
             return self._interrupts.exit_code
         if record.result is None:
-            reason = f"the job ended {record.status}: {record.error}"
+            reason = f"the job is {record.status}: {record.error}"
             print(f"stoat-jobs demo: {reason}", file=sys.stderr)
             return 1
         with self._interrupts.raising():
@@ -77,7 +77,7 @@ class _Demo:
         return 0
 
     def serve(self) -> int:
-        """Leave the server to others until a signal; Ctrl-C is the way to end what went well."""
+        """Keep the server running until a signal. Ctrl-C is the normal end, so its code is 0."""
         try:
             with self._interrupts.raising():
                 self._screen.lines(["", *_invitation(self._url, self._job_id)])
@@ -93,12 +93,12 @@ class _Demo:
         self._screen.step("POST /scan", f"{answer}: job {job_id[:8]}")
         async with self._client.pinging() as pings:
             record = await self._follow(job_id)
-        self._screen.step("GET /ping", told(pings))
+        self._screen.step("GET /ping", summary(pings))
         return record
 
     async def _follow(self, job_id: str) -> ScanRecord:
         with self._screen.progress() as progress:
-            record = await self._interrupts.cutting(self._show(job_id, progress))
+            record = await self._interrupts.cancelling(self._show(job_id, progress))
         return await self._cancel(job_id) if record is None else record
 
     async def _show(self, job_id: str, progress: PlainProgress | BarProgress) -> ScanRecord:
@@ -110,8 +110,8 @@ class _Demo:
     async def _cancel(self, job_id: str) -> ScanRecord:
         record = await self._client.cancel(job_id)
         place = f" ({record.message})" if record.message else ""
-        told = f"{self._interrupts.name}: job {record.status}{place}"
-        self._screen.step("POST /jobs/id/cancel", told)
+        text = f"{self._interrupts.name}: job {record.status}{place}"
+        self._screen.step("POST /jobs/id/cancel", text)
         return record
 
     def _report(self, record: ScanRecord, report: ScanReport) -> Iterator[str]:
@@ -127,8 +127,8 @@ def _log_to_stderr() -> None:
     logging.basicConfig(handlers=[handler])
 
 
-def told(pings: Pings) -> str:
-    """How the requests fared, in one line."""
+def summary(pings: Pings) -> str:
+    """The number and the times of the requests, in one line."""
     failed = f", {pings.failed:,} failed" if pings.failed else ""
     answered = f"meanwhile answered {counted(pings.answered, 'time')}{failed}"
     if not pings.answered:
@@ -138,7 +138,7 @@ def told(pings: Pings) -> str:
 
 
 def _invitation(url: str, job_id: str) -> Iterator[str]:
-    yield "The server stays until Ctrl-C. In a browser:"
+    yield "The server runs until Ctrl-C. In a browser:"
     yield f"  {url}/jobs/dashboard"
     yield "From another terminal:"
     yield f"  stoat-jobs watch {url}/jobs/"

@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: a bar in a terminal, a few plain lines elsewhere."""
+"""Shows the progress of the demo: a bar on a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PICTURE_S = 0.05
 
 
 class Screen:
-    """Standard output; decides once how much it can show."""
+    """Prints to standard output, on a terminal with colours and a progress bar."""
 
     def __init__(self) -> None:
         self._plain = is_plain()
@@ -40,15 +40,15 @@ class Screen:
 
     @property
     def width(self) -> int | None:
-        """Columns; None where lines may be of any length."""
+        """The number of columns; None if lines may be of any length."""
         return None if self._plain else self._console.width
 
     def step(self, label: str, text: str) -> None:
-        """One step of the story."""
+        """Print one step of the demo."""
         self._print(self._wrapped(f"{label:<{LABEL_WIDTH}} {text}", " " * (LABEL_WIDTH + 1)))
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Text; what is not indented is a heading."""
+        """Print *lines*; those without indentation are headings."""
         for line in lines:
             if line.startswith(" "):
                 self._print(line)
@@ -56,7 +56,7 @@ class Screen:
                 self._print(self._wrapped(line), style="bold")
 
     def progress(self) -> PlainProgress | BarProgress:
-        """How far the job is, to be shown while the block runs."""
+        """A context manager that shows the job's progress while its block runs."""
         return PlainProgress(self) if self._plain else BarProgress(self._console)
 
     def _wrapped(self, line: str, indent: str = "") -> str:
@@ -75,14 +75,14 @@ class Screen:
 
 
 class PlainProgress:
-    """A line for every quarter."""
+    """Prints a line at every quarter."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._next = 0
 
     def show(self, record: ScanRecord) -> None:
-        """Print a line if the job has come that far."""
+        """Print a line if the job has reached the next quarter."""
         fraction = record.progress
         if fraction is None or int(fraction * _QUARTERS) < self._next:
             return
@@ -99,20 +99,20 @@ class PlainProgress:
         traceback: TracebackType | None,
         /,
     ) -> None:
-        """Nothing to put back."""
+        """Do nothing; plain lines leave nothing to restore."""
 
 
 class BarProgress:
-    """A bar that moves."""
+    """Shows a progress bar."""
 
     def __init__(self, console: Console) -> None:
-        # Drawn when there is news: no thread of its own competes with what is measured.
+        # Drawn on changes only, not by rich's thread, which would slow down what is measured.
         self._progress = Progress(*_columns(console.width), console=console, auto_refresh=False)
         self._drawn_at = -math.inf
         self._task = self._progress.add_task(_PROGRESS_LABEL, total=None, message="")
 
     def show(self, record: ScanRecord) -> None:
-        """Move the bar; not for each of very many changes, which would take the scan's time."""
+        """Move the bar; draws at most 20 times a second, so that the scan is not slowed down."""
         self._progress.update(
             self._task,
             total=1.0 if record.progress else None,
@@ -138,7 +138,7 @@ class BarProgress:
 
 
 def _columns(width: int) -> list[ProgressColumn]:
-    """As many as there is room for."""
+    """As many columns as fit into *width*."""
     bar = BarColumn(bar_width=min(40, max(10, width - 60)))
     columns: list[ProgressColumn] = [bar, TaskProgressColumn()]
     if width >= 60:

@@ -16,17 +16,17 @@ from starlette.types import Message, Receive, Scope, Send
 from ..._demo.app import HOST
 
 _BACKLOG = 128
-_LOOK = 0.2  # seconds between two looks at whether the server stops
+_POLL = 0.2  # seconds between two checks whether the server is stopping
 
 
 class Server:
-    """Serves *app* on *port*, 0 for a free one; requests may be sent as soon as it is made.
+    """Serves *app* on *port* (0: a free one); requests may be sent as soon as this is created.
 
-    A thread, because uvicorn leaves signals alone there: they are the demo's to handle. A daemon,
-    because the process can end without it.
+    It runs in a thread, because there uvicorn does not handle signals, which the demo does itself.
+    It is a daemon thread, so that the process can exit without it.
 
     Raises:
-        OSError: the port is taken, or not ours to take.
+        OSError: the port is in use, or using it is not allowed.
     """
 
     def __init__(self, app: Starlette, port: int = 0) -> None:
@@ -44,14 +44,15 @@ class Server:
         self._thread = threading.Thread(target=self._serve, name="uvicorn", daemon=True)
 
     def _serve(self) -> None:
-        with self._socket:  # closed even if the app cannot start, so that its clients are told
+        with self._socket:  # closed even if the app cannot start, so that clients notice
             self._uvicorn.run(sockets=[self._socket])
 
     def _until_stopped(self, app: Starlette) -> Any:
-        """*app*, to which every client leaves when the server stops.
+        """*app*, but when the server stops, every client seems to disconnect.
 
-        uvicorn waits for open requests and tells them nothing, and one that follows jobs may have
-        no end. Where it handles signals ``stoat_jobs.http`` sees that, but not in a thread.
+        uvicorn does not tell open requests that it is stopping, and waits for them (uvicorn#451).
+        A request that follows jobs may never end. ``stoat_jobs.http`` notices when uvicorn handles
+        a signal, but uvicorn does not handle signals in a thread.
         """
 
         async def until_stopped(scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +63,7 @@ class Server:
     async def _received(self, receive: Receive) -> Message:
         message = asyncio.ensure_future(receive())
         try:
-            while not (await asyncio.wait({message}, timeout=_LOOK))[0]:
+            while not (await asyncio.wait({message}, timeout=_POLL))[0]:
                 if self._uvicorn.should_exit:
                     return {"type": "http.disconnect"}
             return message.result()
@@ -70,25 +71,26 @@ class Server:
             message.cancel()
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Start serving."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Have the app end in good order, and wait for it."""
+        """Stop the server gracefully, and wait until it has stopped."""
         self._uvicorn.should_exit = True
         while self._thread.is_alive():
-            self._thread.join(0.1)  # for ever, it may miss a signal on Python 3.13
+            self._thread.join(0.1)  # without a timeout it may miss a signal on Python 3.13
 
 
 def _listening(port: int) -> socket.socket:
-    """A socket, bound here so that nobody can take a free port in between.
+    """A listening socket.
 
-    It listens already, so that a client need not ask whether the server is up: it is let in when
-    it is.
+    It is bound here, so that no other process can take the free port in between. It listens
+    already, so that clients can connect at once and need not check whether the server is up.
     """
-    # asyncio turns Nagle's delay (40 ms for each answer) off for sockets that say they are TCP.
+    # asyncio sets TCP_NODELAY only if the socket's proto is TCP (python/cpython#148783). Without
+    # it each answer takes 40 ms longer.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if os.name == "posix":  # else a port stays taken for a minute after its last server
+    if os.name == "posix":  # otherwise the port is in use for a minute after a server stopped
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((HOST, port))
     listening.listen(_BACKLOG)

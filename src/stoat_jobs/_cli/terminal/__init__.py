@@ -1,1 +1,1 @@
-"""What the commands share: text that is safe to show, signals, how much a terminal can show."""
+"""Shared by the commands: signals, standard output, and what a terminal can display."""

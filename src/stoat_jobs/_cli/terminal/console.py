@@ -1,4 +1,4 @@
-"""Standard output, as rich knows it; decided once how much it can show."""
+"""Standard output as a rich console, with or without control codes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from rich.console import Console
 
 
 def is_plain() -> bool:
-    """Whether output must do without control codes: a pipe, a dumb terminal, or NO_COLOR."""
-    wishes = os.environ.get("NO_COLOR"), os.environ.get("TERM") == "dumb"
-    return any(wishes) or not sys.stdout.isatty()
+    """Whether output must have no control codes: in a pipe, a dumb terminal, or with NO_COLOR."""
+    unwanted = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return unwanted or not sys.stdout.isatty()
 
 
 def make_console(*, plain: bool) -> Console:
-    """Standard output for text that is shown as it is: no markup, no emoji, nothing highlighted."""
+    """A console that prints text unchanged: without markup, emoji or highlighting."""
     return Console(
         force_terminal=not plain,
         color_system=None if plain else "auto",

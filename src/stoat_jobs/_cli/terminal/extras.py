@@ -1,4 +1,4 @@
-"""What a command needs beside the package itself."""
+"""Checks that the optional dependencies of a command are installed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 
 def missing_extra(extra: str, modules: Iterable[str]) -> str | None:
-    """Which *modules* of *extra* are not installed, and how to get them; None where all are.
+    """Which *modules* of *extra* are missing and how to install them; None if none is missing.
 
     >>> missing_extra("fast", ["json", "no_such_module"])
     'no_such_module not installed: pip install "stoat-jobs[fast]"'

@@ -1,9 +1,10 @@
-"""Ctrl-C and SIGTERM while a command runs.
+"""Handles Ctrl-C and SIGTERM while a command runs.
 
-- The first one is noted, and cuts off what is awaited inside `cutting()`; whoever runs leaves in
-  good order.
-- Output may block for as long as its reader likes: inside `raising()` it ends the block instead.
-- The second one always ends what runs.
+- The first signal is recorded, and cancels what is awaited by `cancelling()`, so that the command
+  can exit in good order.
+- Inside `raising()` the first signal raises instead, because printing may block for as long as
+  the reader of the output likes.
+- The second signal always raises.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Receives both signals from entering to leaving; ``KeyboardInterrupt`` is how it ends things.
+    """A context manager that handles both signals; when it raises, it is ``KeyboardInterrupt``.
 
     Attributes:
         signum: the first signal received, None until then.
-        repeated: there was another one since; nothing is worth waiting for.
+        repeated: whether there was a second signal; then nothing should be waited for.
     """
 
     def __init__(self) -> None:
@@ -40,17 +41,17 @@ class Interrupts:
 
     @property
     def name(self) -> str:
-        """What was received, as its sender calls it."""
+        """The name of the first signal, as users know it."""
         return "SIGTERM" if self.signum == signal.SIGTERM else "Ctrl-C"
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects of a process that such a signal has ended: 130 or 143."""
+        """The exit code of a process that the signal has ended, by the shell's rule: 130 or 143."""
         return 128 + (self.signum or signal.SIGINT)
 
     @contextmanager
     def raising(self) -> Iterator[None]:
-        """In the block a signal raises at once; one noted before does so at its beginning."""
+        """In this block a signal raises at once; one received earlier raises at the beginning."""
         self._raising = True
         try:
             if self.signum is not None:
@@ -59,8 +60,8 @@ class Interrupts:
         finally:
             self._raising = False
 
-    async def cutting(self, work: Coroutine[Any, Any, R]) -> R | None:
-        """What *work* returns; None once a signal is received, and then *work* was cancelled."""
+    async def cancelling(self, work: Coroutine[Any, Any, R]) -> R | None:
+        """Await *work*; at the first signal cancel it and return None."""
         task = asyncio.create_task(work)
         signalled = asyncio.create_task(self._received())
         try:
@@ -108,4 +109,4 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait([task])
     if not task.cancelled():
-        task.exception()  # seen: a KeyboardInterrupt reaches whoever runs the loop by itself
+        task.exception()  # marks it as retrieved; asyncio raises a KeyboardInterrupt by itself

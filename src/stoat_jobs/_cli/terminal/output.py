@@ -1,4 +1,4 @@
-"""Standard output that nobody reads any more."""
+"""Handles standard output whose reader has gone."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import sys
 
 
 def discard_output() -> None:
-    """Throw away what is left to write: flushing it at exit would fail, or block."""
+    """Discard what is left to write, because flushing it at exit would fail or block."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

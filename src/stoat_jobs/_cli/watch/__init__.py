@@ -1,5 +1,5 @@
 """`stoat-jobs watch`: the jobs of any server that mounts `stoat_jobs.http`, in a terminal.
 
-``remote`` asks the server, ``touch`` goes on asking when it is away, ``wording`` says what a record
-says, ``drawing`` and ``views`` show it, ``run`` puts them together.
+``remote`` asks the server, ``reconnect`` asks again after a lost connection, ``wording`` turns
+records into text, ``drawing`` and ``views`` show it, ``run`` puts them together.
 """

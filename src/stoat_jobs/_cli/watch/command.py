@@ -14,24 +14,24 @@ from ..terminal.interrupts import Interrupts
 
 _NEEDS = ("httpx", "httpx_sse", "rich")
 
-_HELP = "show a server's job, or all its jobs, as they go on"
+_HELP = "follow a server's job, or all its jobs"
 _MORE = """\
-URL is where a server mounts jobs_app (.../jobs/): a table of its jobs, newest first, until Ctrl-C.
-A query chooses among them: '.../jobs/?status=running&job_type=scan&limit=20'.
-Or it is the URL of one job (.../jobs/ID): its progress until it ends, and how it ended.
+If URL is where a server mounts jobs_app (.../jobs/), shows a table of its jobs, newest first, until
+Ctrl-C. A query filters them: '.../jobs/?status=running&job_type=scan&limit=20'.
+If URL is one job (.../jobs/ID), shows its progress until it finishes, and its outcome.
 
-A server that went away is asked again until it is back.
+If the connection to the server is lost, the command tries again until the server is back.
 
-exit codes: 0 the job completed (also: Ctrl-C at a table), 1 it ended otherwise, 2 the server cannot
-be reached, or there is no such thing, or not for you, 130 Ctrl-C, 143 SIGTERM
+exit codes: 0 the job completed (also: Ctrl-C at a table), 1 it finished otherwise, 2 the server
+cannot be reached, has no such job, or denies access to it, 130 Ctrl-C, 143 SIGTERM
 """
 
-# No control character may reach the wire, nor anything but ASCII.
+# Only printable ASCII may be sent.
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ ]*([ -~]*)")
 
 
 def add_to(commands: Any) -> None:
-    """Add the command to those of the parser."""
+    """Add this command to the parser's commands."""
     parser = commands.add_parser(
         "watch",
         help=_HELP,
@@ -46,21 +46,21 @@ def add_to(commands: Any) -> None:
         type=_header,
         action="append",
         default=[],
-        help="sent with each request: 'Authorization: Bearer ...'; may be given again",
+        help="send this header with each request: 'Authorization: Bearer ...'; can be repeated",
     )
     parser.add_argument(
         "--every",
         metavar="SECONDS",
         type=_seconds,
         default=1.0,
-        help="how long to wait before the table is asked for again, default: 1",
+        help="how long to wait between two requests for the table, default: 1",
     )
     parser.set_defaults(run=run)
 
 
 def _header(text: str) -> tuple[str, str]:
     found = _HEADER.fullmatch(text)
-    if not found:  # not quoted: it may be a secret
+    if not found:  # the error does not quote it, because it may be a secret
         raise argparse.ArgumentTypeError("not of the form 'Name: value', in ASCII")
     return found[1], found[2]
 
@@ -76,7 +76,7 @@ def _seconds(text: str) -> float:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Watch until there is nothing more to see; gives the exit code."""
+    """Watch until the job has finished, or a signal; returns the exit code."""
     if missing := missing_extra("watch", _NEEDS):
         return _refuse(missing)
     from .remote import RemoteError

@@ -1,4 +1,4 @@
-"""Records as a terminal shows them."""
+"""Draws records for a terminal."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _COLOURS = {
     JobStatus.TIMEOUT: "red",
     JobStatus.CANCELLED: "yellow",
 }
-# A column is there from the width on at which there is room for it.
+# The least terminal widths for optional columns and for longer cells.
 _WHOLE_ID_FROM = 140
 _LONG_BAR_FROM = 100
 _AGE_FROM = 90
 _MESSAGE_FROM = 70
 _SHORT_ID = 8
-_FURNITURE = 4  # lines of a table that are no jobs
+_OTHER_LINES = 4  # lines of the table that are not jobs
 
 
 def draw_job(job: WatchedJob, now: datetime, width: int) -> RenderableType:
-    """One job: what it is, how far it is, and in the end what came of it."""
+    """One job: its type and status, its progress, and finally its outcome."""
     return Group(*_job(job, now, width))
 
 
@@ -77,10 +77,10 @@ def _bar(job: WatchedJob) -> ProgressBar:
 
 
 def draw_jobs(jobs: Jobs, now: datetime, width: int, height: int) -> RenderableType:
-    """As many jobs as there is room for."""
+    """As many jobs as fit on the terminal."""
     if not jobs:
         return Text("No jobs so far.", style="dim")
-    room = max(height - _FURNITURE, 1)
+    room = max(height - _OTHER_LINES, 1)
     table = _jobs_table(width)
     for job in jobs[:room]:
         table.add_row(*_cells(job, now, width))

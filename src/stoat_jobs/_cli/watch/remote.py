@@ -1,4 +1,4 @@
-"""A server's jobs over HTTP; everything it says is checked, and may be wrong or hostile."""
+"""Reads a server's jobs over HTTP; checks all answers, which may be wrong or hostile."""
 
 from __future__ import annotations
 
@@ -26,12 +26,11 @@ from stoat_jobs import JobResult
 
 from ..._display import safe_text
 
-# Between two bytes of a stream there may be as many seconds, or its server is gone: heartbeats come
-# every 15 s, unless the server was told otherwise.
+# A stream that is silent for longer has lost its server: by default a heartbeat comes every 15 s.
 _TIMEOUT = httpx.Timeout(10.0, read=60.0)
 _LONGEST_WAIT_S = 60.0
-_NO_SKEW = timedelta(seconds=2)  # the Date header has seconds, and travels a while
-_MOST_SKEW = timedelta(days=366)  # no clock is as wrong as that, and times have an end
+_NO_SKEW = timedelta(seconds=2)  # the Date header has whole seconds, and takes time to arrive
+_MOST_SKEW = timedelta(days=366)  # no clock is that wrong, and datetime arithmetic can overflow
 _MOST_ATTEMPTS = 1_000_000_000
 _PORTS = {"http": 80, "https": 443}
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -42,9 +41,9 @@ Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class WatchedJob(JobResult[Any], frozen=True):
-    """A record as it comes over HTTP, or a row of a list, which has no result.
+    """A record from the server, or a row of a list, which has no result.
 
-    Its texts, the result's aside, are made safe to show; a number or a time that no record has is
+    All text except the result is made safe to show. Numbers and times that no record can have are
     refused.
     """
 
@@ -65,7 +64,7 @@ Jobs = Sequence[WatchedJob]
 
 
 class _Problem(BaseModel):
-    """What is read of a problem document (RFC 9457)."""
+    """The fields that are read from a problem document (RFC 9457)."""
 
     title: str = ""
     detail: str = ""
@@ -75,20 +74,20 @@ _ANSWER: TypeAdapter[WatchedJob | list[WatchedJob]] = TypeAdapter(WatchedJob | l
 
 
 _SOMETHING_ELSE = (
-    "what answers there is neither a job nor the mount of jobs_app: give the URL of one job"
-    " (.../jobs/ID) or of the mount (.../jobs/)"
+    "this URL is neither a job nor the mount of jobs_app: give the URL of one job (.../jobs/ID) or"
+    " of the mount (.../jobs/)"
 )
 
 
 class RemoteError(Exception):
-    """What was asked for cannot be had, for this *reason*."""
+    """There is nothing to show, and trying again would not help; *reason* says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(safe_text(reason))
 
 
-class OutOfTouchError(RemoteError):
-    """Not now: it may be had later, after *retry_after* seconds if the server said so."""
+class UnreachableError(RemoteError):
+    """The server does not answer now; try again, after *retry_after* seconds if it said so."""
 
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(reason)
@@ -96,13 +95,13 @@ class OutOfTouchError(RemoteError):
 
 
 class Remote:
-    """The job at *url*, or the jobs of the mount there.
+    """The job at *url*, or all jobs if jobs_app is mounted there.
 
-    The *headers* may be secrets: they are sent to the origin of *url*, and not on to another.
+    The *headers* may be secrets: they are sent only to the origin of *url*.
 
     Attributes:
-        url: where it is, once it was looked for: redirects are followed.
-        retry_after: seconds that the server wishes its clients to stay away between two streams.
+        url: the URL; after the first request, the one that redirects led to.
+        retry_after: the seconds that the server asks clients to wait between two streams.
     """
 
     def __init__(self, url: httpx.URL, headers: Sequence[tuple[str, str]], every: float) -> None:
@@ -111,38 +110,38 @@ class Remote:
         self._every = every
         self._ahead = timedelta()
         self._home = url
-        # Of a Host the HTTP client sees to what another origin is told.
+        # Host is not a secret: the HTTP client sets it for each origin.
         self._private = {name.lower() for name, _ in headers} - {"host"}
         self._http = httpx.AsyncClient(
             headers=list(headers),
             timeout=_TIMEOUT,
             follow_redirects=True,
-            event_hooks={"request": [self._keep_headers_at_home]},
+            event_hooks={"request": [self._drop_headers_elsewhere]},
         )
 
     def now(self) -> datetime:
-        """The time by the server's clock, of which its records tell."""
+        """The time by the server's clock, which its records use."""
         return datetime.now(UTC) + self._ahead
 
     async def look(self) -> WatchedJob | list[WatchedJob]:
-        """The job's record, or those of all jobs: whatever is there.
+        """The job's record, or a list with the records of all jobs.
 
         Raises:
-            RemoteError: neither is there, or it may not be seen.
+            RemoteError: the URL is neither, or access to it is denied.
         """
-        with _told_apart():
+        with _as_remote_errors():
             response = await self._get({})
         self.url = response.url
         self._ahead = _ahead(response)
         return _parsed(response.content)
 
     async def changes(self) -> AsyncGenerator[Jobs, None]:
-        """The job, alone, at each of its changes; ends when the server ends the stream."""
+        """A list of only this job at each change; ends when the server ends the stream."""
         events = self.url.copy_with(path=f"{self.url.path.rstrip('/')}/events")
-        with _told_apart():
+        with _as_remote_errors():
             async with aconnect_sse(self._http, "GET", str(events)) as source:
                 await _check(source.response)
-                source.response.encoding = "utf-8"  # as every event stream
+                source.response.encoding = "utf-8"  # event streams are always UTF-8
                 async for event in source.aiter_sse():
                     if event.retry is not None:
                         self.retry_after = _seconds(event.retry)
@@ -150,10 +149,10 @@ class Remote:
                         yield listed(_parsed(event.data))
 
     async def listings(self) -> AsyncGenerator[Jobs, None]:
-        """All jobs, newest first, again and again; without end."""
+        """All jobs, newest first, again and again; never ends by itself."""
         jobs: Jobs = []
         etag = ""
-        with _told_apart():
+        with _as_remote_errors():
             while True:
                 response = await self._get({"if-none-match": etag} if etag else {})
                 if response.status_code != HTTPStatus.NOT_MODIFIED:
@@ -166,8 +165,11 @@ class Remote:
         """Close its connections."""
         await self._http.aclose()
 
-    async def _keep_headers_at_home(self, request: httpx.Request) -> None:
-        """The HTTP client itself takes only ``Authorization`` out of what it redirects."""
+    async def _drop_headers_elsewhere(self, request: httpx.Request) -> None:
+        """Remove the user's headers from redirects to other origins.
+
+        The HTTP client itself removes only ``Authorization``.
+        """
         if not _same_origin(self._home, request.url):
             for name in self._private & set(request.headers):
                 del request.headers[name]
@@ -184,14 +186,14 @@ def listed(answer: WatchedJob | list[WatchedJob]) -> Jobs:
 
 
 def _same_origin(home: httpx.URL, url: httpx.URL) -> bool:
-    """Whether *url* is of the origin of *home*, or of the same host by TLS where it was not."""
+    """Whether *url* has the same origin as *home*, or is the upgrade of *home* to HTTPS."""
     before, after = ((each.scheme, each.port or _PORTS.get(each.scheme)) for each in (home, url))
     upgraded = (before, after) == (("http", 80), ("https", 443))
     return home.host == url.host and (before == after or upgraded)
 
 
 def _seconds(milliseconds: int) -> float:
-    """Within bounds before they are divided: there are integers of which no float can be made."""
+    """Seconds within bounds; bounded before the division, which huge integers would overflow."""
     return min(max(milliseconds, 0), int(_LONGEST_WAIT_S * 1000)) / 1000
 
 
@@ -203,46 +205,46 @@ def _parsed(content: bytes | str) -> WatchedJob | list[WatchedJob]:
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
+def _as_remote_errors() -> Iterator[None]:
     try:
         yield
     except SSEError as error:
         raise RemoteError(_SOMETHING_ELSE) from error
     except httpx.TimeoutException as error:
-        raise OutOfTouchError("it does not answer in time") from error
+        raise UnreachableError("it does not answer in time") from error
     except httpx.RemoteProtocolError as error:
-        raise OutOfTouchError("the connection broke off") from error
+        raise UnreachableError("the connection was lost") from error
     except httpx.HTTPError as error:
-        raise OutOfTouchError(_reason(error)) from error
+        raise UnreachableError(_reason(error)) from error
 
 
 def _reason(error: BaseException) -> str:
-    """The operating system's word for it, where it has one; libraries only say that it failed."""
+    """The operating system's message, if there is one: those of libraries say less."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
-            return _word(cause)
+            return _os_message(cause)
         first_of_group = next(iter(getattr(cause, "exceptions", ())), None)
         cause = first_of_group or cause.__cause__ or cause.__context__
     return str(error) or type(error).__name__
 
 
-def _word(error: OSError) -> str:
-    # asyncio says in its own words, with the address, that a connection failed; errors of TLS and
-    # of name resolution have numbers of their own.
-    ours = type(error) is OSError or isinstance(error, ConnectionError)
-    return os.strerror(error.errno) if ours and error.errno else str(error.strerror)
+def _os_message(error: OSError) -> str:
+    # asyncio replaces the message of a failed connection with its own, which has the address.
+    # Errors of TLS and of name resolution have numbers that strerror() does not know.
+    has_errno = type(error) is OSError or isinstance(error, ConnectionError)
+    return os.strerror(error.errno) if has_errno and error.errno else str(error.strerror)
 
 
 async def _check(response: httpx.Response) -> None:
-    """Raises unless the answer is what was asked for."""
+    """Raise unless the request was successful."""
     status = response.status_code
     if response.is_success or status == HTTPStatus.NOT_MODIFIED:
         return
     await response.aread()
     text = f"{status} {response.reason_phrase}{_detail(response)}"
     if status in _PASSING or response.is_server_error:
-        raise OutOfTouchError(text, _retry_after(response))
+        raise UnreachableError(text, _retry_after(response))
     raise RemoteError(text)
 
 
@@ -261,7 +263,7 @@ def _retry_after(response: httpx.Response) -> float:
 
 
 def _ahead(response: httpx.Response) -> timedelta:
-    """By how much the server's clock is before ours."""
+    """How far the server's clock is ahead of ours."""
     try:
         there = parsedate_to_datetime(response.headers.get("date", ""))
         ahead = there - datetime.now(UTC)

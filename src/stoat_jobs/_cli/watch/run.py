@@ -1,4 +1,4 @@
-"""`stoat-jobs watch` from the first look to the exit code."""
+"""Runs `stoat-jobs watch`, from the first request to the exit code."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from ..terminal.interrupts import Interrupts
 from ..terminal.output import discard_output
 from . import wording
 from .drawing import draw_job, draw_jobs
-from .remote import Jobs, OutOfTouchError, Remote, RemoteError, WatchedJob
-from .touch import View, keep_in_touch
-from .views import Draw, LineView, LiveView, Say
+from .reconnect import View, stay_connected
+from .remote import Jobs, Remote, RemoteError, UnreachableError, WatchedJob
+from .views import Draw, Format, LineView, LiveView
 
 
 def watch(
     url: str, headers: Sequence[tuple[str, str]], every: float, interrupts: Interrupts
 ) -> int:
-    """Show what is at *url* until it is over, or a signal comes; returns the exit code.
+    """Show the job or jobs at *url* until they have finished, or a signal; returns the exit code.
 
     Raises:
-        RemoteError: there is nothing to watch, or there is no more.
+        RemoteError: there is nothing to watch, or not any more.
     """
     session = _Session(Remote(_address(url), headers, every), interrupts)
     try:
-        code = asyncio.run(interrupts.cutting(session.run()))
-    except KeyboardInterrupt:  # in the middle of output that nobody reads
+        code = asyncio.run(interrupts.cancelling(session.run()))
+    except KeyboardInterrupt:  # while printing was blocked by the reader of the output
         discard_output()
         code = None
     if code is not None:
         return code
-    # A table has no end of its own: Ctrl-C is how one leaves it.
+    # A table never ends by itself, so Ctrl-C is the normal way to leave it.
     at_a_table = isinstance(session.found, list) and interrupts.signum == signal.SIGINT
     return 0 if at_a_table else interrupts.exit_code
 
@@ -48,14 +48,16 @@ def _address(url: str) -> httpx.URL:
     try:
         address = httpx.URL(url if "://" in url else f"http://{url}")
     except httpx.InvalidURL as error:
-        raise RemoteError(f"{url!r} is no URL: {error}") from error
+        raise RemoteError(f"{url!r} is not a URL: {error}") from error
     if address.scheme not in ("http", "https") or not address.host:
-        raise RemoteError(f"{url!r} is no URL of a web server, as http://localhost:8000/jobs/ is")
+        raise RemoteError(
+            f"{url!r} is not the URL of a web server, like http://localhost:8000/jobs/"
+        )
     return address
 
 
 class _Session:
-    """One call of the command; *found* is what was at the URL, None until that is known."""
+    """One run of the command; *found* is what was at the URL, None until that is known."""
 
     def __init__(self, remote: Remote, interrupts: Interrupts) -> None:
         self.found: WatchedJob | list[WatchedJob] | None = None
@@ -63,7 +65,7 @@ class _Session:
         self._interrupts = interrupts
 
     async def run(self) -> int:
-        """Watch until the job is over; returns the exit code."""
+        """Watch until the job has finished; returns the exit code."""
         try:
             self.found = await self._look()
             if isinstance(self.found, list):
@@ -75,7 +77,7 @@ class _Session:
     async def _look(self) -> WatchedJob | list[WatchedJob]:
         try:
             return await self._remote.look()
-        except OutOfTouchError as error:
+        except UnreachableError as error:
             raise RemoteError(f"cannot reach {_shown(self._remote.url)}: {error}") from error
 
     async def _watch_one(self, job: WatchedJob) -> int:
@@ -83,19 +85,19 @@ class _Session:
             view.show([job])
             jobs: Jobs = [job]
             if not _is_over(jobs):
-                jobs = await keep_in_touch(self._remote, self._remote.changes, view, _is_over)
+                jobs = await stay_connected(self._remote, self._remote.changes, view, _is_over)
         return 0 if jobs[0].status is JobStatus.COMPLETED else 1
 
     async def _watch_all(self, jobs: Jobs) -> int:
         with self._opened_view(_draw_jobs, wording.line) as view:
             view.show(jobs)
-            await keep_in_touch(self._remote, self._remote.listings, view, lambda jobs: False)
+            await stay_connected(self._remote, self._remote.listings, view, lambda jobs: False)
         return 0
 
-    def _opened_view(self, draw: Draw, say: Say) -> AbstractContextManager[View]:
-        """What suits standard output."""
+    def _opened_view(self, draw: Draw, format_job: Format) -> AbstractContextManager[View]:
+        """The view that suits standard output."""
         if is_plain():
-            return nullcontext(LineView(say, self._interrupts))
+            return nullcontext(LineView(format_job, self._interrupts))
         return LiveView(draw, make_console(plain=False), self._remote.now)
 
 
@@ -112,5 +114,5 @@ def _is_over(jobs: Jobs) -> bool:
 
 
 def _shown(url: httpx.URL) -> str:
-    """The address, without a password that may be in it."""
+    """The URL without its user name and password."""
     return str(url.copy_with(username="", password=""))

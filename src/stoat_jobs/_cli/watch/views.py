@@ -1,4 +1,4 @@
-"""Where records are shown: in place in a terminal, line by line elsewhere."""
+"""Shows records: redrawn in place on a terminal, line by line elsewhere."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from .remote import Jobs, WatchedJob
 if TYPE_CHECKING:
     from typing import Self
 
-# A terminal shows Ctrl-C as ^C behind the cursor. On a full line that would move the cursor to the
-# next one, and the last picture would be drawn below the one before.
+# A terminal prints Ctrl-C as ^C at the cursor. On a full line that would move the cursor to the
+# next line, and the last picture would be drawn below the previous one.
 _ECHO_WIDTH = 3
 
 Draw = Callable[[Jobs, datetime, Console], RenderableType]
 Now = Callable[[], datetime]
-Say = Callable[[WatchedJob], str]
+Format = Callable[[WatchedJob], str]
 
 
 class LineView:
-    """Lines for a pipe: one for each job that has changed."""
+    """Prints a line for each job that has changed; for a pipe."""
 
-    def __init__(self, say: Say, interrupts: Interrupts) -> None:
-        self._say = say
+    def __init__(self, format_job: Format, interrupts: Interrupts) -> None:
+        self._format = format_job
         self._interrupts = interrupts
-        self._said: dict[str, str] = {}
-        self._in_touch = True
+        self._printed: dict[str, str] = {}
+        self._connected = True
 
     def show(self, jobs: Jobs) -> None:
-        """Print what is new, the oldest job first."""
-        if not self._in_touch:
-            self._in_touch = True
-            self._print("in touch again")
-        before, self._said = self._said, {job.job_id: self._say(job) for job in jobs}
-        for job_id, text in reversed(self._said.items()):
+        """Print the jobs that have changed, the oldest first."""
+        if not self._connected:
+            self._connected = True
+            self._print("reconnected")
+        before, self._printed = self._printed, {job.job_id: self._format(job) for job in jobs}
+        for job_id, text in reversed(self._printed.items()):
             if text != before.get(job_id):
                 self._print(text)
 
     def lost(self, reason: str, seconds: float) -> None:
-        """Say so, once."""
-        if self._in_touch:
-            self._in_touch = False
-            self._print(f"out of touch: {reason}; asking again until Ctrl-C")
+        """Print that the connection is lost, but only once."""
+        if self._connected:
+            self._connected = False
+            self._print(f"disconnected: {reason}; retrying until Ctrl-C")
 
     def _print(self, text: str) -> None:
         with self._interrupts.raising():
@@ -59,7 +59,7 @@ class LineView:
 
 
 class LiveView:
-    """The present state, drawn over and over in the same place."""
+    """Redraws the current state in the same place."""
 
     def __init__(self, draw: Draw, console: Console, now: Now) -> None:
         self._draw = draw
@@ -69,16 +69,16 @@ class LiveView:
         self._lost_at: datetime | None = None
         self._reason = ""
         self._again_at = now()
-        # Its thread draws four times a second: clocks go on, and many changes are one picture.
+        # Its thread draws four times a second: clocks move, and many changes are one picture.
         self._live = Live(get_renderable=self.picture, console=console)
 
     def show(self, jobs: Jobs) -> None:
-        """Show them from the next picture on."""
+        """Show *jobs* from the next picture on."""
         self._jobs = jobs
         self._lost_at = None
 
     def lost(self, reason: str, seconds: float) -> None:
-        """Say so below what is known, which grows old."""
+        """Show below the last known jobs that the connection is lost."""
         now = self._now()
         self._again_at = now + timedelta(seconds=seconds)
         self._reason = reason
@@ -86,12 +86,12 @@ class LiveView:
             self._lost_at = now
 
     def picture(self) -> RenderableType:
-        """What is known, as it is drawn now."""
+        """The current picture."""
         return Constrain(self._drawn(), max(self._console.width - _ECHO_WIDTH, 1))
 
     def _drawn(self) -> RenderableType:
         now, lost_at = self._now(), self._lost_at
-        # What was running when the server was lost may have ended since.
+        # A job that was running when the connection was lost may have finished since.
         moment = now if lost_at is None else lost_at
         parts = [] if self._jobs is None else [self._draw(self._jobs, moment, self._console)]
         if lost_at is not None:
@@ -100,9 +100,9 @@ class LiveView:
 
     def _warning(self, now: datetime, lost_for: timedelta) -> RenderableType:
         wait = (self._again_at - now).total_seconds()
-        again = f"asking again in {wait:.0f} s" if wait >= 1 else "asking again"
+        retry = f"retrying in {wait:.0f} s" if wait >= 1 else "retrying"
         lost = wording.clock(lost_for.total_seconds())
-        return Text(f"out of touch for {lost}: {self._reason}; {again}", style="yellow")
+        return Text(f"disconnected for {lost}: {self._reason}; {retry}", style="yellow")
 
     def __enter__(self) -> Self:
         self._live.start()

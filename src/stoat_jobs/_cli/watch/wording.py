@@ -1,4 +1,4 @@
-"""What a record says, as one line of text."""
+"""Turns the fields of a record into text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .remote import WatchedJob
 
 
 def percent(job: WatchedJob) -> str:
-    """How far it says it is; empty where it does not say, 100 only where it is all of it."""
+    """The progress in percent: empty if unknown, and 100 only if the job is all done."""
     if job.progress is None:
         return ""
     rounded = round(job.progress * 100)
@@ -20,29 +20,29 @@ def percent(job: WatchedJob) -> str:
 
 
 def state(job: WatchedJob) -> str:
-    """The status in a word, or two while it is being stopped."""
+    """The status, or "stopping" after a cancel until the job has finished."""
     stopping = job.cancel_requested and not job.status.is_terminal
     return "stopping" if stopping else str(job.status)
 
 
 def attempt(job: WatchedJob) -> str:
-    """Which attempt this is; empty for the first."""
+    """The number of the attempt; empty for the first."""
     return f"attempt {job.attempt + 1}" if job.attempt else ""
 
 
 def seconds(job: WatchedJob, now: datetime) -> float:
-    """How long it ran, or has been running, or waiting."""
+    """How long the job took, or has been running or waiting so far."""
     begin = job.started_at or job.submitted_at
     return max(((job.finished_at or now) - begin).total_seconds(), 0.0)
 
 
 def age(job: WatchedJob, now: datetime) -> str:
-    """How long ago it was submitted."""
+    """How long ago the job was submitted."""
     return rough(max((now - job.submitted_at).total_seconds(), 0.0))
 
 
 def rough(seconds: float) -> str:
-    """*seconds* in the largest unit of which there is a whole one.
+    """*seconds* in the largest unit that fits, rounded down.
 
     >>> rough(8.9), rough(95), rough(7384), rough(200_000)
     ('8 s', '1 min', '2 h', '2 d')
@@ -54,7 +54,7 @@ def rough(seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """*seconds* as a clock shows them, for what goes on.
+    """*seconds* as a running clock.
 
     >>> clock(8.9), clock(95), clock(7384)
     ('0:08', '1:35', '2:03:04')
@@ -65,27 +65,27 @@ def clock(seconds: float) -> str:
 
 
 def took(job: WatchedJob, now: datetime) -> str:
-    """Its duration: a clock that runs, or how long it took."""
+    """The duration of a finished job, or a running clock."""
     duration = seconds(job, now)
     return duration_text(duration) if job.status.is_terminal else clock(duration)
 
 
 def took_briefly(job: WatchedJob, now: datetime) -> str:
-    """The same in fewer columns."""
+    """Like :func:`took`, in fewer columns."""
     duration = seconds(job, now)
     short = job.status.is_terminal and duration < 60
     return duration_text(duration) if short else clock(duration)
 
 
 def message(job: WatchedJob) -> str:
-    """What it said last; why it ended, if it did not complete."""
+    """The job's last message, or its error if it finished without completing."""
     if job.status.is_terminal and job.status is not JobStatus.COMPLETED:
         return failure(job)
     return job.message or ""
 
 
 def failure(job: WatchedJob) -> str:
-    """The error with its type, each once; empty where there is none."""
+    """The error with its type, but not the type twice; empty if there is no error."""
     kind, error = job.error_type or "", job.error or ""
     if not error or error.startswith(kind):
         return error or kind
@@ -93,20 +93,20 @@ def failure(job: WatchedJob) -> str:
 
 
 def result(job: WatchedJob) -> str:
-    """What it returned, as JSON; empty for nothing."""
+    """The job's result as JSON; empty for None."""
     if job.result_error:
-        return f"a {job.result_error}, which has no JSON"
+        return f"a {job.result_error}, which JSON cannot represent"
     return "" if job.result is None else safe_text(json.dumps(job.result, ensure_ascii=False))
 
 
 def line(job: WatchedJob) -> str:
-    """All of it that changes, for a log."""
+    """Everything that changes, in one line."""
     ended = "" if job.finished_at is None else f"in {took(job, job.finished_at)}"
     parts = (f"{state(job):<9}", percent(job), ended, attempt(job), message(job))
     return "  ".join(filter(None, (job.job_id, job.job_type, *parts))).rstrip()
 
 
 def story(job: WatchedJob) -> str:
-    """The line, and below it what came of it."""
-    came = result(job)
-    return f"{line(job)}\nresult: {came}" if came else line(job)
+    """The line, and below it the result."""
+    shown = result(job)
+    return f"{line(job)}\nresult: {shown}" if shown else line(job)

@@ -97,8 +97,8 @@ def by_name(value: Any) -> Any:
 
 Dependency = TypeAliasType("Dependency", Annotated[str, fastapi.Depends(session)])
 
-FUNCTION, CLASS, ITERABLE = "choose the function", "choose the class", "annotate a list"
-FILE, REQUEST, OPENS = "save the file", "a request is over", "opens what it needs itself"
+FUNCTION, CLASS, ITERABLE = "look up the function", "look up the class", "annotate a list"
+FILE, REQUEST, OPENS = "save the file", "the request is over", "open it inside the handler"
 
 NEVER: dict[str, tuple[Any, str]] = {
     "callable": (Callable, FUNCTION),
@@ -141,9 +141,9 @@ NEVER: dict[str, tuple[Any, str]] = {
     "web socket": (fastapi.WebSocket, REQUEST),
     "response": (fastapi.Response, REQUEST),
     "background tasks": (fastapi.BackgroundTasks, REQUEST),
-    "dependency": (Annotated[str, fastapi.Depends(session)], "Depends is for requests"),
-    "security": (Annotated[str, fastapi.Security(session)], "Depends is for requests"),
-    "alias of a dependency": (Dependency, "Depends is for requests"),
+    "dependency": (Annotated[str, fastapi.Depends(session)], "Depends works in requests only"),
+    "security": (Annotated[str, fastapi.Security(session)], "Depends works in requests only"),
+    "alias of a dependency": (Dependency, "Depends works in requests only"),
     "session": (Session, OPENS),
     "sessions": (list[Session], OPENS),
     "socket": (socket.socket, OPENS),
@@ -256,7 +256,7 @@ def test_a_dependency_as_a_default_is_refused_with_the_remedy__fault_63(annotati
     def handler(ctx: JobContext, db: Any = fastapi.Depends(session)) -> None: ...
 
     handler.__annotations__["db"] = annotation
-    with pytest.raises(TypeError, match=r"'it'.*'db'.*Depends is for requests; a handler opens"):
+    with pytest.raises(TypeError, match=r"'it'.*'db'.*Depends works in requests only; open what"):
         JobHandlers().register("it", handler)
 
 
@@ -265,7 +265,7 @@ def test_keywords_of_a_typed_dict_are_refused_with_the_remedy__fault_63() -> Non
 
     def handler(ctx: JobContext, **options: Unpack[Options]) -> None: ...
 
-    with pytest.raises(TypeError, match=r"'it'.*'\*\*options'.*make its keys parameters"):
+    with pytest.raises(TypeError, match=r"'it'.*'\*\*options'.*make each key a parameter"):
         JobHandlers().register("it", handler)
 
 

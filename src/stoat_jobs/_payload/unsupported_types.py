@@ -1,12 +1,12 @@
-"""What can never be part of a payload, seen when a handler is registered.
+"""Refuse parameters that no payload can ever fill, when the handler is registered.
 
-- Pydantic says of an annotation how its values are read from JSON, as a tree of schemas. A
-  few kinds of them read nothing from JSON; where one of these is needed, every submission
-  would be refused.
-- What may be left out, or be something else, or is read by a validator of the user's own, is
-  not needed. So ``Callable | str`` is fine, and ``list[Callable]`` is not.
-- Objects of web frameworks are known by the names of their classes: none of these frameworks
-  has to be installed.
+- For each annotation pydantic builds a tree of schemas, which says how values are read from
+  JSON. A few kinds of schemas read nothing from JSON. If such a value is required, every
+  submission would be refused.
+- A value is not required if it has a default, if a union offers another type, or if the
+  user's own validator reads it. So ``Callable | str`` is accepted, ``list[Callable]`` is not.
+- Objects of web frameworks are recognised by the names of their classes, so none of these
+  frameworks has to be installed.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pydantic.fields import FieldInfo
 
 _FILE = "save the file and submit its path"
 _ITERATOR = "it could be read only once; annotate a list or a Sequence"
-_DEPENDS = "Depends is for requests; a handler opens what it needs itself"
+_DEPENDS = "Depends works in requests only; open what the handler needs inside the handler"
 _ALIAS = (
-    "it has an alias, and a payload names the parameters; rename the parameter, or put the alias on"
-    " a field of a model"
+    "it has an alias, but a payload uses the names of parameters; rename the parameter, or put the"
+    " alias on a field of a model"
 )
-_REQUEST = "a request is over before its job runs; submit what the job needs of it"
-_FUNCTION = "submit a name, and let the handler choose the function by it"
-_CLASS = "submit a name, and let the handler choose the class by it"
+_REQUEST = "the request is over before its job runs; submit the data that the job needs from it"
+_FUNCTION = "submit a name, and let the handler look up the function"
+_CLASS = "submit a name, and let the handler look up the class"
 _OBJECT = (
-    "a handler opens what it needs itself; submit plain data for that, such as an id, a path, a"
-    " URL or a pydantic model"
+    "open it inside the handler; submit plain data for that, such as an id, a path, a URL or a"
+    " pydantic model"
 )
 
 _FRAMEWORKS = frozenset(
@@ -43,14 +43,14 @@ _OF_A_REQUEST = frozenset(
     | {"HttpResponseBase", "Request", "Response", "StreamResponse", "WebSocket"}
 )
 
-# Which read nothing from JSON.
-_STUCK = {
+# Kinds of schemas that read nothing from JSON, with the remedy.
+_UNSUPPORTED = {
     "callable": _FUNCTION,
     "generator": _ITERATOR,
     "is-instance": _OBJECT,
     "is-subclass": _CLASS,
 }
-# Which read what the schema under this key reads.
+# Kinds of schemas that read what an inner schema reads, with the key of that inner schema.
 _INNER = {
     "chain": "steps",
     "custom-error": "schema",
@@ -72,18 +72,18 @@ _LEFT_OUT = ("serialization_exclude", "serialization_exclude_if", "init_only")
 Schema = dict[str, Any]
 
 
-def refuse_stuck(schema: Schema) -> None:
-    """Nothing for a core schema of values that can be read from JSON.
+def refuse_unsupported(schema: Schema) -> None:
+    """Refuse a core schema if none of its values can be read from JSON.
 
     Raises:
-        TypeError: there are none; says what to do.
+        TypeError: the message says what to do instead.
     """
     if remedy := _Walk(schema).remedy():
         raise TypeError(remedy)
 
 
 def remedy_for(annotation: Any) -> str:
-    """What to do about *annotation*, which has no JSON."""
+    """What to do about *annotation*, which JSON cannot represent."""
     for part in _parts(annotation):
         if isinstance(part, type) and (remedy := _remedy_for_class(part)) != _OBJECT:
             return remedy
@@ -91,10 +91,10 @@ def remedy_for(annotation: Any) -> str:
 
 
 def refuse_dependency(annotation: Any, default: Any) -> None:
-    """Nothing for a parameter that no dependency is put into.
+    """Refuse a parameter that a web framework fills by ``Depends``.
 
     Raises:
-        TypeError: one is; says what to do.
+        TypeError: the message says what to do instead.
     """
     for part in (default, *_parts(annotation)):
         if any(base.__name__ == "Depends" for base in type(part).__mro__):
@@ -102,22 +102,24 @@ def refuse_dependency(annotation: Any, default: Any) -> None:
 
 
 def refuse_alias(annotation: Any) -> None:
-    """Nothing for a parameter that is given by its own name.
+    """Refuse a parameter that has an alias.
 
     Raises:
-        TypeError: it has an alias; says what to do.
+        TypeError: the message says what to do instead.
     """
-    marks = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Annotated else ()
-    if any(isinstance(mark, FieldInfo) and mark.validation_alias is not None for mark in marks):
+    extras = (
+        typing.get_args(annotation) if typing.get_origin(annotation) is typing.Annotated else ()
+    )
+    if any(isinstance(each, FieldInfo) and each.validation_alias is not None for each in extras):
         raise TypeError(_ALIAS)
 
 
 def _parts(annotation: Any) -> Iterable[Any]:
-    """*annotation* and what it is made of, what stands in Annotated too."""
+    """*annotation* and all its parts, including the metadata in Annotated."""
     parts = [annotation]
-    for part in parts:  # which grows
+    for part in parts:  # the list grows while it is read
         more = [*typing.get_args(part), typing.get_origin(part)]
-        if type(part).__name__ == "TypeAliasType":  # of typing, or of typing_extensions
+        if type(part).__name__ == "TypeAliasType":  # from typing or typing_extensions
             more.append(part.__value__)
         parts += [each for each in more if not any(each is known for known in parts)]
     return parts
@@ -138,7 +140,7 @@ def _remedy_for_class(kind: type) -> str:
 
 
 class _Walk:
-    """A look through one core schema, each definition once."""
+    """A search through one core schema that visits each definition once."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
@@ -146,26 +148,26 @@ class _Walk:
         self._seen: dict[str, str | None] = {}
 
     def remedy(self) -> str | None:
-        """What to do if no value can be read; None if one may be."""
+        """What to do instead if no value can be read; None if some value may be."""
         return self._of(self._schema)
 
     def _of(self, schema: Any) -> str | None:
         kind = schema["type"]
-        if kind in _STUCK:
-            return self._stuck(schema)
+        if kind in _UNSUPPORTED:
+            return self._unsupported(schema)
         if kind in _WRITTEN_BY_FIELD and "serialization" in schema:
-            return None  # which may leave out what cannot be read
+            return None  # its serializer may leave out what cannot be read
         if kind in _INNER:
             inner = schema.get(_INNER[kind])
             return self._of(inner[0] if kind == "chain" else inner) if inner else None
-        look = getattr(self, "_of_" + kind.replace("-", "_"), None)
-        return None if look is None else look(schema)
+        visit = getattr(self, "_of_" + kind.replace("-", "_"), None)
+        return None if visit is None else visit(schema)
 
-    def _stuck(self, schema: Any) -> str:
+    def _unsupported(self, schema: Any) -> str:
         cls = schema.get("cls")
         if schema["type"] == "is-instance" and isinstance(cls, type):
             return _remedy_for_class(cls)
-        return _STUCK[schema["type"]]
+        return _UNSUPPORTED[schema["type"]]
 
     def _first(self, schemas: Iterable[Any]) -> str | None:
         return next(filter(None, map(self._of, schemas)), None)
@@ -177,18 +179,18 @@ class _Walk:
     def _of_definition_ref(self, schema: Any) -> str | None:
         name = schema["schema_ref"]
         if name not in self._seen:
-            self._seen[name] = None  # for those that refer to themselves
+            self._seen[name] = None  # for definitions that refer to themselves
             self._seen[name] = self._of(self._definitions[name])
         return self._seen[name]
 
     def _of_function_plain(self, schema: Any) -> str | None:
-        """A validator of its own may read anything, but for those of uploads."""
+        """A type's own validator may read anything, except for the validators of uploads."""
         kind = getattr(schema["function"]["function"], "__self__", None)
         remedy = _remedy_for_class(kind) if isinstance(kind, type) else None
         return remedy if remedy == _FILE else None
 
     def _of_nullable(self, schema: Any) -> str | None:
-        """None can be read, but nobody means that by an upload."""
+        """None can be read, but an optional upload is still meant to be an upload."""
         remedy = self._of(schema["schema"])
         return remedy if remedy == _FILE else None
 
@@ -223,9 +225,9 @@ class _Walk:
         return self._of_fields(schema["fields"])
 
     def _of_fields(self, fields: Iterable[Any]) -> str | None:
-        needed = (each for each in fields if not any(each.get(key) for key in _LEFT_OUT))
-        return self._first(field["schema"] for field in needed)
+        required = (each for each in fields if not any(each.get(key) for key in _LEFT_OUT))
+        return self._first(field["schema"] for field in required)
 
     def _of_call(self, schema: Any) -> str | None:
-        """A named tuple, before pydantic 2.14."""
+        """A named tuple's schema before pydantic 2.14."""
         return self._of_fields(schema["arguments_schema"].get("arguments_schema", ()))
