@@ -89,7 +89,7 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
         Loop.__init__(self)
         self._numbers = itertools.count()
         self._ready: dict[int, asyncio.Handle | None] = {}
-        self._deadlock: str | None = None
+        self._reason: str | None = None
         self._stops = False
         self._alarm: asyncio.Handle | None = None
         self.set_exception_handler(lambda _, context: self.errors.append(context))
@@ -140,7 +140,7 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
             self._give_up(refusal)
 
     def _give_up(self, reason: str) -> None:
-        self._deadlock = reason
+        self._reason = reason
         self.stop()
 
     def stop(self) -> None:
@@ -148,13 +148,13 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
         super().stop()
 
     def run_until_complete(self, future: Any) -> Any:
-        self._stops, self._deadlock = False, None
+        self._stops, self._reason = False, None
         try:
             return super().run_until_complete(future)
         except RuntimeError as error:
-            if self._deadlock is None:
+            if self._reason is None:
                 raise
-            raise DeadlockError(self._deadlock) from error
+            raise DeadlockError(self._reason) from error
         finally:
             if self._alarm is not None:
                 self._alarm.cancel()
