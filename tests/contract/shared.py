@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any, ClassVar, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from stoat_jobs import (
     AsyncioJobQueue,
@@ -19,6 +19,7 @@ from stoat_jobs._backends.scheduler import Scheduler
 from stoat_jobs._jobs.job_types import JobType
 from stoat_jobs._payload.form import FrozenPayload
 from stoat_jobs._run.outcome import failed
+from stoat_jobs.backends import Capabilities
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ class SharedJobQueue(AsyncioJobQueue):
 
     name = "shared"
     scheduler_type = SharedSlots
-    capabilities: ClassVar = {"durable": True, "cross_process": True}
+    capabilities = Capabilities(durable=True, cross_process=True)
     _scheduler: SharedSlots
 
     def __init__(self, *args: Any, engine: Engine) -> None:

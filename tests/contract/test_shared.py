@@ -15,9 +15,6 @@ from .shared import Engine, SharedJobQueue
 
 @pytest.mark.slow
 class TestSharedJobQueue(JobQueueContract):
-    durable = True
-    cross_process = True
-
     def setup_method(self) -> None:
         self.engine = Engine()
 

@@ -30,6 +30,7 @@ from stoat_jobs import (
     get_queue,
     lifespan,
 )
+from stoat_jobs.backends import Capabilities
 from stoat_jobs.http import (
     Authorize,
     HttpLimits,
@@ -169,6 +170,13 @@ class ThreeMethods:
 takes_queue(ThreeMethods())
 
 
+class Lasting(AsyncioJobQueue):
+    capabilities = Capabilities(durable=True)
+
+
+takes_backend(Lasting())
+
+
 class Factory(Protocol):
     """What an entry point loads."""
 
@@ -226,6 +234,8 @@ async def by_hand(queue: JobBackend, short: AsyncJobQueue) -> None:
     assert_type(await queue.list_jobs(status=JobStatus.FAILED, limit=3), list[JobResult[Any]])
     assert_type((await queue.stats()).by_status, dict[JobStatus, int])
     assert_type(await queue.cancel(job_id), bool)
+    assert_type(queue.settings.concurrency, int)
+    assert_type(queue.capabilities.durable, bool)
     assert_type(current_job_id.get(), str | None)
     typed: JobRef[Report] = JobRef(queue, job_id)
     assert_type(await typed.value(), Report)

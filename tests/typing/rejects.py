@@ -29,6 +29,7 @@ from stoat_jobs import (
     create_queue,
     lifespan,
 )
+from stoat_jobs.backends import Capabilities
 from stoat_jobs.http import HttpLimits, Operation, add_problem_handlers, jobs_app
 
 handlers = JobHandlers()
@@ -158,6 +159,12 @@ class NoCancel(AsyncJobQueue, Protocol):
     app: Any
 
     @property
+    def settings(self) -> JobQueueSettings: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
     def started(self) -> bool: ...
 
     async def submit(
@@ -234,4 +241,6 @@ create_queue(settings="asyncio")  # type: ignore[arg-type]
 create_queue().run_next()  # type: ignore[attr-defined]
 JobQueueSettings(backend=3)  # type: ignore[arg-type]
 JobQueueSettings(concurency=3)  # type: ignore[call-arg]
+Capabilities(durabel=True)  # type: ignore[call-arg]
+AsyncioJobQueue().capabilities.durabel  # type: ignore[attr-defined]
 JobRef("id")  # type: ignore[call-arg, arg-type]

@@ -144,8 +144,9 @@ def test_protocols_have_the_promised_methods() -> None:
     """An endpoint's queue has three async methods; a backend has these more, and both classes serve."""
     short = members(stoat_jobs.AsyncJobQueue)
     assert short == {"submit", "get_status", "get_result"}
-    more = {"cancel", "watch", "wait", "list_jobs", "stats", "started", "handlers", "app"}
-    assert members(stoat_jobs.JobBackend) == short | more | {"__aenter__", "__aexit__"}
+    methods = {"cancel", "watch", "wait", "list_jobs", "stats", "__aenter__", "__aexit__"}
+    attributes = {"app", "capabilities", "handlers", "settings", "started"}
+    assert members(stoat_jobs.JobBackend) == short | methods | attributes
     for backend in (stoat_jobs.AsyncioJobQueue(), stoat_jobs.InMemoryJobQueue()):
         assert isinstance(backend, stoat_jobs.AsyncJobQueue)
         assert isinstance(backend, stoat_jobs.JobBackend)

@@ -16,6 +16,7 @@ from .._events.observers import Observers
 from .._jobs.context import is_running_here
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
+from .._model.capabilities import Capabilities
 from .._model.errors import QueueClosedError, QueueFullError
 from .._model.options import (
     NO_METADATA,
@@ -48,6 +49,7 @@ class InProcessQueue(QueueLifecycle):
     """Base of the in-process backends."""
 
     name: ClassVar[str]
+    capabilities: Capabilities
     scheduler_type: ClassVar[type[Scheduler]] = Scheduler
     index_type: ClassVar[type[JobIndex]] = JobIndex
     options_type: ClassVar[type[BaseModel]] = NoOptions

@@ -13,7 +13,7 @@ import contextvars
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, ClassVar, cast
 
@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from .._events.log import log_event
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
+from .._model.capabilities import Capabilities
 from .._model.errors import BackendError, QueueClosedError
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
@@ -190,8 +191,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     """The pydantic model of ``settings.options``; the default refuses any. Forbid extra fields
     in yours, or a misspelt option is ignored."""
 
-    capabilities: ClassVar[Mapping[str, bool]] = {"durable": True}
-    """What ``stoat-jobs check`` may expect: the attributes of ``JobQueueContract``."""
+    capabilities: Capabilities = Capabilities(durable=True)
 
     max_deliveries: ClassVar[int] = 3
     """After so many starts without a finish, a job is ``failed`` with the error type

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from .._model.capabilities import Capabilities
 from .._model.records import (
     FinishedEvent,
     JobResult,
@@ -18,6 +19,7 @@ from .._model.records import (
     SubmittedEvent,
     SubmittingEvent,
 )
+from .._model.settings import JobQueueSettings
 from .._model.status import JobStatus
 
 if TYPE_CHECKING:
@@ -85,6 +87,16 @@ class JobBackend(AsyncJobQueue, Protocol):
 
     app: Any
     """What handlers see as ``ctx.app``; set by ``lifespan``, None without one."""
+
+    @property
+    def settings(self) -> JobQueueSettings:
+        """The settings it was made with."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can or cannot do by its nature; a class attribute serves."""
+        ...
 
     @property
     def started(self) -> bool:

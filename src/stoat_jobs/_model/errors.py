@@ -17,11 +17,10 @@ Each takes typed arguments, keeps them as attributes and writes its own message.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._text import SHOWN_LIMIT, one_line, shown
+from .._text import nearest_first, one_line, shown
 
 if TYPE_CHECKING:
     from .records import JobResult
@@ -65,8 +64,7 @@ class UnknownJobTypeError(JobsError, LookupError):
     def __init__(self, job_type: str, known: Sequence[str] = ()) -> None:
         super().__init__(job_type, known)
         self.job_type = job_type
-        near = _nearest(job_type, known)
-        self.known = tuple(near) + tuple(name for name in sorted(known) if name not in near)
+        self.known = tuple(nearest_first(job_type, known))
 
     def _message(self) -> str:
         if remedy := _by_its_name(self.job_type):
@@ -90,13 +88,6 @@ def _by_its_name(given: Any) -> str | None:
         f"a job type is submitted by its name: queue.submit({shown(name)}, ...), or, typed, by"
         f" its own method: {own}.submit(queue, ...)"
     )
-
-
-def _nearest(name: Any, known: Sequence[str]) -> list[str]:
-    if not isinstance(name, str):
-        return []
-    start = str.__getitem__(name, slice(SHOWN_LIMIT))  # longer ones would take seconds
-    return difflib.get_close_matches(start, known, n=len(known) or 1, cutoff=0.6)
 
 
 def _some(separator: str, parts: Sequence[str]) -> str:

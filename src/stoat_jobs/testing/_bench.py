@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from stoat_jobs import JobBackend, JobContext, JobHandlers, JobResult, JobStatus
+from stoat_jobs.backends import Capabilities
 
 from ._clock import REAL_LIMIT, FakeClockLoop
 
@@ -76,6 +77,7 @@ class Bench:
         self._loop_thread = threading.current_thread()
         self._open = False
         self.queue: JobBackend
+        self.capabilities: Capabilities
         self.handlers.register("hold", self.hold)
         self.handlers.register("retrying", self.hold, retries=3)
         self.handlers.register("polite", self.hold, cooperative=True)
