@@ -19,6 +19,7 @@ from stoat_jobs.http import HttpLimits, JobQueueDep, jobs_app, jobs_router
 from stoat_jobs.http._routes import PLACES
 
 PUBLIC = [
+    "AccessRequest",
     "Authorize",
     "HttpLimits",
     "JobQueueDep",

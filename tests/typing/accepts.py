@@ -32,6 +32,7 @@ from stoat_jobs import (
 )
 from stoat_jobs.backends import Capabilities
 from stoat_jobs.http import (
+    AccessRequest,
     Authorize,
     HttpLimits,
     JobQueueDep,
@@ -302,8 +303,10 @@ def record_is_typed(record: JobResult[int], plain: JobResult) -> None:
 # Over HTTP.
 
 
-async def owners(request: Request, operation: Operation, record: JobResult | None) -> bool:
-    return record is not None and operation == Operation.READ
+async def owners(access: AccessRequest) -> bool:
+    assert_type(access.record, JobResult[Any] | None)
+    assert_type(access.request, Request)
+    return access.record is not None and access.operation == Operation.READ
 
 
 async def owner(request: Request) -> dict[str, str]:
@@ -311,7 +314,7 @@ async def owner(request: Request) -> dict[str, str]:
 
 
 class Doorkeeper:
-    async def __call__(self, request: Request, operation: Operation, record: Any) -> bool:
+    async def __call__(self, access: AccessRequest) -> bool:
         return True
 
 

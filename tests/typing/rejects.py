@@ -30,7 +30,7 @@ from stoat_jobs import (
     lifespan,
 )
 from stoat_jobs.backends import Capabilities
-from stoat_jobs.http import HttpLimits, Operation, add_problem_handlers, jobs_app
+from stoat_jobs.http import AccessRequest, HttpLimits, Operation, add_problem_handlers, jobs_app
 
 handlers = JobHandlers()
 
@@ -208,14 +208,19 @@ def passes_on(lacking: NoCancel, whole: WithCancel) -> None:
 # Over HTTP.
 
 
-def not_async(request: Request, operation: Operation, record: object) -> bool:
+def not_async(access: AccessRequest) -> bool:
     return True
 
 
-async def no_bool(request: Request, operation: Operation, record: object) -> str:
+async def no_bool(access: AccessRequest) -> str:
     return "yes"
 
 
+async def of_three(request: Request, operation: Operation, record: object) -> bool:
+    return True
+
+
+jobs_app(authorize=of_three)  # type: ignore[arg-type]
 jobs_app(authorize=not_async)  # type: ignore[arg-type]
 jobs_app(authorize=no_bool)  # type: ignore[arg-type]
 add_problem_handlers(object())  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ except ModuleNotFoundError as error:
 
 from .._exports import export as _export
 from ._accepted import accepted
-from ._access import Authorize, Operation, allow_all
+from ._access import AccessRequest, Authorize, Operation, allow_all
 from ._app import jobs_app
 from ._limits import HttpLimits
 from ._problem_handlers import add_problem_handlers
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ._router import JobQueueDep, jobs_router, queue_named
 
 __all__ = [
+    "AccessRequest",
     "Authorize",
     "HttpLimits",
     "JobQueueDep",
