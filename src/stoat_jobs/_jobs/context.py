@@ -86,7 +86,6 @@ class JobContext:
         metadata: Mapping[str, str] = NO_METADATA,
         app: Any = None,
         queue: JobBackend | None = None,
-        link: ContextLink | None = None,
     ) -> None:
         self.job_id = job_id
         self.job_type = job_type
@@ -94,7 +93,7 @@ class JobContext:
         self.metadata = metadata
         self.app = app
         self.queue = cast("JobBackend", queue)  # a handler has one, and need not ask
-        self._link: ContextLink = _Detached() if link is None else link
+        self._link: ContextLink = _Detached()
 
     def set_progress(self, fraction: float, message: str | None = None) -> None:
         """Report how far the job is, from 0 to 1; safe in any thread, ignored after the end.
