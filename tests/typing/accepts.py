@@ -79,6 +79,11 @@ async def named(ctx: JobContext, /, **payload: str) -> dict[str, str]:
     return payload
 
 
+@handlers.job(name="by-keyword", timeout=3)
+def by_keyword(ctx: JobContext, n: int) -> int:
+    return n
+
+
 @handlers.job()
 async def nothing(ctx: JobContext) -> None: ...
 
@@ -129,6 +134,7 @@ async def calls() -> None:
     assert_type(timed(ctx, 3), list[int])
     assert_type(await fetch(ctx, "url", tries=1), bytes)
     assert_type(await named(ctx, a="b"), dict[str, str])
+    assert_type(by_keyword(ctx, n=3), int)
     assert_type(await decorated(ctx, 3), str)
     assert_type(await awaitable(ctx, 3), str)
     assert_type(bound(ctx, 3), str)

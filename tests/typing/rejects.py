@@ -117,6 +117,9 @@ handlers.job(no_context)  # type: ignore[arg-type]
 handlers.register("no-context", no_context)  # type: ignore[arg-type]
 handlers.register(scan.function)  # type: ignore[call-overload]
 handlers.job(timeout="3")  # type: ignore[call-overload]
+handlers.job(name=3)  # type: ignore[call-overload]
+handlers.job(name=late)  # type: ignore[call-overload]
+handlers.job("late", name="later")  # type: ignore[call-overload]
 handlers.job(timeouts=3)  # type: ignore[call-overload]
 
 

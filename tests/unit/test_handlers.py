@@ -53,6 +53,15 @@ def test_decorator_with_options() -> None:
     assert names(handlers) == ["scan", "get"]
 
 
+def test_the_name_may_be_given_by_keyword() -> None:
+    """`name=` is the same as a name in the first place, alone or with other options."""
+    handlers = JobHandlers()
+    alone = handlers.job(name="alone")(scan)
+    timed = handlers.job(name="timed", timeout=5)(scan)
+    assert (alone.name, timed.name, timed.timeout) == ("alone", "timed", 5.0)
+    assert names(handlers) == ["alone", "timed"]
+
+
 def test_register_late() -> None:
     """`register` takes any callable under any name, and one function under two."""
     handlers = JobHandlers()

@@ -57,7 +57,6 @@ class JobHandlers(Registry):
     def job(
         self,
         name: str | None = None,
-        /,
         *,
         timeout: float | None = None,
         retries: int = 0,
@@ -68,7 +67,6 @@ class JobHandlers(Registry):
     def job(
         self,
         name: Any = None,
-        /,
         *,
         timeout: float | None = None,
         retries: int = 0,
