@@ -74,6 +74,11 @@ class JobContext:
     """
 
     __slots__ = ("_link", "_reported", "app", "attempt", "job_id", "job_type", "metadata", "queue")
+    job_id: str
+    job_type: str
+    attempt: int
+    metadata: Mapping[str, str]
+    app: Any
     queue: JobBackend
     _reported: tuple[float, str | None]
 

@@ -49,7 +49,7 @@ class JobRef(Generic[R]):
 
     def __init__(self, queue: JobBackend, job_id: str) -> None:
         self._queue = queue
-        self.job_id = job_id
+        self.job_id: str = job_id
 
     async def get_status(self) -> JobStatus:
         """The job's status now; see :meth:`AsyncJobQueue.get_status`."""
@@ -114,14 +114,14 @@ class JobType(Generic[P, R]):
         cooperative: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
-        self.name = _checked_name(name)
+        self.name: str = _checked_name(name)
         self.function = function
-        self.timeout = None if timeout is None else check_timeout(timeout)
-        self.retries = _checked_retries(name, retries)
+        self.timeout: float | None = None if timeout is None else check_timeout(timeout)
+        self.retries: int = _checked_retries(name, retries)
         self.cooperative = cooperative
-        self.is_async = is_async(function)
+        self.is_async: bool = is_async(function)
         check_first_parameter(name, function)
-        self.form = PayloadForm(name, function)
+        self.form: PayloadForm = PayloadForm(name, function)
         self._options: dict[str, Any] = {}
 
     if TYPE_CHECKING:

@@ -64,7 +64,7 @@ class UnknownJobTypeError(JobsError, LookupError):
     def __init__(self, job_type: str, known: Sequence[str] = ()) -> None:
         super().__init__(job_type, known)
         self.job_type = job_type
-        self.known = tuple(nearest_first(job_type, known))
+        self.known: tuple[str, ...] = tuple(nearest_first(job_type, known))
 
     def _message(self) -> str:
         if remedy := _by_its_name(self.job_type):
@@ -131,7 +131,7 @@ class InvalidPayloadError(JobsError, ValueError):
     def __init__(self, job_type: str, errors: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(job_type, errors)
         self.job_type = job_type
-        self.errors = [dict(error) for error in errors]
+        self.errors: list[dict[str, Any]] = [dict(error) for error in errors]
 
     def _message(self) -> str:
         details = _some("; ", [_one_error(error) for error in self.errors])
@@ -186,7 +186,7 @@ class BackendNotFoundError(JobsError, LookupError):
     def __init__(self, name: str, available: Sequence[str] = (), extra: str | None = None) -> None:
         super().__init__(name, available, extra)
         self.name = name
-        self.available = tuple(available)
+        self.available: tuple[str, ...] = tuple(available)
         self.extra = extra
 
     def _message(self) -> str:

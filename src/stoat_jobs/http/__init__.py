@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 try:
     import starlette as _starlette  # noqa: F401 - so that the error says what to install
-except ModuleNotFoundError as error:
-    raise ImportError('stoat_jobs.http needs Starlette: pip install "stoat-jobs[http]"') from error
+except ModuleNotFoundError as _error:
+    raise ImportError('stoat_jobs.http needs Starlette: pip install "stoat-jobs[http]"') from _error
 
 from .._exports import export as _export
 from ._accepted import accepted

@@ -31,7 +31,7 @@ class Call:
         self.ctx = ctx
         self.payload = payload
         self.gate = gate
-        self.thread = threading.current_thread()
+        self.thread: threading.Thread = threading.current_thread()
         self.cancels = 0
         self.ended = False
 
@@ -69,8 +69,8 @@ class Bench:
     """
 
     def __init__(self) -> None:
-        self.clock = cast(FakeClockLoop, asyncio.get_running_loop())
-        self.handlers = JobHandlers()
+        self.clock: FakeClockLoop = cast(FakeClockLoop, asyncio.get_running_loop())
+        self.handlers: JobHandlers = JobHandlers()
         self.calls: list[Call] = []
         self.submissions: list[asyncio.Task[str]] = []
         self._arrived = asyncio.Event()
@@ -250,7 +250,7 @@ class Watching:
 
     def __init__(self, records: AsyncIterator[JobResult[Any]]) -> None:
         self.seen: list[JobResult[Any]] = []
-        self.task = asyncio.ensure_future(self._read(records))
+        self.task: asyncio.Task[None] = asyncio.ensure_future(self._read(records))
 
     async def _read(self, records: AsyncIterator[JobResult[Any]]) -> None:
         async for record in records:

@@ -63,12 +63,12 @@ class JobQueueMachine(QueueUnderTest, RuleBasedStateMachine):
         TestMyQueue = MyMachine.TestCase
     """
 
-    jobs = Bundle("jobs")
+    jobs: Bundle[Any] = Bundle("jobs")
 
     def __init__(self) -> None:
         super().__init__()
         self.loop: FakeClockLoop = self.loop_factory()
-        self.submitted = 0
+        self.submitted: int = 0
         self.waits: list[tuple[ModelJob, asyncio.Future[JobResult[Any]]]] = []
         self.watches: list[tuple[ModelJob, Watching]] = []
         self.bench: Bench
