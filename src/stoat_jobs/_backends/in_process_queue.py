@@ -60,8 +60,8 @@ class InProcessQueue(QueueLifecycle):
         settings: JobQueueSettings | None = None,
         observers: Iterable[Any] = (),
     ) -> None:
-        self.handlers = required(JobHandlers, handlers, "handlers")
-        self.settings = required(JobQueueSettings, settings, "settings")
+        self.handlers: JobHandlers = required(JobHandlers, handlers, "handlers")
+        self.settings: JobQueueSettings = required(JobQueueSettings, settings, "settings")
         self.app: Any = None
         self._options: Any = self._checked_options()
         self._observers = Observers(observers)

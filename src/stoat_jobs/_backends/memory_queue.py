@@ -108,9 +108,9 @@ class InMemoryJobQueue(InProcessQueue):
     capabilities: Capabilities = Capabilities(
         concurrent=False, submit_returns_early=False, waits_between_attempts=False
     )
-    scheduler_type = _MemoryScheduler
+    scheduler_type: ClassVar[type[Scheduler]] = _MemoryScheduler
     _scheduler: _MemoryScheduler
-    options_type = MemoryOptions
+    options_type: ClassVar[type[BaseModel]] = MemoryOptions
     _options: MemoryOptions
 
     def __init__(
