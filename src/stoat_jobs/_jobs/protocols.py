@@ -191,7 +191,8 @@ class JobBackend(AsyncJobQueue, Protocol):
         """Start.
 
         Raises:
-            BackendError: it is started already, or cannot start; says why.
+            QueueStartedError: it is started already.
+            BackendError: it cannot start; says why.
         """
         ...
 

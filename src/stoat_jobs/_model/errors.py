@@ -10,6 +10,12 @@ JobsError
  +- InvalidTransitionError   also a RuntimeError
  +- BackendNotFoundError     also a LookupError
  +- BackendError             also a RuntimeError
+ |   +- BackendClashError
+ |   +- BackendImportError
+ |   +- BackendStartError
+ |   +- QueueStartedError
+ |   +- QueueNotStartedError
+ |   +- JobNotKeptError
  +- JobFailedError
 
 Each takes typed arguments, keeps them as attributes and writes its own message.
@@ -197,7 +203,11 @@ class BackendNotFoundError(JobsError, LookupError):
 
 
 class BackendError(JobsError, RuntimeError):
-    """A backend cannot be loaded, or cannot start."""
+    """A backend cannot be loaded, cannot start, or cannot do what was asked of it.
+
+    ``name`` is the backend's, ``reason`` goes on from there: ``"needs `url` in its settings"``.
+    A backend raises it for settings that cannot be right.
+    """
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
@@ -206,6 +216,72 @@ class BackendError(JobsError, RuntimeError):
 
     def _message(self) -> str:
         return f"backend {shown(self.name)} {self.reason}"
+
+
+class BackendClashError(BackendError):
+    """Several distributions claim the name of a backend; ``claimants`` names them."""
+
+    def __init__(self, name: str, claimants: Sequence[str]) -> None:
+        super().__init__(name, f"is claimed by {' and '.join(claimants)}; uninstall one of them")
+        self.args = (name, claimants)
+        self.claimants: tuple[str, ...] = tuple(claimants)
+
+
+class BackendImportError(BackendError):
+    """A backend is installed, and cannot be imported; ``__cause__`` is what that raised.
+
+    ``distribution`` is what it belongs to, and ``extras`` are those of it that it needs.
+    """
+
+    def __init__(
+        self, name: str, distribution: str, cause: str, extras: Sequence[str] = ()
+    ) -> None:
+        reason = f"of {distribution} cannot be imported: {cause}"
+        if extras:
+            reason += f'; try: pip install "{distribution}[{",".join(extras)}]"'
+        super().__init__(name, reason)
+        self.args = (name, distribution, cause, extras)
+        self.distribution = distribution
+        self.cause = cause
+        self.extras: tuple[str, ...] = tuple(extras)
+
+
+class BackendStartError(BackendError):
+    """A backend cannot start now, as when its engine does not answer; ``cause`` says why."""
+
+    def __init__(self, name: str, cause: str) -> None:
+        super().__init__(name, f"cannot start: {cause}")
+        self.args = (name, cause)
+        self.cause = cause
+
+
+class QueueStartedError(BackendError):
+    """A queue that has been started is started again."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "is started already; start a queue once, and share it")
+        self.args = (name,)
+
+
+class QueueNotStartedError(BackendError):
+    """A job was submitted to a queue that keeps its jobs elsewhere, before its start."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            name,
+            "takes no jobs before its start: run the app's lifespan, or enter the queue with"
+            " `async with queue:`",
+        )
+        self.args = (name,)
+
+
+class JobNotKeptError(BackendError):
+    """A job was refused because its store failed; ``cause`` says how. Try again later."""
+
+    def __init__(self, name: str, cause: str) -> None:
+        super().__init__(name, f"cannot keep a job: {cause}")
+        self.args = (name, cause)
+        self.cause = cause
 
 
 class JobFailedError(JobsError):

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from stoat_jobs import JobResult
 from stoat_jobs.backends import log_event
 
-from ._problems import ProblemError, job_not_found
+from ._problems import ProblemError, ProblemKind, job_not_found
 
 
 class Operation(StrEnum):
@@ -124,7 +124,7 @@ class Access:
         except Exception as error:
             log_event(logging.ERROR, "authorize_failed", exc_info=error, operation=str(operation))
             detail = "the server could not find out whether you may do this"
-            raise ProblemError(500, "Authorization failed", detail) from error
+            raise ProblemError(ProblemKind.AUTHORIZATION_FAILED, detail) from error
         return allowed
 
 
@@ -149,13 +149,12 @@ def _check_answer(allowed: object) -> None:
 
 
 def _refused(operation: Operation) -> ProblemError:
-    return ProblemError(403, "Not allowed", f"you may not do this here: {operation}")
+    return ProblemError(ProblemKind.NOT_ALLOWED, f"you may not do this here: {operation}")
 
 
 def _closed(operation: Operation) -> ProblemError:
     return ProblemError(
-        403,
-        "Operation closed",
+        ProblemKind.OPERATION_CLOSED,
         f"{operation} is closed here: the application opens it with authorize=, which is asked"
         " each time, or for everybody with authorize=allow_all",
     )
