@@ -23,7 +23,7 @@ from .._events.log import log_event
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
 from .._model.capabilities import Capabilities
-from .._model.errors import BackendError, QueueClosedError
+from .._model.errors import JobNotKeptError, QueueClosedError, QueueNotStartedError
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
 from .._model.status import JobStatus
@@ -227,18 +227,14 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
 
     def _check_open(self) -> None:
         if self._scheduler.phase is Phase.NEW:
-            raise BackendError(
-                self.name,
-                "takes no jobs before its start: run the app's lifespan, or enter the queue with"
-                " `async with queue:`",
-            )
+            raise QueueNotStartedError(self.name)
         super()._check_open()
 
     def _take_on(self, job: Job) -> None:
         try:
             self._index.save_new(job)
         except Exception as error:
-            raise BackendError(self.name, f"cannot keep a job: {describe(error)}") from error
+            raise JobNotKeptError(self.name, describe(error)) from error
         super()._take_on(job)
 
     # The queue's own life.
