@@ -8,10 +8,10 @@ from typing import Any, Self, TypeVar, cast
 
 from stoat_jobs import (
     AsyncioJobQueue,
-    BackendError,
     JobResult,
     JobStatus,
     QueueClosedError,
+    QueueNotStartedError,
 )
 from stoat_jobs._backends.job import Job
 from stoat_jobs._backends.phase import Phase
@@ -132,7 +132,7 @@ class SharedJobQueue(AsyncioJobQueue):
 
     def _check_open(self) -> None:
         if self._scheduler.phase is Phase.NEW:
-            raise BackendError(self.name, "takes no jobs before its start: use `async with`")
+            raise QueueNotStartedError(self.name)
         super()._check_open()
 
     async def __aenter__(self) -> Self:
