@@ -262,7 +262,7 @@ async def test_a_submit_before_the_start_names_the_backend__fault_21() -> None:
     """Who forgot the lifespan reads which queue is meant, and what to do."""
     bench = new_bench(TextStore())
     words = (
-        "backend 'text' takes no jobs before its start: run the app's lifespan, or enter the queue"
+        "backend 'text' accepts no jobs before its start: run the app's lifespan, or enter the queue"
         " with `async with queue:`$"
     )
     with pytest.raises(QueueNotStartedError, match=words):

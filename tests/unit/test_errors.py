@@ -162,7 +162,7 @@ ERRORS: dict[str, tuple[JobsError, type[BaseException], dict[str, Any], list[str
         QueueNotStartedError("sqlite"),
         BackendError,
         {"name": "sqlite"},
-        ["backend 'sqlite' takes no jobs before its start", "lifespan", "`async with queue:`"],
+        ["backend 'sqlite' accepts no jobs before its start", "lifespan", "`async with queue:`"],
     ),
     "JobNotKeptError": (
         JobNotKeptError("sqlite", "disk full"),

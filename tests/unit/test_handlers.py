@@ -127,12 +127,12 @@ def test_a_cell_of_a_notebook_runs_again() -> None:
 
     assert handlers.get("cell")(JobContext()) == "second"
     with pytest.raises(
-        ValueError, match="or replace=True, as where a cell of a notebook runs again"
+        ValueError, match="or replace=True, as when a cell of a notebook runs again"
     ):
         handlers.register("cell", scan)
     others = JobHandlers()
     others.register("cell", scan)
-    with pytest.raises(ValueError, match="a name of its own$"):
+    with pytest.raises(ValueError, match="give this handler another name$"):
         handlers.include(others)  # which has no such option
 
 

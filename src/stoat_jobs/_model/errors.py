@@ -50,7 +50,7 @@ class JobsError(Exception):
 
 
 class JobNotFoundError(JobsError, KeyError):
-    """No job with this id is known to the queue, or its record was dropped."""
+    """The queue knows no job with this id, or has dropped its record."""
 
     def __init__(self, job_id: str) -> None:
         super().__init__(job_id)
@@ -82,13 +82,13 @@ class UnknownJobTypeError(JobsError, LookupError):
 
 
 def _by_its_name(given: Any) -> str | None:
-    """What to do with a function, or a job type, that was given in the place of its name."""
+    """What to write instead of a function, or a job type, in the place of its name."""
     try:
         if not callable(given):
             return None
         own = str(given.__name__)
         name = getattr(given, "name", own)  # a job type may be registered under another
-    except Exception:  # whatever an object of somebody else's raises when it is looked at
+    except Exception:  # whatever a foreign object raises when it is looked at
         return None
     return (
         f"a job type is submitted by its name: queue.submit({shown(name)}, ...), or, typed, by"
@@ -106,9 +106,9 @@ def _some(separator: str, parts: Sequence[str]) -> str:
 class HandlerMismatchError(JobsError, ValueError):
     """A queue has another function under the name of a job type.
 
-    Raised by :meth:`JobType.submit`, before anything is queued, and by :func:`lifespan` for
-    handlers that it lends. ``wanted`` and ``served`` name the two functions: the one that was
-    meant and the one that would have run.
+    :meth:`JobType.submit` raises it before anything is queued, and :func:`lifespan` for handlers
+    that it lends. ``wanted`` names the function that was meant, ``served`` the one that would
+    have run.
     """
 
     def __init__(self, job_type: str, wanted: str, served: str) -> None:
@@ -123,15 +123,15 @@ class HandlerMismatchError(JobsError, ValueError):
             f"job type {shown(self.job_type)} is {self.wanted}, but this queue would run another"
             f" function, {self.served}{twice}: submit it to the queue that has its function, or"
             " give one of the two another name; two queues on one app are"
-            ' lifespan(app, ...) and lifespan(app, ..., name="io"), each with handlers of its own'
+            ' lifespan(app, ...) and lifespan(app, ..., name="io"), each with its own handlers'
         )
 
 
 class InvalidPayloadError(JobsError, ValueError):
     """The payload does not fit the handler, or does not survive JSON.
 
-    ``errors`` has the form of :meth:`pydantic.ValidationError.errors` without
-    inputs (a payload may hold secrets): dicts with ``type``, ``loc`` and ``msg``.
+    ``errors`` has the form of :meth:`pydantic.ValidationError.errors`: dicts with ``type``,
+    ``loc`` and ``msg``. It has no inputs, because a payload may contain secrets.
     """
 
     def __init__(self, job_type: str, errors: Sequence[Mapping[str, Any]]) -> None:
@@ -164,12 +164,12 @@ class QueueFullError(JobsError):
 
 
 class QueueClosedError(JobsError, RuntimeError):
-    """The queue takes no more work, because it is closing or closed."""
+    """The queue accepts no more work, because it is closing or closed."""
 
     def _message(self) -> str:
         return (
-            "the queue is closing or closed and takes no more work; enter it again to use it (in a"
-            " test: inside the `with` block of its client)"
+            "the queue is closing or closed and accepts no more work; enter it again to use it (in"
+            " a test: inside the `with` block of its client)"
         )
 
 
@@ -205,8 +205,8 @@ class BackendNotFoundError(JobsError, LookupError):
 class BackendError(JobsError, RuntimeError):
     """A backend cannot be loaded, cannot start, or cannot do what was asked of it.
 
-    ``name`` is the backend's, ``reason`` goes on from there: ``"needs `url` in its settings"``.
-    A backend raises it for settings that cannot be right.
+    ``reason`` continues the sentence that ``name`` begins: ``"needs `url` in its settings"``.
+    A backend raises this error for settings that cannot be right.
     """
 
     def __init__(self, name: str, reason: str) -> None:
@@ -228,9 +228,9 @@ class BackendClashError(BackendError):
 
 
 class BackendImportError(BackendError):
-    """A backend is installed, and cannot be imported; ``__cause__`` is what that raised.
+    """A backend is installed but cannot be imported; ``__cause__`` is what the import raised.
 
-    ``distribution`` is what it belongs to, and ``extras`` are those of it that it needs.
+    ``distribution`` names what installed it, ``extras`` the extras that it needs.
     """
 
     def __init__(
@@ -264,12 +264,12 @@ class QueueStartedError(BackendError):
 
 
 class QueueNotStartedError(BackendError):
-    """A job was submitted to a queue that keeps its jobs elsewhere, before its start."""
+    """A job was submitted before the start, to a queue that keeps its jobs outside the process."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
             name,
-            "takes no jobs before its start: run the app's lifespan, or enter the queue with"
+            "accepts no jobs before its start: run the app's lifespan, or enter the queue with"
             " `async with queue:`",
         )
         self.args = (name,)
@@ -287,8 +287,8 @@ class JobNotKeptError(BackendError):
 class JobFailedError(JobsError):
     """A job that was asked for its value did not complete.
 
-    Raised by :meth:`JobRef.value` alone. ``record`` is the terminal
-    :class:`JobResult`; its status tells failed, timeout and cancelled apart.
+    Only :meth:`JobRef.value` raises it. ``record`` is the terminal :class:`JobResult`; its
+    status tells failed, timeout and cancelled apart.
     """
 
     def __init__(self, record: JobResult[Any]) -> None:

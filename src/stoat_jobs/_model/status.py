@@ -58,7 +58,7 @@ TERMINAL = tuple(status for status, following in TRANSITIONS.items() if not foll
 
 
 def checked_status(status: JobStatus | None) -> JobStatus | None:
-    """A status to look for, which may be its text; None is any.
+    """A status to look for, also as text; None matches any.
 
     Raises:
         ValueError: there is no such status.
