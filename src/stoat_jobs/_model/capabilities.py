@@ -17,8 +17,7 @@ class Capabilities(BaseModel, frozen=True, extra="forbid"):
     ...     capabilities = Capabilities(durable=True, submitter_context=False)
 
     Each capability excuses the backend from the promises that name it, and from no others. The
-    test kit and ``stoat-jobs check`` read them from the queue; neither finds anything out by
-    trying.
+    test kit and ``stoat-jobs check`` read them from the queue; neither probes for them.
 
     Raises:
         TypeError: there is no such capability; names those that there are, the nearest first.
