@@ -214,6 +214,10 @@ class BackendError(JobsError, RuntimeError):
         self.name = name
         self.reason = reason
 
+    def _made_from(self, *args: Any) -> None:
+        """Keep in ``args`` what the constructor of a subclass was given."""
+        Exception.__init__(self, *args)
+
     def _message(self) -> str:
         return f"backend {shown(self.name)} {self.reason}"
 
@@ -223,7 +227,7 @@ class BackendClashError(BackendError):
 
     def __init__(self, name: str, claimants: Sequence[str]) -> None:
         super().__init__(name, f"is claimed by {' and '.join(claimants)}; uninstall one of them")
-        self.args = (name, claimants)
+        self._made_from(name, claimants)
         self.claimants: tuple[str, ...] = tuple(claimants)
 
 
@@ -240,7 +244,7 @@ class BackendImportError(BackendError):
         if extras:
             reason += f'; try: pip install "{distribution}[{",".join(extras)}]"'
         super().__init__(name, reason)
-        self.args = (name, distribution, cause, extras)
+        self._made_from(name, distribution, cause, extras)
         self.distribution = distribution
         self.cause = cause
         self.extras: tuple[str, ...] = tuple(extras)
@@ -251,7 +255,7 @@ class BackendStartError(BackendError):
 
     def __init__(self, name: str, cause: str) -> None:
         super().__init__(name, f"cannot start: {cause}")
-        self.args = (name, cause)
+        self._made_from(name, cause)
         self.cause = cause
 
 
@@ -260,7 +264,7 @@ class QueueStartedError(BackendError):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "is started already; start a queue once, and share it")
-        self.args = (name,)
+        self._made_from(name)
 
 
 class QueueNotStartedError(BackendError):
@@ -272,7 +276,7 @@ class QueueNotStartedError(BackendError):
             "accepts no jobs before its start: run the app's lifespan, or enter the queue with"
             " `async with queue:`",
         )
-        self.args = (name,)
+        self._made_from(name)
 
 
 class JobNotKeptError(BackendError):
@@ -280,7 +284,7 @@ class JobNotKeptError(BackendError):
 
     def __init__(self, name: str, cause: str) -> None:
         super().__init__(name, f"cannot keep a job: {cause}")
-        self.args = (name, cause)
+        self._made_from(name, cause)
         self.cause = cause
 
 
