@@ -18,7 +18,7 @@ R = TypeVar("R", default=Any)
 
 
 class _Decorator(Protocol):
-    """What ``@handlers.job(...)`` gives: typed by the function that it decorates."""
+    """What ``@handlers.job(...)`` returns: typed by the function that it decorates."""
 
     @overload
     def __call__(  # type: ignore[overload-overlap]

@@ -70,7 +70,7 @@ class JobRef(Generic[R]):
 
         Raises:
             JobFailedError: the job did not complete; its ``record`` says why.
-            TimeoutError: *timeout* seconds passed and the job goes on.
+            TimeoutError: the job has not finished after *timeout* seconds.
             JobNotFoundError: unknown, or no longer kept.
         """
         record = await self.wait(timeout)
@@ -295,7 +295,7 @@ def _named(function: Any) -> str:
 
 
 def _awaited(annotation: Any) -> Any:
-    """The type of what a value of this *annotation* gives, once it is awaited if it can be."""
+    """What awaiting a value of this *annotation* gives; *annotation* if it is not awaitable."""
     if annotation is inspect.Signature.empty:
         return Any
     origin, members = get_origin(annotation), get_args(annotation)

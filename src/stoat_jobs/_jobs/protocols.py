@@ -90,12 +90,12 @@ class JobBackend(AsyncJobQueue, Protocol):
 
     @property
     def settings(self) -> JobQueueSettings:
-        """The settings it was made with."""
+        """The settings that it was made with."""
         ...
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can or cannot do by its nature; a class attribute serves."""
+        """What it can or cannot do by its nature; may be a class attribute."""
         ...
 
     @property

@@ -20,7 +20,7 @@ class Capabilities(BaseModel, frozen=True, extra="forbid"):
     test kit and ``stoat-jobs check`` read them from the queue; neither probes for them.
 
     Raises:
-        TypeError: there is no such capability; names those that there are, the nearest first.
+        TypeError: there is no such capability; lists the known ones, the nearest first.
         pydantic.ValidationError: one is not a bool.
     """
 

@@ -65,7 +65,7 @@ def checked_status(status: JobStatus | None) -> JobStatus | None:
     """
     if status is None:
         return None
-    # Not JobStatus(status): the text of its error may take all memory.
+    # Not JobStatus(status): the text of its error may fill the memory.
     for known in JobStatus:
         if isinstance(status, str) and str.__eq__(known, status):
             return known
