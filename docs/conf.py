@@ -28,7 +28,7 @@ nitpick_ignore_regex = [
         r"(_?asyncio|collections|contextlib|contextvars|datetime|fastapi|importlib|pydantic|starlette|typing)\b.*",
     ),
     ("py:class", r"stoat_jobs\.(http\.|testing\.)?_.*"),
-    ("py:class", r"ContextLink|EntryPoint|Metadata|[CJPRT]"),
+    ("py:class", r"ConfigDict|EntryPoint|Metadata|[CJPRT]"),
     ("py:meth", r"JobType\.form"),  # an attribute
 ]
 

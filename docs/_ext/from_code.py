@@ -15,6 +15,7 @@ from specification import capability_rows, promise_list
 from status_diagram import svg
 
 import stoat_jobs
+import stoat_jobs.backends
 import stoat_jobs.http
 import stoat_jobs.http._router  # here, since autodoc imports it in a way that FastAPI does not bear
 from stoat_jobs._model.status import TRANSITIONS
@@ -112,7 +113,7 @@ def _keep_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: 
 def _public_name(app: Any, env: Any, node: Any, contnode: nodes.Node) -> nodes.Node | None:
     """Resolve what is defined in a private module where the root exports it."""
     name = node.get("reftarget", "").rpartition(".")[2]
-    for module in (stoat_jobs, stoat_jobs.http):
+    for module in (stoat_jobs, stoat_jobs.backends, stoat_jobs.http):
         if node.get("refdomain") == "py" and name in module.__all__:
             return env.domains["py"].resolve_xref(
                 env, node["refdoc"], app.builder, "obj", f"{module.__name__}.{name}", node, contnode

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 from itertools import groupby
 
-from stoat_jobs.testing import _capabilities
+from stoat_jobs.backends import Capabilities
 from stoat_jobs.testing._listing import Promise, promises
 
 
 def capability_rows() -> list[list[str]]:
     """Name, meaning and default of each capability, and how many promises it excuses from."""
     return [
-        [f"`{name}`", meaning, f"`{_capabilities.DEFAULTS[name]}`", _excuses(name)]
-        for name, meaning in _meanings().items()
+        [f"`{name}`", field.description or "", f"`{field.default}`", _excuses(name)]
+        for name, field in Capabilities.model_fields.items()
     ]
 
 
@@ -24,21 +22,6 @@ def _excuses(capability: str) -> str:
         for value in (False, True)
     )
     return f"{off} if `False`" + (f", {on} if `True`" if on else "")
-
-
-def _meanings() -> dict[str, str]:
-    """The text below each capability in the source."""
-    (source,) = ast.parse(inspect.getsource(_capabilities.Capabilities)).body
-    assert isinstance(source, ast.ClassDef)
-    found = {}
-    for line, after in zip(source.body, source.body[1:]):
-        if isinstance(line, ast.Assign) and isinstance(after, ast.Expr):
-            found[ast.unparse(line.targets[0])] = _markdown(ast.literal_eval(after.value))
-    return found
-
-
-def _markdown(text: str) -> str:
-    return " ".join(text.split()).replace("``", "`")
 
 
 def promise_list() -> str:

@@ -12,16 +12,22 @@ from ._jobs.handlers import JobHandlers
 from ._jobs.job_types import JobRef, JobType
 from ._jobs.protocols import AsyncJobQueue, JobBackend, JobObserver
 from ._model.errors import (
+    BackendClashError,
     BackendError,
+    BackendImportError,
     BackendNotFoundError,
+    BackendStartError,
     HandlerMismatchError,
     InvalidPayloadError,
     InvalidTransitionError,
     JobFailedError,
     JobNotFoundError,
+    JobNotKeptError,
     JobsError,
     QueueClosedError,
     QueueFullError,
+    QueueNotStartedError,
+    QueueStartedError,
     UnknownJobTypeError,
 )
 from ._model.records import (
@@ -39,8 +45,11 @@ from ._model.status import JobStatus
 __all__ = [
     "AsyncJobQueue",
     "AsyncioJobQueue",
+    "BackendClashError",
     "BackendError",
+    "BackendImportError",
     "BackendNotFoundError",
+    "BackendStartError",
     "FinishedEvent",
     "HandlerMismatchError",
     "InMemoryJobQueue",
@@ -51,6 +60,7 @@ __all__ = [
     "JobFailedError",
     "JobHandlers",
     "JobNotFoundError",
+    "JobNotKeptError",
     "JobObserver",
     "JobQueueSettings",
     "JobRef",
@@ -61,6 +71,8 @@ __all__ = [
     "ProgressEvent",
     "QueueClosedError",
     "QueueFullError",
+    "QueueNotStartedError",
+    "QueueStartedError",
     "QueueStats",
     "StartedEvent",
     "SubmittedEvent",

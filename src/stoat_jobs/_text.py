@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
+from collections.abc import Collection
 from contextlib import suppress
 from typing import cast
 from uuid import UUID
@@ -62,6 +64,19 @@ def shown(value: object) -> str:
         with suppress(ValueError):  # an integer of thousands of digits
             text = repr(value)
     return one_line(text, SHOWN_LIMIT)
+
+
+def nearest_first(name: object, known: Collection[str]) -> list[str]:
+    """*known*, those that *name* may be a misspelling of first, then the others in order.
+
+    >>> nearest_first("thumbnial", ["archive", "scan", "thumbnail"])
+    ['thumbnail', 'archive', 'scan']
+    """
+    near: list[str] = []
+    if isinstance(name, str):
+        start = str.__getitem__(name, slice(SHOWN_LIMIT))  # longer ones would take seconds
+        near = difflib.get_close_matches(start, known, n=len(known) or 1, cutoff=0.6)
+    return near + [each for each in sorted(known) if each not in near]
 
 
 def _joiner(escape: re.Match[str]) -> str:

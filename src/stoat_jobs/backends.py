@@ -3,6 +3,7 @@
 A backend is a callable ``(handlers, settings, observers) -> JobBackend``, such as a class with
 that constructor. An entry point in the group ``stoat_jobs.backends`` names it.
 
+- :class:`Capabilities` is what a queue declares that it can or cannot do.
 - :class:`JobRun` runs a job and decides its outcome; the backend is its :class:`RunHost`.
 - :func:`transition` changes a status and refuses changes that the table does not allow.
 - :class:`Observers` logs what happens and calls the observers.
@@ -20,6 +21,7 @@ from ._backends.stored_queue import StoredJobQueue
 from ._events.log import log_event
 from ._events.observers import Observers
 from ._exports import export as _export
+from ._model.capabilities import Capabilities
 from ._model.options import checked_job_type, checked_key, checked_limit, checked_metadata
 from ._model.settings import check_timeout
 from ._model.status import TRANSITIONS, checked_status, transition
@@ -35,6 +37,7 @@ __all__ = [
     "TRANSITIONS",
     "AsyncioJobQueue",
     "CallResult",
+    "Capabilities",
     "Clock",
     "Codec",
     "Deadlines",

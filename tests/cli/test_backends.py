@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from importlib_metadata import EntryPoint
+from importlib_metadata import EntryPoint, version
 
 from stoat_jobs._cli.main import _distribution
 
@@ -118,10 +118,16 @@ def test_a_command_is_required(start: Start) -> None:
     assert "COMMAND" in err
 
 
+def test_version_is_that_of_the_distribution(start: Start) -> None:
+    """--version prints the name and the version that pip shows; no command is needed."""
+    assert start("--version").finish() == (0, f"stoat-jobs {version('stoat-jobs')}\n", "")
+
+
 def test_help_names_the_commands(start: Start) -> None:
     """--help lists the commands with what they do."""
     code, out, _ = start("--help").finish()
     assert code == 0
     assert "backends" in out
+    assert "--version" in out
     assert "check that an installed backend keeps every promise" in out
     assert "scan a directory as a job of a real web app" in out

@@ -67,6 +67,13 @@ class Queue(StoredJobQueue):
         return Store(folder)
 """
 
+DECLARES_NOTHING = """
+from stoat_jobs import AsyncioJobQueue
+
+class Queue(AsyncioJobQueue):
+    capabilities = {"durable": True}
+"""
+
 NEVER_ANSWERS = """
 import threading
 from stoat_jobs import AsyncioJobQueue
@@ -183,21 +190,26 @@ def test_each_test_of_a_durable_backend_has_a_store_of_its_own(
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["nothing"], "no backend 'nothing'; installed: asyncio, broken, memory, quits"),
+        (["nothing"], "no backend 'nothing'; installed: asyncio, broken, memory, quits, silent"),
         (["memory", "--option", "autorum=true"], "Extra inputs are not permitted"),
-        (["memory", "--without", "durability"], "no capability 'durability'; there are concurr"),
+        (
+            ["memory", "--without", "durability"],
+            "no capability 'durability'; known, nearest first: durable",
+        ),
         (["memory", "--capability", "durable"], "use {tmp} in --url or in an --option"),
+        (["silent"], "Queue.capabilities must be a Capabilities, as in capabilities = Capab"),
         (["broken"], r"cannot be imported: two\nlines"),
         (["quits"], "SystemExit: 0"),
     ],
-    ids=["name", "option", "capability", "store", "import", "exit"],
+    ids=["name", "option", "capability", "store", "silent", "import", "exit"],
 )
 def test_what_cannot_be_checked_is_said_in_one_line(
     start: Start, tmp_path: Path, arguments: list[str], problem: str
 ) -> None:
     """A mistake of the caller, or of the plug-in, is one line without a traceback; exit code 2."""
-    points = "broken = broken:Queue\nquits = quits:Queue\n"
+    points = "broken = broken:Queue\nquits = quits:Queue\nsilent = silent:Queue\n"
     broken = {"broken": "raise RuntimeError('two\\nlines')", "quits": "raise SystemExit(0)"}
+    broken["silent"] = DECLARES_NOTHING
     install(tmp_path, "broken-plugin", points, **broken)
     code, out, err = start("check", *arguments, PYTHONPATH=str(tmp_path)).finish()
     assert (code, rows(out)) == (2, {})

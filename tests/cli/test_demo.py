@@ -218,7 +218,7 @@ def test_a_server_that_cannot_start_is_said(start: Start, tree: Path, tmp_path: 
     install(tmp_path, "rival", "asyncio = stoat_jobs:InMemoryJobQueue\n")
     code, _, err = start("demo", tree, PYTHONPATH=str(tmp_path)).finish()
     assert code == 1
-    assert re.search("BackendError: backend 'asyncio' is claimed by .*rival", err)
+    assert re.search("BackendClashError: backend 'asyncio' is claimed by .*rival", err)
     assert err.splitlines()[-1].startswith("stoat-jobs demo: the server does not answer: ")
 
 

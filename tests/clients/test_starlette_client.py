@@ -96,7 +96,7 @@ def test_after_the_block(make: Any) -> None:
     """A client that is used after its block is told that the queue is closed."""
     with TestClient(make(*by_lifespan())) as client:
         assert result(client) == 42
-    with pytest.raises(QueueClosedError, match="closed and takes no more work"):
+    with pytest.raises(QueueClosedError, match="closed and accepts no more work"):
         client.post("/double")
 
 

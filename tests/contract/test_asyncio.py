@@ -14,8 +14,6 @@ from ..support.loops import ON_UVLOOP, BareLoop, UvloopWithFakeClock
 
 
 class TestAsyncioJobQueue(JobQueueContract):
-    keeps_any_result = True
-
     async def make_queue(
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> AsyncioJobQueue:

@@ -9,11 +9,12 @@ import pytest
 
 from stoat_jobs import (
     AsyncioJobQueue,
-    BackendError,
+    BackendStartError,
     JobBackend,
     JobContext,
     JobQueueSettings,
     JobStatus,
+    QueueStartedError,
 )
 from stoat_jobs._backends.retention import Retention
 from stoat_jobs.testing import Bench
@@ -29,7 +30,7 @@ def new_bench(**settings: Any) -> Bench:
 async def test_a_second_start_is_refused_in_words__fault_27() -> None:
     """The error names the backend, and says what to do instead."""
     async with new_bench() as bench:
-        with pytest.raises(BackendError) as caught:
+        with pytest.raises(QueueStartedError) as caught:
             await bench.queue.__aenter__()
     text = "backend 'asyncio' is started already; start a queue once, and share it"
     assert str(caught.value) == text
@@ -47,7 +48,7 @@ async def test_after_a_start_that_failed_nothing_runs__fault_23(
 
     with monkeypatch.context() as patched:
         patched.setattr(Retention, "expire_on", refuse)
-        with pytest.raises(BackendError, match="^backend 'asyncio' cannot start: no clock$"):
+        with pytest.raises(BackendStartError, match="^backend 'asyncio' cannot start: no clock$"):
             await bench.open()
     with pytest.warns(RuntimeWarning):
         job_id = await bench.put()

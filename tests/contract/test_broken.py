@@ -42,8 +42,6 @@ CATCHES: list[tuple[Any, str]] = [
 
 def contract_of(queue_class: type[SharedJobQueue]) -> JobQueueContract:
     class Contract(JobQueueContract):
-        durable = True
-        cross_process = True
         engine = Engine()
 
         async def make_queue(
@@ -69,7 +67,6 @@ def test_a_queue_that_takes_a_store_in_use_is_caught(sound: bool) -> None:
     """Two queues on a store that can bear one are noticed."""
 
     class Contract(JobQueueContract):
-        durable = True
         store = TextStore()
 
         async def make_queue(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stoat_jobs import AsyncioJobQueue, BackendError, JobQueueSettings, JobStatus
+from stoat_jobs import AsyncioJobQueue, BackendStartError, JobQueueSettings, JobStatus
 from stoat_jobs._backends.retention import Retention
 from stoat_jobs.testing import Bench
 
@@ -85,7 +85,7 @@ async def test_a_start_that_fails_is_told_with_its_own_reason__fault_58(
     bench, queue = fragile()
     queue.open_error = OSError("used by process 4711")
     queue.close_error = AttributeError("no attribute 'close'")
-    with pytest.raises(BackendError, match="cannot start: used by process 4711"):
+    with pytest.raises(BackendStartError, match="cannot start: used by process 4711"):
         await bench.open()
     assert "shut_failed" in events(caplog)
     queue.open_error = queue.close_error = None

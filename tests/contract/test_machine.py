@@ -30,8 +30,6 @@ class AsyncioMachine(JobQueueMachine):
 
 
 class MemoryMachine(JobQueueMachine):
-    concurrent = False
-
     async def make_queue(
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> InMemoryJobQueue:
@@ -39,8 +37,6 @@ class MemoryMachine(JobQueueMachine):
 
 
 class StoredMachine(JobQueueMachine):
-    durable = True
-
     async def make_queue(
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> TextJobQueue:

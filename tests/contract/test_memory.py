@@ -14,10 +14,6 @@ from ..support.loops import ON_UVLOOP, UvloopWithFakeClock
 
 
 class TestInMemoryJobQueue(JobQueueContract):
-    concurrent = False
-    submit_returns_early = False
-    waits_between_attempts = False
-
     async def make_queue(
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> InMemoryJobQueue:

@@ -16,9 +16,6 @@ from ..support.shared_queue import SharedJobQueue
 
 @pytest.mark.slow
 class TestSharedJobQueue(JobQueueContract):
-    durable = True
-    cross_process = True
-
     def setup_method(self) -> None:
         self.engine = Engine()
 

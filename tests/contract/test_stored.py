@@ -15,8 +15,6 @@ from ..support.stores import TextJobQueue, TextStore
 
 
 class TestStoredJobQueue(JobQueueContract):
-    durable = True
-
     def setup_method(self) -> None:
         self.store = TextStore()
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from stoat_jobs import (
-    BackendError,
     JobContext,
+    JobNotKeptError,
     JobQueueSettings,
     JobStatus,
     QueueClosedError,
+    QueueNotStartedError,
     current_job_id,
 )
 from stoat_jobs.testing import Bench, run_with_fake_clock
@@ -104,7 +105,7 @@ async def test_a_store_that_cannot_save_refuses_new_jobs() -> None:
     store = TextStore()
     async with new_bench(store) as bench:
         store.fails = True
-        with pytest.raises(BackendError, match="^backend 'text' cannot keep a job: disk full"):
+        with pytest.raises(JobNotKeptError, match="^backend 'text' cannot keep a job: disk full"):
             await bench.queue.submit("hold", {})
         assert await bench.queue.list_jobs() == []
         store.fails = False
@@ -261,10 +262,10 @@ async def test_a_submit_before_the_start_names_the_backend__fault_21() -> None:
     """Who forgot the lifespan reads which queue is meant, and what to do."""
     bench = new_bench(TextStore())
     words = (
-        "backend 'text' takes no jobs before its start: run the app's lifespan, or enter the queue"
+        "backend 'text' accepts no jobs before its start: run the app's lifespan, or enter the queue"
         " with `async with queue:`$"
     )
-    with pytest.raises(BackendError, match=words):
+    with pytest.raises(QueueNotStartedError, match=words):
         await bench.queue.submit("hold", {})
 
 

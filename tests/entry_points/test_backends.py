@@ -92,7 +92,7 @@ def test_clash_names_both_distributions(environment: Environment) -> None:
         CREATE + "    print(json.dumps([attempt('redis'), attempt('memory')]))"
     )
     kind, text, cause = answer
-    assert (kind, cause) == ("BackendError", None)
+    assert (kind, cause) == ("BackendClashError", None)
     assert text == (
         "backend 'redis' is claimed by brook-jobs (brook_jobs:Queue) and river-jobs"
         " (river_jobs:Queue); uninstall one of them"
@@ -104,7 +104,7 @@ def test_clash_with_a_shipped_name(environment: Environment) -> None:
     """A distribution cannot quietly take the place of a shipped backend."""
     environment.install("river-jobs", {"asyncio": "river_jobs:Queue"}, {"river_jobs": BACKEND})
     kind, text, _ = environment.run(CREATE + "    print(json.dumps(attempt('asyncio')))")
-    assert kind == "BackendError"
+    assert kind == "BackendClashError"
     assert "river-jobs (river_jobs:Queue) and stoat-jobs" in text
 
 
@@ -140,7 +140,7 @@ def test_broken_import_is_reported_with_its_cause(environment: Environment) -> N
     )
     answer = environment.run(CREATE + "    print(json.dumps(attempt('river')))")
     assert answer == [
-        "BackendError",
+        "BackendImportError",
         "backend 'river' of river-jobs cannot be imported: No module named 'no_such_driver'",
         "ModuleNotFoundError",
     ]
@@ -156,7 +156,7 @@ def test_broken_module_is_reported_with_its_cause(environment: Environment) -> N
     raising, missing = environment.run(
         CREATE + "    print(json.dumps([attempt('river'), attempt('brook')]))"
     )
-    assert raising[0] == missing[0] == "BackendError"
+    assert raising[0] == missing[0] == "BackendImportError"
     assert "river-jobs cannot be imported: division by zero" in raising[1]
     assert "has no attribute 'Missing'" in missing[1]
     assert (raising[2], missing[2]) == ("ZeroDivisionError", "AttributeError")

@@ -97,6 +97,15 @@ def test_another_name_is_refused_as_always(tmp_path: Path, place: Callable[[Path
     assert said == "no backend 'abacus'; installed: asyncio, memory"
 
 
+@PLACES
+def test_the_command_says_that_its_version_is_unknown(
+    tmp_path: Path, place: Callable[[Path], Path]
+) -> None:
+    """`stoat-jobs --version` ends well, and says why it prints no number."""
+    said = run(tmp_path, place, "from stoat_jobs._cli.main import main; main(['--version'])")
+    assert said == "stoat-jobs, version unknown: this copy has no metadata"
+
+
 def test_a_backend_that_is_installed_is_found_beside_them(tmp_path: Path) -> None:
     """Entry points of others count, and one that claims a name of ours is told from ours."""
     code = in_a_folder(tmp_path)

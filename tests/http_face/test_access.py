@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from stoat_jobs import JobResult
-from stoat_jobs.http import HttpLimits, Operation, allow_all, jobs_app
+from stoat_jobs.http import AccessRequest, HttpLimits, Operation, allow_all, jobs_app, jobs_router
 
 from ..support.mounted import BOTH_FACES, JOBS, SUBMITTABLE, Face, serving
 from .test_routes import is_problem
@@ -47,10 +48,8 @@ class Doorkeeper:
         self.asked: list[tuple[Operation, JobResult[Any] | None]] = []
         self.answer: Any = True
 
-    async def __call__(
-        self, request: Request, operation: Operation, record: JobResult[Any] | None
-    ) -> bool:
-        self.asked.append((operation, record))
+    async def __call__(self, access: AccessRequest) -> bool:
+        self.asked.append((access.operation, access.record))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer  # type: ignore[no-any-return]
@@ -170,6 +169,41 @@ async def test_an_authorize_that_is_not_async(host: Any) -> None:
         assert is_problem(got, 500, "authorization-failed")
 
 
+@pytest.mark.parametrize("face", [jobs_app, jobs_router])
+@pytest.mark.parametrize(
+    "authorize",
+    [
+        lambda request, operation, record: True,
+        lambda: True,
+        lambda access, *, strict: True,
+        "allow_all",
+    ],
+    ids=["of three", "of none", "of one more", "none at all"],
+)
+def test_an_authorize_that_cannot_be_asked(face: Any, authorize: Any) -> None:
+    """What does not take one AccessRequest is refused when the app is made, with what to write."""
+    remedy = r"async def authorize\(access: AccessRequest\) -> bool.* access\.record"
+    with pytest.raises(TypeError, match=remedy):
+        face(authorize=authorize)
+
+
+def test_what_authorize_is_asked_can_be_made_in_a_test() -> None:
+    """An AccessRequest needs only what it is about, so that `authorize` can be called by itself."""
+    request = Request({"type": "http"})
+    access = AccessRequest(request, Operation.LIST)
+    assert (access.request, access.operation, access.record) == (request, "list", None)
+    with pytest.raises(AttributeError):
+        access.record = None  # type: ignore[misc]
+
+
+async def test_an_authorize_that_does_not_say_what_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One of C may have no signature: it is asked, and seen to."""
+    monkeypatch.setattr("inspect.signature", Mock(side_effect=ValueError))
+    jobs_app(authorize=allow_all)
+
+
 async def test_a_stream_is_asked_for_once_more(guarded: tuple[Face, Doorkeeper]) -> None:
     """A stream that is refused when it begins sends no record."""
     face, doorkeeper = guarded
@@ -203,11 +237,10 @@ async def test_nothing_is_submitted_by_default(host: Any) -> None:
         assert is_problem(answer, 422, "job-type-not-submittable")
 
 
-async def owners_alone(
-    request: Request, operation: Operation, record: JobResult[Any] | None
-) -> bool:
+async def owners_alone(access: AccessRequest) -> bool:
     """Everybody submits, and has to do with jobs of their own."""
-    return record is None or record.metadata.get("owner") == request.headers["user"]
+    owner = access.record and access.record.metadata.get("owner")
+    return access.record is None or owner == access.request.headers["user"]
 
 
 async def owner(request: Request) -> dict[str, str]:
@@ -247,11 +280,9 @@ ABOUT_ONE = sorted(set(ROUTES) - ABOUT_ALL)
 NO_JOB = "/5f0c3b0e-8f0e-4f43-9a4e-0b9a6f2f7f0d"
 
 
-async def nobody_elses(
-    request: Request, operation: Operation, record: JobResult[Any] | None
-) -> bool:
+async def nobody_elses(access: AccessRequest) -> bool:
     """That a job of others exists is nobody's business."""
-    if record is not None and record.metadata.get("owner") != request.headers["user"]:
+    if not await owners_alone(access):
         raise HTTPException(404, "no such thing", {"x-seen": "yes"})
     return True
 
@@ -317,8 +348,8 @@ async def test_what_is_closed_does_not_say_whether_the_job_exists__fault_68(host
 async def test_a_key_of_others_is_a_conflict__fault_68(host: Any, status: int) -> None:
     """However authorize refuses to have a job read, its key is in use for who submits with it."""
 
-    async def others(request: Request, operation: Operation, record: Any) -> bool:
-        if record is not None and record.metadata["owner"] != request.headers["user"]:
+    async def others(access: AccessRequest) -> bool:
+        if not await owners_alone(access):
             raise HTTPException(status)
         return True
 
@@ -333,8 +364,8 @@ async def test_a_key_of_others_is_a_conflict__fault_68(host: Any, status: int) -
 async def test_a_key_and_an_authorize_that_cannot_say__fault_68() -> None:
     """An answer that is no refusal is the application's, also when a key is in use."""
 
-    async def busy(request: Request, operation: Operation, record: Any) -> bool:
-        if record is not None:
+    async def busy(access: AccessRequest) -> bool:
+        if access.record is not None:
             raise HTTPException(503)
         return True
 

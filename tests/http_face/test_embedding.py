@@ -22,8 +22,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.websockets import WebSocketDisconnect
 
-from stoat_jobs import AsyncioJobQueue, JobResult, get_queue, lifespan, with_jobs
-from stoat_jobs.http import JobQueueDep, Operation, accepted, jobs_app, jobs_router
+from stoat_jobs import AsyncioJobQueue, get_queue, lifespan, with_jobs
+from stoat_jobs.http import AccessRequest, JobQueueDep, accepted, jobs_app, jobs_router
 
 from ..support.mounted import OPEN, SETTINGS, Works
 
@@ -208,8 +208,8 @@ async def test_the_outer_app_is_seen(works: Works) -> None:
     """What authorize is given is a request of the outer app, with its state and its user."""
     seen: list[Any] = []
 
-    async def look(request: Request, operation: Operation, record: JobResult[Any] | None) -> bool:
-        seen.append((request.app, request.state.user))
+    async def look(access: AccessRequest) -> bool:
+        seen.append((access.request.app, access.request.state.user))
         return True
 
     async def sign_in(request: Request, call_next: Any) -> Response:

@@ -11,10 +11,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from starlette.requests import Request
 
 from stoat_jobs import AsyncioJobQueue, JobResult
-from stoat_jobs.http import HttpLimits, Operation, _holding, _sse, allow_all, jobs_app
+from stoat_jobs.http import (
+    AccessRequest,
+    HttpLimits,
+    Operation,
+    _holding,
+    _sse,
+    allow_all,
+    jobs_app,
+)
 
 from ..support import SAFETY_NET
 from ..support.mounted import SETTINGS, Works
@@ -133,10 +140,8 @@ class Slow:
         self._resists = resists
         self._times = 0
 
-    async def __call__(
-        self, request: Request, operation: Operation, record: JobResult[Any] | None
-    ) -> bool:
-        if operation in (Operation.EVENTS, Operation.WATCH_ALL):
+    async def __call__(self, access: AccessRequest) -> bool:
+        if access.operation in (Operation.EVENTS, Operation.WATCH_ALL):
             self._times += 1
             if self._times == 2:
                 self.asked.set()

@@ -14,10 +14,9 @@ import httpx
 import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import APIRouter, FastAPI
-from starlette.requests import Request
 
 from stoat_jobs import JobContext, lifespan
-from stoat_jobs.http import HttpLimits, Operation, jobs_router
+from stoat_jobs.http import AccessRequest, HttpLimits, Operation, jobs_router
 
 from ..support.mounted import (
     BOTH_FACES,
@@ -60,9 +59,9 @@ async def leave_in_mid_body(client: httpx.AsyncClient) -> None:
 def reads_the_body(where: str) -> dict[str, Any]:
     """Options whose function of the application's own reads the body first."""
 
-    async def authorize(request: Request, operation: Operation, record: Any) -> bool:
-        if operation == Operation.SUBMIT and where == "authorize":
-            await request.body()
+    async def authorize(access: AccessRequest) -> bool:
+        if access.operation == Operation.SUBMIT and where == "authorize":
+            await access.request.body()
         return True
 
     return {**OPEN, "authorize": authorize}

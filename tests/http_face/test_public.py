@@ -14,11 +14,13 @@ from pydantic import ValidationError
 import stoat_jobs.http
 from stoat_jobs import JobBackend
 from stoat_jobs.http import HttpLimits, JobQueueDep, jobs_app, jobs_router
+from stoat_jobs.http._problems import ProblemKind
 from stoat_jobs.http._routes import PLACES
 
 from ..support.programs import run_python
 
 PUBLIC = [
+    "AccessRequest",
     "Authorize",
     "HttpLimits",
     "JobQueueDep",
@@ -88,13 +90,17 @@ def test_every_problem_is_in_the_reference() -> None:
         for row in re.finditer(r"^\| (\d{3}) \| ([^|]+) \|", PAGE, re.MULTILINE)
         for name in re.findall(r"`([\w-]+)`", row[2])
     }
+    assert named == {(kind.status, kind.type.rpartition(":")[2]) for kind in ProblemKind}
+
+
+def test_every_kind_of_problem_is_raised() -> None:
+    """No kind is left over, and the title of each reads as its type does."""
     folder = Path(stoat_jobs.http.__path__[0])
     source = "\n".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
-    raised = {
-        (int(status), title.lower().replace(" ", "-"))
-        for status, title in re.findall(r'ProblemError\(\s*(\d{3}),\s*"([^"]+)"', source)
-    }
-    assert named == raised
+    raised = re.findall(r"ProblemError\(\s*ProblemKind\.(\w+),", source)
+    assert set(raised) == {kind.name for kind in ProblemKind}
+    for kind in ProblemKind:
+        assert kind.title.lower().replace(" ", "-") == kind.type.rpartition(":")[2]
 
 
 def python(code: str) -> str:

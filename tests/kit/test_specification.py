@@ -3,54 +3,78 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from stoat_jobs.backends import Capabilities
 from stoat_jobs.testing import JobQueueContract
-from stoat_jobs.testing._capabilities import DEFAULTS
 from stoat_jobs.testing._listing import Promise, promises
 
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
+FIELDS = Capabilities.model_fields
 EXCUSE = re.compile(r"excused by `(\w+) = (True|False)`")
 
 ALL_OFF = f"""
     from stoat_jobs import InMemoryJobQueue
+    from stoat_jobs.backends import Capabilities
     from stoat_jobs.testing import JobQueueContract
 
-    class TestAllOff(JobQueueContract):
-        {"; ".join(f"{name} = False" for name in DEFAULTS)}
+    class Modest(InMemoryJobQueue):
+        capabilities = Capabilities({", ".join(f"{name}=False" for name in FIELDS)})
 
+    class TestAllOff(JobQueueContract):
         async def make_queue(self, handlers, settings, observers):
-            return InMemoryJobQueue(handlers, settings, observers)
+            return Modest(handlers, settings, observers)
 """
 
 
-class ReachedError(Exception):
-    """A test was not excused: it asked for a queue."""
+class Unusable:
+    """A queue that declares something, and can be asked for nothing."""
+
+    def __init__(self, capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)
 
 
-class Unqueued(JobQueueContract):
-    async def make_queue(self, *args: Any) -> Any:
-        raise ReachedError
+def excused_from(**capabilities: bool) -> dict[str, str]:
+    """The tests that a queue with these is excused from, with the reasons."""
 
+    class Contract(JobQueueContract):
+        async def make_queue(self, *args: Any) -> Any:
+            return Unusable(Capabilities(**capabilities))
 
-def excused_from(contract: JobQueueContract) -> dict[str, str]:
-    """The tests that *contract* skips, with the reasons."""
     reasons = {}
     for promise in promises():
+        test = getattr(Contract(), promise.test)
         try:
-            getattr(contract, promise.test)()
+            test(**arguments(test))
         except pytest.skip.Exception as skip:
             reasons[promise.test] = str(skip)
-        except (ReachedError, TypeError):  # no queue; or not all of its parameters
+        except Exception:  # of a queue that can do nothing: it was not excused
             pass
     return reasons
+
+
+def arguments(test: Any) -> dict[str, Any]:
+    """Something for each parameter of *test*: the first of its values, or for a fixture a mock."""
+    given: dict[str, Any] = {name: Mock() for name in inspect.signature(test).parameters}
+    for mark in getattr(test, "pytestmark", ()):
+        names, values = mark.args
+        names = names.split(",") if isinstance(names, str) else names
+        first = next(iter(values))
+        first = getattr(first, "values", first)  # of a pytest.param
+        given.update(zip(names, first if len(names) > 1 else [first]))
+    return given
 
 
 def specification() -> ModuleType:
@@ -64,12 +88,12 @@ def specification() -> ModuleType:
 
 
 @pytest.mark.parametrize("value", [False, True])
-@pytest.mark.parametrize("capability", DEFAULTS)
+@pytest.mark.parametrize("capability", FIELDS)
 def test_a_capability_excuses_only_from_what_names_it(capability: str, value: bool) -> None:
     """Who declares one thing is excused from what the list says, and told by what."""
     # One excuse hides another: these hide none of those that are looked for.
-    rest = {name: name != "durable" or capability == "cross_process" for name in DEFAULTS}
-    reasons = excused_from(type("Contract", (Unqueued,), {**rest, capability: value})())
+    rest = {name: name != "durable" or capability == "cross_process" for name in FIELDS}
+    reasons = excused_from(**{**rest, capability: value})
     by_this = {test for test, reason in reasons.items() if f"`{capability} = " in reason}
     listed = {promise.test for promise in promises() if promise.excused_by(capability, value)}
     assert by_this == listed
@@ -78,10 +102,10 @@ def test_a_capability_excuses_only_from_what_names_it(capability: str, value: bo
 
 def test_nobody_is_excused_without_a_capability() -> None:
     """Every excuse names a capability that exists, and every capability excuses from something."""
-    reasons = excused_from(type("Contract", (Unqueued,), dict.fromkeys(DEFAULTS, False))())
+    reasons = excused_from(**dict.fromkeys(FIELDS, False))
     named = {match[1] for reason in reasons.values() if (match := EXCUSE.fullmatch(reason))}
     assert len(reasons) == sum(map(bool, map(EXCUSE.fullmatch, reasons.values())))
-    assert named == set(DEFAULTS)
+    assert named == set(FIELDS)
 
 
 def test_with_every_capability_off_most_promises_remain(pytester: pytest.Pytester) -> None:
@@ -117,10 +141,10 @@ def test_the_documentation_lists_every_promise_with_its_test() -> None:
 def test_the_documentation_explains_every_capability() -> None:
     """Each has its meaning, its default, and the number of promises that it excuses from."""
     rows = {name.strip("`"): rest for name, *rest in specification().capability_rows()}
-    assert list(rows) == list(DEFAULTS)
+    assert list(rows) == list(FIELDS)
     for name, (meaning, default, excuses) in rows.items():
         assert meaning.endswith(".")
-        assert default == f"`{DEFAULTS[name]}`"
+        assert default == f"`{FIELDS[name].default}`"
         numbers = [int(number) for number in re.findall(r"(\d+) if", excuses)]
         assert numbers[0] == sum(name in promise.needs for promise in promises())
         assert sum(numbers[1:]) == sum(name == promise.unless for promise in promises())

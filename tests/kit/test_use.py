@@ -10,6 +10,7 @@ from pkgutil import iter_modules
 import pytest
 
 import stoat_jobs.testing
+from stoat_jobs.testing import JobQueueContract, JobQueueMachine
 
 from ..support.programs import run_python
 
@@ -25,8 +26,6 @@ A_SUITE = """
     from stoat_jobs.testing import FakeClockLoop, JobQueueContract
 
     class TestMine(JobQueueContract):
-        concurrent = True
-
         async def make_queue(self, handlers, settings, observers):
             return AsyncioJobQueue(handlers, settings, observers)
 
@@ -67,11 +66,11 @@ def test_a_contract_needs_no_plugin_and_suits_each_mode(
 ) -> None:
     """A subclass runs as it is: no mark, no fixture, no conftest, own tests included."""
     pytester.makepyfile(A_SUITE)
-    chosen = ["-k", "of_my_own or uuid4 or keyboard_interrupt_on or any_object"]
+    chosen = ["-k", "of_my_own or uuid4 or keyboard_interrupt_on or key_holds_in_every"]
     result = pytester.runpytest_subprocess("-Werror", "-rs", *options, *chosen)
     outcomes = result.parseoutcomes()
     assert (outcomes["passed"], outcomes["skipped"]) == (3, 1)
-    result.stdout.fnmatch_lines("*excused by `keeps_any_result = False`*")
+    result.stdout.fnmatch_lines("*excused by `cross_process = False`*")
 
 
 @pytest.mark.parametrize("mode", ["strict", "auto"])
@@ -93,6 +92,35 @@ def test_a_backend_without_a_factory_is_told_so(pytester: pytest.Pytester) -> No
     assert result.ret != 0
 
 
+DECLARES_NOTHING = """
+    from stoat_jobs import AsyncioJobQueue
+    from stoat_jobs.testing import JobQueueContract
+
+    class Silent(AsyncioJobQueue):
+        capabilities = None
+
+    class TestMine(JobQueueContract):
+        async def make_queue(self, handlers, settings, observers):
+            return Silent(handlers, settings, observers)
+"""
+
+
+def test_a_queue_that_declares_nothing_is_told_so(pytester: pytest.Pytester) -> None:
+    """A queue without capabilities fails each test with an error that says what to write."""
+    pytester.makepyfile(DECLARES_NOTHING)
+    result = pytester.runpytest_subprocess("-k", "uuid4")
+    result.stdout.fnmatch_lines("*Silent.capabilities must be a Capabilities, as in *")
+    assert result.ret == 1
+
+
+@pytest.mark.parametrize("base", [JobQueueContract, JobQueueMachine])
+def test_a_capability_in_the_class_of_the_tests_is_refused(base: type) -> None:
+    """It would have no effect there: an error says where it belongs."""
+    remedy = r"Mine\.durable has no effect: .* capabilities = Capabilities\(durable=True\)"
+    with pytest.raises(TypeError, match=remedy):
+        type("Mine", (base,), {"durable": True})
+
+
 def test_importing_the_package_imports_no_test_library() -> None:
     """An app pays nothing for the kit."""
     code = "import stoat_jobs, sys; print({'pytest', 'hypothesis'} & set(sys.modules))"
@@ -108,7 +136,8 @@ def test_the_kit_uses_the_public_api_alone() -> None:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom) and (node.level > 1 or "stoat" in (node.module or ""))
     }
-    assert imported - {"_exports"} == {"stoat_jobs"}  # by which its own names are made public
+    # By _exports its own names are made public.
+    assert imported - {"_exports"} == {"stoat_jobs", "stoat_jobs.backends"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -12,7 +12,7 @@ import math
 from collections.abc import AsyncIterator, Iterable, Mapping
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from stoat_jobs import (
     BackendError,
@@ -27,6 +27,7 @@ from stoat_jobs import (
     SubmittingEvent,
 )
 from stoat_jobs.backends import (
+    Capabilities,
     StopReason,
     check_timeout,
     checked_job_type,
@@ -55,7 +56,7 @@ class SharedJobQueue(SharedSlots):
     """One of the queues."""
 
     name = "shared"
-    capabilities: ClassVar[Mapping[str, bool]] = {"durable": True, "cross_process": True}
+    capabilities = Capabilities(durable=True, cross_process=True)
 
     def __init__(
         self,

@@ -30,7 +30,9 @@ from stoat_jobs import (
     get_queue,
     lifespan,
 )
+from stoat_jobs.backends import Capabilities
 from stoat_jobs.http import (
+    AccessRequest,
     Authorize,
     HttpLimits,
     JobQueueDep,
@@ -75,6 +77,11 @@ def timed(ctx: JobContext, n: int) -> list[int]:
 @handlers.job("other-name", cooperative=True)
 async def named(ctx: JobContext, /, **payload: str) -> dict[str, str]:
     return payload
+
+
+@handlers.job(name="by-keyword", timeout=3)
+def by_keyword(ctx: JobContext, n: int) -> int:
+    return n
 
 
 @handlers.job()
@@ -127,6 +134,7 @@ async def calls() -> None:
     assert_type(timed(ctx, 3), list[int])
     assert_type(await fetch(ctx, "url", tries=1), bytes)
     assert_type(await named(ctx, a="b"), dict[str, str])
+    assert_type(by_keyword(ctx, n=3), int)
     assert_type(await decorated(ctx, 3), str)
     assert_type(await awaitable(ctx, 3), str)
     assert_type(bound(ctx, 3), str)
@@ -167,6 +175,13 @@ class ThreeMethods:
 
 
 takes_queue(ThreeMethods())
+
+
+class Lasting(AsyncioJobQueue):
+    capabilities = Capabilities(durable=True)
+
+
+takes_backend(Lasting())
 
 
 class Factory(Protocol):
@@ -226,6 +241,8 @@ async def by_hand(queue: JobBackend, short: AsyncJobQueue) -> None:
     assert_type(await queue.list_jobs(status=JobStatus.FAILED, limit=3), list[JobResult[Any]])
     assert_type((await queue.stats()).by_status, dict[JobStatus, int])
     assert_type(await queue.cancel(job_id), bool)
+    assert_type(queue.settings.concurrency, int)
+    assert_type(queue.capabilities.durable, bool)
     assert_type(current_job_id.get(), str | None)
     typed: JobRef[Report] = JobRef(queue, job_id)
     assert_type(await typed.value(), Report)
@@ -292,8 +309,10 @@ def record_is_typed(record: JobResult[int], plain: JobResult) -> None:
 # Over HTTP.
 
 
-async def owners(request: Request, operation: Operation, record: JobResult | None) -> bool:
-    return record is not None and operation == Operation.READ
+async def owners(access: AccessRequest) -> bool:
+    assert_type(access.record, JobResult[Any] | None)
+    assert_type(access.request, Request)
+    return access.record is not None and access.operation == Operation.READ
 
 
 async def owner(request: Request) -> dict[str, str]:
@@ -301,7 +320,7 @@ async def owner(request: Request) -> dict[str, str]:
 
 
 class Doorkeeper:
-    async def __call__(self, request: Request, operation: Operation, record: Any) -> bool:
+    async def __call__(self, access: AccessRequest) -> bool:
         return True
 
 

@@ -29,7 +29,8 @@ from stoat_jobs import (
     create_queue,
     lifespan,
 )
-from stoat_jobs.http import HttpLimits, Operation, add_problem_handlers, jobs_app
+from stoat_jobs.backends import Capabilities
+from stoat_jobs.http import AccessRequest, HttpLimits, Operation, add_problem_handlers, jobs_app
 
 handlers = JobHandlers()
 
@@ -116,6 +117,9 @@ handlers.job(no_context)  # type: ignore[arg-type]
 handlers.register("no-context", no_context)  # type: ignore[arg-type]
 handlers.register(scan.function)  # type: ignore[call-overload]
 handlers.job(timeout="3")  # type: ignore[call-overload]
+handlers.job(name=3)  # type: ignore[call-overload]
+handlers.job(name=late)  # type: ignore[call-overload]
+handlers.job("late", name="later")  # type: ignore[call-overload]
 handlers.job(timeouts=3)  # type: ignore[call-overload]
 
 
@@ -156,6 +160,12 @@ class NotAsync(ThreeMethods):
 class NoCancel(AsyncJobQueue, Protocol):
     handlers: JobHandlers
     app: Any
+
+    @property
+    def settings(self) -> JobQueueSettings: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
 
     @property
     def started(self) -> bool: ...
@@ -201,14 +211,19 @@ def passes_on(lacking: NoCancel, whole: WithCancel) -> None:
 # Over HTTP.
 
 
-def not_async(request: Request, operation: Operation, record: object) -> bool:
+def not_async(access: AccessRequest) -> bool:
     return True
 
 
-async def no_bool(request: Request, operation: Operation, record: object) -> str:
+async def no_bool(access: AccessRequest) -> str:
     return "yes"
 
 
+async def of_three(request: Request, operation: Operation, record: object) -> bool:
+    return True
+
+
+jobs_app(authorize=of_three)  # type: ignore[arg-type]
 jobs_app(authorize=not_async)  # type: ignore[arg-type]
 jobs_app(authorize=no_bool)  # type: ignore[arg-type]
 add_problem_handlers(object())  # type: ignore[arg-type]
@@ -234,4 +249,6 @@ create_queue(settings="asyncio")  # type: ignore[arg-type]
 create_queue().run_next()  # type: ignore[attr-defined]
 JobQueueSettings(backend=3)  # type: ignore[arg-type]
 JobQueueSettings(concurency=3)  # type: ignore[call-arg]
+Capabilities(durabel=True)  # type: ignore[call-arg]
+AsyncioJobQueue().capabilities.durabel  # type: ignore[attr-defined]
 JobRef("id")  # type: ignore[call-arg, arg-type]

@@ -6,6 +6,7 @@ import asyncio
 import math
 import threading
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from stoat_jobs import (
     JobStatus,
     current_job_id,
 )
+from stoat_jobs._jobs.context import context_of
 from stoat_jobs._run.relay import Relay
 
 
@@ -38,6 +40,12 @@ class Link:
     def run_from_thread(self, coro: Coroutine[Any, Any, Any]) -> Any:
         assert self.loop is not None
         return Relay(self.loop, self.report, closed=False).run(coro)
+
+
+def linked(link: Link) -> JobContext:
+    """A context as the run of a job makes it."""
+    job = SimpleNamespace(job_id="id", job_type="scan", metadata={})
+    return context_of(job, 0, SimpleNamespace(app=None), link)
 
 
 # On its own.
@@ -131,7 +139,7 @@ def test_metadata_cannot_be_changed_through_a_context() -> None:
 def test_progress_within_bounds_is_reported(fraction: float, message: str | None) -> None:
     """Any fraction from 0 to 1 is reported as it is, with a message or without."""
     link = Link()
-    JobContext(link=link).set_progress(fraction, message)
+    linked(link).set_progress(fraction, message)
     [(reported, text)] = link.reports
     assert reported == fraction
     assert (text is None) == (message is None)
@@ -143,7 +151,7 @@ def test_progress_outside_is_refused(fraction: float) -> None:
     """NaN and what is less than 0 or more than 1 are refused by value; nothing is reported."""
     link = Link()
     with pytest.raises(ValueError, match="progress must be a fraction from 0 to 1, not "):
-        JobContext(link=link).set_progress(fraction)
+        linked(link).set_progress(fraction)
     assert link.reports == []
 
 
@@ -179,7 +187,7 @@ def test_progress_that_is_no_number_is_refused(fraction: Any) -> None:
 def test_messages_are_one_safe_line(message: Any, kept: str) -> None:
     """A message is one line of at most 500 characters that a log and JSON can hold."""
     link = Link()
-    JobContext(link=link).set_progress(0, message)
+    linked(link).set_progress(0, message)
     assert link.reports == [(0.0, kept)]
     assert len(kept) <= 500
 
@@ -190,7 +198,7 @@ def test_messages_are_one_safe_line(message: Any, kept: str) -> None:
 def test_cancelled_is_live() -> None:
     """The flag is asked of the running job each time."""
     link = Link()
-    ctx = JobContext(link=link)
+    ctx = linked(link)
     assert ctx.cancelled is False
     link.cancelled = True
     assert ctx.cancelled is True
@@ -199,7 +207,7 @@ def test_cancelled_is_live() -> None:
 def test_raise_if_cancelled_raises_what_asyncio_raises() -> None:
     """A handler that looks leaves by CancelledError, in a thread too."""
     link = Link()
-    ctx = JobContext(link=link)
+    ctx = linked(link)
     ctx.raise_if_cancelled()
     link.cancelled = True
     with pytest.raises(asyncio.CancelledError, match="told to stop"):
@@ -239,7 +247,7 @@ async def test_from_thread_in_an_async_unit_test_is_refused() -> None:
 
 async def test_from_thread_on_the_loops_own_thread_is_refused() -> None:
     """An async handler would wait for itself for ever, so it is told to `await`."""
-    ctx = JobContext(link=Link(asyncio.get_running_loop()))
+    ctx = linked(Link(asyncio.get_running_loop()))
     with pytest.raises(RuntimeError, match="would block the event loop: use `await`"):
         ctx.from_thread(double, 21)
 
@@ -303,7 +311,7 @@ def test_from_thread_after_the_loop_is_closed() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
     with pytest.raises(RuntimeError, match="closed"):
-        JobContext(link=Link(loop)).from_thread(double, 1)
+        linked(Link(loop)).from_thread(double, 1)
 
 
 async def test_a_handler_sees_who_it_is() -> None:

@@ -12,18 +12,24 @@ from typing import Any
 import pytest
 
 from stoat_jobs import (
+    BackendClashError,
     BackendError,
+    BackendImportError,
     BackendNotFoundError,
+    BackendStartError,
     HandlerMismatchError,
     InvalidPayloadError,
     InvalidTransitionError,
     JobFailedError,
     JobNotFoundError,
+    JobNotKeptError,
     JobResult,
     JobsError,
     JobStatus,
     QueueClosedError,
     QueueFullError,
+    QueueNotStartedError,
+    QueueStartedError,
     UnknownJobTypeError,
 )
 from stoat_jobs._model import errors as errors_module
@@ -109,10 +115,60 @@ ERRORS: dict[str, tuple[JobsError, type[BaseException], dict[str, Any], list[str
         ["'nats'", "none"],
     ),
     "BackendError": (
-        BackendError("asyncio", "is started already"),
+        BackendError("sqlite", "needs `url` in its settings"),
         RuntimeError,
-        {"name": "asyncio", "reason": "is started already"},
-        ["backend 'asyncio' is started already"],
+        {"name": "sqlite", "reason": "needs `url` in its settings"},
+        ["backend 'sqlite' needs `url` in its settings"],
+    ),
+    "BackendClashError": (
+        BackendClashError("river", ["a-river", "b-river"]),
+        BackendError,
+        {"name": "river", "claimants": ("a-river", "b-river")},
+        ["backend 'river' is claimed by a-river and b-river; uninstall one of them"],
+    ),
+    "BackendImportError": (
+        BackendImportError("river", "river-jobs", "no driver", ["fast", "wide"]),
+        BackendError,
+        {
+            "name": "river",
+            "distribution": "river-jobs",
+            "cause": "no driver",
+            "extras": ("fast", "wide"),
+        },
+        [
+            "backend 'river' of river-jobs cannot be imported: no driver",
+            'try: pip install "river-jobs[fast,wide]"',
+        ],
+    ),
+    "BackendImportError, no extras": (
+        BackendImportError("river", "river-jobs", "no driver"),
+        BackendError,
+        {"extras": ()},
+        ["backend 'river' of river-jobs cannot be imported: no driver"],
+    ),
+    "BackendStartError": (
+        BackendStartError("postgres", "no answer"),
+        BackendError,
+        {"name": "postgres", "cause": "no answer"},
+        ["backend 'postgres' cannot start: no answer"],
+    ),
+    "QueueStartedError": (
+        QueueStartedError("asyncio"),
+        BackendError,
+        {"name": "asyncio"},
+        ["backend 'asyncio' is started already", "once", "share it"],
+    ),
+    "QueueNotStartedError": (
+        QueueNotStartedError("sqlite"),
+        BackendError,
+        {"name": "sqlite"},
+        ["backend 'sqlite' accepts no jobs before its start", "lifespan", "`async with queue:`"],
+    ),
+    "JobNotKeptError": (
+        JobNotKeptError("sqlite", "disk full"),
+        BackendError,
+        {"name": "sqlite", "cause": "disk full"},
+        ["backend 'sqlite' cannot keep a job: disk full"],
     ),
     "JobFailedError": (
         JobFailedError(RECORD),
@@ -178,6 +234,8 @@ def test_errors_survive_copy_and_pickle(case: str, again: Any) -> None:
         HandlerMismatchError("x\n" * 100_000, "y\n" * 100_000, "z\n" * 100_000),
         BackendNotFoundError("x" * 100_000),
         BackendError("x", "because\n" * 100_000),
+        BackendClashError("x", ["river"] * 100_000),
+        BackendImportError("x", "river", "because\n" * 100_000, ["y"] * 100_000),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -229,11 +287,13 @@ def error_classes() -> dict[str, type[JobsError]]:
 def test_the_tree_drawn_is_the_tree() -> None:
     """The tree at the top of the module names every class, under its root, with its built-in."""
     drawn = re.findall(
-        r"^ \+- (\w+)(?: +also an? (\w+))?$", errors_module.__doc__ or "", re.MULTILINE
+        r"^ (\|   )?\+- (\w+)(?: +also an? (\w+))?$", errors_module.__doc__ or "", re.MULTILINE
     )
     classes = error_classes()
     assert (errors_module.__doc__ or "").count("\nJobsError\n") == 1
-    assert [name for name, _ in drawn] == [name for name in classes if name != "JobsError"]
-    for name, builtin in drawn:
-        bases = [JobsError.__name__, builtin] if builtin else [JobsError.__name__]
+    assert [name for _, name, _ in drawn] == [name for name in classes if name != "JobsError"]
+    above = ""
+    for is_deeper, name, builtin in drawn:
+        bases = [above if is_deeper else "JobsError", *filter(None, [builtin])]
         assert [base.__name__ for base in classes[name].__bases__] == bases
+        above = above if is_deeper else name

@@ -53,6 +53,15 @@ def test_decorator_with_options() -> None:
     assert names(handlers) == ["scan", "get"]
 
 
+def test_the_name_may_be_given_by_keyword() -> None:
+    """`name=` is the same as a name in the first place, alone or with other options."""
+    handlers = JobHandlers()
+    alone = handlers.job(name="alone")(scan)
+    timed = handlers.job(name="timed", timeout=5)(scan)
+    assert (alone.name, timed.name, timed.timeout) == ("alone", "timed", 5.0)
+    assert names(handlers) == ["alone", "timed"]
+
+
 def test_register_late() -> None:
     """`register` takes any callable under any name, and one function under two."""
     handlers = JobHandlers()
@@ -118,12 +127,12 @@ def test_a_cell_of_a_notebook_runs_again() -> None:
 
     assert handlers.get("cell")(JobContext()) == "second"
     with pytest.raises(
-        ValueError, match="or replace=True, as where a cell of a notebook runs again"
+        ValueError, match="or replace=True, as when a cell of a notebook runs again"
     ):
         handlers.register("cell", scan)
     others = JobHandlers()
     others.register("cell", scan)
-    with pytest.raises(ValueError, match="a name of its own$"):
+    with pytest.raises(ValueError, match="give this handler another name$"):
         handlers.include(others)  # which has no such option
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from collections.abc import Iterator
 from contextvars import ContextVar
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -21,8 +22,11 @@ from ..support.programs import run_python, unmeasured
 PUBLIC = [
     "AsyncJobQueue",
     "AsyncioJobQueue",
+    "BackendClashError",
     "BackendError",
+    "BackendImportError",
     "BackendNotFoundError",
+    "BackendStartError",
     "FinishedEvent",
     "HandlerMismatchError",
     "InMemoryJobQueue",
@@ -33,6 +37,7 @@ PUBLIC = [
     "JobFailedError",
     "JobHandlers",
     "JobNotFoundError",
+    "JobNotKeptError",
     "JobObserver",
     "JobQueueSettings",
     "JobRef",
@@ -43,6 +48,8 @@ PUBLIC = [
     "ProgressEvent",
     "QueueClosedError",
     "QueueFullError",
+    "QueueNotStartedError",
+    "QueueStartedError",
     "QueueStats",
     "StartedEvent",
     "SubmittedEvent",
@@ -76,6 +83,8 @@ HEAVY = [
 FACES = [stoat_jobs, stoat_jobs.backends]
 NAME_OF = attrgetter("__name__")
 BY_FACE = pytest.mark.parametrize("face", FACES, ids=NAME_OF)
+ALL_FACES = [*FACES, stoat_jobs.http, stoat_jobs.testing]
+BY_EACH_FACE = pytest.mark.parametrize("face", ALL_FACES, ids=NAME_OF)
 
 
 def test_the_names_are_these() -> None:
@@ -92,7 +101,7 @@ def test_all_is_complete(face: Any) -> None:
     assert given - {"annotations"} == set(face.__all__)
 
 
-@pytest.mark.parametrize("face", [*FACES, stoat_jobs.http, stoat_jobs.testing], ids=NAME_OF)
+@BY_EACH_FACE
 def test_what_is_public_says_where_it_is_imported_from(face: Any) -> None:
     """Pickles and error trackers see the module that users import from, never a private one."""
     values = {name: getattr(face, name) for name in face.__all__}
@@ -110,6 +119,29 @@ def _is_named(value: Any) -> bool:
 def _home(face: Any, name: str) -> str:
     """The first of the public modules that has this name."""
     return "stoat_jobs" if name in stoat_jobs.__all__ else face.__name__
+
+
+@BY_EACH_FACE
+def test_no_constructor_wants_a_private_type(face: Any) -> None:
+    """Whoever makes a public object can import the type of each of its arguments."""
+    public = {name for each in ALL_FACES for name in each.__all__}
+    classes = [value for name in face.__all__ if inspect.isclass(value := getattr(face, name))]
+    wanted = {
+        f"{each.__name__}({name}: {kind.__name__})"
+        for each in classes
+        for name, hint in get_type_hints(each.__init__, localns=vars(stoat_jobs)).items()
+        for kind in our_classes(hint)
+        if kind.__name__.partition("[")[0] not in public
+    }
+    assert wanted == set()
+
+
+def our_classes(hint: Any) -> Iterator[type]:
+    """The classes of the package in a type."""
+    if inspect.isclass(hint) and hint.__module__.startswith("stoat_jobs"):
+        yield hint
+    for part in get_args(hint):
+        yield from our_classes(part)
 
 
 @BY_FACE
@@ -143,8 +175,9 @@ def test_protocols_have_the_promised_methods() -> None:
     """An endpoint's queue has three async methods; a backend has these more, and both classes serve."""
     short = members(stoat_jobs.AsyncJobQueue)
     assert short == {"submit", "get_status", "get_result"}
-    more = {"cancel", "watch", "wait", "list_jobs", "stats", "started", "handlers", "app"}
-    assert members(stoat_jobs.JobBackend) == short | more | {"__aenter__", "__aexit__"}
+    methods = {"cancel", "watch", "wait", "list_jobs", "stats", "__aenter__", "__aexit__"}
+    attributes = {"app", "capabilities", "handlers", "settings", "started"}
+    assert members(stoat_jobs.JobBackend) == short | methods | attributes
     for backend in (stoat_jobs.AsyncioJobQueue(), stoat_jobs.InMemoryJobQueue()):
         assert isinstance(backend, stoat_jobs.AsyncJobQueue)
         assert isinstance(backend, stoat_jobs.JobBackend)

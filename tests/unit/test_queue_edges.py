@@ -15,6 +15,7 @@ import pytest
 from stoat_jobs import (
     AsyncioJobQueue,
     BackendError,
+    BackendStartError,
     InMemoryJobQueue,
     JobContext,
     JobHandlers,
@@ -340,7 +341,7 @@ async def test_a_start_that_fails_says_why_and_leaves_nothing_half_done(
 
     with monkeypatch.context() as patched:
         patched.setattr(Watchdog, "start", refuse)
-        with pytest.raises(BackendError, match="cannot start: can't start new thread"):
+        with pytest.raises(BackendStartError, match="cannot start: can't start new thread"):
             await queue.__aenter__()
     assert not queue.started
     async with queue:

@@ -21,8 +21,6 @@ def in_file(settings: JobQueueSettings, url: str) -> JobQueueSettings:
 
 
 class TestSqliteJobQueue(JobQueueContract):
-    durable = True
-
     @pytest.fixture(autouse=True)
     def keep_in(self, tmp_path: Path) -> None:
         self.url = str(tmp_path / "jobs.db")
@@ -34,8 +32,6 @@ class TestSqliteJobQueue(JobQueueContract):
 
 
 class SqliteMachine(JobQueueMachine):
-    durable = True
-
     async def make_queue(
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> SqliteJobQueue:

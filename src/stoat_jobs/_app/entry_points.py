@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._jobs.handlers import JobHandlers
 from .._jobs.protocols import JobBackend
-from .._model.errors import BackendError, BackendNotFoundError
+from .._model.errors import BackendClashError, BackendImportError, BackendNotFoundError
 from .._model.settings import JobQueueSettings, required
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def create_queue(
 
     Raises:
         BackendNotFoundError: no installed backend has this name; lists those that exist.
-        BackendError: the backend cannot be imported, or two distributions claim its name.
+        BackendImportError: the backend cannot be imported.
+        BackendClashError: several distributions claim its name.
         ValueError: the backend refuses its ``options``.
     """
     settings = required(JobQueueSettings, settings, "settings")
@@ -71,8 +72,7 @@ def _find(name: str) -> EntryPoint:
         names = list(dict.fromkeys(ep.name for ep in installed))
         raise BackendNotFoundError(name, names, _extra(name))
     if len(claims) > 1:
-        claimants = " and ".join(f"{_distribution(ep)} ({ep.value})" for ep in claims)
-        raise BackendError(name, f"is claimed by {claimants}; uninstall one of them")
+        raise BackendClashError(name, [f"{_distribution(ep)} ({ep.value})" for ep in claims])
     return claims[0]
 
 
@@ -80,11 +80,8 @@ def _load(entry_point: EntryPoint) -> Any:
     try:
         return entry_point.load()
     except Exception as error:
-        reason = f"of {_distribution(entry_point)} cannot be imported: {error}"
-        if entry_point.extras:
-            extras = ",".join(entry_point.extras)
-            reason += f'; try: pip install "{_distribution(entry_point)}[{extras}]"'
-        raise BackendError(entry_point.name, reason) from error
+        distribution, extras = _distribution(entry_point), entry_point.extras
+        raise BackendImportError(entry_point.name, distribution, str(error), extras) from error
 
 
 def _distribution(entry_point: EntryPoint) -> str:

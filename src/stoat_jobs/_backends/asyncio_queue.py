@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
 from types import FrameType
 from typing import ClassVar
 
+from .._model.capabilities import Capabilities
 from .in_process_queue import InProcessQueue
 from .loop_watchdog import Watchdog
 from .phase import Phase
@@ -40,7 +40,7 @@ class AsyncioJobQueue(InProcessQueue):
     """
 
     name: ClassVar[str] = "asyncio"
-    capabilities: ClassVar[Mapping[str, bool]] = {"keeps_any_result": True}
+    capabilities: Capabilities = Capabilities(keeps_any_result=True)
     _warned = False
     _watchdog: Watchdog | None = None
 

@@ -16,6 +16,7 @@ from .._events.observers import Observers
 from .._jobs.context import is_running_here
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
+from .._model.capabilities import Capabilities
 from .._model.errors import QueueClosedError, QueueFullError
 from .._model.options import (
     NO_METADATA,
@@ -48,6 +49,7 @@ class InProcessQueue(QueueLifecycle):
     """Base of the in-process backends."""
 
     name: ClassVar[str]
+    capabilities: Capabilities
     scheduler_type: ClassVar[type[Scheduler]] = Scheduler
     index_type: ClassVar[type[JobIndex]] = JobIndex
     options_type: ClassVar[type[BaseModel]] = NoOptions
@@ -58,8 +60,8 @@ class InProcessQueue(QueueLifecycle):
         settings: JobQueueSettings | None = None,
         observers: Iterable[Any] = (),
     ) -> None:
-        self.handlers = required(JobHandlers, handlers, "handlers")
-        self.settings = required(JobQueueSettings, settings, "settings")
+        self.handlers: JobHandlers = required(JobHandlers, handlers, "handlers")
+        self.settings: JobQueueSettings = required(JobQueueSettings, settings, "settings")
         self.app: Any = None
         self._options: Any = self._checked_options()
         self._observers = Observers(observers)

@@ -24,8 +24,8 @@ class JobIndex:
     def __init__(self, clock: Clock, result_ttl: float, max_results: int) -> None:
         self._clock = clock
         self._jobs: dict[str, Job] = {}
-        self.keys = Keys()
-        self.retention = Retention(clock, result_ttl, max_results, self._forget)
+        self.keys: Keys = Keys()
+        self.retention: Retention = Retention(clock, result_ttl, max_results, self._forget)
 
     def add(self, job: Job) -> None:
         """Know *job*, and let it hold its key."""

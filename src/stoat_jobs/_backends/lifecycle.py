@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from .._events.log import log_event
-from .._model.errors import BackendError
+from .._model.errors import BackendStartError, QueueStartedError
 from .._model.settings import JobQueueSettings
 from .._text import describe
 from .event_loop import asyncio_loop, is_gone
@@ -39,7 +39,7 @@ class QueueLifecycle:
     async def __aenter__(self) -> Self:
         self._end_if_orphaned()
         if self._lives():
-            raise BackendError(self.name, "is started already; start a queue once, and share it")
+            raise QueueStartedError(self.name)
         self._attach(asyncio_loop(self.name))
         before = self._scheduler.phase
         try:
@@ -53,7 +53,7 @@ class QueueLifecycle:
             self._shut_after(error)
             if not isinstance(error, Exception):
                 raise
-            raise BackendError(self.name, f"cannot start: {describe(error)}") from error
+            raise BackendStartError(self.name, describe(error)) from error
         self._log("worker_started")
         return self
 

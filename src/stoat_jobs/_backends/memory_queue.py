@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from .._jobs.context import current_job_id
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
+from .._model.capabilities import Capabilities
 from .._model.errors import UnknownJobTypeError
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
@@ -104,14 +105,12 @@ class InMemoryJobQueue(InProcessQueue):
     """
 
     name: ClassVar[str] = "memory"
-    capabilities: ClassVar[Mapping[str, bool]] = {
-        "concurrent": False,
-        "submit_returns_early": False,
-        "waits_between_attempts": False,
-    }
-    scheduler_type = _MemoryScheduler
+    capabilities: Capabilities = Capabilities(
+        concurrent=False, submit_returns_early=False, waits_between_attempts=False
+    )
+    scheduler_type: ClassVar[type[Scheduler]] = _MemoryScheduler
     _scheduler: _MemoryScheduler
-    options_type = MemoryOptions
+    options_type: ClassVar[type[BaseModel]] = MemoryOptions
     _options: MemoryOptions
 
     def __init__(

@@ -55,8 +55,8 @@ class Scheduler:
     ) -> None:
         self.queue = queue
         self.concurrency = concurrency
-        self.cancel_grace = settings.cancel_grace
-        self.pending = PendingJobs(settings.max_pending)
+        self.cancel_grace: float = settings.cancel_grace
+        self.pending: PendingJobs = PendingJobs(settings.max_pending)
         self.running: dict[str, JobRun[Job]] = {}
         self.phase = Phase.NEW
         self._index = index
@@ -71,7 +71,7 @@ class Scheduler:
         """Run on *loop* from now on; nothing may be running."""
         self.loop = loop
         self._clock.attach(loop)
-        self.now = self._clock.now
+        self.now: Callable[[], float] = self._clock.now
         self.deadlines = Deadlines(loop, self._clock.now)
 
     def put(self, job: Job) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,7 +17,7 @@ class StoredJob(BaseModel, frozen=True):
     ``model_dump_json()`` and ``model_validate_json()`` make text of it and back.
     """
 
-    model_config = ConfigDict(ser_json_inf_nan="constants")
+    model_config: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="constants")
 
     job_id: str = Field(description="A random UUID4 in its usual text form.")
     job_type: str = Field(description="The name the handler is registered under.")

@@ -13,7 +13,7 @@ import contextvars
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, ClassVar, cast
 
@@ -22,7 +22,8 @@ from pydantic import BaseModel
 from .._events.log import log_event
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
-from .._model.errors import BackendError, QueueClosedError
+from .._model.capabilities import Capabilities
+from .._model.errors import JobNotKeptError, QueueClosedError, QueueNotStartedError
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
 from .._model.status import JobStatus
@@ -181,8 +182,8 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     at-least-once, so make handlers idempotent. Results are JSON.
     """
 
-    index_type = StoredIndex
-    scheduler_type = StoredScheduler
+    index_type: ClassVar[type[JobIndex]] = StoredIndex
+    scheduler_type: ClassVar[type[Scheduler]] = StoredScheduler
     _index: StoredIndex
     _scheduler: StoredScheduler
 
@@ -190,8 +191,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     """The pydantic model of ``settings.options``; the default refuses any. Forbid extra fields
     in yours, or a misspelt option is ignored."""
 
-    capabilities: ClassVar[Mapping[str, bool]] = {"durable": True}
-    """What ``stoat-jobs check`` may expect: the attributes of ``JobQueueContract``."""
+    capabilities: Capabilities = Capabilities(durable=True)
 
     max_deliveries: ClassVar[int] = 3
     """After so many starts without a finish, a job is ``failed`` with the error type
@@ -227,18 +227,14 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
 
     def _check_open(self) -> None:
         if self._scheduler.phase is Phase.NEW:
-            raise BackendError(
-                self.name,
-                "takes no jobs before its start: run the app's lifespan, or enter the queue with"
-                " `async with queue:`",
-            )
+            raise QueueNotStartedError(self.name)
         super()._check_open()
 
     def _take_on(self, job: Job) -> None:
         try:
             self._index.save_new(job)
         except Exception as error:
-            raise BackendError(self.name, f"cannot keep a job: {describe(error)}") from error
+            raise JobNotKeptError(self.name, describe(error)) from error
         super()._take_on(job)
 
     # The queue's own life.

@@ -7,7 +7,7 @@ import io
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stoat_jobs import available_backends
 
@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("stoat-jobs", description="A job queue inside your ASGI app.")
+    parser.add_argument(
+        "--version", action=_ShowVersion, nargs=0, help="show the installed version and exit"
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     backends = commands.add_parser("backends", help=_BACKENDS_HELP, description=_BACKENDS_HELP)
     backends.set_defaults(run=_backends)
@@ -51,6 +54,23 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_to(commands)
     watch.add_to(commands)
     return parser
+
+
+class _ShowVersion(argparse.Action):
+    """As argparse's own, but it reads the metadata only when it is asked."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(_version(), flush=True)  # else a reader that left would be seen too late
+        parser.exit()
+
+
+def _version() -> str:
+    from importlib_metadata import PackageNotFoundError, version
+
+    try:
+        return f"stoat-jobs {version('stoat-jobs')}"
+    except PackageNotFoundError:
+        return "stoat-jobs, version unknown: this copy has no metadata"
 
 
 def _backends(arguments: argparse.Namespace) -> int:

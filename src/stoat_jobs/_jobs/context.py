@@ -1,4 +1,4 @@
-"""What a handler is given about the job it runs."""
+"""What a handler receives about the job it runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 MESSAGE_LIMIT = 500
 
 current_job_id: ContextVar[str | None] = ContextVar("stoat_jobs.current_job_id", default=None)
-"""Id of the job whose handler is running here, None elsewhere; for the handler's own logs."""
+"""The id of the job whose handler runs here, None elsewhere; for the handler's own logs."""
 
 
 class ContextLink(Protocol):
@@ -51,9 +51,9 @@ class _Detached:
 
 
 class JobContext:
-    """A handler's first argument: who it is, and how it talks to its queue.
+    """A handler's first argument: which job it runs, and how it talks to its queue.
 
-    ``JobContext()`` serves a unit test of a handler. It shows what was reported, and
+    Use ``JobContext()`` in a unit test of a handler. It shows what was reported, and
     :meth:`cancel` tells the handler to stop:
 
     >>> def count(ctx: JobContext, n: int) -> int:
@@ -66,14 +66,19 @@ class JobContext:
     Attributes:
         job_id: the job's id, a UUID4 in text form.
         job_type: the name the handler was registered under.
-        attempt: how often the handler was started for this job before, from 0.
+        attempt: how many times the handler was started for this job before.
         metadata: the text pairs given at submission, read-only.
         app: the app that ``lifespan`` was given, or None.
-        queue: the queue that runs the job, for submitting more. None in a test that gives
-            the context no queue; take an ``InMemoryJobQueue``.
+        queue: the queue that runs the job, for submitting more. None in a test that does not
+            give one; use an ``InMemoryJobQueue``.
     """
 
     __slots__ = ("_link", "_reported", "app", "attempt", "job_id", "job_type", "metadata", "queue")
+    job_id: str
+    job_type: str
+    attempt: int
+    metadata: Mapping[str, str]
+    app: Any
     queue: JobBackend
     _reported: tuple[float, str | None]
 
@@ -86,24 +91,24 @@ class JobContext:
         metadata: Mapping[str, str] = NO_METADATA,
         app: Any = None,
         queue: JobBackend | None = None,
-        link: ContextLink | None = None,
     ) -> None:
         self.job_id = job_id
         self.job_type = job_type
         self.attempt = attempt
         self.metadata = metadata
         self.app = app
-        self.queue = cast("JobBackend", queue)  # a handler has one, and need not ask
-        self._link: ContextLink = _Detached() if link is None else link
+        self.queue = cast("JobBackend", queue)  # a handler always has one
+        self._link: ContextLink = _Detached()
 
     def set_progress(self, fraction: float, message: str | None = None) -> None:
-        """Report how far the job is, from 0 to 1; safe in any thread, ignored after the end.
+        """Report the progress of the job, from 0 to 1; ignored once the job has finished.
 
-        *message* is put on one line and cut to 500 characters; None keeps no message.
+        Safe in any thread. *message* is put on one line and cut to 500 characters; None means
+        no message.
 
         Raises:
             ValueError: *fraction* is NaN or outside 0..1.
-            TypeError: *fraction* is no number.
+            TypeError: *fraction* is not a number.
         """
         if isinstance(fraction, str):
             raise TypeError("progress must be a number, not text")
@@ -117,7 +122,7 @@ class JobContext:
 
     @property
     def progress(self) -> float | None:
-        """The fraction that this attempt has reported last; None before."""
+        """The fraction that this attempt last reported; None before."""
         return self._last_report()[0]
 
     @property
@@ -132,14 +137,14 @@ class JobContext:
     def cancelled(self) -> bool:
         """True once the job was told to stop: by a caller, its deadline or the shutdown.
 
-        A sync handler has this flag alone, so a long one looks at it now and then.
+        A sync handler has only this flag, so a long one should check it now and then.
         """
         return self._link.cancelled
 
     def raise_if_cancelled(self) -> None:
         """Raise :class:`asyncio.CancelledError` once the job was told to stop.
 
-        Let it pass through, after cleaning up: the job then ends as it was told to.
+        Clean up and let it propagate: the job then finishes as it was told to.
         """
         if self._link.cancelled:
             raise asyncio.CancelledError("the job was told to stop")
@@ -148,29 +153,29 @@ class JobContext:
         """In a unit test, tell the handler to stop: :attr:`cancelled` is True from here.
 
         Raises:
-            RuntimeError: a queue runs this job, and cancels it.
+            RuntimeError: a queue runs this job; cancel it there.
         """
         if isinstance(self._link, _Detached):
             self._link.cancelled = True
             return
         raise RuntimeError(
-            "ctx.cancel() is for the JobContext() of a unit test: a running job is told to stop"
-            " by `await ctx.queue.cancel(ctx.job_id)`"
+            "ctx.cancel() is for the JobContext() of a unit test: to stop a running job, use"
+            " `await ctx.queue.cancel(ctx.job_id)`"
         )
 
     def from_thread(self, async_fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Run ``async_fn(*args)`` on the queue's event loop and wait for its value.
 
         For sync handlers, which run in a thread: ``ctx.from_thread(ctx.queue.submit, "thumbnail",
-        {"path": path})``. In ``JobContext()``, without a queue, it runs in a loop of its own.
+        {"path": path})``. In a unit test, with ``JobContext()``, it runs in a loop of its own.
 
-        It is cancelled as an ``async`` handler is: when the job is told to stop, one grace period
-        later if the handler is cooperative. After the job's end nothing is run any more.
+        It is cancelled as an ``async`` handler is: when the job is told to stop, or one grace
+        period later if the handler is cooperative. Once the job has finished, nothing is run.
 
         Raises:
-            asyncio.CancelledError: the job was told to stop meanwhile, or has ended.
-            RuntimeError: called on the event loop's own thread, which it would block for
-                ever; or the event loop has been closed.
+            asyncio.CancelledError: the job was told to stop meanwhile, or has finished.
+            RuntimeError: it was called on the event loop's own thread, which it would block for
+                ever, or the event loop has been closed.
         """
         if is_running_here(self._link.loop):
             raise RuntimeError("from_thread() would block the event loop: use `await` here")
@@ -189,7 +194,10 @@ class _Known(Protocol):
 
 
 def context_of(job: _Known, attempt: int, queue: Any, link: ContextLink) -> JobContext:
-    """A running job's context; by keywords it would cost twice as much, a twentieth of a job."""
+    """The context of a running job.
+
+    The constructor would take twice as long, because of its keywords: a twentieth of a job.
+    """
     context = JobContext.__new__(JobContext)
     context.job_id = job.job_id
     context.job_type = job.job_type
@@ -202,7 +210,7 @@ def context_of(job: _Known, attempt: int, queue: Any, link: ContextLink) -> JobC
 
 
 def is_running_here(loop: asyncio.AbstractEventLoop | None) -> bool:
-    """Whether this code runs on that event loop; on any, where that is None."""
+    """Whether this code runs on *loop*, or on any event loop if that is None."""
     try:
         running = asyncio.get_running_loop()
     except RuntimeError:

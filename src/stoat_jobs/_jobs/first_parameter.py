@@ -1,4 +1,4 @@
-"""A handler's first parameter, which is for the context."""
+"""The first parameter of a handler, which is for the context."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .context import JobContext
 
 
 def check_first_parameter(job_type: str, function: Callable[..., Any]) -> None:
-    """Refuse a handler that cannot be given its context.
+    """Refuse a handler that cannot receive its context.
 
     Raises:
         TypeError: there is no such parameter, or it is annotated as something else.
@@ -30,12 +30,12 @@ def check_first_parameter(job_type: str, function: Callable[..., Any]) -> None:
     if not _takes_context(annotation):
         raise TypeError(
             f"handler {job_type!r}: its first parameter, {parameter.name!r}, is annotated"
-            f" {written(annotation)}, but a handler is given its JobContext there"
+            f" {written(annotation)}, but a handler receives its JobContext there"
         )
 
 
 def _takes_context(annotation: Any) -> bool:
-    """Whether a parameter annotated so may be given a JobContext."""
+    """Whether a parameter of this *annotation* may receive a JobContext."""
     if annotation in (Any, object) or isinstance(annotation, TypeVar):
         return True
     origin = typing.get_origin(annotation)

@@ -18,7 +18,7 @@ R = TypeVar("R", default=Any)
 
 
 class _Decorator(Protocol):
-    """What ``@handlers.job(...)`` gives: typed by the function it is put on."""
+    """What ``@handlers.job(...)`` returns: typed by the function that it decorates."""
 
     @overload
     def __call__(  # type: ignore[overload-overlap]
@@ -57,7 +57,6 @@ class JobHandlers(Registry):
     def job(
         self,
         name: str | None = None,
-        /,
         *,
         timeout: float | None = None,
         retries: int = 0,
@@ -68,7 +67,6 @@ class JobHandlers(Registry):
     def job(
         self,
         name: Any = None,
-        /,
         *,
         timeout: float | None = None,
         retries: int = 0,
@@ -77,34 +75,35 @@ class JobHandlers(Registry):
     ) -> Any:
         """Register the decorated function, under its own name or *name*.
 
-        A coroutine function is awaited on the event loop, and any other one is called in a
-        thread of its own. What a thread hands back is awaited on the loop as well, if it is
-        to be awaited: so a plain decorator around an ``async`` function serves, and cancels,
-        time limits and grace periods hold for what it wraps.
+        A coroutine function is awaited on the event loop. Any other function is called in a
+        thread of its own; if it returns an awaitable, that is awaited on the loop too. So a
+        plain decorator around an ``async`` function works, and cancels, time limits and grace
+        periods hold for the function that it wraps.
 
         Args:
-            name: the job type. Give one where the function may be renamed while jobs wait.
-            timeout: seconds for each job, over the queue's setting; ``math.inf`` for none.
+            name: the job type. Give one if the function may be renamed while jobs wait.
+            timeout: seconds for each job, instead of the queue's setting; ``math.inf`` for no
+                limit.
             retries: further attempts after an ``Exception``, each after a growing random
-                delay. Take some where the work may be done twice without harm.
+                delay. Use them if the handler is idempotent.
             cooperative: set the context's flag first and cancel ``cancel_grace`` seconds
-                later. Take it where an ``async`` handler has to reach a safe point.
-            replace: give this function the name also where another has it: in a notebook,
-                whose cells run again. Jobs submitted from then on run it, and the job type
-                that it replaces is refused by its own ``submit``.
+                later. Use it if an ``async`` handler has to reach a safe point.
+            replace: give this function the name even if another has it, as when the cell of a
+                notebook runs again. Jobs submitted from then on run the new function, and
+                ``submit`` of the old job type is refused.
 
-        A handler with ``**payload`` makes its first parameter positional-only, ``ctx, /``: it
-        then takes a ``ctx`` in the payload too, and mypy accepts it.
+        If a handler has ``**payload``, make its first parameter positional-only, as in ``ctx,
+        /``: the payload may then contain a ``ctx`` too, and mypy accepts it.
 
         Raises:
-            TypeError: the signature cannot serve; says which parameter.
+            TypeError: the signature is not one of a handler; says which parameter.
             ValueError: the name is taken, or an option is out of its range.
         """
         if callable(name):
             return self.register(_own_name(name), name)
 
         def decorate(function: Callable[..., Any]) -> JobType[..., Any]:
-            job_type: JobType[..., Any] = self.register(
+            definition: JobType[..., Any] = self.register(
                 _own_name(function) if name is None else name,
                 function,
                 timeout=timeout,
@@ -112,7 +111,7 @@ class JobHandlers(Registry):
                 cooperative=cooperative,
                 replace=replace,
             )
-            return job_type
+            return definition
 
         return decorate
 
@@ -143,19 +142,19 @@ class JobHandlers(Registry):
     def register(
         self, name: str, function: Callable[..., Any], *, replace: bool = False, **options: Any
     ) -> Any:
-        """Register any callable, also late: a closure, a bound method, a partial.
+        """Register any callable, at any time: a closure, a bound method, a partial.
 
-        As :meth:`job`, without the decorator.
+        Like :meth:`job`, but not a decorator.
         """
         if isinstance(function, JobType):
             function = function.function
         kind = AsyncJobType if is_async(function) else SyncJobType
-        job_type: JobType[..., Any] = kind(name, function, **options)
-        self._add([job_type], replace=replace)
-        return job_type
+        definition: JobType[..., Any] = kind(name, function, **options)
+        self._add([definition], replace=replace)
+        return definition
 
     def include(self, other: JobHandlers) -> None:
-        """Register everything that *other* has now; nothing when a name is taken.
+        """Register everything that *other* has now, or nothing if a name is taken.
 
         Raises:
             ValueError: a name is taken.
@@ -170,18 +169,18 @@ class JobHandlers(Registry):
         """
         try:
             return self._types[job_type]
-        except Exception:  # what is no text may raise anything when it is looked up
+        except Exception:  # what is not text may raise anything when it is looked up
             raise UnknownJobTypeError(job_type, tuple(self._types)) from None
 
-    def _add(self, job_types: list[JobType[..., Any]], *, replace: bool | None = None) -> None:
-        for job_type in job_types:
-            if job_type.name in self._types and not replace:
-                again = ", or replace=True, as where a cell of a notebook runs again"
+    def _add(self, definitions: list[JobType[..., Any]], *, replace: bool | None = None) -> None:
+        for definition in definitions:
+            if definition.name in self._types and not replace:
+                again = ", or replace=True, as when a cell of a notebook runs again"
                 raise ValueError(
-                    f"job type {job_type.name!r} is registered already; give this handler a"
-                    f" name of its own{'' if replace is None else again}"
+                    f"job type {definition.name!r} is registered already; give this handler"
+                    f" another name{'' if replace is None else again}"
                 )
-        self._types.update((job_type.name, job_type) for job_type in job_types)
+        self._types.update((definition.name, definition) for definition in definitions)
 
     def __contains__(self, job_type: object) -> bool:
         return job_type in self._types
@@ -197,10 +196,10 @@ class JobHandlers(Registry):
 
 
 class LentHandlers(JobHandlers):
-    """A queue's own handlers and, for the names these lack, those that apps lend it.
+    """A queue's own handlers and, for names that it lacks, those that apps lend it.
 
-    A live view: what is registered on either later is seen, and what is registered here
-    is the queue's own.
+    A live view: it shows what is registered on either later. What is registered here becomes
+    the queue's own.
     """
 
     def __init__(self, own: JobHandlers) -> None:
@@ -214,7 +213,7 @@ class LentHandlers(JobHandlers):
         self._look_up()
 
     def take_back(self, handlers: JobHandlers) -> bool:
-        """Serve *handlers* no more; True if nothing is lent now."""
+        """Stop serving *handlers*; True if nothing is lent any more."""
         self._lent.remove(handlers)
         self._look_up()
         return not self._lent

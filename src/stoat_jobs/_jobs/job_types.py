@@ -35,21 +35,21 @@ from .protocols import JobBackend
 P = ParamSpec("P")
 R = TypeVar("R", default=Any)
 
-# No stand-in for a context, but arguments that were given without one.
+# These do not stand in for a context: they are arguments that were given without one.
 _PLAIN = (str, bytes, int, float, list, tuple, dict, set, PurePath)
 
 
 class JobRef(Generic[R]):
     """A handle on a submitted job; its methods are the queue's, typed.
 
-    Build one from an id that was kept elsewhere: ``JobRef(queue, job_id)``.
+    Make one from an id that you have kept: ``JobRef(queue, job_id)``.
     """
 
     __slots__ = ("_queue", "job_id")
 
     def __init__(self, queue: JobBackend, job_id: str) -> None:
         self._queue = queue
-        self.job_id = job_id
+        self.job_id: str = job_id
 
     async def get_status(self) -> JobStatus:
         """The job's status now; see :meth:`AsyncJobQueue.get_status`."""
@@ -64,13 +64,13 @@ class JobRef(Generic[R]):
         return await self._queue.wait(self.job_id, timeout)
 
     async def value(self, timeout: float | None = None) -> R:
-        """What the handler returned, as soon as it has.
+        """What the handler returned, as soon as the job has completed.
 
-        Take :meth:`wait` where an unsuccessful job is a normal case.
+        Use :meth:`wait` if an unsuccessful job is a normal case.
 
         Raises:
-            JobFailedError: the job did not complete; it has the record.
-            TimeoutError: *timeout* seconds passed and the job goes on.
+            JobFailedError: the job did not complete; its ``record`` says why.
+            TimeoutError: the job has not finished after *timeout* seconds.
             JobNotFoundError: unknown, or no longer kept.
         """
         record = await self.wait(timeout)
@@ -91,17 +91,17 @@ class JobRef(Generic[R]):
 
 
 class JobType(Generic[P, R]):
-    """A registered function; call it as the function that it is in a unit test.
+    """A registered function; in a unit test, call it as the function that it is.
 
     Attributes:
         name: the job type.
         timeout: seconds for each of its jobs, None for the queue's setting.
         retries: further attempts after an ``Exception``.
-        cooperative: it is told to stop by its context's flag, and cancelled only
+        cooperative: its context's flag tells it to stop, and it is cancelled only
             ``cancel_grace`` seconds later.
-        is_async: it is known to be a coroutine function; others are called in a thread of
-            their own, and what they hand back is awaited if it is to be awaited.
-        result_type: what it declares to return, Any where it declares nothing that is there.
+        is_async: it is known to be a coroutine function; any other function is called in a
+            thread of its own, and if it returns an awaitable, that is awaited.
+        result_type: its return annotation; Any if there is no usable one.
     """
 
     def __init__(
@@ -114,14 +114,14 @@ class JobType(Generic[P, R]):
         cooperative: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
-        self.name = _checked_name(name)
+        self.name: str = _checked_name(name)
         self.function = function
-        self.timeout = None if timeout is None else check_timeout(timeout)
-        self.retries = _checked_retries(name, retries)
+        self.timeout: float | None = None if timeout is None else check_timeout(timeout)
+        self.retries: int = _checked_retries(name, retries)
         self.cooperative = cooperative
-        self.is_async = is_async(function)
+        self.is_async: bool = is_async(function)
         check_first_parameter(name, function)
-        self.form = PayloadForm(name, function)
+        self.form: PayloadForm = PayloadForm(name, function)
         self._options: dict[str, Any] = {}
 
     if TYPE_CHECKING:
@@ -163,14 +163,14 @@ class JobType(Generic[P, R]):
         return changed
 
     async def submit(self, queue: JobBackend, /, *args: P.args, **kwargs: P.kwargs) -> JobRef[R]:
-        """Submit a job with these arguments, which type checkers compare with the handler's.
+        """Submit a job with these arguments, which type checkers check as the handler's.
 
         Raises what :meth:`JobBackend.submit` raises, and ``TypeError`` for too many
         positional arguments or one given twice.
 
         Raises:
             HandlerMismatchError: *queue* has another function under this name. A queue that
-                only submits, for another process to run, has the same registry as that one.
+                only submits, for another process to run, needs the same registry as that one.
         """
         handlers = getattr(queue, "handlers", None)
         if isinstance(handlers, Registry):  # a stub has none
@@ -193,12 +193,13 @@ class JobType(Generic[P, R]):
     def result_through_json(self, value: Any) -> Any:
         """*value*, a handler's result, as it comes back from JSON.
 
-        A declared type is validated and must come back equal. Without one, or where it
-        stands under ``TYPE_CHECKING``, the plain JSON comes back: a model as a dict.
+        If the handler declares a type, the value is validated and must come back equal. If it
+        declares none, or one that is only imported under ``TYPE_CHECKING``, the plain JSON comes
+        back: a model as a dict.
 
         Raises:
-            TypeError: it is used up by its first reader, has no JSON, or is not what the
-                handler declares.
+            TypeError: the value is used up by its first reader, has no JSON, or is not of the
+                type that the handler declares.
         """
         refuse_used_up(value)
         annotation = self.result_type
@@ -213,11 +214,11 @@ class JobType(Generic[P, R]):
         return decoded
 
     def encode_result(self, value: Any) -> bytes:
-        """A result that :meth:`result_through_json` gave, as JSON."""
+        """A result of :meth:`result_through_json`, as JSON."""
         return self._result_codec.encode(value)
 
     def decode_result(self, text: bytes) -> Any:
-        """A result from JSON; raises what pydantic raises where it does not fit any more."""
+        """A result from JSON; raises what pydantic raises if it no longer fits."""
         return self._result_codec.decode(text)
 
     def _not_kept(self, value: Any, why: str) -> str:
@@ -229,7 +230,7 @@ class JobType(Generic[P, R]):
 
     @functools.cached_property
     def result_type(self) -> Any:
-        """What the handler declares to return; Any where it declares nothing that is there."""
+        """The return annotation of the handler; Any if there is no usable one."""
         try:
             annotation = signature_of(self.function).return_annotation
             return _awaited(resolve(self.function, annotation))
@@ -241,7 +242,7 @@ class JobType(Generic[P, R]):
 
 
 class AsyncJobType(JobType[P, R]):
-    """A job type whose handler gives what is to be awaited, as a coroutine function does."""
+    """A job type whose handler returns an awaitable, as a coroutine function does."""
 
     if TYPE_CHECKING:
 
@@ -263,28 +264,28 @@ class Registry:
 
     _types: MutableMapping[str, JobType[..., Any]]
 
-    def check_serves(self, job_type: JobType[..., Any]) -> None:
-        """Raise if *job_type*'s name stands for another function here.
+    def check_serves(self, definition: JobType[..., Any]) -> None:
+        """Raise if the name of *definition* stands for another function here.
 
         Raises:
             HandlerMismatchError: it does; a name that is not here raises nothing.
         """
-        served = self._types.get(job_type.name)
-        if served is None or served is job_type:
+        served = self._types.get(definition.name)
+        if served is None or served is definition:
             return
-        if not _is_same(served.function, job_type.function):
-            wanted, other = _named(job_type.function), _named(served.function)
-            raise HandlerMismatchError(job_type.name, wanted, other)
+        if not _is_same(served.function, definition.function):
+            wanted, other = _named(definition.function), _named(served.function)
+            raise HandlerMismatchError(definition.name, wanted, other)
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    if isinstance(one, MethodType) and isinstance(other, MethodType):  # made anew at each access
+    if isinstance(one, MethodType) and isinstance(other, MethodType):  # new at each access
         return one.__self__ is other.__self__ and one.__func__ is other.__func__
-    return one is other  # not by ==, which a callable may have of its own
+    return one is other  # not ==, which a callable may define itself
 
 
 def _named(function: Any) -> str:
-    """*function* as an error names it: module, name, and where its code begins."""
+    """*function* as an error names it: its module, its name, and where its code begins."""
     while isinstance(function, functools.partial):
         function = function.func
     known = function if hasattr(function, "__qualname__") else type(function)
@@ -294,12 +295,12 @@ def _named(function: Any) -> str:
 
 
 def _awaited(annotation: Any) -> Any:
-    """What comes of awaiting what is annotated so, where that is to be awaited."""
+    """What awaiting a value of this *annotation* gives; *annotation* if it is not awaitable."""
     if annotation is inspect.Signature.empty:
         return Any
     origin, members = get_origin(annotation), get_args(annotation)
     if origin in UNIONS:
-        return Union[tuple(map(_awaited, members))]  # noqa: UP007 - of as many as there are
+        return Union[tuple(map(_awaited, members))]  # noqa: UP007 - of any number
     is_awaitable = inspect.isclass(origin) and issubclass(origin, Awaitable)
     return members[-1] if is_awaitable and members else annotation
 
@@ -307,7 +308,7 @@ def _awaited(annotation: Any) -> Any:
 def _checked_name(name: Any) -> str:
     if isinstance(name, str) and name:
         return name
-    raise TypeError(f"a job type is named by text that is not empty, not {name!r}")
+    raise TypeError(f"the name of a job type must be text that is not empty, not {name!r}")
 
 
 def _checked_retries(name: str, retries: int) -> int:

@@ -1,6 +1,6 @@
-"""The contract: what an endpoint needs of a queue, and what a backend provides.
+"""The contract: what an endpoint needs from a queue, and what a backend provides.
 
-Implementations keep their methods bare; what a method promises is written here.
+It documents what each method promises; implementations do not repeat it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from .._model.capabilities import Capabilities
 from .._model.records import (
     FinishedEvent,
     JobResult,
@@ -18,6 +19,7 @@ from .._model.records import (
     SubmittedEvent,
     SubmittingEvent,
 )
+from .._model.settings import JobQueueSettings
 from .._model.status import JobStatus
 
 if TYPE_CHECKING:
@@ -28,21 +30,21 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class AsyncJobQueue(Protocol):
-    """What an endpoint needs: put work in, ask how it went.
+    """What an endpoint needs: submit work, and ask how it went.
 
-    Type an endpoint's queue as this and a test may inject any three-method stub.
+    If an endpoint's queue has this type, a test may inject any stub with the three methods.
     """
 
     async def submit(self, job_type: str, payload: Mapping[str, Any]) -> str:
         """Accept a job and return its id, a random UUID4 in its usual text form.
 
-        Never waits for a slot. The payload is validated against the handler's signature,
-        then encoded as JSON and decoded once, so that the job sees a copy of its own.
-        Checked in this order, nothing queued when one fails: closed, job type, payload,
-        key, full.
+        It never waits for a slot. The payload is validated against the handler's signature,
+        then encoded as JSON and decoded once, so that the job sees a copy of its own. The checks
+        come in this order, and if one fails nothing is queued: closed, job type, payload, key,
+        full.
 
-        On ``asyncio`` it gives up no turn of the event loop: whoever submits thousands in a
-        row puts an ``await asyncio.sleep(0)`` after every few hundred.
+        On ``asyncio`` it does not yield to the event loop: if you submit thousands in a row,
+        ``await asyncio.sleep(0)`` after every few hundred.
 
         Raises:
             QueueClosedError: the queue is closing or closed.
@@ -61,7 +63,7 @@ class AsyncJobQueue(Protocol):
         ...
 
     async def get_result(self, job_id: str) -> JobResult[Any]:
-        """The job's record now. Never blocks: one that has not finished says so.
+        """The job's record now; it does not wait for the job to finish.
 
         Raises:
             JobNotFoundError: unknown, or no longer kept.
@@ -71,24 +73,34 @@ class AsyncJobQueue(Protocol):
 
 @runtime_checkable
 class JobBackend(AsyncJobQueue, Protocol):
-    """What an app runs and a plug-in provides: a queue with a life of its own.
+    """What an app runs and a plug-in provides: a queue that is started and stopped.
 
-    ``async with backend:`` starts it, and drains and stops it on the way out.
-    One left cleanly may be entered again, in another event loop too; its finished
-    records are kept, and reads work while it is closed.
+    ``async with backend:`` starts it; at the end of the block it drains and stops. A queue that
+    was left cleanly may be entered again, in another event loop too. It keeps its finished
+    records, and reads work while it is closed.
     """
 
     handlers: JobHandlers
-    """The job types it serves, or that serve what it only submits: a :class:`JobType` is
-    refused by its own ``submit`` where another function has its name here. ``lifespan`` may put
-    a wider view here while the queue runs."""
+    """The job types that it runs, or that another process runs if it only submits. A
+    :class:`JobType` refuses to be submitted if another function has its name here. ``lifespan``
+    may replace this by a wider view while the queue runs."""
 
     app: Any
-    """What handlers see as ``ctx.app``; set by ``lifespan``, None without one."""
+    """What handlers see as ``ctx.app``; ``lifespan`` sets it, and without one it is None."""
+
+    @property
+    def settings(self) -> JobQueueSettings:
+        """The settings that it was made with."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can or cannot do by its nature; may be a class attribute."""
+        ...
 
     @property
     def started(self) -> bool:
-        """True from the end of a successful start to the beginning of the stop."""
+        """True from the end of a successful start until the stop begins."""
         ...
 
     async def submit(
@@ -105,30 +117,33 @@ class JobBackend(AsyncJobQueue, Protocol):
         Args:
             job_type: the name a handler is registered under.
             payload: the handler's arguments by name; none by default.
-            timeout: seconds for this job, over the handler's own and the settings';
+            timeout: seconds for this job, instead of the handler's own and the settings';
                 ``math.inf`` for no limit.
             key: at most one job of this type with this key is pending, or running without
                 a request to stop; submitting again returns that job's id, its payload
-                unchanged. Take one where a user may press the button twice.
-            metadata: small text pairs, 4 KiB in all, kept on the record and seen by the
-                handler: who asked, trace context.
+                unchanged. Use one if a user may press the button twice.
+            metadata: small text pairs, 4 KiB in all, for the record and the handler: who asked,
+                trace context.
+
+        Raises what :meth:`AsyncJobQueue.submit` raises, and besides:
 
         Raises:
-            ValueError: an option is out of its range (a *timeout* of 0, less, or NaN; an
-                empty *key* or one over 1 KiB; *metadata* too large), besides what
-                :meth:`AsyncJobQueue.submit` raises.
-            TypeError: an option is of another type.
-            RuntimeError: called from a foreign thread or event loop while the queue runs;
-                a sync handler uses ``ctx.from_thread(ctx.queue.submit, ...)``.
+            ValueError: an option is out of its range: a *timeout* that is not positive, an
+                empty *key* or one over 1 KiB, *metadata* that is too large.
+            TypeError: an option has the wrong type.
+            RuntimeError: it was called from another thread or event loop while the queue runs;
+                in a sync handler, use ``ctx.from_thread(ctx.queue.submit, ...)``.
+            QueueNotStartedError: a durable queue accepts jobs only once it has started.
+            JobNotKeptError: a durable queue could not store the job.
         """
         ...
 
     async def cancel(self, job_id: str) -> bool:
         """Ask a job to stop; returns at once.
 
-        True: the job will end ``cancelled``, whatever its handler does from here (asked
-        again, True again). False: it had already finished, or was already being stopped for
-        another reason. A pending job is ``cancelled`` at once and never starts.
+        True: the job will finish as ``cancelled``, whatever its handler does from here; asked
+        again, the answer is True again. False: it had already finished, or was already being
+        stopped for another reason. A pending job is ``cancelled`` at once and never starts.
 
         Raises:
             JobNotFoundError: unknown, or no longer kept.
@@ -136,50 +151,53 @@ class JobBackend(AsyncJobQueue, Protocol):
         ...
 
     def watch(self, job_id: str) -> AsyncIterator[JobResult[Any]]:
-        """The current record, then changes up to and with the terminal one.
+        """The current record, then each change, up to and including the terminal record.
 
-        A slow reader skips records in between, never the last. Walking away costs nothing.
+        A slow reader misses records in between, but never the last one. It may stop reading at
+        any time.
 
         Raises, at its first step:
             JobNotFoundError: unknown, or no longer kept.
 
         Raises, later:
-            QueueClosedError: a durable backend closes while the job goes on.
+            QueueClosedError: a durable queue closes before the job has finished.
         """
         ...
 
     async def wait(self, job_id: str, timeout: float | None = None) -> JobResult[Any]:
-        """The terminal record, as soon as there is one; nothing polls in-process.
+        """The terminal record, as soon as there is one; an in-process queue does not poll.
 
-        Who waited before the end gets it even if retention drops the record at once.
+        Whoever waited before the job finished gets the record, even if retention drops it at
+        once.
 
         Raises:
-            TimeoutError: the built-in one; *timeout* seconds passed and the job goes on.
+            TimeoutError: the built-in one; the job has not finished after *timeout* seconds.
             JobNotFoundError: unknown, or no longer kept.
-            QueueClosedError: a durable backend closes while the job goes on.
+            QueueClosedError: a durable queue closes before the job has finished.
         """
         ...
 
     async def list_jobs(
         self, *, status: JobStatus | None = None, job_type: str | None = None, limit: int = 100
     ) -> list[JobResult[Any]]:
-        """Up to *limit* kept records, newest first; of one status or job type, if given.
+        """Up to *limit* kept records, newest first; only of one status or job type, if given.
 
         Raises:
             ValueError: there is no such status, or *limit* is negative.
-            TypeError: *job_type* is not the name of one, or *limit* no int.
+            TypeError: *job_type* is not text, or *limit* is not an int.
         """
         ...
 
     async def stats(self) -> QueueStats:
-        """Counts at this moment, derived from the states themselves."""
+        """Counts at this moment, derived from the states of the jobs."""
         ...
 
     async def __aenter__(self) -> Self:
         """Start.
 
         Raises:
-            BackendError: it is started already, or cannot start; says why.
+            QueueStartedError: it is started already.
+            BackendError: it cannot start; says why.
         """
         ...
 
@@ -192,9 +210,9 @@ class JobBackend(AsyncJobQueue, Protocol):
     ) -> bool | None:
         """Refuse new work, let running jobs finish for ``drain_timeout``, stop the rest.
 
-        Returns within ``drain_timeout + 2 * cancel_grace + 1`` seconds with every job
-        settled (an engine that persists keeps its pending ones). Cancelled itself, it
-        settles every job at once.
+        It returns within ``drain_timeout + 2 * cancel_grace + 1`` seconds, and every job has
+        then finished; only a durable queue keeps its pending ones. If it is cancelled itself,
+        every job is finished at once.
         """
         ...
 
@@ -202,34 +220,34 @@ class JobBackend(AsyncJobQueue, Protocol):
 class JobObserver:
     """Base of observers; override what you need.
 
-    Hooks are synchronous, get one frozen event each and cannot hurt a job: one that
-    raises is logged once and its observer dropped from the queue. Any object with some of
-    these methods serves as well. ``started`` and ``finished`` run in the job's own context.
+    Hooks are synchronous, receive one frozen event each and cannot hurt a job: if one raises,
+    the queue logs it once and drops the observer. Any object with some of these methods works
+    as well. ``started`` and ``finished`` see the job's own context variables.
     """
 
     def enabled(self, hook: str) -> bool:
-        """Whether *hook*'s event is worth building for this observer now.
+        """Whether the event of *hook* is worth building for this observer now.
 
-        It may be told all the same: when another observer wants the event, and always of a
-        failed attempt and of a job that does not complete.
+        The observer may receive it all the same: if another observer wants the event, and always
+        for a failed attempt and for a job that does not complete.
         """
         return True
 
     def submitting(self, event: SubmittingEvent) -> Mapping[str, str] | None:
-        """A job was found valid and has no id yet; runs in the submitter's context.
+        """A submission is valid, and has no id yet; sees the submitter's context variables.
 
-        The text pairs returned join the metadata; those of the submitter win.
+        The text pairs that it returns are added to the metadata; the submitter's win.
         """
         return None
 
     def submitted(self, event: SubmittedEvent) -> None:
-        """A job was accepted; runs in the submitter's context."""
+        """A job was accepted; sees the submitter's context variables."""
 
     def started(self, event: StartedEvent) -> None:
-        """A handler is about to be called, once for each attempt."""
+        """A handler is about to be called; once for each attempt."""
 
     def progress(self, event: ProgressEvent) -> None:
         """A handler reported progress."""
 
     def finished(self, event: FinishedEvent) -> None:
-        """A job was settled, once for each job; its record already says so."""
+        """A job has finished, and its record says so; once for each job."""

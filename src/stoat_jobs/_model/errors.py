@@ -10,6 +10,12 @@ JobsError
  +- InvalidTransitionError   also a RuntimeError
  +- BackendNotFoundError     also a LookupError
  +- BackendError             also a RuntimeError
+ |   +- BackendClashError
+ |   +- BackendImportError
+ |   +- BackendStartError
+ |   +- QueueStartedError
+ |   +- QueueNotStartedError
+ |   +- JobNotKeptError
  +- JobFailedError
 
 Each takes typed arguments, keeps them as attributes and writes its own message.
@@ -17,11 +23,10 @@ Each takes typed arguments, keeps them as attributes and writes its own message.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._text import SHOWN_LIMIT, one_line, shown
+from .._text import nearest_first, one_line, shown
 
 if TYPE_CHECKING:
     from .records import JobResult
@@ -45,7 +50,7 @@ class JobsError(Exception):
 
 
 class JobNotFoundError(JobsError, KeyError):
-    """No job with this id is known to the queue, or its record was dropped."""
+    """The queue knows no job with this id, or has dropped its record."""
 
     def __init__(self, job_id: str) -> None:
         super().__init__(job_id)
@@ -65,8 +70,7 @@ class UnknownJobTypeError(JobsError, LookupError):
     def __init__(self, job_type: str, known: Sequence[str] = ()) -> None:
         super().__init__(job_type, known)
         self.job_type = job_type
-        near = _nearest(job_type, known)
-        self.known = tuple(near) + tuple(name for name in sorted(known) if name not in near)
+        self.known: tuple[str, ...] = tuple(nearest_first(job_type, known))
 
     def _message(self) -> str:
         if remedy := _by_its_name(self.job_type):
@@ -78,25 +82,18 @@ class UnknownJobTypeError(JobsError, LookupError):
 
 
 def _by_its_name(given: Any) -> str | None:
-    """What to do with a function, or a job type, that was given in the place of its name."""
+    """What to write instead of a function, or a job type, in the place of its name."""
     try:
         if not callable(given):
             return None
         own = str(given.__name__)
         name = getattr(given, "name", own)  # a job type may be registered under another
-    except Exception:  # whatever an object of somebody else's raises when it is looked at
+    except Exception:  # whatever a foreign object raises when it is looked at
         return None
     return (
         f"a job type is submitted by its name: queue.submit({shown(name)}, ...), or, typed, by"
         f" its own method: {own}.submit(queue, ...)"
     )
-
-
-def _nearest(name: Any, known: Sequence[str]) -> list[str]:
-    if not isinstance(name, str):
-        return []
-    start = str.__getitem__(name, slice(SHOWN_LIMIT))  # longer ones would take seconds
-    return difflib.get_close_matches(start, known, n=len(known) or 1, cutoff=0.6)
 
 
 def _some(separator: str, parts: Sequence[str]) -> str:
@@ -109,9 +106,9 @@ def _some(separator: str, parts: Sequence[str]) -> str:
 class HandlerMismatchError(JobsError, ValueError):
     """A queue has another function under the name of a job type.
 
-    Raised by :meth:`JobType.submit`, before anything is queued, and by :func:`lifespan` for
-    handlers that it lends. ``wanted`` and ``served`` name the two functions: the one that was
-    meant and the one that would have run.
+    :meth:`JobType.submit` raises it before anything is queued, and :func:`lifespan` for handlers
+    that it lends. ``wanted`` names the function that was meant, ``served`` the one that would
+    have run.
     """
 
     def __init__(self, job_type: str, wanted: str, served: str) -> None:
@@ -126,21 +123,21 @@ class HandlerMismatchError(JobsError, ValueError):
             f"job type {shown(self.job_type)} is {self.wanted}, but this queue would run another"
             f" function, {self.served}{twice}: submit it to the queue that has its function, or"
             " give one of the two another name; two queues on one app are"
-            ' lifespan(app, ...) and lifespan(app, ..., name="io"), each with handlers of its own'
+            ' lifespan(app, ...) and lifespan(app, ..., name="io"), each with its own handlers'
         )
 
 
 class InvalidPayloadError(JobsError, ValueError):
     """The payload does not fit the handler, or does not survive JSON.
 
-    ``errors`` has the form of :meth:`pydantic.ValidationError.errors` without
-    inputs (a payload may hold secrets): dicts with ``type``, ``loc`` and ``msg``.
+    ``errors`` has the form of :meth:`pydantic.ValidationError.errors`: dicts with ``type``,
+    ``loc`` and ``msg``. It has no inputs, because a payload may contain secrets.
     """
 
     def __init__(self, job_type: str, errors: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(job_type, errors)
         self.job_type = job_type
-        self.errors = [dict(error) for error in errors]
+        self.errors: list[dict[str, Any]] = [dict(error) for error in errors]
 
     def _message(self) -> str:
         details = _some("; ", [_one_error(error) for error in self.errors])
@@ -167,12 +164,12 @@ class QueueFullError(JobsError):
 
 
 class QueueClosedError(JobsError, RuntimeError):
-    """The queue takes no more work, because it is closing or closed."""
+    """The queue accepts no more work, because it is closing or closed."""
 
     def _message(self) -> str:
         return (
-            "the queue is closing or closed and takes no more work; enter it again to use it (in a"
-            " test: inside the `with` block of its client)"
+            "the queue is closing or closed and accepts no more work; enter it again to use it (in"
+            " a test: inside the `with` block of its client)"
         )
 
 
@@ -195,7 +192,7 @@ class BackendNotFoundError(JobsError, LookupError):
     def __init__(self, name: str, available: Sequence[str] = (), extra: str | None = None) -> None:
         super().__init__(name, available, extra)
         self.name = name
-        self.available = tuple(available)
+        self.available: tuple[str, ...] = tuple(available)
         self.extra = extra
 
     def _message(self) -> str:
@@ -206,22 +203,96 @@ class BackendNotFoundError(JobsError, LookupError):
 
 
 class BackendError(JobsError, RuntimeError):
-    """A backend cannot be loaded, or cannot start."""
+    """A backend cannot be loaded, cannot start, or cannot do what was asked of it.
+
+    ``reason`` continues the sentence that ``name`` begins: ``"needs `url` in its settings"``.
+    A backend raises this error for settings that cannot be right.
+    """
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
         self.name = name
         self.reason = reason
 
+    def _made_from(self, *args: Any) -> None:
+        """Keep in ``args`` what the constructor of a subclass was given."""
+        Exception.__init__(self, *args)
+
     def _message(self) -> str:
         return f"backend {shown(self.name)} {self.reason}"
+
+
+class BackendClashError(BackendError):
+    """Several distributions claim the name of a backend; ``claimants`` names them."""
+
+    def __init__(self, name: str, claimants: Sequence[str]) -> None:
+        super().__init__(name, f"is claimed by {' and '.join(claimants)}; uninstall one of them")
+        self._made_from(name, claimants)
+        self.claimants: tuple[str, ...] = tuple(claimants)
+
+
+class BackendImportError(BackendError):
+    """A backend is installed but cannot be imported; ``__cause__`` is what the import raised.
+
+    ``distribution`` names what installed it, ``extras`` the extras that it needs.
+    """
+
+    def __init__(
+        self, name: str, distribution: str, cause: str, extras: Sequence[str] = ()
+    ) -> None:
+        reason = f"of {distribution} cannot be imported: {cause}"
+        if extras:
+            reason += f'; try: pip install "{distribution}[{",".join(extras)}]"'
+        super().__init__(name, reason)
+        self._made_from(name, distribution, cause, extras)
+        self.distribution = distribution
+        self.cause = cause
+        self.extras: tuple[str, ...] = tuple(extras)
+
+
+class BackendStartError(BackendError):
+    """A backend cannot start now, as when its engine does not answer; ``cause`` says why."""
+
+    def __init__(self, name: str, cause: str) -> None:
+        super().__init__(name, f"cannot start: {cause}")
+        self._made_from(name, cause)
+        self.cause = cause
+
+
+class QueueStartedError(BackendError):
+    """A queue that has been started is started again."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "is started already; start a queue once, and share it")
+        self._made_from(name)
+
+
+class QueueNotStartedError(BackendError):
+    """A job was submitted before the start, to a queue that keeps its jobs outside the process."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            name,
+            "accepts no jobs before its start: run the app's lifespan, or enter the queue with"
+            " `async with queue:`",
+        )
+        self._made_from(name)
+
+
+class JobNotKeptError(BackendError):
+    """A job was refused because its store failed; ``cause`` says how. Try again later."""
+
+    def __init__(self, name: str, cause: str) -> None:
+        super().__init__(name, f"cannot keep a job: {cause}")
+        self._made_from(name, cause)
+        self.cause = cause
 
 
 class JobFailedError(JobsError):
     """A job that was asked for its value did not complete.
 
-    Raised by :meth:`JobRef.value` alone. ``record`` is the terminal
-    :class:`JobResult`; its status tells failed, timeout and cancelled apart.
+    Only :meth:`JobRef.value` raises it. ``record`` is the terminal :class:`JobResult`; its
+    status tells failed, timeout and cancelled apart.
     """
 
     def __init__(self, record: JobResult[Any]) -> None:

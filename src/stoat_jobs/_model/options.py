@@ -15,11 +15,11 @@ NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 def checked_key(key: str | None) -> str | None:
-    """A submission's key as plain text.
+    """The key of a submission, as plain text.
 
     Raises:
-        TypeError: it is no text.
-        ValueError: it is empty, is longer than 1 KiB in UTF-8, or is no valid Unicode.
+        TypeError: it is not text.
+        ValueError: it is empty, is longer than 1 KiB in UTF-8, or is not valid Unicode.
     """
     if key is None:
         return None
@@ -34,10 +34,10 @@ def checked_key(key: str | None) -> str | None:
 
 
 def checked_job_type(job_type: str | None) -> str | None:
-    """A job type to look for as plain text; None is any.
+    """A job type to look for, as plain text; None matches any.
 
     Raises:
-        TypeError: it is no text.
+        TypeError: it is not text.
     """
     if job_type is None:
         return None
@@ -50,7 +50,7 @@ def checked_limit(limit: int) -> int:
     """How many records to list, as a plain int.
 
     Raises:
-        TypeError: it is no int.
+        TypeError: it is not an int.
         ValueError: it is negative.
     """
     if not isinstance(limit, int):
@@ -62,11 +62,11 @@ def checked_limit(limit: int) -> int:
 
 
 def checked_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
-    """A read-only copy of a submission's metadata.
+    """A read-only copy of the metadata of a submission.
 
     Raises:
-        TypeError: it is no mapping of text to text, or cannot be read.
-        ValueError: it is larger than 4 KiB in UTF-8, or is no valid Unicode.
+        TypeError: it is not a mapping of text to text, or cannot be read.
+        ValueError: it is larger than 4 KiB in UTF-8, or is not valid Unicode.
     """
     if metadata is None:
         return NO_METADATA
@@ -82,7 +82,7 @@ def checked_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
 def _items(metadata: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
     try:
         return list(dict(metadata).items())
-    except Exception as error:  # a mapping of the user's own
+    except Exception as error:  # the user's own mapping
         raise TypeError(f"metadata cannot be read: {describe(error)}") from error
 
 

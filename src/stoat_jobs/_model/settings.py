@@ -39,7 +39,7 @@ Count = Annotated[int, Field(gt=0)]
 
 
 def without_input(error: ValidationError, title: str, *place: str) -> ValidationError:
-    """*error* without the values that may be secrets; its places under *place*."""
+    """*error* without the values that may be secrets; its locations begin with *place*."""
     return ValidationError.from_exception_data(
         title,
         [
@@ -54,7 +54,7 @@ def without_input(error: ValidationError, title: str, *place: str) -> Validation
 
 
 def _message(detail: ErrorDetails) -> str:
-    """What is wrong, without what some messages repeat: a tag, or what reading raised."""
+    """What is wrong, without the input that some messages repeat."""
     text, context = detail["msg"], detail.get("ctx", {})
     for value in (context.get("error"), context.get("tag")):
         if isinstance(value, str):
@@ -67,7 +67,7 @@ def _one_line(part: int | str) -> int | str:
 
 
 def _brief(value: Any) -> Any:
-    """*value*, which the error's text will show, unless showing it could take for ever."""
+    """*value*, which the error's text will show, unless that could take for ever."""
     if isinstance(value, str):
         return str.__getitem__(value, slice(SHOWN_LIMIT))
     return value if type(value) in _SHORT else f"({type(value).__name__})"
@@ -87,8 +87,8 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
     >>> JobQueueSettings(timeout=60).timeout
     60.0
 
-    What may be secrets is in no ``repr`` and no error: ``url``, and the values of ``options``.
-    ``model_dump()`` has them.
+    ``url`` and the values of ``options`` may be secrets, so no ``repr`` and no error contains
+    them. ``model_dump()`` does.
 
     Raises:
         pydantic.ValidationError: a ``ValueError`` that names the field.
@@ -97,7 +97,7 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
     backend: str = Field(
         default="asyncio",
         min_length=1,
-        description="Name of an installed backend. Take `memory` in tests, `asyncio` in an app.",
+        description="Name of an installed backend. Use `memory` in tests, `asyncio` in an app.",
     )
     url: str | None = Field(
         default=None,
@@ -106,16 +106,16 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
     )
     concurrency: Count = Field(
         default=1,
-        description="Slots. 1 runs jobs one after another; take more when jobs mostly wait.",
+        description="Slots. 1 runs jobs one after another; use more if jobs mostly wait.",
     )
     timeout: Limit = Field(
         default=300.0,
-        description="Seconds a job may take from its start, with all attempts; `inf` for no limit.",
+        description="Seconds a job may run from its start, with all attempts; `inf` for no limit.",
     )
     drain_timeout: Seconds = Field(
         default=5.0,
-        description="Seconds that running jobs get to finish at shutdown. Keep it, with twice"
-        " cancel_grace, under the time that your server or orchestrator grants.",
+        description="Seconds that running jobs get to finish at shutdown. Keep this plus twice"
+        " cancel_grace below the time that your server or orchestrator allows.",
     )
     cancel_grace: Seconds = Field(
         default=1.0,
@@ -123,7 +123,7 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
     )
     loop_block_limit: Seconds = Field(
         default=1.0,
-        description="Seconds an async handler may hold the event loop before the log names it;"
+        description="Seconds an async handler may block the event loop before the log names it;"
         " 0 turns the watch off.",
     )
     max_pending: Count = Field(
@@ -131,8 +131,8 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
     )
     max_payload_bytes: Count = Field(
         default=1_048_576,
-        description="Bytes that a payload's JSON may have. Raise it only where a file or an object"
-        " store cannot hold the data: submit() reads it all on the event loop.",
+        description="Bytes that a payload's JSON may have. Raise it only if no file or object store"
+        " can hold the data: submit() reads it all on the event loop.",
     )
     max_payload_depth: Annotated[int, Field(gt=0, le=_DEEPEST)] = Field(
         default=64,
@@ -141,14 +141,15 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
     )
     result_ttl: Limit = Field(
         default=3600.0,
-        description="Seconds a finished record is kept, from its finish; `inf` for ever.",
+        description="Seconds a record is kept after its job has finished; `inf` for ever.",
     )
     max_results: Count = Field(
-        default=10_000, description="Finished records kept at most; the oldest goes first."
+        default=10_000,
+        description="How many finished records are kept; the oldest is dropped first.",
     )
     options: dict[str, Any] = Field(
         default={},
-        description="For one backend only, which checks them itself; their values are kept out of"
+        description="For one backend, which checks them itself; their values are kept out of"
         " repr and errors.",
     )
 
@@ -160,7 +161,7 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
             return validate(value)
         except ValidationError as error:
             hidden = without_input(error, cls.__name__)
-        except Exception as error:  # a mapping of the caller's own
+        except Exception as error:  # the caller's own mapping
             kind = PydanticCustomError("unusable", f"reading it raised {type(error).__name__}")
             details = InitErrorDetails(type=kind, input=_HIDDEN)
             hidden = ValidationError.from_exception_data(cls.__name__, [details])
@@ -176,7 +177,7 @@ def _names_only(options: Any) -> Any:
 
 
 def required(kind: type[T], value: T | None, name: str) -> T:
-    """*value*, or a new *kind* in the place of None.
+    """*value*, or a new *kind* if it is None.
 
     Raises:
         TypeError: it is of another type.
@@ -192,7 +193,7 @@ def check_timeout(timeout: float) -> float:
     """*timeout*, a job's time limit in seconds, as a float.
 
     Raises:
-        TypeError: it is no number.
+        TypeError: it is not a number.
         ValueError: it is 0, negative or NaN, or an int that no float can hold.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):

@@ -58,14 +58,14 @@ TERMINAL = tuple(status for status, following in TRANSITIONS.items() if not foll
 
 
 def checked_status(status: JobStatus | None) -> JobStatus | None:
-    """A status to look for, which may be its text; None is any.
+    """A status to look for, also as text; None matches any.
 
     Raises:
         ValueError: there is no such status.
     """
     if status is None:
         return None
-    # Not JobStatus(status): the text of its error may take all memory.
+    # Not JobStatus(status): the text of its error may fill the memory.
     for known in JobStatus:
         if isinstance(status, str) and str.__eq__(known, status):
             return known

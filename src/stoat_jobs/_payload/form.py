@@ -56,7 +56,7 @@ class PayloadForm:
     def __init__(self, job_type: str, function: Callable[..., Any]) -> None:
         self._job_type = job_type
         signature = read_signature(job_type, function)
-        self.positional = signature.positional
+        self.positional: list[str] = signature.positional
         self._fields = signature.annotations
         self._defaults = signature.defaults
         self._reserved = signature.reserved

@@ -31,7 +31,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now: Callable[[], float] = time.monotonic
-        self.shift = 0.0
+        self.shift: float = 0.0
         self._offset = self._base = self._difference = time.time() - time.monotonic()
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -76,11 +76,11 @@ class JobRun(Generic[J]):
     )
 
     def __init__(self, job: J, definition: JobType[..., Any], host: RunHost[J]) -> None:
-        self.job = job
-        self.definition = definition
+        self.job: J = job
+        self.definition: JobType[..., Any] = definition
         self.state: RunState = RUNNING
-        self.attempt = 0
-        self.deadline = math.inf
+        self.attempt: int = 0
+        self.deadline: float = math.inf
         self.reason: StopReason | None = None
         self.relay: Relay | None = None
         self.task: asyncio.Task[None] | None = None

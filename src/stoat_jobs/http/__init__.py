@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 try:
     import starlette as _starlette  # noqa: F401 - so that the error says what to install
-except ModuleNotFoundError as error:
-    raise ImportError('stoat_jobs.http needs Starlette: pip install "stoat-jobs[http]"') from error
+except ModuleNotFoundError as _error:
+    raise ImportError('stoat_jobs.http needs Starlette: pip install "stoat-jobs[http]"') from _error
 
 from .._exports import export as _export
 from ._accepted import accepted
-from ._access import Authorize, Operation, allow_all
+from ._access import AccessRequest, Authorize, Operation, allow_all
 from ._app import jobs_app
 from ._limits import HttpLimits
 from ._problem_handlers import add_problem_handlers
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ._router import JobQueueDep, jobs_router, queue_named
 
 __all__ = [
+    "AccessRequest",
     "Authorize",
     "HttpLimits",
     "JobQueueDep",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from stoat_jobs import JobResult
 from stoat_jobs.backends import log_event
 
-from ._problems import ProblemError, job_not_found
+from ._problems import ProblemError, ProblemKind, job_not_found
 
 
 class Operation(StrEnum):
@@ -31,7 +33,19 @@ class Operation(StrEnum):
     DASHBOARD = "dashboard"
 
 
-Authorize = Callable[[Request, Operation, "JobResult[Any] | None"], Awaitable[bool]]
+@dataclass(frozen=True)
+class AccessRequest:
+    """What ``authorize`` is asked: whether *request* may do *operation*.
+
+    ``record`` is the job's, None if the request is not about one job or the id is unknown.
+    """
+
+    request: Request
+    operation: Operation
+    record: JobResult[Any] | None = None
+
+
+Authorize = Callable[[AccessRequest], Awaitable[bool]]
 
 # What whoever knows the random id of a job may do where nobody is asked.
 _OPEN = frozenset({Operation.READ, Operation.WAIT, Operation.EVENTS})
@@ -40,26 +54,24 @@ _OPEN = frozenset({Operation.READ, Operation.WAIT, Operation.EVENTS})
 _REFUSALS = frozenset({401, 403, 404})
 
 
-async def allow_all(request: Request, operation: Operation, record: JobResult[Any] | None) -> bool:
+async def allow_all(access: AccessRequest) -> bool:
     """An ``authorize`` that lets everybody do everything.
 
-    Take it where something in front of the application lets nobody else through, and in tests.
+    Use it if something in front of the application lets nobody else through, and in tests.
     """
     return True
 
 
-async def _for_who_knows_the_id(
-    request: Request, operation: Operation, record: JobResult[Any] | None
-) -> bool:
+async def _for_who_knows_the_id(access: AccessRequest) -> bool:
     """What holds without an ``authorize``."""
-    return operation in _OPEN
+    return access.operation in _OPEN
 
 
 class Access:
     """Asks ``authorize``."""
 
     def __init__(self, authorize: Authorize | None) -> None:
-        self._authorize = authorize or _for_who_knows_the_id
+        self._authorize = _for_who_knows_the_id if authorize is None else _checked(authorize)
 
     @property
     def is_default(self) -> bool:
@@ -105,15 +117,30 @@ class Access:
     ) -> bool:
         """Whether *request* may do this."""
         try:
-            allowed = await self._authorize(request, operation, record)
+            allowed = await self._authorize(AccessRequest(request, operation, record))
             _check_answer(allowed)
         except (HTTPException, ClientDisconnect):  # it may have read the body
             raise
         except Exception as error:
             log_event(logging.ERROR, "authorize_failed", exc_info=error, operation=str(operation))
             detail = "the server could not find out whether you may do this"
-            raise ProblemError(500, "Authorization failed", detail) from error
+            raise ProblemError(ProblemKind.AUTHORIZATION_FAILED, detail) from error
         return allowed
+
+
+def _checked(authorize: Authorize) -> Authorize:
+    """*authorize*; refused when the app is made if it cannot be asked."""
+    try:
+        inspect.signature(authorize).bind(None)
+    except ValueError:  # it is written in C, and does not say what it takes
+        return authorize
+    except TypeError as error:
+        raise TypeError(
+            "authorize is called with one AccessRequest: write `async def authorize(access:"
+            " AccessRequest) -> bool` and read access.request, access.operation and"
+            f" access.record there; this one cannot be called so: {error}"
+        ) from None
+    return authorize
 
 
 def _check_answer(allowed: object) -> None:
@@ -122,13 +149,12 @@ def _check_answer(allowed: object) -> None:
 
 
 def _refused(operation: Operation) -> ProblemError:
-    return ProblemError(403, "Not allowed", f"you may not do this here: {operation}")
+    return ProblemError(ProblemKind.NOT_ALLOWED, f"you may not do this here: {operation}")
 
 
 def _closed(operation: Operation) -> ProblemError:
     return ProblemError(
-        403,
-        "Operation closed",
+        ProblemKind.OPERATION_CLOSED,
         f"{operation} is closed here: the application opens it with authorize=, which is asked"
         " each time, or for everybody with authorize=allow_all",
     )

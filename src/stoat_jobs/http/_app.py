@@ -45,12 +45,10 @@ def jobs_app(
             request, which is the queue of the outer app.
         queue_name: the name of the queue, if the app has several: ``"io"`` for the one that
             ``lifespan(app, ..., name="io")`` started.
-        authorize: an async function that decides about each request. It is called with the
-            request, the :class:`Operation` and the job's record, and once more when a stream
-            begins. The record is None if the request is not about one job, or if there is no
-            such job. It returns False to refuse, or raises Starlette's ``HTTPException`` to
-            choose the answer; a 404 about one job gets the same answer as an unknown id.
-            ``allow_all`` lets everyone do everything.
+        authorize: an async function that decides about each request, and once more when a stream
+            begins. It is called with an :class:`AccessRequest`. It returns False to refuse, or
+            raises Starlette's ``HTTPException`` to choose the answer; a 404 about one job gets
+            the same answer as an unknown id. ``allow_all`` lets everyone do everything.
         submittable: the job types that clients may submit; none by default.
         metadata: an async function that returns the metadata for a job that *request* submits,
             such as the user, so that *authorize* finds it on the record.

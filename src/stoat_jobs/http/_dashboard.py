@@ -12,7 +12,7 @@ from importlib import resources
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ._problems import ProblemError
+from ._problems import ProblemError, ProblemKind
 from ._records import tag_of
 
 _POLICY = (
@@ -45,7 +45,7 @@ def part(request: Request, name: str) -> Response:
         ProblemError: there is no such file.
     """
     if name not in _parts():
-        raise ProblemError(404, "Not found", "the dashboard has no such part")
+        raise ProblemError(ProblemKind.NOT_FOUND, "the dashboard has no such part")
     text = _text(name)
     tag = f'"{tag_of(text)}"'
     headers = {"etag": tag, "cache-control": "no-cache", "x-content-type-options": "nosniff"}

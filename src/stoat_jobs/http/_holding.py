@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.types import Receive
 
 from ._limits import HttpLimits
-from ._problems import SOON, ProblemError
+from ._problems import ProblemError, ProblemKind
 from ._stopping import server_is_stopping
 
 T = TypeVar("T")
@@ -108,11 +108,11 @@ class HeldRequests:
         clients = [each for held, each in self._held.items() if not held.over.done()]
         if len(clients) >= self.limits.max_open:
             detail = "too many streams and long polls are open on the server; try again later"
-            raise ProblemError(503, "Too many open", detail, headers=SOON)
+            raise ProblemError(ProblemKind.TOO_MANY_OPEN, detail)
         # Clients without an address, as over a Unix socket, cannot be distinguished.
         if client and clients.count(client) >= self.limits.max_open_per_client:
             detail = "you have too many streams and long polls open; close one and try again"
-            raise ProblemError(429, "Too many open for one client", detail, headers=SOON)
+            raise ProblemError(ProblemKind.TOO_MANY_OPEN_FOR_ONE_CLIENT, detail)
 
     def _schedule_check(self) -> None:
         if self._timer is not None and not self._held:

@@ -21,7 +21,7 @@ from ._holding import HeldRequests
 from ._limits import HttpLimits
 from ._origins import Origins
 from ._paths import path_of
-from ._problems import SAFE, SOON, ProblemError, response_to
+from ._problems import SAFE, SOON, ProblemError, ProblemKind, response_to
 from ._records import ShownRecord, list_json, tag_of
 from ._requests import Forms, Submission
 from ._routes import PLACES
@@ -205,13 +205,13 @@ class Operations:
         # With a key it may be another user's job.
         if submission.key and not await self._access.may_read(request, record):
             detail = "a job that you may not read has this key; use another key"
-            raise ProblemError(409, "Key in use", detail)
+            raise ProblemError(ProblemKind.KEY_IN_USE, detail)
         return record
 
     def _not_submittable(self) -> ProblemError:
         names = ", ".join(sorted(self.submittable)) or "none; the application lists them"
         detail = f"jobs of this type cannot be submitted over HTTP; submittable: {names}"
-        return ProblemError(422, "Job type not submittable", detail)
+        return ProblemError(ProblemKind.JOB_TYPE_NOT_SUBMITTABLE, detail)
 
     def _find(self, request: Request) -> JobBackend:
         return get_queue(request, self._queue_name) if self._queue is None else self._queue
@@ -248,8 +248,12 @@ def _checked_names(names: Iterable[str]) -> frozenset[str]:
 
 def _too_late(record: JobResult[Any]) -> ProblemError:
     if record.status.is_terminal:
-        return ProblemError(409, "Job finished", f"the job has finished; it is {record.status}")
-    return ProblemError(409, "Job stopping", "the job is already being stopped, for another reason")
+        return ProblemError(
+            ProblemKind.JOB_FINISHED, f"the job has finished; it is {record.status}"
+        )
+    return ProblemError(
+        ProblemKind.JOB_STOPPING, "the job is already being stopped, for another reason"
+    )
 
 
 def _json(body: bytes) -> Response:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from ._problems import ProblemError
+from ._problems import ProblemError, ProblemKind
 
 
 class Origins:
@@ -28,8 +28,7 @@ class Origins:
         origin = request.headers.get("origin")
         if origin not in self._trusted and not _is_own(request, origin):
             raise ProblemError(
-                403,
-                "Cross-site request",
+                ProblemKind.CROSS_SITE_REQUEST,
                 "pages of other sites may not change anything here; the application can allow them"
                 " with trusted_origins=, and a proxy must pass on the browser's Host header",
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from enum import Enum, unique
 from http import HTTPStatus
 from typing import Any
 
@@ -53,32 +54,77 @@ class ProblemDocument(BaseModel, frozen=True):
     )
 
 
+@unique
+class ProblemKind(Enum):
+    """Every kind of problem, by its status and its title."""
+
+    CLIENT_LEFT = 400, "Client left"
+    OPERATION_CLOSED = 403, "Operation closed"
+    NOT_ALLOWED = 403, "Not allowed"
+    CROSS_SITE_REQUEST = 403, "Cross-site request"
+    JOB_NOT_FOUND = 404, "Job not found"
+    NOT_FOUND = 404, "Not found"
+    JOB_FINISHED = 409, "Job finished"
+    JOB_STOPPING = 409, "Job stopping"
+    KEY_IN_USE = 409, "Key in use"
+    BODY_TOO_LARGE = 413, "Body too large"
+    UNSUPPORTED_MEDIA_TYPE = 415, "Unsupported media type"
+    INVALID_REQUEST = 422, "Invalid request"
+    INVALID_PAYLOAD = 422, "Invalid payload"
+    JOB_TYPE_NOT_SUBMITTABLE = 422, "Job type not submittable"
+    UNKNOWN_JOB_TYPE = 422, "Unknown job type"
+    TOO_MANY_OPEN_FOR_ONE_CLIENT = 429, "Too many open for one client"
+    AUTHORIZATION_FAILED = 500, "Authorization failed"
+    QUEUE_FULL = 503, "Queue full"
+    QUEUE_CLOSED = 503, "Queue closed"
+    QUEUE_UNAVAILABLE = 503, "Queue unavailable"
+    TOO_MANY_OPEN = 503, "Too many open"
+
+    @property
+    def status(self) -> int:
+        """The status code of the answer."""
+        return self.value[0]
+
+    @property
+    def title(self) -> str:
+        """What clients show to people."""
+        return self.value[1]
+
+    @property
+    def type(self) -> str:
+        """What programs tell kinds apart by."""
+        return f"urn:stoat-jobs:problem:{self.name.lower().replace('_', '-')}"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What goes with the answer: when to come again, if that may help."""
+        return SOON if self.status in (429, 503) else {}
+
+
 class ProblemError(Exception):
     """Raised where a request cannot be answered as asked."""
 
     def __init__(
-        self,
-        status: int,
-        title: str,
-        detail: str,
-        *,
-        errors: list[dict[str, Any]] | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, kind: ProblemKind, detail: str, *, errors: list[dict[str, Any]] | None = None
     ) -> None:
-        super().__init__(detail)
-        name = title.lower().replace(" ", "-")
-        self.document = ProblemDocument(
-            type=f"urn:stoat-jobs:problem:{name}",
-            title=title,
-            status=status,
-            detail=detail,
-            errors=errors,
-        )
-        self.headers = headers
+        super().__init__(kind, detail)
+        self.kind = kind
+        self.detail = detail
+        self.errors = errors
+
+    def __str__(self) -> str:
+        return self.detail
 
     def response(self) -> Response:
         """The answer."""
-        return _response(self.document, self.headers)
+        document = ProblemDocument(
+            type=self.kind.type,
+            title=self.kind.title,
+            status=self.kind.status,
+            detail=self.detail,
+            errors=self.errors,
+        )
+        return _response(document, self.kind.headers)
 
 
 def response_to(error: Exception) -> Response | None:
@@ -126,23 +172,23 @@ def job_not_found(error: Any = None) -> ProblemError:
         "there is no such job here: it was never submitted, or is kept no longer; with several"
         " server processes an in-process queue knows only the jobs of its own"
     )
-    return ProblemError(404, "Job not found", detail)
+    return ProblemError(ProblemKind.JOB_NOT_FOUND, detail)
 
 
 def _unknown_job_type(error: Any) -> ProblemError:
     detail = "the server has no handler for this job type"
-    return ProblemError(422, "Unknown job type", detail)
+    return ProblemError(ProblemKind.UNKNOWN_JOB_TYPE, detail)
 
 
 def _invalid_payload(error: Any) -> ProblemError:
     detail = "the payload does not fit the handler; see `errors`"
-    return ProblemError(422, "Invalid payload", detail, errors=_kept(error.errors))
+    return ProblemError(ProblemKind.INVALID_PAYLOAD, detail, errors=_kept(error.errors))
 
 
 def invalid_request(errors: list[Any]) -> ProblemError:
     """The request does not fit; *errors* are pydantic's."""
     return ProblemError(
-        422, "Invalid request", "the request does not fit; see `errors`", errors=_kept(errors)
+        ProblemKind.INVALID_REQUEST, "the request does not fit; see `errors`", errors=_kept(errors)
     )
 
 
@@ -164,23 +210,23 @@ def _short(part: Any) -> Any:
 
 def _client_left(error: Any) -> ProblemError:
     """Nobody reads it; the server is given an answer, and so no error to log."""
-    return ProblemError(400, "Client left", "the client left before its body was sent")
+    return ProblemError(ProblemKind.CLIENT_LEFT, "the client left before its body was sent")
 
 
 def _queue_full(error: Any) -> ProblemError:
     detail = "too many jobs wait already; try again later"
-    return ProblemError(503, "Queue full", detail, headers=SOON)
+    return ProblemError(ProblemKind.QUEUE_FULL, detail)
 
 
 def _queue_closed(error: Any) -> ProblemError:
     detail = "the server is stopping, or has not started; try again later"
-    return ProblemError(503, "Queue closed", detail, headers=SOON)
+    return ProblemError(ProblemKind.QUEUE_CLOSED, detail)
 
 
 def _backend_fails(error: Any) -> ProblemError:
     log_event(logging.ERROR, "backend_failed", exc_info=error)
     detail = "the server cannot reach or keep its jobs at the moment; try again later"
-    return ProblemError(503, "Queue unavailable", detail, headers=SOON)
+    return ProblemError(ProblemKind.QUEUE_UNAVAILABLE, detail)
 
 
 PROBLEMS = {

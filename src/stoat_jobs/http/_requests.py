@@ -14,7 +14,7 @@ from stoat_jobs import JobStatus
 from stoat_jobs.backends import checked_key
 
 from ._limits import HttpLimits
-from ._problems import ProblemError, invalid_request
+from ._problems import ProblemError, ProblemKind, invalid_request
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -63,7 +63,7 @@ class Forms:
         # Pages of other sites can make a browser post other types without a CORS preflight.
         if _media_type(request) != "application/json":
             detail = "send the job as application/json"
-            raise ProblemError(415, "Unsupported media type", detail)
+            raise ProblemError(ProblemKind.UNSUPPORTED_MEDIA_TYPE, detail)
         limit = self._limits.max_body_bytes
         if _declared_length(request) > limit:
             raise _too_large(limit)
@@ -149,4 +149,4 @@ def _checked(model: type[M], values: Mapping[str, Any] | Any, place: str) -> M:
 
 
 def _too_large(limit: int) -> ProblemError:
-    return ProblemError(413, "Body too large", f"a submission may have at most {limit} bytes")
+    return ProblemError(ProblemKind.BODY_TOO_LARGE, f"a submission may have at most {limit} bytes")

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from stoat_jobs import JobBackend, JobContext, JobHandlers, JobResult, JobStatus
+from stoat_jobs.backends import Capabilities
 
 from ._clock import REAL_LIMIT, FakeClockLoop
 
@@ -30,7 +31,7 @@ class Call:
         self.ctx = ctx
         self.payload = payload
         self.gate = gate
-        self.thread = threading.current_thread()
+        self.thread: threading.Thread = threading.current_thread()
         self.cancels = 0
         self.ended = False
 
@@ -68,14 +69,15 @@ class Bench:
     """
 
     def __init__(self) -> None:
-        self.clock = cast(FakeClockLoop, asyncio.get_running_loop())
-        self.handlers = JobHandlers()
+        self.clock: FakeClockLoop = cast(FakeClockLoop, asyncio.get_running_loop())
+        self.handlers: JobHandlers = JobHandlers()
         self.calls: list[Call] = []
         self.submissions: list[asyncio.Task[str]] = []
         self._arrived = asyncio.Event()
         self._loop_thread = threading.current_thread()
         self._open = False
         self.queue: JobBackend
+        self.capabilities: Capabilities
         self.handlers.register("hold", self.hold)
         self.handlers.register("retrying", self.hold, retries=3)
         self.handlers.register("polite", self.hold, cooperative=True)
@@ -248,7 +250,7 @@ class Watching:
 
     def __init__(self, records: AsyncIterator[JobResult[Any]]) -> None:
         self.seen: list[JobResult[Any]] = []
-        self.task = asyncio.ensure_future(self._read(records))
+        self.task: asyncio.Task[None] = asyncio.ensure_future(self._read(records))
 
     async def _read(self, records: AsyncIterator[JobResult[Any]]) -> None:
         async for record in records:

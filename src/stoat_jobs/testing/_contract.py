@@ -48,6 +48,7 @@ class JobQueueContract(
             async def make_queue(self, handlers, settings, observers):
                 return MyQueue(handlers, settings, observers)
 
-    What a backend cannot do by its nature is said with a class attribute, such as
-    ``concurrent = False``; the tests that need it are then excused by that name.
+    The queue declares what it cannot do by its nature, as in ``capabilities =
+    Capabilities(concurrent=False)``. The tests that need it are then skipped, with that name as
+    the reason.
     """

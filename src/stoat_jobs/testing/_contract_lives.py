@@ -8,9 +8,9 @@ import pytest
 
 from stoat_jobs import (
     AsyncJobQueue,
-    BackendError,
     JobBackend,
     JobStatus,
+    QueueStartedError,
 )
 
 from ._bench import Bench
@@ -53,7 +53,7 @@ class LifePromises(Promises):
         """A second start raises a clear error and does not affect the first one."""
         async with self.bench() as bench:
             call = await bench.begin()
-            with pytest.raises(BackendError, match="start"):
+            with pytest.raises(QueueStartedError):
                 await bench.queue.__aenter__()
             assert bench.queue.started is True
             assert (await bench.finish(call, 1)).result == 1
@@ -136,6 +136,6 @@ class LifePromises(Promises):
             loop.run_until_complete(bench.open())
             with pytest.raises(RuntimeError, match="event loop"):
                 run_with_fake_clock(bench.queue.submit("hold", {}), self.loop_factory)
-            with pytest.raises(BackendError):
+            with pytest.raises(QueueStartedError):
                 run_with_fake_clock(bench.queue.__aenter__(), self.loop_factory)
             loop.run_until_complete(bench.close())

@@ -238,7 +238,7 @@ class OutcomePromises(Promises):
             call = await bench.begin()
             call.ctx.set_progress(0.9)
             record = await bench.finish(call, object())
-            if self.keeps_any_result:
+            if bench.capabilities.keeps_any_result:
                 assert (record.status, record.error) == (JobStatus.COMPLETED, None)
             else:
                 assert (record.status, record.error_type) == (JobStatus.FAILED, "TypeError")

@@ -137,7 +137,7 @@ class RunningPromises(Promises):
     async def test_at_most_concurrency_jobs_run_at_a_time(self, concurrency: int) -> None:
         """Never more than ``concurrency`` jobs run at once, and a free slot is used at once."""
         async with self.bench(concurrency=concurrency) as bench:
-            slots = concurrency if self.concurrent else 1
+            slots = concurrency if bench.capabilities.concurrent else 1
             ids = [await bench.put() for _ in range(6)]
             for done in range(6):
                 await bench.clock.settle()

@@ -113,7 +113,7 @@ class ShutdownPromises(Promises):
         """Everyone who waits for a job is woken when the queue stops."""
         async with self.bench() as bench:
             ids = [(await bench.begin("deaf")).job_id]
-            if not self.durable:
+            if not bench.capabilities.durable:
                 ids.append(await bench.put())
             watches = [bench.watching(job_id) for job_id in ids]
             waits = [asyncio.ensure_future(bench.queue.wait(job_id)) for job_id in ids]
@@ -233,7 +233,7 @@ class ShutdownPromises(Promises):
             with pytest.raises(asyncio.CancelledError):
                 await closing
             records = [await bench.queue.get_result(job_id) for job_id in ids]
-            waiting = None if self.durable else "Shutdown"
+            waiting = None if bench.capabilities.durable else "Shutdown"
             assert [record.error_type for record in records] == ["Shutdown", waiting]
             assert bench.queue.started is False
 
@@ -280,7 +280,7 @@ class ShutdownPromises(Promises):
         caplog.set_level(logging.INFO, "stoat_jobs")
         async with self.bench(drain_timeout=1) as bench:
             lost = [await bench.put("deaf")]
-            if not self.durable:
+            if not bench.capabilities.durable:
                 lost.append(await bench.put())
             await bench.close()
         names = [record.getMessage() for record in caplog.records]

@@ -28,10 +28,9 @@ from stoat_jobs import (
 )
 
 from ._bench import Bench, Watching
-from ._capabilities import Capabilities
-from ._clock import FakeClockLoop, LoopFactory, wind_down
+from ._clock import FakeClockLoop, wind_down
 from ._model import ModelJob, QueueModel
-from ._promises import QueueFactory
+from ._under_test import QueueUnderTest
 
 T = TypeVar("T")
 
@@ -51,7 +50,7 @@ LIMITS = {
 }
 
 
-class JobQueueMachine(Capabilities, RuleBasedStateMachine):
+class JobQueueMachine(QueueUnderTest, RuleBasedStateMachine):
     """Runs a queue and a plain model of it side by side; after each step they must agree.
 
     A backend's own test file is a subclass with the factory of :class:`JobQueueContract`,
@@ -64,18 +63,12 @@ class JobQueueMachine(Capabilities, RuleBasedStateMachine):
         TestMyQueue = MyMachine.TestCase
     """
 
-    make_queue: QueueFactory
-    """As :attr:`JobQueueContract.make_queue`."""
-
-    loop_factory: LoopFactory = FakeClockLoop
-    """As :attr:`JobQueueContract.loop_factory`."""
-
-    jobs = Bundle("jobs")
+    jobs: Bundle[Any] = Bundle("jobs")
 
     def __init__(self) -> None:
         super().__init__()
         self.loop: FakeClockLoop = self.loop_factory()
-        self.submitted = 0
+        self.submitted: int = 0
         self.waits: list[tuple[ModelJob, asyncio.Future[JobResult[Any]]]] = []
         self.watches: list[tuple[ModelJob, Watching]] = []
         self.bench: Bench
@@ -96,12 +89,13 @@ class JobQueueMachine(Capabilities, RuleBasedStateMachine):
     def start_queue(self, concurrency: int) -> None:
         settings = JobQueueSettings.model_validate({**LIMITS, "concurrency": concurrency})
         self.do(self._start_queue(settings))
-        slots = concurrency if self.concurrent else 1
-        self.model = QueueModel(settings, slots, self.loop.time(), durable=self.durable)
+        can = self.bench.capabilities
+        slots = concurrency if can.concurrent else 1
+        self.model = QueueModel(settings, slots, self.loop.time(), durable=can.durable)
 
     async def _start_queue(self, settings: JobQueueSettings) -> None:
         self.bench = Bench()
-        self.bench.queue = await self.make_queue(self.bench.handlers, settings, ())
+        await self._fill(self.bench, settings)
         await self.bench.open()
 
     @rule(target=jobs, key=st.sampled_from([None, *KEYS]), deaf=st.booleans())

@@ -70,8 +70,8 @@ class QueueModel:
         self.durable = durable
         self.settings = settings
         self.slots = slots
-        self.now = now
-        self.open = True
+        self.now: float = now
+        self.open: bool = True
         self.jobs: dict[str, ModelJob] = {}
         self.gone: set[str] = set()
         self.starts: list[str] = []

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import pytest
 
-from stoat_jobs import JobBackend, JobHandlers, JobQueueSettings
+from stoat_jobs import JobQueueSettings
+from stoat_jobs.backends import Capabilities
 
 from ._bench import Bench
-from ._capabilities import Capabilities
-from ._clock import FakeClockLoop, LoopFactory, run_with_fake_clock
-
-QueueFactory = Callable[[JobHandlers, JobQueueSettings, Iterable[Any]], Awaitable[JobBackend]]
+from ._clock import run_with_fake_clock
+from ._under_test import QueueUnderTest
 
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 
 def needs(*capabilities: str) -> Callable[[Test], Test]:
-    """Excuse a backend from a test where one of these attributes of the class is False."""
+    """Excuse a backend from a test unless it has all of these capabilities."""
 
     def mark(test: Test) -> Test:
         test.needs = capabilities  # type: ignore[attr-defined]
@@ -32,7 +31,7 @@ def needs(*capabilities: str) -> Callable[[Test], Test]:
 
 
 def unless(capability: str) -> Callable[[Test], Test]:
-    """Excuse a backend from a test where this attribute of the class is True."""
+    """Excuse a backend from a test if it has this capability."""
 
     def mark(test: Test) -> Test:
         test.unless = capability  # type: ignore[attr-defined]
@@ -41,21 +40,15 @@ def unless(capability: str) -> Callable[[Test], Test]:
     return mark
 
 
-class Promises(Capabilities):
-    """Base of the promise tests: the factory, the capabilities, and how a test is run.
+class Promises(QueueUnderTest):
+    """Base of the promise tests: how a test is run, and who is excused from it.
 
     Its ``async`` tests become plain ones that run on a fake clock of their own, in a
     subclass too; they need no plug-in and no mark.
     """
 
-    # Not an abstract method: pytest would pass over a class that lacks it, without a word.
-    make_queue: QueueFactory
-    """``async def make_queue(self, handlers, settings, observers)``: the queue to test, not
-    started; called inside the event loop it will run in."""
-
-    loop_factory: LoopFactory = FakeClockLoop
-    """Makes the event loop of each test: a :class:`FakeClockLoop`, or what behaves like one on
-    another kind of loop."""
+    _test: Callable[..., Any]
+    """The one that runs."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -68,7 +61,8 @@ class Promises(Capabilities):
         bench = Bench()
         # A watch over the loop is a thread, and a thread could end any deadlock.
         chosen = JobQueueSettings.model_validate({"loop_block_limit": 0, **settings})
-        bench.queue = await self.make_queue(bench.handlers, chosen, observers)
+        await self._fill(bench, chosen, observers)
+        _excuse(self._test, bench.capabilities)
         return bench
 
     @asynccontextmanager
@@ -81,13 +75,18 @@ class Promises(Capabilities):
 def _plain(test: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(test)
     def run(self: Promises, *args: Any, **kwargs: Any) -> None:
-        for capability in getattr(test, "needs", ()):
-            if not getattr(self, capability):
-                pytest.skip(f"excused by `{capability} = False`")
-        if getattr(self, getattr(test, "unless", ""), False):
-            pytest.skip(f"excused by `{test.unless} = True`")  # type: ignore[attr-defined]
+        self._test = test
         outcome = test(self, *args, **kwargs)
         if inspect.iscoroutine(outcome):
             run_with_fake_clock(outcome, self.loop_factory)
 
     return run
+
+
+def _excuse(test: Callable[..., Any], capabilities: Capabilities) -> None:
+    """Skip *test* if a queue with these *capabilities* need not keep its promise."""
+    for capability in getattr(test, "needs", ()):
+        if not getattr(capabilities, capability):
+            pytest.skip(f"excused by `{capability} = False`")
+    if getattr(capabilities, getattr(test, "unless", ""), False):
+        pytest.skip(f"excused by `{test.unless} = True`")  # type: ignore[attr-defined]

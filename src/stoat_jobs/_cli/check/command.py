@@ -10,6 +10,7 @@ from typing import Any
 from stoat_jobs import JobsError
 from stoat_jobs._cli.terminal.extras import missing_extra
 from stoat_jobs._display import printable
+from stoat_jobs.backends import Capabilities
 
 from .subject import FOLDER, Subject
 
@@ -76,11 +77,15 @@ def run(arguments: argparse.Namespace) -> int:
     subject = Subject(arguments.name, arguments.url, dict(arguments.options))
     try:
         queue = subject.first_queue()
-        capabilities = {**getattr(queue, "capabilities", {}), **dict(arguments.capabilities)}
     except (Exception, SystemExit) as error:  # importing a module may raise anything
         known = isinstance(error, (JobsError, ValueError))
         return _refuse(str(error) if known else f"{type(error).__name__}: {error}")
-    if capabilities.get("durable") and not subject.has_folder:
+    try:
+        declared = Capabilities.of(queue).model_dump()
+        capabilities = Capabilities(**{**declared, **dict(arguments.capabilities)})
+    except TypeError as error:
+        return _refuse(str(error))
+    if capabilities.durable and not subject.has_folder:
         return _refuse(
             f"each test of a durable backend needs a store of its own: use {FOLDER} in --url or in"
             " an --option"
@@ -88,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     return _check(subject, capabilities, type(queue))
 
 
-def _check(subject: Subject, capabilities: dict[str, bool], queue_class: type) -> int:
+def _check(subject: Subject, capabilities: Capabilities, queue_class: type) -> int:
     from .run import run
     from .table import State, Table
 

@@ -7,13 +7,13 @@ import os
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from stoat_jobs._display import printable
+from stoat_jobs.backends import Capabilities
 
 from .interrupts import repeated_interrupts
 from .subject import Subject
@@ -30,15 +30,15 @@ TestPromises = suite_of(*json.loads({arguments!r}))
 """
 
 
-def run(subject: Subject, capabilities: Mapping[str, bool], table: Table) -> Reporter:
+def run(subject: Subject, capabilities: Capabilities, table: Table) -> Reporter:
     """Run the kit against *subject*, printing to *table*."""
-    reporter = Reporter(table, capabilities)
+    reporter = Reporter(table)
     with tempfile.TemporaryDirectory(prefix="stoat-jobs-check-") as folder:
         os.environ.update(_ENVIRONMENT, HYPOTHESIS_STORAGE_DIRECTORY=folder, TMPDIR=folder)
         tempfile.tempdir = folder  # so the folders of all tests are removed with this one
         (Path(folder) / "pytest.ini").write_text("[pytest]\n")
         suite = Path(folder) / "test_promises.py"
-        arguments = [subject.name, subject.url, subject.options, capabilities]
+        arguments = [subject.name, subject.url, subject.options, capabilities.model_dump()]
         suite.write_text(_SUITE.format(arguments=json.dumps(arguments)))
         options = ["-pno:terminal", "-pno:cacheprovider", f"--rootdir={folder}"]
         with repeated_interrupts(lambda: reporter.interrupted):
@@ -63,27 +63,18 @@ class Reporter:
     problem = ""
     error: BaseException | None = None
 
-    def __init__(self, table: Table, capabilities: Mapping[str, bool]) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
-        self._capabilities = capabilities
         self._left: Counter[str] = Counter()
         self._broken: list[str] = []
         self._excuse = ""
-
-    def pytest_configure(self) -> None:
-        # Not imported earlier: pytest rewrites the asserts of the kit's modules on import.
-        from stoat_jobs.testing._capabilities import DEFAULTS
-
-        if unknown := sorted(set(self._capabilities) - set(DEFAULTS)):
-            known = ", ".join(DEFAULTS)
-            self.problem = f"no capability {unknown[0]!r}; there are {known}"
-            raise pytest.UsageError
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.problem = _failure(report)
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        # Not imported earlier: pytest rewrites the asserts of the kit's modules on import.
         from stoat_jobs.testing._listing import promises
 
         self._promises = {promise.test: promise for promise in promises(items[0].cls)}

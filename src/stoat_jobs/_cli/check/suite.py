@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from stoat_jobs import JobBackend, JobHandlers, JobQueueSettings
+from stoat_jobs.backends import Capabilities
 from stoat_jobs.testing import JobQueueContract, JobQueueMachine
 from stoat_jobs.testing._promises import Promises
 
@@ -32,6 +33,7 @@ class SubjectFactory:
     """Creates the queues of the contract and of the machine."""
 
     subject: Subject
+    capabilities: Capabilities
     _folder: str | None = None
 
     async def make_queue(
@@ -42,6 +44,9 @@ class SubjectFactory:
             self._folder = tempfile.mkdtemp()
         settings = self.subject.settings(settings, self._folder)
         return self.subject.make_queue(handlers, settings, observers)
+
+    def _capabilities_of(self, queue: JobBackend) -> Capabilities:
+        return self.capabilities  # the caller may know better than the queue
 
 
 class TogetherPromises(Promises):
@@ -58,7 +63,8 @@ def suite_of(
     name: str, url: str | None, options: Mapping[str, Any], capabilities: Mapping[str, bool]
 ) -> type[Promises]:
     """The tests of all promises, for the backend *name*."""
-    attributes = {"subject": Subject(name, url, options), **capabilities}
+    declared = Capabilities(**capabilities)
+    attributes = {"subject": Subject(name, url, options), "capabilities": declared}
     machine = type("Machine", (SubjectFactory, JobQueueMachine), attributes)
     bases = (SubjectFactory, JobQueueContract, TogetherPromises)
     return type("TestPromises", bases, {**attributes, "machine": machine})

@@ -1,0 +1,88 @@
+"""What a backend says of itself."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from .._text import nearest_first, shown
+
+
+class Capabilities(BaseModel, frozen=True, extra="forbid"):
+    """What a backend can or cannot do by its nature, declared once: by its queue.
+
+    >>> from stoat_jobs import AsyncioJobQueue
+    >>> class MyQueue(AsyncioJobQueue):
+    ...     capabilities = Capabilities(durable=True, submitter_context=False)
+
+    Each capability excuses the backend from the promises that name it, and from no others. The
+    test kit and ``stoat-jobs check`` read them from the queue; neither probes for them.
+
+    Raises:
+        TypeError: there is no such capability; lists the known ones, the nearest first.
+        pydantic.ValidationError: one is not a bool.
+    """
+
+    concurrent: bool = Field(
+        default=True,
+        description="It runs `settings.concurrency` jobs at a time; if not, one.",
+    )
+    submit_returns_early: bool = Field(
+        default=True,
+        description="`submit` returns as soon as the job is accepted; if not, when it has"
+        " finished.",
+    )
+    keeps_any_result: bool = Field(
+        default=False,
+        description="A result is kept as it is; if not, it must have JSON.",
+    )
+    submitter_context: bool = Field(
+        default=True,
+        description="A handler sees the context variables of whoever submitted its job.",
+    )
+    survives_cancelled_tasks: bool = Field(
+        default=True,
+        description="If somebody cancels every task of the event loop, only jobs are lost; if"
+        " not, tasks of an engine are among them, which it cannot begin again.",
+    )
+    durable: bool = Field(
+        default=False,
+        description="What waits outlives the queue: it runs when a queue on the same store"
+        " starts. In the kit, `make_queue`, called again in one test, then gives a queue on the"
+        " store of the first.",
+    )
+    cross_process: bool = Field(
+        default=False,
+        description="Queues in several processes share a store, and each job runs in one of"
+        " them. In the kit, `make_queue`, called again in one test, then gives a queue on the"
+        " store of the first, which may still be open.",
+    )
+    waits_between_attempts: bool = Field(
+        default=True,
+        description="A retry comes after its delay; if not, at once.",
+    )
+
+    @classmethod
+    def of(cls, queue: object) -> Self:
+        """What *queue* declares.
+
+        Raises:
+            TypeError: it declares nothing, or something else.
+        """
+        declared = getattr(queue, "capabilities", None)
+        if isinstance(declared, cls):
+            return declared
+        raise TypeError(
+            f"{type(queue).__name__}.capabilities must be a Capabilities, as in capabilities ="
+            f" Capabilities(durable=True), not {type(declared).__name__}"
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, given: Any) -> Any:
+        for name in given if isinstance(given, dict) else ():
+            if name not in cls.model_fields:
+                known = ", ".join(nearest_first(name, cls.model_fields))
+                raise TypeError(f"no capability {shown(name)}; known, nearest first: {known}")
+        return given
