@@ -31,7 +31,7 @@ from ..support.apps import (
 )
 
 PATHS = pytest.mark.parametrize("path", ["/double", "/unaided"])
-WITH = "in a test run the app's lifespan too (`with TestClient(app) as client:`"
+WITH = "In a test, run the app's lifespan too (`with TestClient(app) as client:`"
 
 
 @PATHS

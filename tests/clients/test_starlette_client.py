@@ -36,7 +36,7 @@ from ..support.apps import (
 
 MAKERS = pytest.mark.parametrize("make", [on_fastapi, on_starlette])
 PATHS = pytest.mark.parametrize("path", ["/double", "/unaided"])
-WITH = "in a test run the app's lifespan too (`with TestClient(app) as client:`"
+WITH = "In a test, run the app's lifespan too (`with TestClient(app) as client:`"
 
 
 @MAKERS

@@ -15,13 +15,14 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from stoat_jobs import (
-    BackendError,
     JobHandlers,
     JobQueueSettings,
     JobResult,
     JobStatus,
     QueueClosedError,
     QueueFullError,
+    QueueNotStartedError,
+    QueueStartedError,
     QueueStats,
     SubmittedEvent,
     SubmittingEvent,
@@ -203,7 +204,7 @@ class SharedJobQueue(SharedSlots):
 
     async def __aenter__(self) -> Self:
         if self._life in (Life.STARTED, Life.CLOSING):
-            raise BackendError(self.name, "is started already")
+            raise QueueStartedError(self.name)
         self.attach(asyncio.get_running_loop())
         self.takes_jobs = True
         self._life = Life.STARTED
@@ -232,7 +233,7 @@ class SharedJobQueue(SharedSlots):
 
     def _check_open(self) -> None:
         if self._life is Life.NEW:
-            raise BackendError(self.name, "takes no jobs before its start: use `async with`")
+            raise QueueNotStartedError(self.name)
         if self._life is not Life.STARTED:
             raise QueueClosedError
         self._check_loop("submit")
