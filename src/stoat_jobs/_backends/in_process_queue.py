@@ -50,8 +50,8 @@ class InProcessQueue(QueueLifecycle):
 
     name: ClassVar[str]
     capabilities: Capabilities
-    scheduler_type: ClassVar[type[Scheduler]] = Scheduler
-    index_type: ClassVar[type[JobIndex]] = JobIndex
+    _scheduler_type: ClassVar[type[Scheduler]] = Scheduler
+    _index_type: ClassVar[type[JobIndex]] = JobIndex
     options_type: ClassVar[type[BaseModel]] = NoOptions
 
     def __init__(
@@ -66,10 +66,10 @@ class InProcessQueue(QueueLifecycle):
         self._options: Any = self._checked_options()
         self._observers = Observers(observers)
         self._clock = Clock()
-        self._index = self.index_type(
+        self._index = self._index_type(
             self._clock, self.settings.result_ttl, self.settings.max_results
         )
-        self._scheduler = self.scheduler_type(
+        self._scheduler = self._scheduler_type(
             self, self.settings, self._concurrency(), self._index, self._clock, self._observers
         )
         self._scheduler.when_cancelled_by_others = self._end_if_orphaned

@@ -108,7 +108,7 @@ class InMemoryJobQueue(InProcessQueue):
     capabilities: Capabilities = Capabilities(
         concurrent=False, submit_returns_early=False, waits_between_attempts=False
     )
-    scheduler_type: ClassVar[type[Scheduler]] = _MemoryScheduler
+    _scheduler_type: ClassVar[type[Scheduler]] = _MemoryScheduler
     _scheduler: _MemoryScheduler
     options_type: ClassVar[type[BaseModel]] = MemoryOptions
     _options: MemoryOptions

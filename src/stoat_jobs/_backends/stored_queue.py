@@ -182,8 +182,8 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     at-least-once, so make handlers idempotent. Results are JSON.
     """
 
-    index_type: ClassVar[type[JobIndex]] = StoredIndex
-    scheduler_type: ClassVar[type[Scheduler]] = StoredScheduler
+    _index_type: ClassVar[type[JobIndex]] = StoredIndex
+    _scheduler_type: ClassVar[type[Scheduler]] = StoredScheduler
     _index: StoredIndex
     _scheduler: StoredScheduler
 

@@ -276,7 +276,7 @@ class HidesItsHandlers(AsyncioJobQueue):
 class StartsLastFirst(AsyncioJobQueue):
     """Keeps what waits on a stack."""
 
-    scheduler_type = _StackOfJobs
+    _scheduler_type = _StackOfJobs
 
 
 class _LeakyScheduler(Scheduler):
@@ -288,7 +288,7 @@ class _LeakyScheduler(Scheduler):
 class LeaksSlots(AsyncioJobQueue):
     """A job that does not complete takes its slot along."""
 
-    scheduler_type = _LeakyScheduler
+    _scheduler_type = _LeakyScheduler
 
 
 class MixesResults(AsyncioJobQueue):

@@ -20,7 +20,7 @@ class _ComparesErrors(Scheduler):
 class ComparesErrors(AsyncioJobQueue):
     """Asks an exception whether it equals another."""
 
-    scheduler_type = _ComparesErrors
+    _scheduler_type = _ComparesErrors
 
 
 class _OnceOnly(Deadlines):
@@ -37,7 +37,7 @@ class _TimesOutOnce(Scheduler):
 class TimesOutOnce(AsyncioJobQueue):
     """Stops the first job that is past its limit, and no other."""
 
-    scheduler_type = _TimesOutOnce
+    _scheduler_type = _TimesOutOnce
 
 
 class _CancelsUnguarded(Scheduler):
@@ -50,7 +50,7 @@ class _CancelsUnguarded(Scheduler):
 class CancelsUnguarded(AsyncioJobQueue):
     """Lets out what a cancel raises."""
 
-    scheduler_type = _CancelsUnguarded
+    _scheduler_type = _CancelsUnguarded
 
 
 class _LetsThreadsBe(Scheduler):
@@ -62,7 +62,7 @@ class _LetsThreadsBe(Scheduler):
 class LetsThreadsBe(AsyncioJobQueue):
     """Cancels nothing that a thread has begun on the loop."""
 
-    scheduler_type = _LetsThreadsBe
+    _scheduler_type = _LetsThreadsBe
 
 
 class _NeverOver(Scheduler):
@@ -77,4 +77,4 @@ class _NeverOver(Scheduler):
 class LetsTheDeadSpeak(AsyncioJobQueue):
     """Runs on the loop what a thread asks for after the end of its job."""
 
-    scheduler_type = _NeverOver
+    _scheduler_type = _NeverOver

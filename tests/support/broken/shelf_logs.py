@@ -71,4 +71,4 @@ class _ChattyScheduler(Scheduler):
 class LogsEachLostJob(AsyncioJobQueue):
     """Fills the log at its stop."""
 
-    scheduler_type = _ChattyScheduler
+    _scheduler_type = _ChattyScheduler

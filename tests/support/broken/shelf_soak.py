@@ -20,7 +20,7 @@ class _EvictsFirst(JobIndex):
 class EvictsLive(AsyncioJobQueue):
     """Drops the oldest of its records, live or not."""
 
-    index_type = _EvictsFirst
+    _index_type = _EvictsFirst
 
 
 class _OneWaiter(Job):
@@ -50,7 +50,7 @@ class _Hoard(Scheduler):
 class HoardsRuns(AsyncioJobQueue):
     """Forgets no handler that it has left behind."""
 
-    scheduler_type = _Hoard
+    _scheduler_type = _Hoard
 
 
 class LeavesTasks(AsyncioJobQueue):

@@ -20,7 +20,7 @@ class _HoardingScheduler(Scheduler):
 class KeepsIterators(AsyncioJobQueue):
     """Keeps what its first reader uses up."""
 
-    scheduler_type = _HoardingScheduler
+    _scheduler_type = _HoardingScheduler
 
 
 class Unawaited:
@@ -42,7 +42,7 @@ class _UnawaitedScheduler(Scheduler):
 class AwaitsNoWrapper(AsyncioJobQueue):
     """Takes what a thread hands back for the result, whatever it is."""
 
-    scheduler_type = _UnawaitedScheduler
+    _scheduler_type = _UnawaitedScheduler
 
 
 class DriversUUID(UUID):
@@ -62,4 +62,4 @@ class _DriversScheduler(Scheduler):
 class HandsOnSubclasses(AsyncioJobQueue):
     """Gives the handler what a driver takes for a UUID."""
 
-    scheduler_type = _DriversScheduler
+    _scheduler_type = _DriversScheduler
