@@ -30,8 +30,8 @@ from ._payload.form import FrozenPayload, PayloadForm
 from ._run.clock import Clock, as_datetime
 from ._run.deadlines import Deadlines
 from ._run.host import RunHost, RunnableJob
+from ._run.job_run import JobRun
 from ._run.outcome import CallResult, Outcome, StopReason, classify, never_started
-from ._run.run import JobRun
 
 __all__ = [
     "TRANSITIONS",

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from httpx_sse import connect_sse
 
-from stoat_jobs.http._holding import _POLL
+from stoat_jobs.http._held_requests import _POLL
 
 from ..support import SAFETY_NET
 from ..support.programs import Command

@@ -14,7 +14,7 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 from stoat_jobs import AsyncioJobQueue, BackendError, JobQueueSettings, QueueClosedError
 from stoat_jobs.http import HttpLimits
 from stoat_jobs.http._feed import _KEPT, Feeds
-from stoat_jobs.http._rows import Rows
+from stoat_jobs.http._feed_rows import Rows
 
 from ..support import SAFETY_NET
 from ..support.mounted import BOTH_FACES, JOBS, OPEN, SETTINGS, Face, Works, serving

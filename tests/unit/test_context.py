@@ -23,7 +23,7 @@ from stoat_jobs import (
     current_job_id,
 )
 from stoat_jobs._jobs.context import context_of
-from stoat_jobs._run.relay import Relay
+from stoat_jobs._run.thread_relay import Relay
 
 
 class Link:

@@ -51,7 +51,7 @@ def test_the_rules_on_top_are_the_table() -> None:
 
 def test_a_run_changes_its_state_by_the_table_only() -> None:
     """No line of a run sets its state but the one that makes it."""
-    tree = ast.parse((Path(stoat_jobs.__file__).parent / "_run/run.py").read_text())
+    tree = ast.parse((Path(stoat_jobs.__file__).parent / "_run/job_run.py").read_text())
     set_in = [
         function.name
         for function in ast.walk(tree)

@@ -29,11 +29,11 @@ from .._model.records import JobResult, QueueStats, SubmittedEvent, SubmittingEv
 from .._model.settings import JobQueueSettings, check_timeout, required, without_input
 from .._model.status import JobStatus, checked_status
 from .._run.clock import Clock
-from .event_loop import outside
 from .ids import new_job_id
 from .job import Job
 from .job_index import JobIndex
 from .lifecycle import QueueLifecycle
+from .loop_checks import outside
 from .phase import Phase
 from .scheduler import Scheduler
 from .waiting import Watch, until_finished

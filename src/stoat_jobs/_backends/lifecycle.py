@@ -15,7 +15,7 @@ from .._events.log import log_event
 from .._model.errors import BackendStartError, QueueStartedError
 from .._model.settings import JobQueueSettings
 from .._text import describe
-from .event_loop import asyncio_loop, is_gone
+from .loop_checks import asyncio_loop, is_gone
 from .phase import Phase
 from .scheduler import Scheduler
 

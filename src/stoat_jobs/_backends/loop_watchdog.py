@@ -17,7 +17,7 @@ from typing import Any
 
 from .._events.log import log_event
 from .._run.calls import call_threadsafe
-from .._run.run import JobRun
+from .._run.job_run import JobRun
 from .._text import one_line
 
 LOOKS = 8

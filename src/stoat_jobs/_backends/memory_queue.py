@@ -18,13 +18,13 @@ from .._model.errors import UnknownJobTypeError
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
 from .._model.status import JobStatus
+from .._run.job_run import JobRun
 from .._run.outcome import Outcome
-from .._run.run import JobRun
 from .in_process_queue import NO_PAYLOAD, InProcessQueue
 from .job import Job
 from .phase import Phase
 from .scheduler import Scheduler
-from .scripting import scripted, stand_in
+from .scripted_outcomes import scripted, stand_in
 from .waiting import until_finished
 
 

@@ -22,9 +22,9 @@ from .._payload.results import PLAIN, refuse_used_up
 from .._run.calls import wake
 from .._run.clock import Clock
 from .._run.deadlines import Deadlines
+from .._run.job_run import JobRun
 from .._run.left_threads import LeftThreads, where_working
 from .._run.outcome import INTERRUPTED, Outcome, StopReason, never_started
-from .._run.run import JobRun
 from .job import Job
 from .job_index import JobIndex
 from .pending import PendingJobs

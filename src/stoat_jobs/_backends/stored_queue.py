@@ -29,8 +29,8 @@ from .._model.settings import JobQueueSettings
 from .._model.status import JobStatus
 from .._payload.form import FrozenPayload
 from .._run.clock import as_datetime
+from .._run.job_run import JobRun
 from .._run.outcome import INTERRUPTED, Outcome, StopReason, failed, never_started
-from .._run.run import JobRun
 from .._text import describe, one_line
 from .asyncio_queue import AsyncioJobQueue
 from .in_process_queue import NoOptions
@@ -39,7 +39,7 @@ from .job_index import JobIndex
 from .keys import Keys
 from .phase import Phase
 from .scheduler import Scheduler
-from .scripting import stand_in
+from .scripted_outcomes import stand_in
 from .store import JobStore, StoredJob
 
 _NO_PAYLOAD = FrozenPayload({}, b"{}")

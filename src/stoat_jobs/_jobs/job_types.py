@@ -29,7 +29,7 @@ from .._payload.results import refuse_used_up
 from .._payload.signature import UNIONS, is_async, resolve, signature_of
 from .._payload.unsupported_types import refuse_unsupported
 from .context import JobContext
-from .first_parameter import check_first_parameter
+from .context_parameter import check_first_parameter
 from .protocols import JobBackend
 
 P = ParamSpec("P")

@@ -15,7 +15,7 @@ from .deadlines import Deadlines
 from .outcome import Outcome
 
 if TYPE_CHECKING:
-    from .run import JobRun
+    from .job_run import JobRun
 
 
 class RunnableJob(Protocol):

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from stoat_jobs import JobRef
 
-from ._nearest import place_by_name, place_by_path
+from ._nearest_mount import place_by_name, place_by_path
 from ._problems import SAFE, SOON
 
 

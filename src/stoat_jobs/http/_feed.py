@@ -24,10 +24,10 @@ from pydantic_core import to_json
 
 from stoat_jobs import JobBackend, JobNotFoundError, JobResult, JobStatus, QueueClosedError
 
-from ._holding import stopped
+from ._feed_rows import Ids, Rows
+from ._held_requests import stopped
 from ._limits import HttpLimits
 from ._records import SLICE, row_json
-from ._rows import Ids, Rows
 from ._sse import RETRY, Chunks
 
 # How many messages are kept for slow readers.

@@ -17,7 +17,7 @@ from stoat_jobs import JobBackend, JobNotFoundError, JobResult, get_queue
 from ._access import Access, Authorize, Operation
 from ._dashboard import page, part
 from ._feed import Feeds
-from ._holding import HeldRequests
+from ._held_requests import HeldRequests
 from ._limits import HttpLimits
 from ._origins import Origins
 from ._paths import path_of

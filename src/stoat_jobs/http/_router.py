@@ -15,8 +15,8 @@ from ._access import Authorize
 from ._limits import HttpLimits
 from ._openapi import Document
 from ._operations import Metadata, Operations
-from ._refusing import UnknownPath, route_class, unknown_path
 from ._routes import PLACES, Place, methods_of
+from ._unknown_routes import UnknownPath, route_class, unknown_path
 
 
 async def _job_queue(connection: HTTPConnection) -> JobBackend:

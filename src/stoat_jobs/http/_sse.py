@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from stoat_jobs import JobResult, JobsError
 from stoat_jobs.backends import log_event
 
-from ._holding import Held, HeldRequests, stopped, within
+from ._held_requests import Held, HeldRequests, stopped, within
 from ._problems import response_to
 from ._records import ShownRecord
 

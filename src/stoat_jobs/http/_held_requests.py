@@ -21,7 +21,7 @@ from starlette.types import Receive
 
 from ._limits import HttpLimits
 from ._problems import ProblemError, ProblemKind
-from ._stopping import server_is_stopping
+from ._uvicorn_stopping import server_is_stopping
 
 T = TypeVar("T")
 

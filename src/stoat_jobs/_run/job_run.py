@@ -39,7 +39,6 @@ from .calls import (
 from .grace import GraceTimer
 from .host import J, RunHost
 from .outcome import INTERRUPTED, CallResult, Outcome, StopReason, classify, kept
-from .relay import Relay, relay_of
 from .retries import Pause, backoff, is_retried
 from .state import (
     CANCELLING,
@@ -53,6 +52,7 @@ from .state import (
     can_become,
 )
 from .tasks import first_step, spawn
+from .thread_relay import Relay, relay_of
 
 T = TypeVar("T")
 
