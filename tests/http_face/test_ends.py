@@ -17,7 +17,7 @@ from stoat_jobs.http import (
     AccessRequest,
     HttpLimits,
     Operation,
-    _holding,
+    _held_requests,
     _sse,
     allow_all,
     jobs_app,
@@ -233,7 +233,7 @@ async def test_a_server_that_stops_before_a_stream_has_begun__fault_67(
     async with one_place(authorize) as place:
         visitor = place.visit(path)
         await seen(authorize.asked)
-        monkeypatch.setattr(_holding, "server_is_stopping", lambda: True)
+        monkeypatch.setattr(_held_requests, "server_is_stopping", lambda: True)
         assert await visitor.answered() == 200
         assert (visitor.body, visitor.sent[-1]["more_body"]) == (b"", False)
 

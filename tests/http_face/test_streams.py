@@ -21,7 +21,7 @@ from starlette.responses import Response
 
 from stoat_jobs import JobResult, lifespan
 from stoat_jobs.backends import StoredJob, StoredJobQueue
-from stoat_jobs.http import HttpLimits, _holding, jobs_app
+from stoat_jobs.http import HttpLimits, _held_requests, jobs_app
 
 from ..support import SAFETY_NET
 from ..support.mounted import BOTH_FACES, JOBS, OPEN, SETTINGS, Face, Works, serving
@@ -410,7 +410,7 @@ def test_two_event_loops_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """An app that is started again, as in tests, notices in its new event loop, too, that it ends."""
     app = jobs_app(**OPEN, limits=HttpLimits(max_open=1))
     assert asyncio.run(_wait_in_a_life_of(app, 0.01)) == 202
-    monkeypatch.setattr(_holding, "server_is_stopping", lambda: True)
+    monkeypatch.setattr(_held_requests, "server_is_stopping", lambda: True)
     assert asyncio.run(_wait_in_a_life_of(app, 60)) == 202
 
 

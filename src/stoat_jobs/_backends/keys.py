@@ -1,4 +1,8 @@
-"""Which job holds which key: at most one job of a type and key is pending or running."""
+"""Which job holds which key: a submission with the same job type and key gets that job's id.
+
+A job holds its key while it is pending or running, until it is told to stop or finishes. What a
+key may be is checked with the other options of ``submit``.
+"""
 
 from __future__ import annotations
 

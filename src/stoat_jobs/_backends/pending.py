@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from .._run.outcome import Outcome, StopReason, never_started
 from .job import Job
 
 
@@ -31,6 +32,11 @@ class PendingJobs(OrderedDict[str, Job]):
     def take(self) -> Job:
         """The oldest, which waits no longer; there must be one."""
         return self.popitem(last=False)[1]
+
+    def cancel(self, job: Job, reason: StopReason) -> Outcome:
+        """Let *job* wait no longer, as it was told to stop; returns how it finishes."""
+        del self[job.job_id]
+        return never_started(reason)
 
     def first(self) -> Job:
         """The oldest, which goes on waiting; there must be one."""

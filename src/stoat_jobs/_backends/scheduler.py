@@ -104,24 +104,20 @@ class Scheduler:
         if run is not None:
             return run.stop(StopReason.CANCEL)
         job.cancel_requested = True
-        self._stop_pending(job, StopReason.CANCEL)
+        self.finish(job, self.pending.cancel(job, StopReason.CANCEL))
         return True
-
-    def _stop_pending(self, job: Job, reason: StopReason) -> None:
-        """Finish *job*, which waits."""
-        del self.pending[job.job_id]
-        self.finish(job, never_started(reason))
 
     def close(self) -> None:
         """Stop what waits, and begin no further attempt; nothing more starts in this phase."""
-        self._stop_all_pending()
+        self._cancel_pending()
         for run in self.running.values():
             run.drain()
 
-    def _stop_all_pending(self) -> None:
+    def _cancel_pending(self) -> None:
         with self._observers.ending_together():
             while self.pending:
-                self._stop_pending(self.pending.first(), StopReason.SHUTDOWN)
+                job = self.pending.first()
+                self.finish(job, self.pending.cancel(job, StopReason.SHUTDOWN))
 
     def stop_all(self) -> None:
         """Tell everything that runs to stop."""
@@ -155,7 +151,7 @@ class Scheduler:
 
     def _finish_rest(self) -> None:
         self._index.repair()
-        self._stop_all_pending()
+        self._cancel_pending()
         self.abandon_all()
         self.running.clear()  # of a run that was interrupted while it finished
         self._finish_lost()

@@ -155,7 +155,7 @@ class StoredScheduler(Scheduler):
         if run.reason is StopReason.CANCEL:
             self._index.save(run.job, cancel_requested=True)
 
-    def _stop_all_pending(self) -> None:
+    def _cancel_pending(self) -> None:
         for job in self.pending.values():
             job.leave_in_store()
 

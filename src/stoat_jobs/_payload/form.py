@@ -25,7 +25,7 @@ from .._model.settings import JobQueueSettings
 from .._text import ERROR_LIMIT, one_line, shown
 from .codec import Codec, all_same, brief, depth_of, json_schema, same
 from .signature import OPEN, UNIONS, read_signature, written
-from .size_limits import NOT_JSON, Problem, find_oversize, too_deep, too_large
+from .size_limits import NOT_JSON, Problem, find_oversize, find_oversize_json
 from .unsupported_types import refuse_alias, refuse_dependency, refuse_unsupported, remedy_for
 
 _DEFAULTS = JobQueueSettings()
@@ -100,7 +100,8 @@ class PayloadForm:
         given = self._arranged(plain) if self._is_open else plain
         value = self._checked(self._codec.validate, given, given)
         text = self._encoded(value)
-        self._check_text(text, value, settings)
+        if (oversize := find_oversize_json(text, settings)) is not None:
+            self._refuse_oversize(oversize, value, settings)
         if not self._is_unchanged(value, text):
             value = _opened(self._survivor(value, text))
         return FrozenPayload(value, text)
@@ -137,16 +138,13 @@ class PayloadForm:
             raise self._refusal(oversize, _oversized_fields(plain, settings))
         return plain
 
-    def _check_text(self, text: bytes, value: dict[str, Any], settings: JobQueueSettings) -> None:
-        if len(text) > settings.max_payload_bytes:
-            raise self._refusal(too_large(str(len(text)), settings))
-        limit = settings.max_payload_depth
-        if len(text) <= 2 * limit:  # each level has two brackets
-            return
-        if text.count(b"[") + text.count(b"{") <= limit or depth_of(text) <= limit:
-            return
-        if places := self._deeper_than(limit, value):
-            raise self._refusal(too_deep(settings), places)
+    def _refuse_oversize(
+        self, oversize: Problem, value: dict[str, Any], settings: JobQueueSettings
+    ) -> None:
+        if oversize.type == "too_large":
+            raise self._refusal(oversize)
+        if places := self._deeper_than(settings.max_payload_depth, value):
+            raise self._refusal(oversize, places)
 
     def _deeper_than(self, limit: int, value: dict[str, Any]) -> list[Place]:
         def is_deeper(codec: Codec, part: dict[str, Any]) -> bool:

@@ -1,4 +1,8 @@
-"""Find payloads that are too large or too deep before they are validated: that costs far more."""
+"""Find payloads that are too large or too deep.
+
+They are looked for twice: before a payload is validated, which costs far more than a quick look,
+and exactly, once it is encoded.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from .._model.settings import JobQueueSettings
+from .codec import depth_of
 
 # The bits of 4,300 digits. Pydantic's JSON parser reads no longer int, and writing one is slow.
 _MOST_INT_BITS = 14_285
@@ -46,6 +51,18 @@ def find_oversize(payload: dict[str, Any], settings: JobQueueSettings) -> Proble
         if not below:
             return None
         level = below
+    return too_deep(settings)
+
+
+def find_oversize_json(text: bytes, settings: JobQueueSettings) -> Problem | None:
+    """Why *text*, the JSON of a payload, is too large or too deep."""
+    if len(text) > settings.max_payload_bytes:
+        return too_large(str(len(text)), settings)
+    limit = settings.max_payload_depth
+    if len(text) <= 2 * limit:  # each level has two brackets
+        return None
+    if text.count(b"[") + text.count(b"{") <= limit or depth_of(text) <= limit:
+        return None
     return too_deep(settings)
 
 

@@ -1,31 +1,63 @@
-"""The time that a handler has to stop after it was told to."""
+"""The time that a handler has to stop after it was told to, and what happens when it is over.
+
+A run has one grace period, or two if its handler is cooperative: in the first it only has the
+flag, and when that is over it is cancelled. After the last one it is abandoned.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from typing import Protocol
 
 from .calls import call_later
+from .state import CANCELLING, STOPPING, HasState, advance
 
 
-class GraceTimer:
-    """Calls back when a grace period is over; never, where the loop is closed."""
+class HasGrace(HasState, Protocol):
+    """What a grace period needs of a run."""
 
-    __slots__ = ("_handle", "_loop", "_when_over")
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, seconds: float, when_over: Callable[[], None]
-    ) -> None:
-        self._loop = loop
-        self._when_over = when_over
-        self._handle: asyncio.Handle | None = call_later(loop, seconds, self._last_round)
+    @property
+    def is_cooperative(self) -> bool:
+        """Whether its handler only has the flag so far, and can be cancelled."""
+        ...
+
+    def cancel_handler(self) -> None: ...
+
+    def abandon(self) -> None: ...
+
+
+class Grace:
+    """The grace periods of *run*, *seconds* each; they begin now."""
+
+    __slots__ = ("_handle", "_run", "_seconds")
+
+    def __init__(self, run: HasGrace, seconds: float) -> None:
+        self._run = run
+        self._seconds = seconds
+        self._begin()
+
+    def _begin(self) -> None:
+        self._handle: asyncio.Handle | None = call_later(
+            self._run.loop, self._seconds, self._last_round
+        )
 
     def _last_round(self) -> None:
         # uvloop runs what is due before what was ready: the handler may not have heard yet.
-        self._handle = self._loop.call_soon(self._when_over, context=contextvars.Context())
+        self._handle = self._run.loop.call_soon(self._over, context=contextvars.Context())
+
+    def _over(self) -> None:
+        if self._run.state is STOPPING and self._run.is_cooperative:
+            advance(self._run, CANCELLING)
+            self._begin()
+            self._run.cancel_handler()
+        else:
+            self._run.abandon()
 
     def cancel(self) -> None:
-        """Call nobody back."""
+        """Nothing happens any more: the job has finished."""
         if self._handle is not None:
             self._handle.cancel()

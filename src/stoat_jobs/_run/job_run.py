@@ -36,12 +36,11 @@ from .calls import (
     start_thread,
     to_await_here,
 )
-from .grace import GraceTimer
+from .grace import Grace
 from .host import J, RunHost
 from .outcome import INTERRUPTED, CallResult, Outcome, StopReason, classify, kept
-from .retries import Pause, backoff, is_retried
+from .retries import Pause, delay_before_retry
 from .state import (
-    CANCELLING,
     CUT_OFF,
     DRAINING,
     FINISHED,
@@ -86,7 +85,7 @@ class JobRun(Generic[J]):
         self.task: asyncio.Task[None] | None = None
         self._host = host
         self._call: HandlerCall | None = None
-        self._grace: GraceTimer | None = None
+        self._grace: Grace | None = None
         self._pause: Pause | None = None
 
     def start(self) -> None:
@@ -108,7 +107,7 @@ class JobRun(Generic[J]):
             late = self._host.now() > self.deadline
             self.reason = StopReason.DEADLINE if late else reason
             advance(self, STOPPING)
-            self._start_grace()
+            self._grace = Grace(self, self._host.cancel_grace)
             self._host.stopping(self)
             self._interrupt()
         return self.reason is reason and not self.is_finished
@@ -238,12 +237,11 @@ class JobRun(Generic[J]):
         return await result_of_thread(done)
 
     def _delay_after(self, error: BaseException) -> float | None:
-        """Seconds from an attempt that failed to the next one; None if there is none."""
-        has_more = self.attempt < self.definition.retries
-        if self.state is not RUNNING or not has_more or not is_retried(error):
+        if self.state is not RUNNING:
             return None
-        delay = backoff(self.attempt + 1) if self._host.delays else 0.0
-        return delay if self._host.now() + delay < self.deadline else None
+        host, retry = self._host, self.attempt + 1
+        left = self.deadline - host.now()
+        return delay_before_retry(error, retry, self.definition.retries, left, delays=host.delays)
 
     async def _rest(self, delay: float) -> None:
         self._pause = Pause(self._host.loop)
@@ -256,14 +254,18 @@ class JobRun(Generic[J]):
         if self._pause is not None:
             self._pause.end()
         elif not self.definition.cooperative:
-            self._cancel_calls()
+            self.cancel_handler()
 
-    def _cancel_calls(self) -> None:
+    def cancel_handler(self) -> None:
         """Cancel the handler: its coroutine, or what its threads run on the loop."""
         if self.relay is not None:
             self.relay.cancel()
         if self._hears_cancels():
             self._cancel_task()
+
+    @property
+    def is_cooperative(self) -> bool:
+        return self.definition.cooperative and self._hears_cancels()
 
     def _hears_cancels(self) -> bool:  # a thread only has the flag
         return self.definition.is_async or is_awaited(self._call)
@@ -275,18 +277,6 @@ class JobRun(Generic[J]):
         log_unstoppable(self.job.job_id, self.job.job_type, why)
         if self.is_finished:
             forget(self.task)
-
-    def _start_grace(self) -> None:
-        self._grace = GraceTimer(self._host.loop, self._host.cancel_grace, self._grace_over)
-
-    def _grace_over(self) -> None:
-        cooperative = self.definition.cooperative and self._hears_cancels()
-        if cooperative and self.state is STOPPING:
-            advance(self, CANCELLING)
-            self._start_grace()
-            self._cancel_calls()
-        else:
-            self.abandon()
 
     # The end.
 
@@ -338,6 +328,7 @@ class JobRun(Generic[J]):
             self._call = None  # it refers back to this run, and would wait for the collector
         if self._grace is not None:
             self._grace.cancel()
+            self._grace = None  # it refers back, too
         if self.relay is not None:
             self.relay.close()
 

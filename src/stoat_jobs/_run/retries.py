@@ -1,4 +1,8 @@
-"""Retries: how long to wait before the next attempt, and the waiting."""
+"""Retries: whether there is another attempt, when, and the wait for it.
+
+Any ``Exception`` is retried while there are retries left, and if the delay before the next attempt
+ends before the job's deadline. Nothing is retried once the job was told to stop, or its queue to.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,23 @@ from .calls import wake
 _LONGEST = 60.0
 
 
-def backoff(attempt: int) -> float:
-    """Seconds before retry number *attempt*, from 1: exponential, with full jitter."""
-    return random.uniform(0.0, min(_LONGEST, 2.0 ** min(attempt - 1, 10)))  # noqa: S311
+def delay_before_retry(
+    error: BaseException, retry: int, retries: int, seconds_left: float, *, delays: bool
+) -> float | None:
+    """Seconds before retry number *retry*, from 1, after *error*; None if there is none.
 
-
-def is_retried(error: BaseException) -> bool:
-    """Whether *error* may be followed by another attempt: any ``Exception``, but no others."""
+    *seconds_left* is the time to the job's deadline. Without *delays* a retry comes at once.
+    """
     # Not isinstance(), which asks the error for its __class__.
-    return issubclass(type(error), Exception)
+    if retry > retries or not issubclass(type(error), Exception):
+        return None
+    delay = _backoff(retry) if delays else 0.0
+    return delay if delay < seconds_left else None
+
+
+def _backoff(retry: int) -> float:
+    """Exponential, with full jitter, so that jobs that failed together do not retry together."""
+    return random.uniform(0.0, min(_LONGEST, 2.0 ** min(retry - 1, 10)))  # noqa: S311
 
 
 class Pause:

@@ -63,9 +63,10 @@ class LogsWithoutCare(LogsByItself):
 
 
 class _ChattyScheduler(Scheduler):
-    def _stop_all_pending(self) -> None:
+    def _cancel_pending(self) -> None:
         while self.pending:
-            self._stop_pending(self.pending.first(), StopReason.SHUTDOWN)
+            job = self.pending.first()
+            self.finish(job, self.pending.cancel(job, StopReason.SHUTDOWN))
 
 
 class LogsEachLostJob(AsyncioJobQueue):
