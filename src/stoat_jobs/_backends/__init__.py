@@ -1,1 +1,1 @@
-"""The backends that ship with the package."""
+"""The queues that ship with the package: what waits, what runs, what is kept."""
