@@ -335,6 +335,18 @@ def test_a_wait_ends_a_queue_whose_loop_was_closed__fault_57() -> None:
             assert record.error_type == "Shutdown"
 
 
+def test_the_counts_are_those_of_a_queue_whose_loop_was_closed__fault_57() -> None:
+    """Whoever asks such a queue for its counts first finds that nothing runs."""
+    loop = FakeClockLoop()
+    bench = loop.run_until_complete(new_bench())
+    loop.run_until_complete(begin(bench, one_ended=False))
+    loop.close()
+    with fake_clock_loop() as another:
+        stats = another.run_until_complete(bench.queue.stats())
+    assert stats.slots_in_use == 0
+    assert stats.by_status[JobStatus.RUNNING] == stats.by_status[JobStatus.PENDING] == 0
+
+
 class SubmitsAgain(JobObserver):
     """Submits another job whenever one has finished."""
 

@@ -185,7 +185,7 @@ class SharedJobQueue(SharedSlots):
         self._engine.expire(self.settings.result_ttl)
         return QueueStats(
             by_status=self._engine.counts(),
-            abandoned=self.abandoned(),
+            abandoned=self.count_abandoned(),
             slots_in_use=len(self.running),
             concurrency=self.settings.concurrency,
         )

@@ -119,7 +119,7 @@ class SharedSlots:
         self._engine.release_key(run.job)
         run.job.change(cancel_requested=run.reason is StopReason.CANCEL)
 
-    def cancelled_by_others(self) -> None:
+    def cancelled_externally(self) -> None:
         """Whoever has entered the queue leaves it."""
 
     def finished(self, run: JobRun[SharedJob], outcome: Outcome) -> None:
@@ -171,7 +171,7 @@ class SharedSlots:
             run.abandon()
         self.deadlines.close()
 
-    def abandoned(self) -> int:
+    def count_abandoned(self) -> int:
         """How many handlers run on although their jobs have finished."""
         self._left_behind = [run for run in self._left_behind if not run.is_gone]
         return sum(run.is_alive for run in self._left_behind)

@@ -65,6 +65,7 @@ class InProcessQueue(QueueLifecycle):
         self.app: Any = None
         self._options: Any = self._checked_options()
         self._observers = Observers(observers)
+        self._old_owners = []
         self._clock = Clock()
         self._index = self._index_type(
             self._clock, self.settings.result_ttl, self.settings.max_results
@@ -72,7 +73,7 @@ class InProcessQueue(QueueLifecycle):
         self._scheduler = self._scheduler_type(
             self, self.settings, self._concurrency(), self._index, self._clock, self._observers
         )
-        self._scheduler.when_cancelled_by_others = self._end_if_orphaned
+        self._scheduler.when_cancelled_externally = self._end_if_orphaned
 
     def _checked_options(self) -> BaseModel:
         try:
@@ -138,10 +139,11 @@ class InProcessQueue(QueueLifecycle):
         return list(islice(matching, limit))
 
     async def stats(self) -> QueueStats:
+        self._end_if_orphaned()
         self._scheduler.forget_gone()
         return QueueStats(
             by_status=self._index.counts(),
-            abandoned=self._scheduler.abandoned(),
+            abandoned=self._scheduler.count_abandoned(),
             slots_in_use=len(self._scheduler.running),
             concurrency=self._scheduler.concurrency,
         )

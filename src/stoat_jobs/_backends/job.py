@@ -30,8 +30,8 @@ _NO_PAYLOAD = FrozenPayload({}, b"")
 class Job:
     """One job as the queue keeps it; callers are given :class:`JobResult` instead.
 
-    Times are seconds since the epoch. ``shift``, from the start on, is that of the clock, in
-    which the job finishes.
+    Times are seconds since the epoch. ``shift`` is how far the wall clock had been set forwards
+    when the job started; its finish is stamped with the same shift.
     """
 
     job_id: str
@@ -91,7 +91,7 @@ class Job:
             return None
         return self.finished - self.started
 
-    def let_go(self) -> None:
+    def drop_live_fields(self) -> None:
         """Drop what only a live job needs."""
         self.definition = None
         self.payload = _NO_PAYLOAD

@@ -1,7 +1,7 @@
 """The jobs that a queue knows, and every change of their status.
 
-A job starts in the wall clock's time. From there it finishes in its own: its times are as far
-apart as it took, also if the wall clock is set forwards meanwhile.
+A job starts by the wall clock. Its finish is stamped without looking there again, so that its
+times are as far apart as it took, also if the wall clock is set forwards meanwhile.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from .._model.errors import JobNotFoundError
+from .._model.errors import InvalidTransitionError, JobNotFoundError
 from .._model.status import JobStatus, transition
 from .._run.clock import Clock
 from .._run.outcome import Outcome
@@ -28,7 +28,7 @@ class JobIndex:
         self.retention: Retention = Retention(clock, result_ttl, max_results, self._forget)
 
     def add(self, job: Job) -> None:
-        """Know *job*, and let it hold its key."""
+        """Register *job*, and let it hold its key."""
         self._jobs[job.job_id] = job
         if job.key is not None:
             self.keys.hold(job)
@@ -59,19 +59,22 @@ class JobIndex:
         self._write(job, outcome)
         if job.key is not None:
             self.keys.release(job)
-        self.retention.add(job)
         job.changed()
+        self.retention.add(job)
 
     def _write(self, job: Job, outcome: Outcome) -> None:
-        """Make *outcome* that of *job*, and let go of what only a live one needs."""
-        transition(job, outcome.status)
+        """Make *outcome* that of *job*, and drop what only a live one needs."""
+        if job.is_finished:
+            raise InvalidTransitionError(job.job_id, job.status, outcome.status)
         self._stamp_finish(job)
         job.result = outcome.result
         if outcome.refused and job.progress == 1.0:
             job.progress = None  # a failed job is not done
         job.error = outcome.error
         job.error_type = outcome.error_type
-        job.let_go()
+        # Last: a job that a Ctrl-C leaves half-written is live, and finishes with its queue.
+        transition(job, outcome.status)
+        job.drop_live_fields()
 
     def _stamp_finish(self, job: Job) -> None:
         if job.started is None:
@@ -87,8 +90,7 @@ class JobIndex:
         """Complete what a Ctrl-C has cut short in :meth:`finish`."""
         finished = [job for job in self._jobs.values() if job.is_finished]
         for job in finished:
-            if job.finished is None:
-                self._stamp_finish(job)
+            job.drop_live_fields()
             self.keys.release(job)
             job.wake_waiters()
         if len(finished) != len(self.retention):

@@ -15,11 +15,11 @@ from .._events.log import log_event
 from .._model.errors import BackendStartError, QueueStartedError
 from .._model.settings import JobQueueSettings
 from .._text import describe
-from .loop_checks import asyncio_loop, is_gone
+from .loop_checks import asyncio_loop, is_orphaned
 from .phase import Phase
 from .scheduler import Scheduler
 
-# The second that promise 10 grants on top, in two halves.
+# A stop may take a second more than its settings say, in two halves.
 _HALF_A_SECOND = 0.5
 
 
@@ -31,6 +31,7 @@ class QueueLifecycle:
     _scheduler: Scheduler
     _loop: asyncio.AbstractEventLoop | None = None
     _owner: asyncio.Task[Any] | None = None
+    _old_owners: list[asyncio.Task[Any]]
 
     @property
     def started(self) -> bool:
@@ -38,7 +39,7 @@ class QueueLifecycle:
 
     async def __aenter__(self) -> Self:
         self._end_if_orphaned()
-        if self._lives():
+        if self._is_live():
             raise QueueStartedError(self.name)
         self._attach(asyncio_loop(self.name))
         before = self._scheduler.phase
@@ -79,17 +80,22 @@ class QueueLifecycle:
             finally:  # again, for a Ctrl-C that comes in the first moment
                 self._end_life(first)
 
-    def _lives(self) -> bool:
+    def _is_live(self) -> bool:
         return self._scheduler.phase in (Phase.STARTED, Phase.CLOSING)
 
     def _end_if_orphaned(self) -> None:
         """Stop a queue that nobody can leave any more, as after a Ctrl-C."""
-        if self._lives() and is_gone(self._loop, self._owner):
-            self._end_life(None)
+        if not (self._is_live() and is_orphaned(self._loop, self._owner)):
+            return
+        owner = self._owner
+        self._end_life(None)
+        if owner is not None and not owner.done():
+            # If it were collected, its coroutine would leave the queue: that of a later life.
+            self._old_owners.append(owner)
 
     def _end_life(self, first: BaseException | None) -> None:
         """Finish all jobs and close what is open; *first* is the error that cut the stop short."""
-        if not self._lives():
+        if not self._is_live():
             return
         self._scheduler.phase = Phase.CLOSING
         try:
@@ -123,11 +129,11 @@ class QueueLifecycle:
     async def _drain(self) -> None:
         scheduler = self._scheduler
         scheduler.close()
-        await scheduler.idle(self.settings.drain_timeout)
+        await scheduler.wait_until_idle(self.settings.drain_timeout)
         scheduler.stop_all()
-        await scheduler.idle(2 * self.settings.cancel_grace + _HALF_A_SECOND)
+        await scheduler.wait_until_idle(2 * self.settings.cancel_grace + _HALF_A_SECOND)
         scheduler.abandon_all()
-        await scheduler.tasks_ended(_HALF_A_SECOND)
+        await scheduler.wait_for_tasks(_HALF_A_SECOND)
 
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

@@ -42,7 +42,7 @@ def outside(method: str, loop: asyncio.AbstractEventLoop | None) -> RuntimeError
     )
 
 
-def is_gone(loop: asyncio.AbstractEventLoop | None, owner: asyncio.Task[Any] | None) -> bool:
+def is_orphaned(loop: asyncio.AbstractEventLoop | None, owner: asyncio.Task[Any] | None) -> bool:
     """Whether nobody can leave the queue that *owner* entered on *loop*.
 
     A second Ctrl-C ends the owner where it is, perhaps before ``__aexit__`` has begun. A third

@@ -31,7 +31,7 @@ from .waiting import until_finished
 class _MemoryScheduler(Scheduler):
     """One slot, which a job may be held back from; it works without being started."""
 
-    runs_in = (Phase.NEW, Phase.STARTED)
+    running_phases = (Phase.NEW, Phase.STARTED)
     delays = False
     kept_as_is = frozenset()
     held = False
@@ -56,7 +56,7 @@ class _MemoryScheduler(Scheduler):
         current_job_id.set(job.job_id)
         self._index.start(job)
         self.tell_started(job)
-        self._finish_here(job, script)
+        self._finish_in_context(job, script)
 
     def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:
         return definition.result_through_json(value)
@@ -66,9 +66,9 @@ class _MemoryScheduler(Scheduler):
         if not self.running:
             self.deadlines.close()  # a test's loop is left as it was
 
-    def _finish_here(self, job: Job, outcome: Outcome) -> None:
+    def _finish_in_context(self, job: Job, outcome: Outcome) -> None:
         self.released.discard(job.job_id)
-        super()._finish_here(job, outcome)
+        super()._finish_in_context(job, outcome)
 
 
 class MemoryOptions(BaseModel, frozen=True, extra="forbid"):

@@ -33,7 +33,7 @@ class PendingJobs(OrderedDict[str, Job]):
         """The oldest, which waits no longer; there must be one."""
         return self.popitem(last=False)[1]
 
-    def cancel(self, job: Job, reason: StopReason) -> Outcome:
+    def stop(self, job: Job, reason: StopReason) -> Outcome:
         """Let *job* wait no longer, as it was told to stop; returns how it finishes."""
         del self[job.job_id]
         return never_started(reason)

@@ -37,12 +37,12 @@ class Scheduler:
     It is the host of their runs.
     """
 
-    runs_in: tuple[Phase, ...] = (Phase.STARTED,)
+    running_phases: tuple[Phase, ...] = (Phase.STARTED,)
     delays = True
     kept_as_is: frozenset[int] = PLAIN
     loop: asyncio.AbstractEventLoop
     deadlines: Deadlines
-    when_cancelled_by_others: Callable[[], None]
+    when_cancelled_externally: Callable[[], None]
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Scheduler:
 
     def _may_start(self) -> bool:
         """Whether the oldest that waits may start."""
-        return len(self.running) < self.concurrency and self.phase in self.runs_in
+        return len(self.running) < self.concurrency and self.phase in self.running_phases
 
     def _start(self, job: Job) -> None:
         job.variables.run(current_job_id.set, job.job_id)
@@ -104,20 +104,20 @@ class Scheduler:
         if run is not None:
             return run.stop(StopReason.CANCEL)
         job.cancel_requested = True
-        self.finish(job, self.pending.cancel(job, StopReason.CANCEL))
+        self.finish(job, self.pending.stop(job, StopReason.CANCEL))
         return True
 
     def close(self) -> None:
         """Stop what waits, and begin no further attempt; nothing more starts in this phase."""
-        self._cancel_pending()
+        self._close_pending()
         for run in self.running.values():
             run.drain()
 
-    def _cancel_pending(self) -> None:
+    def _close_pending(self) -> None:
         with self._observers.ending_together():
             while self.pending:
                 job = self.pending.first()
-                self.finish(job, self.pending.cancel(job, StopReason.SHUTDOWN))
+                self.finish(job, self.pending.stop(job, StopReason.SHUTDOWN))
 
     def stop_all(self) -> None:
         """Tell everything that runs to stop."""
@@ -151,7 +151,7 @@ class Scheduler:
 
     def _finish_rest(self) -> None:
         self._index.repair()
-        self._cancel_pending()
+        self._close_pending()
         self.abandon_all()
         self.running.clear()  # of a run that was interrupted while it finished
         self._finish_lost()
@@ -162,7 +162,7 @@ class Scheduler:
             never = job.status is JobStatus.PENDING
             self.finish(job, never_started(StopReason.SHUTDOWN) if never else INTERRUPTED)
 
-    async def idle(self, seconds: float) -> None:
+    async def wait_until_idle(self, seconds: float) -> None:
         """Wait until nothing runs, at most so long."""
         if not self.running or seconds <= 0:
             return
@@ -176,13 +176,14 @@ class Scheduler:
 
     # Abandoned handlers.
 
-    async def tasks_ended(self, seconds: float) -> None:
+    async def wait_for_tasks(self, seconds: float) -> None:
         """Let the tasks of abandoned jobs end, at most so long."""
         tasks = [run.task for run in self._abandoned if run.task]
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+        here = [task for task in tasks if task.get_loop() is self.loop]  # not of an earlier life
+        if here:
+            await asyncio.wait(here, timeout=seconds)
 
-    def abandoned(self) -> int:
+    def count_abandoned(self) -> int:
         """How many handlers run on although their job has finished."""
         return sum(run.is_alive for run in self._abandoned)
 
@@ -234,8 +235,8 @@ class Scheduler:
         self._index.keys.release(job)
         job.changed()
 
-    def cancelled_by_others(self) -> None:
-        self.when_cancelled_by_others()
+    def cancelled_externally(self) -> None:
+        self.when_cancelled_externally()
 
     def finished(self, run: JobRun[Job], outcome: Outcome) -> None:
         del self.running[run.job.job_id]
@@ -244,7 +245,7 @@ class Scheduler:
         elif run.reason is not None:
             self._look_for_threads(run.job)
         try:
-            self._finish_here(run.job, outcome)
+            self._finish_in_context(run.job, outcome)
         finally:
             self.fill()
             if self._idle is not None and not self.running:
@@ -255,9 +256,9 @@ class Scheduler:
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Finish *job*, which does not run."""
         job.variables.run(current_job_id.set, job.job_id)
-        job.variables.run(self._finish_here, job, outcome)
+        job.variables.run(self._finish_in_context, job, outcome)
 
-    def _finish_here(self, job: Job, outcome: Outcome) -> None:
+    def _finish_in_context(self, job: Job, outcome: Outcome) -> None:
         """Finish *job* and tell the observers; in the job's own context variables."""
         self._index.finish(job, outcome)
         if outcome.status is not JobStatus.COMPLETED or self._observers.wants("finished"):

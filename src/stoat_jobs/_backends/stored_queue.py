@@ -91,7 +91,7 @@ class StoredIndex(JobIndex):
         if self._finishing is None:
             return
         job, plain = self._finishing
-        if job.finished is not None and job.job_id in self._stored:
+        if job.is_finished and job.job_id in self._stored:
             record = job.record().model_copy(update={"result": plain})
             self.save(job, payload="", record=record, finish_number=self._next_number())
             del self._stored[job.job_id]
@@ -128,7 +128,7 @@ class StoredIndex(JobIndex):
         return self._number
 
     def restore(self, pairs: Iterable[tuple[StoredJob, Job]]) -> None:
-        """Know these jobs and no others."""
+        """Register these jobs and no others."""
         pairs = sorted(pairs, key=_number)
         finished = sorted((pair for pair in pairs if pair[0].record), key=_finish_number)
         numbers = [*map(_number, pairs), *map(_finish_number, finished)]
@@ -155,7 +155,7 @@ class StoredScheduler(Scheduler):
         if run.reason is StopReason.CANCEL:
             self._index.save(run.job, cancel_requested=True)
 
-    def _cancel_pending(self) -> None:
+    def _close_pending(self) -> None:
         for job in self.pending.values():
             job.leave_in_store()
 
@@ -321,7 +321,7 @@ def _finish(job: Job, record: JobResult[Any]) -> None:
     job.result = _decoded(job.definition, record.result)
     job.started = None if record.started_at is None else record.started_at.timestamp()
     job.finished = None if record.finished_at is None else record.finished_at.timestamp()
-    job.let_go()
+    job.drop_live_fields()
 
 
 def _decoded(definition: JobType[..., Any], plain: Any) -> Any:

@@ -83,7 +83,8 @@ def _in_thread(
         result = CallResult(None, error, now())
     if not call_threadsafe(done.get_loop(), _resolve, done, result):
         discard(result.value)
-    del result  # its error has this frame in its traceback: a cycle, and the handler's locals
+    # The error has this frame in its traceback: a cycle, with all that the handler had.
+    del result, done, call
 
 
 def _resolve(done: asyncio.Future[CallResult], result: CallResult) -> None:

@@ -21,7 +21,7 @@ class HasGrace(HasState, Protocol):
     def loop(self) -> asyncio.AbstractEventLoop: ...
 
     @property
-    def is_cooperative(self) -> bool:
+    def gets_second_grace(self) -> bool:
         """Whether its handler only has the flag so far, and can be cancelled."""
         ...
 
@@ -50,7 +50,7 @@ class Grace:
         self._handle = self._run.loop.call_soon(self._over, context=contextvars.Context())
 
     def _over(self) -> None:
-        if self._run.state is STOPPING and self._run.is_cooperative:
+        if self._run.state is STOPPING and self._run.gets_second_grace:
             advance(self._run, CANCELLING)
             self._begin()
             self._run.cancel_handler()

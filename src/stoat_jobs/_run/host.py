@@ -34,7 +34,7 @@ J = TypeVar("J", bound=RunnableJob, default=RunnableJob)
 
 
 class RunHost(Protocol[J]):
-    """The backend's side of a run. The callbacks must not raise."""
+    """The backend's side of a run. The callbacks must not raise anything but KeyboardInterrupt."""
 
     delays: bool
     """False to retry at once, without the backoff."""
@@ -78,10 +78,10 @@ class RunHost(Protocol[J]):
         """The job was told to stop, for ``run.reason``."""
         ...
 
-    def cancelled_by_others(self) -> None:
-        """Others cancelled a job's task, and the queue does not close: perhaps nobody will."""
+    def cancelled_externally(self) -> None:
+        """Others cancelled a job's task, and the queue is not closing: it may be orphaned."""
         ...
 
     def finished(self, run: JobRun[J], outcome: Outcome) -> None:
-        """The job finished; called once."""
+        """The job finished; called at most once."""
         ...

@@ -264,7 +264,7 @@ class JobRun(Generic[J]):
             self._cancel_task()
 
     @property
-    def is_cooperative(self) -> bool:
+    def gets_second_grace(self) -> bool:
         return self.definition.cooperative and self._hears_cancels()
 
     def _hears_cancels(self) -> bool:  # a thread only has the flag
@@ -300,15 +300,15 @@ class JobRun(Generic[J]):
         self._host.loop.call_soon(self._end_cut_off, result, context=no_variables)
 
     def _end_cut_off(self, result: CallResult) -> None:
-        self._host.cancelled_by_others()
+        self._host.cancelled_externally()
         if not self.is_finished:
             self.job.variables.run(self._finish_after, result, self.is_alive)
 
-    def _finish_after(self, error: CallResult, abandoned: bool) -> None:
-        in_time = error.at <= self.deadline
-        if self.state is DRAINING and in_time and error.cancelled:
+    def _finish_after(self, result: CallResult, abandoned: bool) -> None:
+        in_time = result.at <= self.deadline
+        if self.state is DRAINING and in_time and result.cancelled:
             self.reason = StopReason.SHUTDOWN  # which cancelled it, as asyncio.run does
-        self._finish(error, abandoned=abandoned)
+        self._finish(result, abandoned=abandoned)
 
     def _finish(self, result: CallResult, *, abandoned: bool = False) -> None:
         advance(self, FINISHED)

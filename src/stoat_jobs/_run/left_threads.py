@@ -47,8 +47,10 @@ def where_working(job_id: str) -> str | None:
     """The line at which an executor's thread works for this job; None if none does."""
     here = threading.get_ident()
     with suppress(Exception):  # it looks into the internals of others
-        for thread, frame in sys._current_frames().items():
-            if thread != here and _works_for(frame, job_id):
+        frames = sys._current_frames()
+        frames.pop(here, None)  # a frame that refers to itself would stay until it is collected
+        for frame in frames.values():
+            if _works_for(frame, job_id):
                 return one_line(f"{frame.f_code.co_filename}:{frame.f_lineno}", 500)
     return None
 

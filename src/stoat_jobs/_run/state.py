@@ -13,7 +13,8 @@ finished   -> nothing
   cancelled everything, as ``asyncio.run`` does, and so closed the queue.
 - stopping: the job was told to stop, and its grace period runs.
 - cancelling: a cooperative handler has let its grace period pass, is cancelled, and has another.
-- finished: the host was told the outcome. What the handler still does changes nothing.
+- finished: the outcome is fixed, and what the handler still does changes nothing. (Or the loop is
+  closed, and nobody can be told.)
 
 Whoever changes a state calls :func:`advance`; an illegal change raises and changes nothing.
 """

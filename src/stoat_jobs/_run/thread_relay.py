@@ -93,7 +93,12 @@ class Relay:
     def close(self) -> None:
         """The job has finished."""
         self._closed = True
+        self._tell = _tell_nobody  # it refers to the run, which refers to this
         self.cancel()
+
+
+def _tell_nobody(fraction: float, message: str | None) -> None:
+    """The job has finished."""
 
 
 class HasThreads(Protocol):

@@ -63,10 +63,10 @@ class LogsWithoutCare(LogsByItself):
 
 
 class _ChattyScheduler(Scheduler):
-    def _cancel_pending(self) -> None:
+    def _close_pending(self) -> None:
         while self.pending:
             job = self.pending.first()
-            self.finish(job, self.pending.cancel(job, StopReason.SHUTDOWN))
+            self.finish(job, self.pending.stop(job, StopReason.SHUTDOWN))
 
 
 class LogsEachLostJob(AsyncioJobQueue):
