@@ -129,7 +129,7 @@ def test_built_queue_goes_with_the_block(open_client: Any) -> None:
 
 
 @CLIENTS
-def test_running_and_waiting_jobs_are_settled(open_client: Any) -> None:
+def test_running_and_waiting_jobs_are_finished(open_client: Any) -> None:
     """Jobs that run or wait when the block ends are cancelled, and say so afterwards."""
     queue = AsyncioJobQueue(handlers, at_once())
     with open_client(partial(lifespan, queue=queue)) as client:
@@ -159,7 +159,7 @@ def test_stuck_thread_is_left_behind(open_client: Any) -> None:
 
 
 @CLIENTS
-def test_held_job_is_settled(open_client: Any) -> None:
+def test_held_job_is_finished(open_client: Any) -> None:
     """A job that a memory queue holds back is settled when the block ends."""
     queue = InMemoryJobQueue(handlers, JobQueueSettings(options={"autorun": False}))
     with open_client(partial(lifespan, queue=queue)) as client:

@@ -129,7 +129,7 @@ async def test_waiting_inside_a_handler_for_a_job_it_submitted_names_the_deadloc
         )
 
 
-async def test_cancelling_the_submit_cancels_the_job_settles_it_and_re_raises() -> None:
+async def test_cancelling_the_submit_cancels_the_job_finishes_it_and_re_raises() -> None:
     """A caller who gives up ends the job, and is still told that it was cancelled."""
     async with memory() as (bench, queue):
         submission = bench.submit("hold")

@@ -132,7 +132,7 @@ async def test_a_handler_that_can_be_closed_is_not_called_unstoppable(
     assert "handler_unstoppable" not in caplog.messages
 
 
-async def test_a_handler_that_leaves_its_own_queue_is_settled_by_it() -> None:
+async def test_a_handler_that_leaves_its_own_queue_is_finished_by_it() -> None:
     """A queue that is stopped from inside a job does not wait for that job for ever."""
     handlers = JobHandlers()
     seen: list[Any] = []

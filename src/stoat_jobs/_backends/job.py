@@ -118,7 +118,7 @@ class Job:
         """Wait for the next change, at most until *deadline* on the loop's clock.
 
         Not by ``asyncio.wait_for``: before Python 3.12 it can lose a cancel that comes in
-        the same round as the change (cpython#86296).
+        the same round as the change (python/cpython#86296).
 
         Raises:
             QueueClosedError: the job goes on, but not on this queue.

@@ -66,7 +66,8 @@ def start_thread(
 ) -> threading.Thread:
     """Call in a daemon thread that is never joined; it resolves *done* at the end.
 
-    Not in an executor or by ``to_thread``: the interpreter waits for their threads at exit.
+    Not in an executor or by ``to_thread``: the interpreter waits for their threads at exit
+    (python/cpython#80961).
     """
     call = partial(contextvars.copy_context().run, call)
     thread = threading.Thread(target=_in_thread, args=(call, done, now), name=name, daemon=True)
@@ -157,7 +158,8 @@ def cancel(task: asyncio.Task[Any]) -> BaseException | None:
     try:
         task.cancel()
     except KeyboardInterrupt:
-        forget(task)  # its wake-up may be lost, and asyncio.run would wait for it for ever
+        # Its wake-up may be lost (python/cpython#83803), and asyncio.run would wait for ever.
+        forget(task)
         raise
     except BaseException as error:
         return error

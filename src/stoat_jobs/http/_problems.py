@@ -35,7 +35,7 @@ MEDIA_TYPE = "application/problem+json"
 # Seconds after which a client may ask again.
 SOON = {"retry-after": "1"}
 
-# With every answer: no browser is to take it for something else than it says it is.
+# With every response: browsers must not guess another content type.
 SAFE = {"x-content-type-options": "nosniff"}
 
 _MOST_ERRORS = 100

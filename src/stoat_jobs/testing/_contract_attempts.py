@@ -282,7 +282,7 @@ class AttemptPromises(Promises):
                 0,
             )
 
-    async def test_a_thread_past_its_deadline_is_settled_and_runs_on__fault_15(self) -> None:
+    async def test_a_thread_past_its_deadline_is_finished_and_runs_on__fault_15(self) -> None:
         """A thread that misses its deadline gets the flag, its job finishes, and it is counted."""
         async with self.bench(cancel_grace=1) as bench:
             call = await bench.begin("work", timeout=10)

@@ -114,7 +114,7 @@ class OutcomePromises(Promises):
             record = await outcome_of(bench, raising(KeyboardInterrupt))
             assert (record.status, record.error_type) == (JobStatus.FAILED, "KeyboardInterrupt")
 
-    def test_a_keyboard_interrupt_on_the_loops_thread_settles_the_job_and_propagates__fault_2(
+    def test_a_keyboard_interrupt_on_the_loops_thread_finishes_the_job_and_propagates__fault_2(
         self,
     ) -> None:
         """A real Ctrl-C stops the app and leaves no job running."""
@@ -148,7 +148,7 @@ class OutcomePromises(Promises):
             assert (record.status, record.error_type) == (JobStatus.FAILED, "CancelledError")
             assert record.cancel_requested is False
 
-    async def test_a_task_that_is_cancelled_from_outside_is_settled__fault_1(self) -> None:
+    async def test_a_task_that_is_cancelled_from_outside_is_finished__fault_1(self) -> None:
         """A job whose task is cancelled from outside finishes, and its slot is free."""
 
         async def stray(ctx: JobContext) -> None:

@@ -21,7 +21,7 @@ class ResistingPromises(Promises):
     """What happens to handlers that do not stop."""
 
     @pytest.mark.parametrize("why", ["cancel", "deadline"])
-    async def test_a_handler_that_resists_is_settled_when_its_grace_is_over__fault_13(
+    async def test_a_handler_that_resists_is_finished_when_its_grace_is_over__fault_13(
         self, why: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         """A handler that swallows its cancellation keeps its slot for only ``cancel_grace``."""

@@ -22,7 +22,7 @@ class ShutdownPromises(Promises):
     """The shutdown finishes every job in a bounded time, and the queue may be started again."""
 
     @unless("durable")
-    async def test_pending_jobs_are_settled_as_the_stop_begins__fault_19(self) -> None:
+    async def test_pending_jobs_are_finished_as_the_stop_begins__fault_19(self) -> None:
         """The shutdown cancels pending jobs at once, and their records say why."""
         async with self.bench() as bench:
             call = await bench.begin()
@@ -217,7 +217,7 @@ class ShutdownPromises(Promises):
             assert bench.clock.time() == begun
 
     @pytest.mark.parametrize("seconds", [0, 2, 11, 14], ids=["at once", "drain", "stop", "grace"])
-    async def test_a_cancelled_shutdown_still_settles_every_job__fault_26(
+    async def test_a_cancelled_shutdown_still_finishes_every_job__fault_26(
         self, seconds: float
     ) -> None:
         """Even if the shutdown itself is cancelled, every job is terminal when it returns."""

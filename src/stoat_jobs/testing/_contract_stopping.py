@@ -79,7 +79,9 @@ class StoppingPromises(Promises):
             await bench.clock.advance(5)
             assert call.cancels == 0
 
-    async def test_a_cooperative_handler_that_resists_is_settled_after_a_second_grace(self) -> None:
+    async def test_a_cooperative_handler_that_resists_is_finished_after_a_second_grace(
+        self,
+    ) -> None:
         """After the flag, a grace, ``CancelledError`` and a second grace, the job finishes."""
         async with self.bench(cancel_grace=2) as bench:
             bench.handlers.register("politely deaf", bench.deaf, cooperative=True)
