@@ -2,7 +2,7 @@
 
 - Of several reports the loop sees the latest: a thread that reports each byte cannot flood it.
 - Coroutines are cancelled with their job, and none begins after it has finished.
-- A task that raises SystemExit ends its loop (python/cpython#102572), so the thread gets it instead.
+- A SystemExit in a task ends its loop (python/cpython#102572), so the thread gets it instead.
 """
 
 from __future__ import annotations
