@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from stoat_jobs import JobStatus
+from stoat_jobs._cli.demo.client import ScanRecord
 from stoat_jobs._cli.demo.report import report_lines
+from stoat_jobs._cli.demo.screen import Screen
 from stoat_jobs._demo.scan import Copies, FileSize, ScanReport, SuffixTotal, Unreadable, suffix_of
 from stoat_jobs._display import counted, duration_text, printable, size_text
 
@@ -140,3 +145,34 @@ def test_units_suit_the_numbers() -> None:
 def test_names_are_shown_as_they_are(name: str, shown: str) -> None:
     """What cannot be seen, or would change how others are seen, is escaped."""
     assert printable(name) == shown
+
+
+def scanned(status: JobStatus, progress: float, message: str) -> ScanRecord:
+    return ScanRecord(
+        job_id="id",
+        job_type="scan",
+        status=status,
+        progress=progress,
+        message=message,
+        submitted_at=datetime.now(UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "shown"),
+    [
+        (["1 of 3 files", "2 of 3 files", "3 of 3 files"], ["1 of 3 files", "3 of 3 files"]),
+        (["3 of 3 files", "3 of 3 files"], ["3 of 3 files"]),
+    ],
+    ids=["other words", "the same"],
+)
+def test_the_last_line_of_a_scan_is_printed_once(
+    seen: list[str], shown: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All bytes may be read before the last file is counted: the end is shown all the same."""
+    progress = Screen().progress()
+    for message in seen[:-1]:
+        progress.show(scanned(JobStatus.RUNNING, 1.0, message))
+    progress.show(scanned(JobStatus.COMPLETED, 1.0, seen[-1]))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition("100%  ")[2] for line in lines] == shown

@@ -75,19 +75,23 @@ class Screen:
 
 
 class PlainProgress:
-    """Prints a line at every quarter."""
+    """Prints a line at every quarter, and the last one."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._next = 0
+        self._last = ""
 
     def show(self, record: ScanRecord) -> None:
-        """Print a line if the job has reached the next quarter."""
-        fraction = record.progress
-        if fraction is None or int(fraction * _QUARTERS) < self._next:
+        """Print a line if the job has reached the next quarter, or finished with other words."""
+        if (fraction := record.progress) is None:
             return
-        self._next = int(fraction * _QUARTERS) + 1
-        self._screen.step(_PROGRESS_LABEL, f"{fraction:4.0%}  {record.message}")
+        line = f"{fraction:4.0%}  {record.message}"
+        has_news = record.status.is_terminal and line != self._last
+        if has_news or int(fraction * _QUARTERS) >= self._next:
+            self._next = int(fraction * _QUARTERS) + 1
+            self._last = line
+            self._screen.step(_PROGRESS_LABEL, line)
 
     def __enter__(self) -> Self:
         return self
