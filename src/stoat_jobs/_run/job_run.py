@@ -193,17 +193,23 @@ class JobRun(Generic[J]):
             self._conclude(result, abandoned=self.is_alive)
         else:
             self._conclude(result)
+            del result  # as in _attempts
 
     async def _attempts(self) -> CallResult:
         """Call the handler until it returns, or is not to be called again."""
         result = await self._attempt()
-        while result.error is not None and (delay := self._delay_after(result.error)) is not None:
-            await self._rest(delay)
-            if self.state is not RUNNING:
-                break
-            self.attempt += 1
-            result = await self._attempt(result.error)
-        return result
+        try:
+            while result.error is not None:
+                if (delay := self._delay_after(result.error)) is None:
+                    break
+                await self._rest(delay)
+                if self.state is not RUNNING:
+                    break
+                self.attempt += 1
+                result = await self._attempt(result.error)
+            return result
+        finally:  # on Python 3.12 the traceback of its error leads back to this frame: a cycle
+            del result
 
     async def _attempt(self, previous: BaseException | None = None) -> CallResult:
         now = self._host.now
