@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from .._model.errors import InvalidTransitionError, JobNotFoundError
-from .._model.status import JobStatus, transition
+from .._model.status import TERMINAL, JobStatus, transition
 from .._run.clock import Clock
 from .._run.outcome import Outcome
 from .job import Job
@@ -64,7 +64,7 @@ class JobIndex:
 
     def _write(self, job: Job, outcome: Outcome) -> None:
         """Make *outcome* that of *job*, and drop what only a live one needs."""
-        if job.is_finished:
+        if job.status in TERMINAL:
             raise InvalidTransitionError(job.job_id, job.status, outcome.status)
         self._stamp_finish(job)
         job.result = outcome.result
