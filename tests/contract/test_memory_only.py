@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
@@ -19,7 +20,7 @@ from stoat_jobs import (
     JobQueueSettings,
     JobStatus,
 )
-from stoat_jobs.testing import Bench
+from stoat_jobs.testing import Bench, FakeClockLoop, run_with_fake_clock
 
 
 class Report(BaseModel):
@@ -372,3 +373,17 @@ async def test_nothing_is_remembered_of_what_was_held_or_nested() -> None:
         await queue.submit("outer")
         assert len(bench.calls) == 1
         assert queue._nested == {}
+
+
+def test_no_timer_is_left_when_its_jobs_have_finished() -> None:
+    """A test's event loop is as it was: no deadline of a finished job is waited for."""
+    handlers = JobHandlers()
+
+    @handlers.job(timeout=60)
+    async def quick(ctx: JobContext) -> None: ...
+
+    async def timer_left() -> float:
+        await InMemoryJobQueue(handlers).submit("quick")
+        return cast(FakeClockLoop, asyncio.get_running_loop()).next_timer()
+
+    assert run_with_fake_clock(timer_left()) == math.inf
