@@ -115,6 +115,27 @@ def test_nox_tests_them(noxfile: dict[str, Any]) -> None:
     assert noxfile["tests"].python == PYTHONS
 
 
+@pytest.mark.parametrize(
+    ("python", "given", "expected"),
+    [
+        ("3.11", [], []),
+        ("3.12", [], ["tests/contract", "tests/unit"]),
+        ("3.13", [], []),
+        ("3.12", ["tests/cli"], ["tests/cli"]),
+    ],
+)
+def test_the_oldest_and_the_newest_run_every_test(
+    noxfile: dict[str, Any], python: str, given: list[str], expected: list[str]
+) -> None:
+    """Between the oldest and the newest Python that are here, contract and units are tested."""
+    scope = noxfile["tests"].run.__globals__
+    scope.update(OLDEST_AND_NEWEST=["3.11", "3.13"], _enter_sdist=MagicMock(), ROOT=MagicMock())
+    session = MagicMock(python=python, posargs=given)
+    noxfile["tests"].run(session)
+    (call,) = session.run.call_args_list
+    assert [word for word in call.args if word.startswith("tests/")] == expected
+
+
 def test_mypy_sees_the_oldest_and_the_newest(noxfile: dict[str, Any]) -> None:
     """Types are checked as the oldest and the newest Python see them."""
     session = MagicMock()
