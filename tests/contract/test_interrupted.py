@@ -28,6 +28,7 @@ from stoat_jobs import (
     QueueClosedError,
 )
 from stoat_jobs._run.calls import cancel
+from stoat_jobs._run.tasks import JobTask
 from stoat_jobs.testing import Bench, FakeClockLoop
 from stoat_jobs.testing._clock import fake_clock_loop
 
@@ -214,6 +215,9 @@ def test_a_ctrl_c_at_any_line_leaves_no_job_behind__fault_57(
         collect()  # coroutines that never began too: here that is no warning
 
 
+CANCELS = {cancel.__code__, JobTask.cancel.__code__}
+
+
 def losing(loop: FakeClockLoop, lost: int) -> Callable[..., asyncio.Handle]:
     """A ``call_soon`` that a Ctrl-C cuts short for one of the tasks that we cancel.
 
@@ -222,7 +226,7 @@ def losing(loop: FakeClockLoop, lost: int) -> Callable[..., asyncio.Handle]:
     call_soon, cancels = loop.call_soon, count(1)
 
     def interrupted(*args: Any, **options: Any) -> asyncio.Handle:
-        if sys._getframe(1).f_code is cancel.__code__ and next(cancels) == lost:
+        if sys._getframe(1).f_code in CANCELS and next(cancels) == lost:
             raise KeyboardInterrupt
         return call_soon(*args, **options)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pytest
 
 from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings, JobStatus
 from stoat_jobs._backends.job_index import JobIndex
+from stoat_jobs._run.clock import Clock
 from stoat_jobs.backends import JobRun
 
 handlers = JobHandlers()
@@ -25,6 +27,12 @@ PATIENT = JobQueueSettings(loop_block_limit=0, drain_timeout=600)
 async def hold(ctx: JobContext) -> str:
     await ctx.app.wait()
     return "held"
+
+
+@handlers.job
+async def holds_a_list(ctx: JobContext) -> list[str]:
+    await ctx.app.wait()
+    return ["held"]
 
 
 async def until_running(queue: AsyncioJobQueue, job_id: str) -> None:
@@ -107,31 +115,37 @@ def test_the_owner_of_a_life_that_was_cut_off_cannot_leave_the_next__fault_57(
     assert asyncio.run(live_again()) == (True, JobStatus.RUNNING, "held")
 
 
+# Where the finish is stamped of a job that just returned a plain value, and of any other.
+FINISHES = {JobIndex.complete.__code__, JobIndex._stamp_finish.__code__}
+
+
 @pytest.mark.usefixtures("collected_quietly")
+@pytest.mark.parametrize("job_type", ["hold", "holds_a_list"])
 def test_a_ctrl_c_leaves_no_completed_job_without_its_result__fault_57(
-    monkeypatch: pytest.MonkeyPatch,
+    job_type: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until all of its record is written, a job is not finished, and fails with its queue."""
     ids, interrupts = list[str](), [KeyboardInterrupt]
-    stamp = JobIndex._stamp_finish
+    age = Clock.age
 
-    def interrupted(index: JobIndex, job: Any) -> None:
-        stamp(index, job)
-        if interrupts:
+    def interrupted(clock: Clock, *now: float) -> float:
+        if interrupts and sys._getframe(1).f_code in FINISHES:
             raise interrupts.pop()
+        return age(clock, *now)
 
-    monkeypatch.setattr(JobIndex, "_stamp_finish", interrupted)
+    monkeypatch.setattr(Clock, "age", interrupted)
     queue = AsyncioJobQueue(handlers, AT_ONCE)
 
     async def live() -> None:
         async with queue:
             queue.app = asyncio.Event()
             queue.app.set()
-            ids.append(await queue.submit("hold"))
+            ids.append(await queue.submit(job_type))
             await queue.wait(ids[0])
 
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(live())
+    assert not interrupts
     record = asyncio.run(queue.get_result(ids[0]))
     assert (record.status, record.result) == (JobStatus.FAILED, None)
     assert record.error_type == "KeyboardInterrupt"

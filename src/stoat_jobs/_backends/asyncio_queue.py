@@ -10,7 +10,7 @@ from typing import ClassVar
 from .._model.capabilities import Capabilities
 from .in_process_queue import InProcessQueue
 from .loop_watchdog import Watchdog
-from .phase import Phase
+from .phase import NEW
 
 
 class AsyncioJobQueue(InProcessQueue):
@@ -59,7 +59,7 @@ class AsyncioJobQueue(InProcessQueue):
 
     def _check_open(self) -> None:
         super()._check_open()
-        if self._scheduler.phase is Phase.NEW and not self._warned:
+        if self._scheduler.phase is NEW and not self._warned:
             self._warned = True
             warnings.warn(
                 "a job was submitted to a queue that has not been started, and waits until it is:"

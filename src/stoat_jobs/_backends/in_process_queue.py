@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import copy_context
 from functools import partial
 from itertools import islice
+from threading import get_ident
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
 from .._events.observers import Observers
-from .._jobs.context import is_running_here
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
 from .._model.capabilities import Capabilities
-from .._model.errors import QueueClosedError, QueueFullError
+from .._model.errors import QueueClosedError, QueueFullError, UnknownJobTypeError
 from .._model.options import (
     NO_METADATA,
     checked_job_type,
@@ -34,7 +34,7 @@ from .job import Job
 from .job_index import JobIndex
 from .lifecycle import QueueLifecycle
 from .loop_checks import outside
-from .phase import Phase
+from .phase import CLOSED, CLOSING, STARTED
 from .scheduler import Scheduler
 from .waiting import Watch, until_finished
 
@@ -165,9 +165,12 @@ class InProcessQueue(QueueLifecycle):
         metadata: Mapping[str, str] | None,
     ) -> tuple[Job, bool]:
         """The accepted job, or the one that holds the key; and whether it is new."""
-        if self._scheduler.phase is not Phase.STARTED or not is_running_here(self._loop):
+        if self._scheduler.phase is not STARTED or not self._is_here():
             self._check_open()
-        definition = self._definition(job_type)
+        try:
+            definition = self.handlers.get(job_type)
+        except UnknownJobTypeError:
+            definition = self._stand_in(job_type)
         frozen = definition.form.freeze(payload, self.settings)
         limit = definition.timeout if timeout is None else check_timeout(timeout)
         key = key if key is None else checked_key(key)
@@ -177,7 +180,7 @@ class InProcessQueue(QueueLifecycle):
             return holder, False
         if self._scheduler.pending.full():
             raise QueueFullError(self.settings.max_pending)
-        if self._observers.wants("submitting"):
+        if self._observers.wants["submitting"]():
             # A copy: what an observer does to it must not reach the handler.
             seen = MappingProxyType(definition.form.thaw(frozen.text))
             pairs = self._observers.submitting(SubmittingEvent(definition.name, seen, pairs))
@@ -200,31 +203,37 @@ class InProcessQueue(QueueLifecycle):
     def _take_on(self, job: Job) -> None:
         self._index.add(job)
         try:
-            if self._observers.wants("submitted"):
+            if self._observers.wants["submitted"]():
                 event = SubmittedEvent(job.job_id, job.job_type, job.metadata)
                 self._observers.tell("submitted", event)
         finally:  # a Ctrl-C in there must not leave a job that nobody runs
             self._scheduler.put(job)
 
-    def _definition(self, job_type: str) -> JobType[..., Any]:
+    def _stand_in(self, job_type: str) -> JobType[..., Any]:
+        """What stands in for the handler of *job_type*, which is not registered.
+
+        Raises:
+            UnknownJobTypeError: nothing does.
+        """
         return self.handlers.get(job_type)
 
     # Checks.
 
     def _check_open(self) -> None:
-        if self._scheduler.phase in (Phase.CLOSING, Phase.CLOSED):
+        if self._scheduler.phase in (CLOSING, CLOSED):
             raise QueueClosedError
         self._check_loop("submit")
 
     def _check_loop(self, method: str, job: Job | None = None) -> None:
         """Refuse a call from outside the queue's event loop, unless *job* has finished."""
-        if job is not None and job.is_finished:
+        if self._is_here() or (job is not None and job.is_finished):
             return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             loop = None
         if loop is self._loop and loop is not None:
+            self._thread = get_ident()  # in which the loop runs by now
             return
         if loop is None or self.started or self._scheduler.running:
             raise outside(method, loop)

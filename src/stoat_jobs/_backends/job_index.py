@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from .._model.errors import InvalidTransitionError, JobNotFoundError
-from .._model.status import TERMINAL, JobStatus, transition
+from .._model.status import COMPLETED, RUNNING, TERMINAL, JobStatus, transition
 from .._run.clock import Clock
 from .._run.outcome import Outcome
 from .job import Job
@@ -48,15 +49,26 @@ class JobIndex:
 
     def start(self, job: Job) -> None:
         """*job* got a slot."""
-        transition(job, JobStatus.RUNNING)
+        transition(job, RUNNING)
         started = self._clock.stamp()
         job.shift = self._clock.shift
         job.started = started
         job.changed()
 
+    def complete(self, job: Job, result: Any, now: float) -> None:
+        """As :meth:`finish`, *now*, for a job that ran and has nothing but a result to write."""
+        job.finished = self._clock.age(now) + job.shift
+        job.result = result
+        transition(job, COMPLETED)
+        job.drop_live_fields()
+        self._retain(job)
+
     def finish(self, job: Job, outcome: Outcome) -> None:
         """*job* finished; the oldest finished jobs go if there are too many."""
         self._write(job, outcome)
+        self._retain(job)
+
+    def _retain(self, job: Job) -> None:
         if job.key is not None:
             self.keys.release(job)
         job.changed()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from threading import get_ident
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -16,7 +17,7 @@ from .._model.errors import BackendStartError, QueueStartedError
 from .._model.settings import JobQueueSettings
 from .._text import describe
 from .loop_checks import asyncio_loop, is_orphaned
-from .phase import Phase
+from .phase import CLOSED, CLOSING, STARTED
 from .scheduler import Scheduler
 
 # A stop may take a second more than its settings say, in two halves.
@@ -30,12 +31,13 @@ class QueueLifecycle:
     settings: JobQueueSettings
     _scheduler: Scheduler
     _loop: asyncio.AbstractEventLoop | None = None
+    _thread: int = 0
     _owner: asyncio.Task[Any] | None = None
     _old_owners: list[asyncio.Task[Any]]
 
     @property
     def started(self) -> bool:
-        return self._scheduler.phase is Phase.STARTED
+        return self._scheduler.phase is STARTED
 
     async def __aenter__(self) -> Self:
         self._end_if_orphaned()
@@ -46,7 +48,7 @@ class QueueLifecycle:
         try:
             self._open()
             self._owner = asyncio.current_task()
-            self._scheduler.phase = Phase.STARTED
+            self._scheduler.phase = STARTED
             self._scheduler.fill()
         except BaseException as error:
             self._scheduler.phase, self._owner = before, None
@@ -64,11 +66,11 @@ class QueueLifecycle:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._scheduler.phase is not Phase.STARTED:
+        if self._scheduler.phase is not STARTED:
             return
         first = exc
         try:
-            self._scheduler.phase = Phase.CLOSING
+            self._scheduler.phase = CLOSING
             self._log("queue_draining")
             await self._drain()
         except BaseException as error:
@@ -81,7 +83,7 @@ class QueueLifecycle:
                 self._end_life(first)
 
     def _is_live(self) -> bool:
-        return self._scheduler.phase in (Phase.STARTED, Phase.CLOSING)
+        return self._scheduler.phase in (STARTED, CLOSING)
 
     def _end_if_orphaned(self) -> None:
         """Stop a queue that nobody can leave any more, as after a Ctrl-C."""
@@ -97,7 +99,7 @@ class QueueLifecycle:
         """Finish all jobs and close what is open; *first* is the error that cut the stop short."""
         if not self._is_live():
             return
-        self._scheduler.phase = Phase.CLOSING
+        self._scheduler.phase = CLOSING
         try:
             try:
                 self._scheduler.finish_all()
@@ -107,7 +109,7 @@ class QueueLifecycle:
             try:
                 self._shut_after(first)
             finally:
-                self._scheduler.phase = Phase.CLOSED
+                self._scheduler.phase = CLOSED
                 self._owner = None  # its exception keeps its frames alive
                 self._log("worker_stopped")
 
@@ -135,8 +137,17 @@ class QueueLifecycle:
         scheduler.abandon_all()
         await scheduler.wait_for_tasks(_HALF_A_SECOND)
 
+    def _is_here(self) -> bool:
+        """Whether the queue's event loop runs this code.
+
+        Not by ``get_running_loop``, which before Python 3.12 asks the system for the process's
+        id: a tenth of a job.
+        """
+        return get_ident() == self._thread and self._loop is not None and self._loop.is_running()
+
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._thread = get_ident()
         self._scheduler.attach(loop)
 
     def _log(self, event: str) -> None:

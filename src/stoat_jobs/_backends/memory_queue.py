@@ -14,7 +14,6 @@ from .._jobs.context import current_job_id
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
 from .._model.capabilities import Capabilities
-from .._model.errors import UnknownJobTypeError
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
 from .._model.status import JobStatus
@@ -22,7 +21,7 @@ from .._run.job_run import JobRun
 from .._run.outcome import Outcome
 from .in_process_queue import NO_PAYLOAD, InProcessQueue
 from .job import Job
-from .phase import Phase
+from .phase import NEW, STARTED
 from .scheduler import Scheduler
 from .scripted_outcomes import scripted, stand_in
 from .waiting import until_finished
@@ -31,7 +30,6 @@ from .waiting import until_finished
 class _MemoryScheduler(Scheduler):
     """One slot, which a job may be held back from; it works without being started."""
 
-    running_phases = (Phase.NEW, Phase.STARTED)
     delays = False
     kept_as_is = frozenset()
     held = False
@@ -43,7 +41,7 @@ class _MemoryScheduler(Scheduler):
 
     def _may_start(self) -> bool:
         held = self.held and self.pending.first().job_id not in self.released
-        return not held and super()._may_start()
+        return not held and self.phase in (NEW, STARTED)
 
     def _start(self, job: Job) -> None:
         script = self.scripts.get(job.job_type)
@@ -185,13 +183,10 @@ class InMemoryJobQueue(InProcessQueue):
             self._stand_ins[job_type] = definition
         self._scheduler.scripts[job_type] = outcome
 
-    def _definition(self, job_type: str) -> JobType[..., Any]:
-        try:
-            return super()._definition(job_type)
-        except UnknownJobTypeError:
-            with suppress(Exception):  # what is not text may raise anything when it is looked up
-                return self._stand_ins[job_type]
-            raise
+    def _stand_in(self, job_type: str) -> JobType[..., Any]:
+        with suppress(Exception):  # what is not text may raise anything when it is looked up
+            return self._stand_ins[job_type]
+        return super()._stand_in(job_type)
 
     async def _see_through(self, job: Job) -> None:
         """Wait until *job* and what its handler submitted have finished."""

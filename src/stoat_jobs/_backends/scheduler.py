@@ -17,7 +17,7 @@ from .._jobs.job_types import JobType
 from .._jobs.protocols import JobBackend
 from .._model.records import FinishedEvent, ProgressEvent, StartedEvent
 from .._model.settings import JobQueueSettings
-from .._model.status import JobStatus
+from .._model.status import COMPLETED, PENDING
 from .._payload.results import PLAIN, refuse_used_up
 from .._run.calls import wake
 from .._run.clock import Clock
@@ -28,7 +28,7 @@ from .._run.outcome import INTERRUPTED, Outcome, StopReason, never_started
 from .job import Job
 from .job_index import JobIndex
 from .pending import PendingJobs
-from .phase import Phase
+from .phase import NEW, STARTED, Phase
 
 
 class Scheduler:
@@ -37,7 +37,6 @@ class Scheduler:
     It is the host of their runs.
     """
 
-    running_phases: tuple[Phase, ...] = (Phase.STARTED,)
     delays = True
     kept_as_is: frozenset[int] = PLAIN
     loop: asyncio.AbstractEventLoop
@@ -58,7 +57,7 @@ class Scheduler:
         self.cancel_grace: float = settings.cancel_grace
         self.pending: PendingJobs = PendingJobs(settings.max_pending)
         self.running: dict[str, JobRun[Job]] = {}
-        self.phase = Phase.NEW
+        self.phase = NEW
         self._index = index
         self._clock = clock
         self._observers = observers
@@ -77,19 +76,20 @@ class Scheduler:
     def put(self, job: Job) -> None:
         """Accept *job*; it starts now if a slot is free."""
         self.pending.put(job)
-        self.fill()
+        if len(self.running) < self.concurrency:
+            self.fill()
 
     def fill(self) -> None:
         """Start what waits, as far as slots are free."""
-        while self.pending and self._may_start():
-            self._start(self.pending.take())
+        pending, running = self.pending, self.running
+        while pending and len(running) < self.concurrency and self._may_start():
+            self._start(pending.take())
 
     def _may_start(self) -> bool:
-        """Whether the oldest that waits may start."""
-        return len(self.running) < self.concurrency and self.phase in self.running_phases
+        """Whether the oldest that waits may start, now that a slot is free."""
+        return self.phase is STARTED
 
     def _start(self, job: Job) -> None:
-        job.variables.run(current_job_id.set, job.job_id)
         self._index.start(job)
         run = self.running[job.job_id] = JobRun(job, job.definition, self)
         run.start()
@@ -159,7 +159,7 @@ class Scheduler:
     def _finish_lost(self) -> None:
         """Finish jobs that a Ctrl-C has caught between waiting, running and their finish."""
         for job in self._index.live():
-            never = job.status is JobStatus.PENDING
+            never = job.status is PENDING
             self.finish(job, never_started(StopReason.SHUTDOWN) if never else INTERRUPTED)
 
     async def wait_until_idle(self, seconds: float) -> None:
@@ -212,7 +212,7 @@ class Scheduler:
         if run.attempt:
             job.attempt = run.attempt
             job.changed()
-        if previous is not None or self._observers.wants("started"):
+        if previous is not None or self._observers.wants["started"]():
             self.tell_started(job, previous)
 
     def tell_started(self, job: Job, previous: BaseException | None = None) -> None:
@@ -225,7 +225,7 @@ class Scheduler:
         job.progress = fraction
         job.message = message
         job.changed()
-        if self._observers.wants("progress"):
+        if self._observers.wants["progress"]():
             event = ProgressEvent(job.job_id, job.job_type, run.attempt, fraction, message)
             self._observers.tell("progress", event)
 
@@ -238,6 +238,17 @@ class Scheduler:
     def cancelled_externally(self) -> None:
         self.when_cancelled_externally()
 
+    def completed(self, run: JobRun[Job], value: Any, now: float) -> None:
+        job = run.job
+        del self.running[job.job_id]
+        try:
+            self._index.complete(job, value, now)
+            if self._observers.wants["finished"]():
+                self._tell_finished(job, Outcome(COMPLETED, value))
+        finally:
+            if self.pending or self._idle is not None:
+                self._hand_on()
+
     def finished(self, run: JobRun[Job], outcome: Outcome) -> None:
         del self.running[run.job.job_id]
         if outcome.abandoned:
@@ -247,9 +258,13 @@ class Scheduler:
         try:
             self._finish_in_context(run.job, outcome)
         finally:
-            self.fill()
-            if self._idle is not None and not self.running:
-                wake(self._idle)
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Let another job have the slot that is free now."""
+        self.fill()
+        if self._idle is not None and not self.running:
+            wake(self._idle)
 
     # Finishing.
 
@@ -261,6 +276,9 @@ class Scheduler:
     def _finish_in_context(self, job: Job, outcome: Outcome) -> None:
         """Finish *job* and tell the observers; in the job's own context variables."""
         self._index.finish(job, outcome)
-        if outcome.status is not JobStatus.COMPLETED or self._observers.wants("finished"):
-            event = FinishedEvent(job.record(), job.duration, outcome.exception, outcome.abandoned)
-            self._observers.tell("finished", event)
+        if outcome.status is not COMPLETED or self._observers.wants["finished"]():
+            self._tell_finished(job, outcome)
+
+    def _tell_finished(self, job: Job, outcome: Outcome) -> None:
+        event = FinishedEvent(job.record(), job.duration, outcome.exception, outcome.abandoned)
+        self._observers.tell("finished", event)

@@ -37,7 +37,7 @@ from .in_process_queue import NoOptions
 from .job import SAME_IN_RECORD, Job
 from .job_index import JobIndex
 from .keys import Keys
-from .phase import Phase
+from .phase import NEW
 from .scheduler import Scheduler
 from .scripted_outcomes import stand_in
 from .store import JobStore, StoredJob
@@ -226,7 +226,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         return await super().cancel(job_id)
 
     def _check_open(self) -> None:
-        if self._scheduler.phase is Phase.NEW:
+        if self._scheduler.phase is NEW:
             raise QueueNotStartedError(self.name)
         super()._check_open()
 

@@ -38,6 +38,11 @@ _FINISHED: dict[JobStatus, tuple[int, str]] = {
 }
 
 
+def is_standard(logger: logging.Logger) -> bool:
+    """Whether *logger* says as the standard library's do whether it is on."""
+    return getattr(logger.isEnabledFor, "__func__", None) is logging.Logger.isEnabledFor
+
+
 class LoggingObserver(JobObserver):
     """Logs each step of a job to the logger ``stoat_jobs``; every queue has one."""
 

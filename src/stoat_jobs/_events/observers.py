@@ -12,9 +12,13 @@ from .._jobs.protocols import JobObserver
 from .._model.options import checked_metadata
 from .._model.records import SubmittingEvent
 from .._text import SHOWN_LIMIT, name_of, one_line
-from .log import LoggingObserver, log_event
+from .log import LoggingObserver, is_standard, log_event, logger
 
 HOOKS = ("submitting", "submitted", "started", "progress", "finished")
+
+
+# Asked three times a job, and so not guarded: it cannot raise, unless an app's own loggers do.
+_LOG_IS_ON = LoggingObserver.is_on if is_standard(logger) else None
 
 
 class _Listener(NamedTuple):
@@ -28,32 +32,26 @@ class Observers:
 
     An observer that raises is logged once and dropped; logging is never dropped. Only
     ``KeyboardInterrupt`` is passed on: it comes from the user, not from the observer.
+
+    Attributes:
+        wants: for each hook, whether any observer listens now; if none does, no event is built.
     """
 
-    __slots__ = ("_listeners", "_log", "_wants")
+    __slots__ = ("_listeners", "_log", "wants")
 
     def __init__(self, observers: Iterable[Any] = ()) -> None:
         self._log = LoggingObserver()
         everyone = (self._log, *_checked(observers))
         self._listeners = {hook: _listeners(everyone, hook) for hook in HOOKS}
-        self._wants = {hook: self._wants_check(hook) for hook in HOOKS}
+        self.wants: dict[str, Callable[[], bool]] = {hook: self._wants(hook) for hook in HOOKS}
 
-    def wants(self, hook: str) -> bool:
-        """Whether any observer listens to *hook* now; if none does, no event has to be built."""
-        try:
-            return self._wants[hook]()
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # asked one by one, those that raise are dropped
-            return self._any_wants(hook)
-
-    def _wants_check(self, hook: str) -> Callable[[], bool]:
+    def _wants(self, hook: str) -> Callable[[], bool]:
         """What says whether any observer listens; in most queues that is logging only."""
         listeners = self._listeners[hook]
         if not listeners:
             return bool
-        if len(listeners) == 1:
-            return listeners[0].enabled
+        if len(listeners) == 1 and listeners[0].enabled is _LOG_IS_ON:
+            return _LOG_IS_ON
         return partial(self._any_wants, hook)
 
     def _any_wants(self, hook: str) -> bool:
@@ -97,7 +95,7 @@ class Observers:
         # New lists, because the caller is iterating over one of the old ones.
         for name, listeners in self._listeners.items():
             self._listeners[name] = [each for each in listeners if each.observer is not culprit]
-            self._wants[name] = self._wants_check(name)
+            self.wants[name] = self._wants(name)
         name = name_of(type(culprit))
         log_event(logging.ERROR, "observer_dropped", exc_info=error, observer=name, hook=hook)
 

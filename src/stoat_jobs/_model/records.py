@@ -55,7 +55,7 @@ def unchecked_record(fields: dict[str, Any]) -> JobResult[Any]:
 
     ``JobResult.model_construct`` looks at each field again: 3 µs instead of 0.4.
     """
-    record = object.__new__(JobResult)
+    record = _new(JobResult)
     _set_dict(record, fields)
     _set_fields_set(record, _FIELDS.copy())
     _set_extra(record, None)
@@ -69,6 +69,7 @@ def _setter(name: str) -> Callable[[object, Any], None]:
     return setter
 
 
+_new = object.__new__
 _FIELDS = set(JobResult.model_fields)
 _set_dict = _setter("__dict__")
 _set_fields_set = _setter("__pydantic_fields_set__")

@@ -36,21 +36,16 @@ class JobStatus(StrEnum):
         return self in TERMINAL
 
 
+# Before Python 3.12 looking one up in its class takes as long as a call.
+PENDING, RUNNING, COMPLETED, FAILED, TIMEOUT, CANCELLED = JobStatus
+
 TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
-    JobStatus.PENDING: frozenset({JobStatus.RUNNING, JobStatus.CANCELLED}),
-    JobStatus.RUNNING: frozenset(
-        {
-            JobStatus.COMPLETED,
-            JobStatus.FAILED,
-            JobStatus.TIMEOUT,
-            JobStatus.CANCELLED,
-            JobStatus.PENDING,
-        }
-    ),
-    JobStatus.COMPLETED: frozenset(),
-    JobStatus.FAILED: frozenset(),
-    JobStatus.TIMEOUT: frozenset(),
-    JobStatus.CANCELLED: frozenset(),
+    PENDING: frozenset({RUNNING, CANCELLED}),
+    RUNNING: frozenset({COMPLETED, FAILED, TIMEOUT, CANCELLED, PENDING}),
+    COMPLETED: frozenset(),
+    FAILED: frozenset(),
+    TIMEOUT: frozenset(),
+    CANCELLED: frozenset(),
 }
 
 # A tuple: it is asked of every job, and takes no step of Python's where it is compared.

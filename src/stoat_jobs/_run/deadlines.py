@@ -30,6 +30,10 @@ class HasDeadline(Protocol):
         ...
 
 
+Watched = dict[HasDeadline, None]
+"""What is watched together, in the order of their deadlines; who leaves it is watched no more."""
+
+
 class _Timer(NamedTuple):
     due: float
     handle: asyncio.Handle
@@ -41,24 +45,24 @@ class Deadlines:
     def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float]) -> None:
         self._loop = loop
         self._now = now
-        self._groups: dict[float, dict[HasDeadline, None]] = {}
+        self._groups: dict[float, Watched] = {}
         self._timers: dict[float, _Timer] = {}
 
-    def add(self, run: HasDeadline, timeout: float) -> None:
-        """Watch *run*, which starts now and has *timeout* seconds."""
-        run.deadline = self._now() + timeout
+    def add(self, run: HasDeadline, timeout: float) -> Watched:
+        """Watch *run*, which starts now and has *timeout* seconds, until it leaves what is returned."""
+        now = self._now
+        run.deadline = now() + timeout
         group = self._groups.get(timeout)
         if group is None:
+            self._forget_unused()
             group = self._groups[timeout] = {}
             self._arm(timeout, run.deadline)
         group[run] = None
+        return group
 
-    def discard(self, run: HasDeadline, timeout: float) -> None:
-        """Stop watching *run*."""
-        group = self._groups.get(timeout)
-        if group is not None:
-            group.pop(run, None)
-            if not group and len(self._groups) > _MOST_UNUSED:
+    def _forget_unused(self) -> None:
+        if len(self._groups) >= _MOST_UNUSED:
+            for timeout in [timeout for timeout, group in self._groups.items() if not group]:
                 self._forget(timeout)
 
     def close(self) -> None:

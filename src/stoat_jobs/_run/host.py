@@ -27,7 +27,7 @@ class RunnableJob(Protocol):
     timeout: float
     metadata: Mapping[str, str]
     variables: contextvars.Context
-    """The submitter's context variables; the host sets ``current_job_id`` in them first."""
+    """The submitter's context variables; the run sets ``current_job_id`` in them."""
 
 
 J = TypeVar("J", bound=RunnableJob, default=RunnableJob)
@@ -82,6 +82,10 @@ class RunHost(Protocol[J]):
         """Others cancelled a job's task, and the queue is not closing: it may be orphaned."""
         ...
 
+    def completed(self, run: JobRun[J], value: Any) -> None:
+        """As :meth:`finished`, for a job whose handler just returned a value that is kept as it is."""
+        ...
+
     def finished(self, run: JobRun[J], outcome: Outcome) -> None:
-        """The job finished; called at most once."""
+        """The job finished; this or :meth:`completed` is called, and at most once."""
         ...

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from .._events.log import log_unstoppable
-from .._jobs.context import context_of, is_running_here
+from .._jobs.context import JobContext, context_of, current_job_id, is_running_here
 from .._jobs.job_types import JobType
 from .._payload.results import is_awaitable
 from .._text import describe, one_line
@@ -36,6 +36,7 @@ from .calls import (
     start_thread,
     to_await_here,
 )
+from .deadlines import Watched
 from .grace import Grace
 from .host import J, RunHost
 from .outcome import INTERRUPTED, CallResult, Outcome, StopReason, classify, kept
@@ -50,10 +51,12 @@ from .state import (
     advance,
     can_become,
 )
-from .tasks import first_step, spawn
+from .tasks import JobTask, spawn
 from .thread_relay import Relay, relay_of
 
 T = TypeVar("T")
+
+_set_current_job_id = current_job_id.set  # a lookup less for every job
 
 
 class JobRun(Generic[J]):
@@ -64,7 +67,9 @@ class JobRun(Generic[J]):
         "_grace",
         "_host",
         "_pause",
+        "_watched",
         "attempt",
+        "cancelled_early",
         "deadline",
         "definition",
         "job",
@@ -79,23 +84,25 @@ class JobRun(Generic[J]):
         self.definition: JobType[..., Any] = definition
         self.state: RunState = RUNNING
         self.attempt: int = 0
+        self.cancelled_early: bool = False
         self.deadline: float = math.inf
         self.reason: StopReason | None = None
         self.relay: Relay | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.task: JobTask | None = None
         self._host = host
         self._call: HandlerCall | None = None
         self._grace: Grace | None = None
         self._pause: Pause | None = None
+        self._watched: Watched | None = None
 
     def start(self) -> None:
         """Begin; the handler is called in the loop's next round."""
-        job = self.job
+        job, host = self.job, self._host
         if job.timeout != math.inf:
-            self._host.deadlines.add(self, job.timeout)
-        main = self._main()
-        main.send(None)  # to its first await, see first_step
-        self.task = spawn(main, self._host.loop, f"stoat-jobs {job.job_id}", job.variables)
+            self._watched = host.deadlines.add(self, job.timeout)
+        self.task = spawn(
+            self, self._main(), host.loop, f"stoat-jobs {job.job_id}", job.variables
+        )
 
     def stop(self, reason: StopReason) -> bool:
         """Tell the job to stop, unless it has finished or was told before.
@@ -131,6 +138,7 @@ class JobRun(Generic[J]):
             self._finish(given_up, abandoned=True)
             return
         variables = self.job.variables  # a finished job may have let go of them
+        variables.run(current_job_id.set, self.job.job_id)  # it may not have begun
         variables.run(partial(self._finish, given_up, abandoned=True))
         if not close(self._call, variables, self.task):
             log_unstoppable(self.job.job_id, self.job.job_type, STAYS_OPEN)
@@ -179,25 +187,56 @@ class JobRun(Generic[J]):
             self.job.variables.run(self._host.progressed, self, fraction, message)
 
     async def _main(self) -> None:
+        """What the job's task does: call the handler, and finish the job.
+
+        The first call of an ``async`` handler is awaited here: a coroutine around it would cost
+        every job, and most handlers just return.
+        """
+        result: CallResult | None = None
+        value = None
         try:
-            await first_step()
-            result = await self._attempts()
+            _set_current_job_id(self.job.job_id)
+            if self.reason is not None or self.cancelled_early:
+                raise asyncio.CancelledError
+            if self.definition.is_async:
+                try:
+                    value = await self._call_async(self.job.payload.arguments)
+                except Exception as error:  # others are not retried
+                    result = CallResult(None, error, self._host.now())
+            else:
+                result = await self._attempt()
+            if result is not None and result.error is not None:
+                result = await self._retried(result)
         except KeyboardInterrupt as error:
             self._conclude(CallResult(None, error, self._host.now()))
             if self.task is not None:
                 self.task.add_done_callback(asyncio.Task.exception)  # retrieved, for the loop
             raise  # it is the user's, not the job's
         except BaseException as error:
-            # Cancelled from outside: before the first step, or while a thread works.
+            # Cancelled from outside, also before the first step or while a thread works.
             result = CallResult(None, error, self._host.now())
             self._conclude(result, abandoned=self.is_alive)
         else:
-            self._conclude(result)
-            del result  # as in _attempts
+            if result is None:
+                self._complete(value)
+            else:
+                self._conclude(result)
+        finally:  # the traceback of its error leads back to this frame, and the task to this
+            del result
+            self.task = None
 
-    async def _attempts(self) -> CallResult:
-        """Call the handler until it returns, or is not to be called again."""
-        result = await self._attempt()
+    def _call_async(
+        self, arguments: dict[str, Any], previous: BaseException | None = None
+    ) -> Coroutine[Any, Any, Any]:
+        """The coroutine of an ``async`` handler; observers have been told that it begins."""
+        host = self._host
+        host.attempt_started(self, previous)
+        context = context_of(self.job, self.attempt, host.queue, self)
+        self._call = coroutine = self.definition.function(context, **arguments)
+        return coroutine
+
+    async def _retried(self, result: CallResult) -> CallResult:
+        """Call the handler again until it returns, or is not to be called again."""
         try:
             while result.error is not None:
                 if (delay := self._delay_after(result.error)) is None:
@@ -212,30 +251,30 @@ class JobRun(Generic[J]):
             del result
 
     async def _attempt(self, previous: BaseException | None = None) -> CallResult:
-        now = self._host.now
-        if self.reason is not None:  # told to stop before its first step
-            return CallResult(None, asyncio.CancelledError(), now())
-        host, job, definition = self._host, self.job, self.definition
-        host.attempt_started(self, previous)
-        context = context_of(job, self.attempt, host.queue, self)
-        # A further attempt must not see what the one before made of its arguments.
-        arguments = (
-            definition.form.thaw(job.payload.text) if self.attempt else job.payload.arguments
-        )
-        call = partial(definition.function, context, **arguments)
-        if not definition.is_async:
+        """Call the handler once, in a thread if it is not ``async``."""
+        arguments = self._arguments()
+        call: Callable[[], Any] = partial(self._call_async, arguments, previous)
+        if not self.definition.is_async:
+            self._host.attempt_started(self, previous)
+            context = context_of(self.job, self.attempt, self._host.queue, self)
+            call = partial(self.definition.function, context, **arguments)
             result = await self._in_thread(call)
             if not is_awaitable(result.value):
                 return result
             call = partial(to_await_here, result.value, is_stopped=self.reason is not None)
         try:
             self._call = coroutine = call()
-            value = await coroutine
+            return CallResult(await coroutine, None, self._host.now())
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            return CallResult(None, error, now())
-        return CallResult(value, None, now())
+            return CallResult(None, error, self._host.now())
+
+    def _arguments(self) -> dict[str, Any]:
+        if self.attempt == 0:
+            return self.job.payload.arguments
+        # A further attempt must not see what the one before made of its arguments.
+        return self.definition.form.thaw(self.job.payload.text)
 
     async def _in_thread(self, call: Callable[[], Any]) -> CallResult:
         name, done = one_line(self.job.job_type, 80), self._host.loop.create_future()
@@ -286,6 +325,26 @@ class JobRun(Generic[J]):
 
     # The end.
 
+    def _complete(self, value: Any) -> None:
+        """Finish the short way, if nothing is out of line: what :meth:`_conclude` comes to then."""
+        host = self._host
+        now = host.now()
+        if (
+            self.state is not RUNNING
+            or now > self.deadline
+            or self.relay is not None
+            or id(type(value)) not in host.kept_as_is
+        ):
+            self._conclude(CallResult(value, None, now))
+            return
+        advance(self, FINISHED)
+        try:
+            if self._watched is not None:
+                self._watched.pop(self, None)
+            self._call = None
+        finally:  # as in _finish
+            host.completed(self, value, now)
+
     def _conclude(self, result: CallResult, *, abandoned: bool = False) -> None:
         """The handler is not called again: finish the job, or wait a round if it is cut off."""
         if self.state is FINISHED:
@@ -329,7 +388,8 @@ class JobRun(Generic[J]):
 
     def _let_go(self, abandoned: bool) -> None:
         """Nothing shall happen any more on account of this job."""
-        self._host.deadlines.discard(self, self.job.timeout)
+        if self._watched is not None:
+            self._watched.pop(self, None)
         if not abandoned:
             self._call = None  # it refers back to this run, and would wait for the collector
         if self._grace is not None:

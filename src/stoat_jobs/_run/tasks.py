@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine, Generator
-from types import coroutine
-from typing import Any
+import inspect
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 
-@coroutine
-def first_step() -> Generator[None, None, None]:
-    """The first await of a job's coroutine, which is driven this far before it gets a task.
+class HasTask(Protocol):
+    """What a task tells its run."""
 
-    If a task is cancelled before its first step, its coroutine never runs at all: the job and its
-    slot would be lost. This coroutine has begun, so that it can catch the cancel.
+    cancelled_early: bool
+
+
+class JobTask(asyncio.Task[None]):
+    """A task whose coroutine begins, whenever it is cancelled.
+
+    A plain task that is cancelled before its first step never runs its coroutine: the job and its
+    slot would be lost. This one tells its run instead, which looks there when it begins.
     """
-    yield
+
+    __slots__ = ("run",)
+    run: HasTask
+
+    def cancel(self, msg: Any = None) -> bool:
+        if inspect.getcoroutinestate(self.get_coro()) != inspect.CORO_CREATED:
+            return super().cancel(msg)
+        self.run.cancelled_early = True
+        return True
 
 
 def spawn(
+    run: HasTask,
     main: Coroutine[Any, Any, None],
     loop: asyncio.AbstractEventLoop,
     name: str,
     context: contextvars.Context,
-) -> asyncio.Task[None]:
-    """A task for *main* in *context*.
+) -> JobTask:
+    """A task for *main* of *run*, in *context*.
 
     Not ``loop.create_task``: with an eager task factory the handler would run inside ``submit``,
     and each job inside the one that handed its slot on.
     """
-    return asyncio.Task(main, loop=loop, name=name, context=context)
+    task = JobTask(main, loop=loop, name=name, context=context)
+    task.run = run
+    return task

@@ -34,7 +34,7 @@ class LogsByItself(AsyncioJobQueue):
         super().__init__(*args)
         log = self.log_type()
         self._observers._listeners = {hook: _listeners([log], hook) for hook in HOOKS}
-        self._observers._wants = {hook: self._observers._wants_check(hook) for hook in HOOKS}
+        self._observers.wants = {hook: self._observers._wants(hook) for hook in HOOKS}
 
 
 class _TouchyLog(LoggingObserver):
