@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
+from pydantic_core import core_schema
 
 from stoat_jobs import InMemoryJobQueue, InvalidPayloadError, JobContext, JobHandlers
 from stoat_jobs import JobQueueSettings as Settings
@@ -46,6 +47,29 @@ class Real(float):
     __slots__ = ()
 
 
+class JealousText(str):
+    """Text that is not to be compared."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise ZeroDivisionError
+
+
+class Shouted(str):
+    """Text that is written in another way than it is read."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        shout = core_schema.plain_serializer_function_ser_schema(str.upper)
+        return core_schema.no_info_after_validator_function(
+            cls, core_schema.str_schema(), serialization=shout
+        )
+
+
 class Jealous(int):
     """A number that is not to be compared."""
 
@@ -69,7 +93,7 @@ FIELDS: list[Any] = [
     *(float | None, int | float, float | int, bool | float, str | float, str | int | None),
     *(int | bool, bool | int | float | str | None),
     *(Annotated[int, Field(gt=3)], Annotated[float, Field(allow_inf_nan=True)]),
-    *(Colour, Level, list[int], Any, Decimal),
+    *(Colour, Level, Shouted, list[int], Any, Decimal),
 ]
 FORMS = {index: form_of(annotation) for index, annotation in enumerate(FIELDS)}
 
@@ -95,7 +119,7 @@ NUMBERS = (
 TEXTS = (
     st.text(st.characters(codec=None, exclude_categories=()))
     | st.text('\x00\x1f"\\/\x7f <a', max_size=300)
-    | NUMBERS.map(lambda number: repr(number) if type(number) is float else hex(number))
+    | NUMBERS.map(lambda number: repr(number) if isinstance(number, float) else hex(number))
     | st.sampled_from(["inf", "nan", "-Infinity", "1e999", "true", "1", " 2 ", "0x1", "1_0"])
     | st.sampled_from(["9" * 320, "9" * 4_300, "9" * 4_301])
 )
@@ -136,7 +160,10 @@ def outcome(form: PayloadForm, payload: Any, limits: Settings) -> Any:
 @example(FIELDS.index(int), {"it": 1e300}, 0, None, 64)
 @example(FIELDS.index(float), {"it": 2**1023}, 0, None, 64)
 @example(FIELDS.index(str), {"it": "\x00" * 40}, -1, None, 64)
-@example(FIELDS.index(str), {"it": "\x00" * 40, "count": 10**300}, -1, None, 64)
+@example(FIELDS.index(int), {"it": 10**600, "count": 10**600}, -1, None, 64)
+@example(FIELDS.index(str), {"it": "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}"}, 0, 10_000, 64)
+@example(FIELDS.index(str), {"it": "\N{GRINNING FACE}" * 400}, -1, None, 64)
+@example(FIELDS.index(Shouted), {"it": "a"}, 0, 10_000, 64)
 def test_a_plain_payload_is_what_comes_back_from_json(
     field: int, payload: Any, beyond: int, limit: int | None, depth: int
 ) -> None:
@@ -191,11 +218,16 @@ def test_what_would_not_come_back_is_refused_by_name(kind: str) -> None:
 
 
 def test_a_value_of_the_callers_own_type_is_not_compared() -> None:
-    """A number may have code of its own, which may raise; it arrives as a plain one."""
+    """A value may have code of its own, which may raise; it arrives as a plain one."""
     assert form_of(int).freeze({"it": Jealous(3)}).arguments["it"] == 3
+    assert form_of(str).freeze({"it": JealousText("a")}).arguments["it"] == "a"
 
 
-@pytest.mark.parametrize("value", ["x" * 100, "\x00" * 17, "\N{EURO SIGN}" * 34, 10**99, 10**999])
+@pytest.mark.parametrize(
+    "value",
+    ["x" * 2000, "\x00" * 300, "\N{EURO SIGN}" * 900, "\N{GRINNING FACE}" * 900, 10**99, 10**3000],
+    ids=["ASCII", "control characters", "3 bytes", "4 bytes", "short int", "long int"],
+)
 def test_the_limit_of_bytes_is_exact_for_plain_values_too(value: Any) -> None:
     """Plain values of exactly as many bytes of JSON as allowed are accepted; one more is not."""
     form = form_of(type(value))

@@ -4,6 +4,8 @@
 - A payload that is clearly too large or too deep is refused before it is validated. One that
   proves so once it is encoded is refused before it is decoded. Validating and decoding cost
   far more than these checks.
+- Every payload arrives as if it had been encoded and decoded. One of short plain values is
+  known to come back the same, so that is done only on request.
 - An error is never longer than for a hundred problems.
 """
 

@@ -16,6 +16,9 @@ class FrozenPayload:
 
     __slots__ = ("_text", "arguments")
 
+    arguments: dict[str, Any]
+    """What the handler is called with, by name."""
+
     def __init__(
         self, arguments: dict[str, Any], text: bytes | Callable[[dict[str, Any]], bytes]
     ) -> None:

@@ -24,6 +24,9 @@ _MOST_BYTES = 320
 # A control character is written as \u0000.
 _MOST_BYTES_OF_CHARACTER = 6
 
+# Longer text may be far too large, and is not examined.
+_LONGEST_EXAMINED = 1_000
+
 # Values of these types come back from JSON the same, in plain fields ...
 _UNCHANGED = _PLAIN - {float}
 # ... except for an int with more digits than this, which can be written but not read.
@@ -50,7 +53,7 @@ def is_plain_payload(payload: dict[str, Any], most_bytes: int) -> bool:
         if type(name) is not str:
             return False
         if kind is str:
-            if not part.isascii():
+            if not (part.isascii() or _is_unicode(part)):
                 return False
             size += _MOST_BYTES_OF_CHARACTER * len(part)
         elif kind is int:
@@ -62,6 +65,11 @@ def is_plain_payload(payload: dict[str, Any], most_bytes: int) -> bool:
         elif kind is not bool and part is not None:
             return False
     return size <= most_bytes
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether *text* is known to be valid: half a surrogate pair is not printable."""
+    return len(text) <= _LONGEST_EXAMINED and text.isprintable()
 
 
 def comes_back_unchanged(value: dict[str, Any], text: bytes) -> bool:
