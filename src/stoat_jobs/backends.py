@@ -26,7 +26,8 @@ from ._model.options import checked_job_type, checked_key, checked_limit, checke
 from ._model.settings import check_timeout
 from ._model.status import TRANSITIONS, checked_status, transition
 from ._payload.codec import Codec
-from ._payload.form import FrozenPayload, PayloadForm
+from ._payload.form import PayloadForm
+from ._payload.frozen import FrozenPayload
 from ._run.clock import Clock, as_datetime
 from ._run.deadlines import Deadlines
 from ._run.host import RunHost, RunnableJob

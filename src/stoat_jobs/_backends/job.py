@@ -17,7 +17,7 @@ from typing import Any
 from .._model.errors import QueueClosedError
 from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
-from .._payload.form import FrozenPayload
+from .._payload.frozen import FrozenPayload
 from .._run.calls import wake
 from .._run.clock import as_datetime
 

@@ -27,7 +27,7 @@ from .._model.errors import JobNotKeptError, QueueClosedError, QueueNotStartedEr
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
 from .._model.status import JobStatus
-from .._payload.form import FrozenPayload
+from .._payload.frozen import FrozenPayload
 from .._run.clock import as_datetime
 from .._run.job_run import JobRun
 from .._run.outcome import INTERRUPTED, Outcome, StopReason, failed, never_started

@@ -4,16 +4,17 @@
 - A payload that is clearly too large or too deep is refused before it is validated. One that
   proves so once it is encoded is refused before it is decoded. Validating and decoding cost
   far more than these checks.
+- Every payload arrives as if it had been encoded and decoded. One of short plain values is
+  known to come back the same, so that is done only on request.
 - An error is never longer than for a hundred problems.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from types import GenericAlias
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
@@ -24,27 +25,17 @@ from .._model.errors import InvalidPayloadError
 from .._model.settings import JobQueueSettings
 from .._text import ERROR_LIMIT, one_line, shown
 from .codec import Codec, all_same, brief, depth_of, json_schema, same
-from .signature import OPEN, UNIONS, read_signature, written
+from .frozen import FrozenPayload
+from .plain import comes_back_unchanged, is_plain_field, is_plain_payload, most_bytes_of_names
+from .signature import OPEN, read_signature, written
 from .size_limits import NOT_JSON, Problem, find_oversize, find_oversize_json
 from .unsupported_types import refuse_alias, refuse_dependency, refuse_unsupported, remedy_for
 
 _DEFAULTS = JobQueueSettings()
 _PLACE_LIMIT = 200
 _MOST_ERRORS = 100
-# Values of these types come back from JSON the same, in a field of such types...
-_UNCHANGED = frozenset({bool, int, str, type(None)})
-# ... except for an int with more digits than this, which can be written but not read.
-_LONGEST_UNCHANGED = 4_300
 
 Place = tuple[Any, ...]
-
-
-@dataclass(slots=True)  # a named tuple takes twice as long to create
-class FrozenPayload:
-    """A valid payload: the arguments of the handler, and the same arguments as JSON."""
-
-    arguments: dict[str, Any]
-    text: bytes
 
 
 _EMPTY = FrozenPayload({}, b"{}")
@@ -61,9 +52,11 @@ class PayloadForm:
         self._defaults = signature.defaults
         self._reserved = signature.reserved
         self._is_open = OPEN in self._fields
-        self._is_plain = all(map(_is_plain, self._fields.values())) and not self._is_open
+        self._is_plain = all(map(is_plain_field, self._fields.values())) and not self._is_open
+        self._most_bytes_of_names = most_bytes_of_names(list(self._fields))
         self._check_fields()
         self._codec = Codec(self._typed_dict(), closed=True)
+        self._encode = self._codec.encode
 
     def _typed_dict(self) -> Any:
         form: Any = TypedDict(one_line(self._job_type, _PLACE_LIMIT), self._fields)  # type: ignore[misc]
@@ -96,23 +89,26 @@ class PayloadForm:
         """
         if type(payload) is dict and not payload and not self._fields:
             return _EMPTY
-        plain = self._read(payload, settings)
-        given = self._arranged(plain) if self._is_open else plain
+        given = self._read(payload)
+        room = settings.max_payload_bytes - self._most_bytes_of_names
+        is_plain = self._is_plain and is_plain_payload(given, room)
+        if not is_plain:
+            self._refuse_oversize_values(given, settings)
+        if self._is_open:
+            given = self._arranged(given)
         value = self._checked(self._codec.validate, given, given)
+        if is_plain and value == given:
+            return FrozenPayload(value, self._encode)
+        return self._through_json(value, settings)
+
+    def _through_json(self, value: dict[str, Any], settings: JobQueueSettings) -> FrozenPayload:
+        """The validated *value* as it comes back from JSON."""
         text = self._encoded(value)
         if (oversize := find_oversize_json(text, settings)) is not None:
             self._refuse_oversize(oversize, value, settings)
-        if not self._is_unchanged(value, text):
+        if not (self._is_plain and comes_back_unchanged(value, text)):
             value = _opened(self._survivor(value, text))
         return FrozenPayload(value, text)
-
-    def _is_unchanged(self, value: dict[str, Any], text: bytes) -> bool:
-        """Whether decoding *text* is known to give *value*: it would be a quarter of a submit."""
-        return (
-            self._is_plain
-            and len(text) <= _LONGEST_UNCHANGED
-            and _UNCHANGED.issuperset(map(type, value.values()))
-        )
 
     def thaw(self, text: bytes) -> dict[str, Any]:
         """The arguments in *text*, which :meth:`freeze` made, perhaps in another process.
@@ -122,21 +118,27 @@ class PayloadForm:
         """
         return _opened(self._checked(self._codec.decode, text, {}))
 
-    def _read(self, payload: Mapping[str, Any], settings: JobQueueSettings) -> dict[str, Any]:
+    def _read(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of *payload*, with the defaults of what it leaves out."""
         if not isinstance(payload, (dict, Mapping)):  # dict first: it is the faster check
             kind = type(payload).__name__
             problem = f"a payload maps names to values; this is {kind}"
             raise self._refusal(Problem("mapping_type", problem))
         try:
-            plain = {**self._defaults, **payload}
-            oversize = find_oversize(plain, settings)
+            return {**self._defaults, **payload}
         except Exception as error:  # a mapping of the caller's own, or changed by another thread
-            problem = f"reading it raised {type(error).__name__}"
-            raise self._refusal(Problem("unusable", problem)) from error
+            raise self._unreadable(error) from error
+
+    def _refuse_oversize_values(self, given: dict[str, Any], settings: JobQueueSettings) -> None:
+        try:
+            oversize = find_oversize(given, settings)
+        except Exception as error:  # a container was changed by another thread
+            raise self._unreadable(error) from error
         if oversize is not None:
-            raise self._refusal(oversize, _oversized_fields(plain, settings))
-        return plain
+            raise self._refusal(oversize, _oversized_fields(given, settings))
+
+    def _unreadable(self, error: Exception) -> InvalidPayloadError:
+        return self._refusal(Problem("unusable", f"reading it raised {type(error).__name__}"))
 
     def _refuse_oversize(
         self, oversize: Problem, value: dict[str, Any], settings: JobQueueSettings
@@ -248,13 +250,6 @@ class PayloadForm:
 def _oversized_fields(payload: dict[str, Any], settings: JobQueueSettings) -> Iterator[Place]:
     """The fields of *payload* that are too large or too deep by themselves."""
     return ((name,) for name, part in payload.items() if find_oversize({name: part}, settings))
-
-
-def _is_plain(annotation: Any) -> bool:
-    """Whether *annotation* allows only types of :data:`_UNCHANGED`."""
-    members = get_args(annotation) if get_origin(annotation) in UNIONS else (annotation,)
-    # By identity: what Annotated contains may not be hashable.
-    return all(any(member is kind for kind in _UNCHANGED) for member in members)
 
 
 def why_no_json(error: Exception, annotation: Any) -> str:

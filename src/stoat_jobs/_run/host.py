@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from typing_extensions import TypeVar
 
 from .._jobs.job_types import JobType
-from .._payload.form import FrozenPayload
+from .._payload.frozen import FrozenPayload
 from .deadlines import Deadlines
 from .outcome import Outcome
 
