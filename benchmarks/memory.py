@@ -14,7 +14,6 @@ from .ours import make_queue, submit_all
 
 PENDING = Figure("pending job, no payload", "bytes")
 KEPT = Figure("kept finished record, no result", "bytes")
-_WARM_UP = 1_000
 
 
 def benches(size: Size) -> list[Bench]:
@@ -24,47 +23,58 @@ def benches(size: Size) -> list[Bench]:
     ]
 
 
-async def _pending(jobs: int) -> float:
+async def _pending(records: int) -> float:
+    """In a queue that is in use, whose tables have grown already."""
     handlers, gate = JobHandlers(), asyncio.Event()
 
     @handlers.job
     async def held(ctx: JobContext) -> None:
         await gate.wait()
 
-    settings = JobQueueSettings(max_pending=jobs + _WARM_UP + 1)
+    jobs, run_before = records // 2, records * 2 + records // 5
+    settings = JobQueueSettings(max_results=run_before)
     async with AsyncioJobQueue(handlers, settings) as queue:
-
-        async def submit(number: int) -> None:
-            for _ in range(number):
-                await queue.submit("held")
-
-        await submit(1)  # uses the only slot
+        gate.set()
+        for _ in range(0, run_before, records // 5):
+            await submit_all(queue, records // 5, "held")
+        gate.clear()
+        await queue.submit("held")  # uses the only slot
         await asyncio.sleep(0)
-        taken = await _bytes(submit, jobs)
-        stats = await queue.stats()
-        require(stats.by_status[JobStatus.PENDING], jobs + _WARM_UP, "jobs that wait")
+        taken = await _bytes(lambda: _submit(queue, jobs)) / jobs
+        pending = (await queue.stats()).by_status[JobStatus.PENDING]
+        require(pending, jobs, "jobs that wait")
         last = await queue.submit("held")
         gate.set()
         await queue.wait(last)
     return taken
 
 
+async def _submit(queue: AsyncioJobQueue, jobs: int) -> None:
+    for _ in range(jobs):
+        await queue.submit("held")
+
+
 async def _kept(records: int) -> float:
-    async with make_queue(100, max_results=records + _WARM_UP) as queue:
-        taken = await _bytes(lambda number: submit_all(queue, number), records)
+    """What a queue needs once is not measured, nor what many pending jobs leave behind."""
+    async with make_queue(100, max_results=records * 2) as queue:
+        await _run(queue, records // 5)
+        taken = await _bytes(lambda: _run(queue, records)) / records
         kept = (await queue.stats()).by_status[JobStatus.COMPLETED]
-        require(kept, records + _WARM_UP, "records kept")
+        require(kept, records + records // 5, "records kept")
     return taken
 
 
-async def _bytes(add: Callable[[int], Awaitable[object]], number: int) -> float:
-    """Bytes of each that *add* adds; the first thousand also pay what is needed once."""
+async def _run(queue: AsyncioJobQueue, jobs: int) -> None:
+    for _ in range(0, jobs, 100):
+        await submit_all(queue, 100)
+
+
+async def _bytes(add: Callable[[], Awaitable[None]]) -> int:
     tracemalloc.start()
     try:
-        await add(_WARM_UP)
         before = _traced()
-        await add(number)
-        return (_traced() - before) / number
+        await add()
+        return _traced() - before
     finally:
         tracemalloc.stop()
 
