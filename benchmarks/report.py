@@ -53,11 +53,11 @@ def as_text(results: Results, size: Size, place: dict[str, Any]) -> str:
         f"{versions}\n",
         f"{rounds}; median (lowest to highest)",
         "throughput is judged by processor time; the calls' p50 by the clock\n",
-        _table(("aim", "found", "aimed at", ""), _aim_rows(judge_all(size, results))),
         _table(
             ("submit to record, read by id", "cpu, µs a job", "cost over ours, cpu"),
             _equal_rows(results),
         ),
+        _table(("aim", "found", "aimed at", ""), _aim_rows(judge_all(size, results))),
         _table(
             ("submit to record or status, read by id", "jobs/s", "cpu, µs a job",
              "rate over floor C, cpu", "rate over floor C, clock"),
