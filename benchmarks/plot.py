@@ -63,6 +63,7 @@ def _draw_panel(axes: Any, title: str, results: Results, names: list[str]) -> No
     )
     if medians[0] > 20 * medians[-1]:
         axes.set_xscale("log")
+    axes.margins(y=0.01)
     axes.set_title(title, loc="left", fontsize="medium")
     axes.set_xlabel(
         f"processor time of a job in µs{', logarithmic' * (axes.get_xscale() == 'log')}"
