@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks import __main__ as command
 from benchmarks import aims, contenders, equal_features
-from benchmarks.__main__ import SUBJECTS
 from benchmarks.aims import Aim, judge
 from benchmarks.contenders import Contender
 from benchmarks.measure import (
@@ -135,7 +136,7 @@ def test_each_benchmark_runs_once_in_a_round() -> None:
 def test_what_the_aims_need_is_measured(size: Size, monkeypatch: pytest.MonkeyPatch) -> None:
     """``--aims`` runs the benchmark of every figure that an aim names, and no other."""
     monkeypatch.setattr(contenders, "_absence", lambda one: None)
-    subjects = [benches(size) for benches in SUBJECTS.values()]
+    subjects = [benches(size) for benches in command.SUBJECTS.values()]
     chosen = [bench.names for benches in aims.needed(size, subjects) for bench in benches]
     made = {name for names in chosen for name in names}
     wanted = {figure.name for aim in aims.aims(size) for figure in (aim.over, *aim.under)}
@@ -157,6 +158,22 @@ def test_judging_takes_nine_rounds() -> None:
     """A median of fewer rounds is no verdict."""
     assert JUDGING.rounds >= 9
     assert FULL.rounds >= 9
+
+
+@pytest.mark.parametrize(
+    ("python", "written"),
+    [("3.11.7", {"table-3.11.txt", "jobs.svg"}), ("3.14.0", {"table-3.14.txt"})],
+)
+def test_docs_get_a_table_for_each_python_and_one_picture(
+    python: str, written: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``--docs`` replaces the table of the Python that runs, and only the oldest the picture."""
+    (picture := tmp_path / "jobs.svg").write_text("bars")
+    (docs := tmp_path / "docs").mkdir()
+    monkeypatch.setattr(command, "_DOCS", docs)
+    monkeypatch.setattr(platform, "python_version_tuple", lambda: python.split("."))
+    command._write_docs("rows", picture)
+    assert {path.name for path in docs.iterdir()} == written
 
 
 async def _fails() -> None:
