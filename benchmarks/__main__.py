@@ -17,7 +17,6 @@ Peers that need Redis take part if a server answers at BENCH_REDIS_URL, or on th
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -69,7 +68,8 @@ def main() -> None:
     picture = arguments.out / "jobs.svg"
     plot.draw(results, place, picture)
     if arguments.docs:
-        _write_docs(text, picture)
+        python, _, _ = place["python"].rpartition(".")
+        _write_docs(python, text, picture)
 
 
 def _arguments() -> argparse.Namespace:
@@ -100,8 +100,7 @@ def _subjects(arguments: argparse.Namespace, size: Size) -> Sequence[Sequence[Be
     return needed(size, subjects) if arguments.aims else subjects
 
 
-def _write_docs(text: str, picture: Path) -> None:
-    python = ".".join(platform.python_version_tuple()[:2])
+def _write_docs(python: str, text: str, picture: Path) -> None:
     (_DOCS / f"table-{python}.txt").write_text(text, encoding="utf-8")
     if python == _PICTURED:
         (_DOCS / picture.name).write_bytes(picture.read_bytes())

@@ -12,7 +12,8 @@ import random
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple, Self, TypeVar
@@ -143,16 +144,26 @@ def run_rounds(
     """Run all benchmarks *rounds* times, each time in a different order."""
     for bench in chain.from_iterable(subjects):
         bench.warm_up()
-    gc.collect()
-    gc.freeze()  # so that imported modules are not traversed by each collection
     results = Results()
-    for number in range(1, rounds + 1):
-        begun = time.perf_counter()
-        for subject in _shuffled(subjects):
-            for bench in _shuffled(subject):
-                results.add(_run(bench))
-        say(f"round {number} of {rounds}: {time.perf_counter() - begun:.0f} s")
+    with _frozen():
+        for number in range(1, rounds + 1):
+            begun = time.perf_counter()
+            for subject in _shuffled(subjects):
+                for bench in _shuffled(subject):
+                    results.add(_run(bench))
+            say(f"round {number} of {rounds}: {time.perf_counter() - begun:.0f} s")
     return results
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Imported modules are not traversed by each garbage collection."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _shuffled(items: Sequence[T]) -> list[T]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -162,7 +161,7 @@ def test_judging_takes_nine_rounds() -> None:
 
 @pytest.mark.parametrize(
     ("python", "written"),
-    [("3.11.7", {"table-3.11.txt", "jobs.svg"}), ("3.14.0", {"table-3.14.txt"})],
+    [("3.11", {"table-3.11.txt", "jobs.svg"}), ("3.14", {"table-3.14.txt"})],
 )
 def test_docs_get_a_table_for_each_python_and_one_picture(
     python: str, written: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -171,8 +170,7 @@ def test_docs_get_a_table_for_each_python_and_one_picture(
     (picture := tmp_path / "jobs.svg").write_text("bars")
     (docs := tmp_path / "docs").mkdir()
     monkeypatch.setattr(command, "_DOCS", docs)
-    monkeypatch.setattr(platform, "python_version_tuple", lambda: python.split("."))
-    command._write_docs("rows", picture)
+    command._write_docs(python, "rows", picture)
     assert {path.name for path in docs.iterdir()} == written
 
 
