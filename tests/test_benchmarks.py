@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -172,6 +173,14 @@ def test_docs_get_a_table_for_each_python_and_one_picture(
     monkeypatch.setattr(command, "_DOCS", docs)
     command._write_docs(python, "rows", picture)
     assert {path.name for path in docs.iterdir()} == written
+
+
+def test_the_garbage_collector_is_left_as_it_was() -> None:
+    """Nothing stays frozen after a run, even one that a wrong count ended."""
+    before = gc.get_freeze_count()
+    with pytest.raises(WrongCountError):
+        run_rounds([[Bench(("ours",), dict)]], 1, quietly)
+    assert gc.get_freeze_count() == before
 
 
 async def _fails() -> None:
