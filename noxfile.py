@@ -329,7 +329,7 @@ def _with_all_extras() -> str:
 
 @nox.session(python="3.11")
 def bench(session: nox.Session) -> None:
-    """Measure against the floor and the peers; ``-- --quick`` takes a minute.
+    """Measure against floors and peers; ``-- --aims`` takes four minutes, ``-- --quick`` one.
 
     In full it takes about a quarter of an hour; ``--force-python 3.13`` takes another Python.
     """

@@ -2,14 +2,18 @@
 
 A only passes the job to a worker and keeps its result. B starts a task for each job and has no
 queue. C has what makes it a job queue: random ids, records with a status, and deadlines.
+Two more run functions in threads, at most a hundred at once: those of asyncio's pool, which are
+used again and which the exit of the process waits for, and a new daemon thread for each call.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Self
 
 from .measure import Stopwatch
@@ -122,3 +126,41 @@ async def floor_c(jobs: int, watch: Stopwatch, slots: int) -> int:
         await floor.join()
         ended = [floor.records[job_id].status for job_id in ids]
     return ended.count("completed")
+
+
+async def to_thread(jobs: int, watch: Stopwatch) -> int:
+    return await _in_threads(asyncio.to_thread, jobs, watch)
+
+
+async def new_threads(jobs: int, watch: Stopwatch) -> int:
+    return await _in_threads(_in_new_thread, jobs, watch)
+
+
+async def _in_threads(
+    call: Callable[[Callable[[], str]], Awaitable[str]], jobs: int, watch: Stopwatch
+) -> int:
+    slots = asyncio.Semaphore(100)
+
+    async def in_a_slot() -> str:
+        async with slots:
+            return await call(_sync_noop)
+
+    with watch:
+        ended = await asyncio.gather(*(in_a_slot() for _ in range(jobs)))
+    return ended.count("done")
+
+
+async def _in_new_thread(function: Callable[[], str]) -> str:
+    """As ``asyncio.to_thread`` without its pool: the caller's context, and a future for the end."""
+    loop, context = asyncio.get_running_loop(), copy_context()
+    future: asyncio.Future[str] = loop.create_future()
+
+    def run() -> None:
+        loop.call_soon_threadsafe(future.set_result, context.run(function))
+
+    threading.Thread(target=run, daemon=True).start()
+    return await future
+
+
+def _sync_noop() -> str:
+    return "done"

@@ -15,7 +15,7 @@ from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSetting
 from .measure import Bench, Figure, Round, Size, Stopwatch, require
 from .ours import check_completed, make_queue, submit_all
 
-PENDING, KEPT = "pending {:,}", "kept {:,}"
+PENDING, SUBMITS, KEPT = "pending {:,}", "submits with {:,} pending", "kept {:,}"
 EMPTY, FULL = "no record kept before", "kept full, 1 KB each"
 _AT_ONCE = 1_000
 
@@ -23,11 +23,18 @@ _AT_ONCE = 1_000
 def benches(size: Size) -> list[Bench]:
     jobs = size.jobs // 2
     return [
-        Bench("pending", lambda: asyncio.run(_pending(size.growth, jobs))),
-        Bench("kept", lambda: asyncio.run(_kept(size.growth, jobs))),
-        Bench(EMPTY, lambda: asyncio.run(_with_results(EMPTY, 0, jobs))),
-        Bench(FULL, lambda: asyncio.run(_with_results(FULL, size.records, jobs))),
+        Bench(
+            _names((PENDING, SUBMITS), size.pending),
+            lambda: asyncio.run(_pending(size.pending, jobs)),
+        ),
+        Bench(_names((KEPT,), size.kept), lambda: asyncio.run(_kept(size.kept, jobs))),
+        Bench((EMPTY,), lambda: asyncio.run(_with_results(EMPTY, 0, jobs))),
+        Bench((FULL,), lambda: asyncio.run(_with_results(FULL, size.records, jobs))),
     ]
+
+
+def _names(patterns: Sequence[str], numbers: Sequence[int]) -> tuple[str, ...]:
+    return tuple(pattern.format(number) for pattern in patterns for number in numbers)
 
 
 class Chain:
@@ -62,15 +69,16 @@ class Chain:
 
 async def _pending(sizes: Sequence[int], jobs: int) -> Round:
     chain, found, log = Chain(), dict[Figure, float](), logging.getLogger("stoat_jobs")
-    settings = JobQueueSettings(max_pending=max(sizes) + 1, drain_timeout=0)
+    settings = JobQueueSettings(max_pending=max(sizes) + jobs, drain_timeout=0)
     async with AsyncioJobQueue(chain.handlers, settings) as queue:
         await queue.submit("link")
         await chain.stopped()
         waiting = 0
         for size in sizes:
             await _add(queue, size - waiting)
-            waiting = size
             found.update(await _with_backlog(chain, queue, size, jobs))
+            found.update(await _submits(queue, size, jobs))
+            waiting = size + jobs
         log.setLevel(logging.CRITICAL)  # no log line for each job that the shutdown stops
     log.setLevel(logging.NOTSET)
     return found
@@ -92,6 +100,17 @@ async def _with_backlog(chain: Chain, queue: AsyncioJobQueue, size: int, jobs: i
     stats = await queue.stats()
     require(stats.by_status[JobStatus.PENDING], size, "jobs that wait")
     return watch.rates(PENDING.format(size), jobs)
+
+
+async def _submits(queue: AsyncioJobQueue, size: int, jobs: int) -> Round:
+    """All in a row, so none of them starts meanwhile."""
+    watch = Stopwatch()
+    with watch:
+        for _ in range(jobs):
+            await queue.submit("link")
+    stats = await queue.stats()
+    require(stats.by_status[JobStatus.PENDING], size + jobs, "jobs that wait")
+    return watch.rates(SUBMITS.format(size), jobs)
 
 
 async def _kept(sizes: Sequence[int], jobs: int) -> Round:

@@ -41,9 +41,9 @@ _CHANGES = 20
 def benches(size: Size) -> list[Bench]:
     streams = STREAM.format(size.streams)
     return [
-        Bench(CALLED, lambda: asyncio.run(_called(size.samples))),
-        Bench(SERVED, lambda: _served(size.samples)),
-        Bench(streams, lambda: asyncio.run(_streams(streams, size.streams))),
+        Bench((CALLED, CALLED_BARE), lambda: asyncio.run(_called(size.samples))),
+        Bench((SERVED, SERVED_BARE), lambda: _served(size.samples)),
+        Bench((streams,), lambda: asyncio.run(_streams(streams, size.streams))),
     ]
 
 

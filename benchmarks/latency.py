@@ -21,9 +21,9 @@ NONE_WAITING, MANY_WAITING = "submit, none waiting", "submit, {:,} waiting"
 
 def benches(size: Size) -> list[Bench]:
     return [
-        Bench(OURS, partial(_idle, OURS, _ours, size.samples), partial(_idle, OURS, _ours, 50)),
-        Bench(FLOOR_C, partial(_idle, FLOOR_C, _floor, size.samples)),
-        Bench(NONE_WAITING, partial(_submits, size.waiting, size.samples)),
+        Bench((OURS,), partial(_idle, OURS, _ours, size.samples), partial(_idle, OURS, _ours, 50)),
+        Bench((FLOOR_C,), partial(_idle, FLOOR_C, _floor, size.samples)),
+        Bench((NONE_WAITING, many_waiting(size)), partial(_submits, size.waiting, size.samples)),
     ]
 
 

@@ -1,7 +1,8 @@
 """How everything here is measured: in rounds, each in random order.
 
 A benchmark returns some figures for each round. The result is the median of the ratios of two
-figures of the same round, so that a slow moment of the machine cancels out.
+figures of the same round, so that a slow moment of the machine cancels out. What is compared is
+measured close together: a round shuffles the subjects, and the benchmarks of each subject.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ import random
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import NamedTuple, Self, TypeVar
+
+T = TypeVar("T")
 
 CLOCK = "jobs/s"
 PROCESSOR = "jobs per cpu-s"
@@ -74,19 +79,22 @@ class Size:
     watchers: int
     streams: int
     records: int
-    growth: Sequence[int]
+    pending: Sequence[int]
+    kept: Sequence[int]
 
 
 FULL = Size(
-    rounds=7,
+    rounds=9,
     jobs=10_000,
     samples=2_000,
     waiting=10_000,
     watchers=10_000,
     streams=1_000,
     records=10_000,
-    growth=(100, 1_000, 10_000, 100_000, 1_000_000),
+    pending=(100, 10_000, 500_000),
+    kept=(100, 10_000, 1_000_000),
 )
+JUDGING = replace(FULL, rounds=9, jobs=5_000, pending=(100, 500_000), kept=(100, 100_000))
 QUICK = Size(
     rounds=3,
     jobs=1_000,
@@ -95,15 +103,16 @@ QUICK = Size(
     watchers=1_000,
     streams=100,
     records=1_000,
-    growth=(100, 1_000, 10_000),
+    pending=(100, 10_000),
+    kept=(100, 10_000),
 )
 
 
 @dataclass(frozen=True)
 class Bench:
-    """One benchmark; ``warm_up`` is a short version of it that is not measured."""
+    """One benchmark, by the names of its figures; ``warm_up`` is a short run, not measured."""
 
-    name: str
+    names: tuple[str, ...]
     run: Callable[[], Round]
     warm_up: Callable[[], object] = lambda: None
 
@@ -129,16 +138,40 @@ class Results:
         return [a / b for a, b in zip(self.values[over], self.values[under], strict=True)]
 
 
-def run_rounds(benches: Sequence[Bench], rounds: int, say: Callable[[str], None]) -> Results:
-    """Run all *benches* *rounds* times, each time in a different order."""
-    for bench in benches:
+def run_rounds(
+    subjects: Sequence[Sequence[Bench]], rounds: int, say: Callable[[str], None]
+) -> Results:
+    """Run all benchmarks *rounds* times, each time in a different order."""
+    for bench in chain.from_iterable(subjects):
         bench.warm_up()
-    gc.collect()
-    gc.freeze()  # so that imported modules are not traversed by each collection
     results = Results()
-    for number in range(1, rounds + 1):
-        begun = time.perf_counter()
-        for bench in random.sample(benches, len(benches)):
-            results.add(bench.run())
-        say(f"round {number} of {rounds}: {time.perf_counter() - begun:.0f} s")
+    with _frozen():
+        for number in range(1, rounds + 1):
+            begun = time.perf_counter()
+            for subject in _shuffled(subjects):
+                for bench in _shuffled(subject):
+                    results.add(_run(bench))
+            say(f"round {number} of {rounds}: {time.perf_counter() - begun:.0f} s")
     return results
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Imported modules are not traversed by each garbage collection."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _shuffled(items: Sequence[T]) -> list[T]:
+    return random.sample(items, len(items))
+
+
+def _run(bench: Bench) -> Round:
+    """Run *bench*; its figures must be those that it names, or an aim could miss one."""
+    found = bench.run()
+    require({figure.name for figure in found}, {*bench.names}, "figures")
+    return found

@@ -1,4 +1,4 @@
-"""stoat-jobs itself: from ``submit`` to the terminal record of each job, read by id.
+"""stoat-jobs itself: from ``submit`` to the end of each job, whose status or record is read by id.
 
 The settings are the defaults, except for the number of slots.
 """
@@ -65,26 +65,33 @@ async def submit_all(
     return ids
 
 
-async def noops(jobs: int, watch: Stopwatch, slots: int) -> int:
+async def records(
+    jobs: int, watch: Stopwatch, slots: int, payload: dict[str, Any] | None = None
+) -> int:
     async with make_queue(slots) as queue:
         with watch:
-            ids = await submit_all(queue, jobs)
-            return await read_all(queue, ids)
+            ids = await submit_all(queue, jobs, _taking(payload), payload)
+            return await read_all(queue, ids, _result_of(payload))
 
 
-async def noops_read_later(jobs: int, watch: Stopwatch, slots: int) -> int:
-    """The same, but timed until the last job has finished, without building the records."""
+async def statuses(
+    jobs: int, watch: Stopwatch, slots: int, payload: dict[str, Any] | None = None
+) -> int:
+    """The same, but only the status is read; the results are checked later, untimed."""
     async with make_queue(slots) as queue:
+        completed = 0
         with watch:
-            ids = await submit_all(queue, jobs)
-        return await read_all(queue, ids)
+            for job_id in (ids := await submit_all(queue, jobs, _taking(payload), payload)):
+                completed += await queue.get_status(job_id) is JobStatus.COMPLETED
+        return min(completed, await read_all(queue, ids, _result_of(payload)))
 
 
-async def payloads(jobs: int, watch: Stopwatch, slots: int) -> int:
-    async with make_queue(slots) as queue:
-        with watch:
-            ids = await submit_all(queue, jobs, "three_fields", FIELDS)
-            return await read_all(queue, ids, FIELDS["count"])
+def _taking(payload: dict[str, Any] | None) -> str:
+    return "noop" if payload is None else "three_fields"
+
+
+def _result_of(payload: dict[str, Any] | None) -> object:
+    return None if payload is None else payload["count"]
 
 
 async def threads(jobs: int, watch: Stopwatch, slots: int) -> int:

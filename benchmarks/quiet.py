@@ -7,15 +7,15 @@ import logging
 from functools import partial
 
 from .measure import Bench, Round, Size, Stopwatch, require
-from .ours import noops
+from .ours import records
 
 DEFAULT, OFF = "logging at its default level", "logging off"
 
 
 def benches(size: Size) -> list[Bench]:
     return [
-        Bench(DEFAULT, partial(_run, DEFAULT, size.jobs)),
-        Bench(OFF, partial(_off, size.jobs)),
+        Bench((DEFAULT,), partial(_run, DEFAULT, size.jobs)),
+        Bench((OFF,), partial(_off, size.jobs)),
     ]
 
 
@@ -23,7 +23,7 @@ def _run(name: str, jobs: int) -> Round:
     for logger in (logging.getLogger(), logging.getLogger("stoat_jobs")):
         require(logger.handlers, [], f"log handlers of {logger.name}")
     watch = Stopwatch()
-    require(asyncio.run(noops(jobs, watch, slots=100)), jobs, f"jobs with {name}")
+    require(asyncio.run(records(jobs, watch, slots=100)), jobs, f"jobs with {name}")
     return watch.rates(name, jobs)
 
 

@@ -11,14 +11,18 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from . import throughput
+from . import equal_features, throughput
 from .aims import Verdict, judge_all
+from .contenders import Contender, left_out
 from .measure import CLOCK, PROCESSOR, Figure, Results, Size
 
 _PACKAGES = (
     "stoat-jobs", "pydantic", "aiojobs", "taskiq", "apscheduler", "huey", "dramatiq", "starlette",
     "saq", "arq", "streaq",
 )  # fmt: skip
+
+_CONTENDERS = (*equal_features.CONTENDERS, *throughput.CONTENDERS)
+_WORDS = {True: "met", False: "MISSED", None: ""}
 
 
 def where() -> dict[str, Any]:
@@ -43,49 +47,67 @@ def _version(package: str) -> str | None:
 def as_text(results: Results, size: Size, place: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {found}" for name, found in place["versions"].items())
     machine = f"{place['system']}, {place['cores']} cores, load {place['load']} at the start"
-    rounds = f"{size.rounds} interleaved rounds of {size.jobs:,} jobs, fewer of slow peers"
+    rounds = f"{size.rounds} interleaved rounds of {size.jobs:,} jobs, fewer of slow ones"
     parts = [
         f"Python {place['python']}, {machine}, {place['date']}",
         f"{versions}\n",
         f"{rounds}; median (lowest to highest)",
         "throughput is judged by processor time; the calls' p50 by the clock\n",
+        _table(
+            ("submit to record, read by id", "cpu, µs a job", "cost over ours, cpu"),
+            _equal_rows(results),
+        ),
         _table(("aim", "found", "aimed at", ""), _aim_rows(judge_all(size, results))),
         _table(
-            ("submit to terminal record, read by id", "jobs/s", "own cpu, µs", "to floor C, cpu",
-             "to floor C, clock"),
-            _contender_rows(results),
+            ("submit to record or status, read by id", "jobs/s", "cpu, µs a job",
+             "rate over floor C, cpu", "rate over floor C, clock"),
+            _rate_rows(results),
         ),
         _table(("also", "", "unit"), _other_rows(results)),
-        *(f"left out: {line}" for line in throughput.left_out()),
+        *(f"left out: {line}" for line in left_out(_CONTENDERS)),
     ]  # fmt: skip
-    return "\n".join(parts) + "\n"
+    return "\n".join(filter(None, parts)).rstrip("\n") + "\n"
 
 
 def _aim_rows(verdicts: Iterable[Verdict]) -> list[list[str]]:
+    return [[one.what, _spread(one.values), one.aim, _WORDS[one.met]] for one in verdicts]
+
+
+def _equal_rows(results: Results) -> list[list[str]]:
     return [
-        [one.what, _spread(one.values), one.aim, "met" if one.met else "MISSED"] for one in verdicts
+        [
+            one.name,
+            _microseconds(results, one),
+            _spread(results.ratios(Figure(one.against, PROCESSOR), Figure(one.name, PROCESSOR))),
+        ]
+        for one in equal_features.CONTENDERS
+        if results.has(Figure(one.name, PROCESSOR))
     ]
 
 
-def _contender_rows(results: Results) -> list[list[str]]:
-    here = [one for one in throughput.CONTENDERS if results.has(Figure(one.name, CLOCK))]
+def _rate_rows(results: Results) -> list[list[str]]:
     return [
         [
             one.name,
             _spread(results.values[Figure(one.name, CLOCK)]),
-            f"{1e6 / results.median(Figure(one.name, PROCESSOR)):.1f}",
-            *(_spread(_against_floor(results, one, unit)) for unit in (PROCESSOR, CLOCK)),
+            _microseconds(results, one),
+            *(_spread(_over_floor(results, one, unit)) for unit in (PROCESSOR, CLOCK)),
         ]
-        for one in here
+        for one in throughput.CONTENDERS
+        if results.has(Figure(one.name, CLOCK))
     ]
 
 
-def _against_floor(results: Results, one: throughput.Contender, unit: str) -> list[float]:
-    return results.ratios(Figure(one.name, unit), Figure(one.floor, unit))
+def _microseconds(results: Results, one: Contender) -> str:
+    return f"{1e6 / results.median(Figure(one.name, PROCESSOR)):.1f}"
+
+
+def _over_floor(results: Results, one: Contender, unit: str) -> list[float]:
+    return results.ratios(Figure(one.name, unit), Figure(one.against, unit))
 
 
 def _other_rows(results: Results) -> list[list[str]]:
-    contenders = {one.name for one in throughput.CONTENDERS}
+    contenders = {one.name for one in _CONTENDERS}
     return [
         [figure.name, _spread(values), figure.unit]
         for figure, values in sorted(results.values.items(), key=lambda item: _natural(item[0]))
@@ -109,6 +131,8 @@ def _number(value: float) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     ruled = [heads, ["-" * width for width in widths], *rows]
     lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in ruled)
@@ -129,7 +153,7 @@ def as_json(results: Results, size: Size, place: dict[str, Any]) -> str:
                 {"name": figure.name, "unit": figure.unit, "values": values}
                 for figure, values in results.values.items()
             ],
-            "left_out": throughput.left_out(),
+            "left_out": left_out(_CONTENDERS),
         },
         indent=1,
     )

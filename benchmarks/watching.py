@@ -20,8 +20,8 @@ def _benches(watchers: int) -> list[Bench]:
     ours = Figure(f"{watchers:,} watchers, from the end until all know", "µs each")
     floor = Figure(f"{watchers:,} tasks that wait for an asyncio.Event", "µs each")
     return [
-        Bench(ours.name, lambda: {ours: asyncio.run(_told(watchers))}),
-        Bench(floor.name, lambda: {floor: asyncio.run(_woken(watchers))}),
+        Bench((ours.name,), lambda: {ours: asyncio.run(_told(watchers))}),
+        Bench((floor.name,), lambda: {floor: asyncio.run(_woken(watchers))}),
     ]
 
 

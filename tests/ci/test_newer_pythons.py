@@ -91,3 +91,11 @@ def test_mounts_end_with_the_script(machine: Machine) -> None:
     (unshared,) = machine.called("unshare")
     assert unshared.startswith("--mount --pid --fork --kill-child ")
     assert len(machine.called("mount")) > 5
+
+
+def test_benchmarks_run_on_the_newest(machine: Machine) -> None:
+    """SESSION=bench measures on the chosen Python in the chroot, and arguments go to it."""
+    arguments = ("newer_pythons", ".", "--", "--quick")
+    assert machine.run(*arguments, SESSION="bench", PYTHONS="3.14").returncode == 0
+    (call,) = [call for call in machine.called("chroot") if " nox --session " in call]
+    assert call.endswith(" nox --session bench --force-python 3.14 -- --quick")
