@@ -121,7 +121,7 @@ class InProcessQueue(QueueLifecycle):
 
     async def wait(self, job_id: str, timeout: float | None = None) -> JobResult[Any]:
         job = self._find_to_wait(job_id, "wait")
-        await until_finished(job, timeout)
+        await until_finished(job, self._scheduler.loop, timeout)
         return job.record()
 
     async def list_jobs(

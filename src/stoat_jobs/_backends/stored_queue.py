@@ -156,7 +156,7 @@ class StoredScheduler(Scheduler):
             self._index.save(run.job, cancel_requested=True)
 
     def _close_pending(self) -> None:
-        for job in self.pending.values():
+        for job in self.pending:
             job.leave_in_store()
 
     def _finish_lost(self) -> None:
