@@ -24,33 +24,34 @@ class PendingJobs:
     Not a dict by id: that takes three times the memory, and is spread over all of it.
     """
 
-    __slots__ = ("_left", "_places", "maxsize")
+    __slots__ = ("_left", "maxsize", "places")
 
     def __init__(self, maxsize: int) -> None:
         self.maxsize = maxsize
-        self._places: deque[Job] = deque()
+        self.places: deque[Job] = deque()
+        """Of those that wait, and of some that no longer do; empty if nobody waits."""
         self._left: set[Job] = set()
 
     def __bool__(self) -> bool:
-        return bool(self._places)
+        return bool(self.places)
 
     def __len__(self) -> int:
-        return len(self._places) - len(self._left)
+        return len(self.places) - len(self._left)
 
     def __iter__(self) -> Iterator[Job]:
-        return (job for job in self._places if job not in self._left)
+        return (job for job in self.places if job not in self._left)
 
     def full(self) -> bool:
         """Whether ``maxsize`` jobs wait; never, if that is 0."""
-        return 0 < self.maxsize <= len(self._places) - len(self._left)
+        return 0 < self.maxsize <= len(self.places) and self.maxsize <= len(self)
 
     def put(self, job: Job) -> None:
         """Let *job* wait, even if there are too many: who accepts it has to ask."""
-        self._places.append(job)
+        self.places.append(job)
 
     def take(self) -> Job:
         """The oldest, which waits no longer; there must be one."""
-        job = self._places.popleft()
+        job = self.places.popleft()
         if self._left:
             self._drop_left()
         return job
@@ -59,21 +60,21 @@ class PendingJobs:
         """Let *job* wait no longer, as it was told to stop; returns how it finishes."""
         self._left.add(job)
         self._drop_left()
-        if 2 * len(self._left) > len(self._places):
+        if 2 * len(self._left) > len(self.places):
             self.replace(self)
         return never_started(reason)
 
     def first(self) -> Job:
         """The oldest, which goes on waiting; there must be one."""
-        return self._places[0]
+        return self.places[0]
 
     def replace(self, jobs: Iterable[Job]) -> None:
         """Let only these wait; there may be more than ``maxsize``."""
-        self._places, self._left = deque(jobs), set()
+        self.places, self._left = deque(jobs), set()
 
     def _drop_left(self) -> None:
         """Drop the places at both ends whose jobs wait no longer."""
-        places, left = self._places, self._left
+        places, left = self.places, self._left
         while places and places[0] in left:
             left.discard(places.popleft())
         while places and places[-1] in left:

@@ -253,7 +253,7 @@ class EvictsRunning(AsyncioJobQueue):
 
 class _LastFirst(PendingJobs):
     def take(self) -> Job:
-        return self.popitem()[1]
+        return self.places.pop()
 
 
 class _StackOfJobs(Scheduler):
