@@ -1,0 +1,131 @@
+"""What waits for a slot: in order, and as cheap to leave as to join."""
+
+from __future__ import annotations
+
+import contextvars
+import random
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stoat_jobs._backends.job import Job
+from stoat_jobs._backends.pending import PendingJobs
+from stoat_jobs.backends import FrozenPayload, StopReason
+
+
+class Counted(Job):
+    """A job that counts how often it is compared or looked up."""
+
+    __slots__ = ()
+    looks = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.looks += 1
+        return self is other
+
+    def __hash__(self) -> int:
+        Counted.looks += 1
+        return id(self)
+
+
+def some_jobs(number: int) -> list[Job]:
+    empty = contextvars.Context()
+    payload = FrozenPayload({}, b"{}")
+    return [
+        Counted(str(each), "noop", None, payload, 1.0, None, {}, empty, 0.0)
+        for each in range(number)
+    ]
+
+
+def waiting(jobs: list[Job], maxsize: int = 0) -> PendingJobs:
+    pending = PendingJobs(maxsize)
+    for job in jobs:
+        pending.put(job)
+    return pending
+
+
+def steps_of(act: Callable[[], object]) -> int:
+    """Lines of Python, and looks at jobs in C."""
+    lines = 0
+
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return trace
+
+    Counted.looks = 0
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        act()
+    finally:
+        sys.settrace(before)
+    return lines + Counted.looks
+
+
+ORDERS: dict[str, Callable[[list[Job]], list[Job]]] = {
+    "oldest first": list,
+    "newest first": lambda jobs: jobs[::-1],
+    "every other": lambda jobs: jobs[1::2] + jobs[::2],
+    "from the middle": lambda jobs: jobs[len(jobs) // 2 :] + jobs[: len(jobs) // 2],
+    "in any order": lambda jobs: random.Random(7).sample(jobs, len(jobs)),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_to_leave_takes_as_long_however_many_wait(order: str) -> None:
+    """To cancel all that wait, one by one and in whatever order, is no quadratic work."""
+
+    def cost(number: int) -> float:
+        jobs = some_jobs(number)
+        pending = waiting(jobs)
+
+        def stop_all() -> None:
+            for job in ORDERS[order](jobs):
+                pending.stop(job, StopReason.CANCEL)
+
+        steps = steps_of(stop_all)
+        assert not pending
+        assert len(pending) == 0
+        return steps / number
+
+    assert cost(4_000) < 1.2 * cost(500)
+
+
+def test_who_comes_and_leaves_while_the_oldest_waits_on_leaves_no_trace() -> None:
+    """What a cancelled job leaves behind is never more than what waits."""
+    oldest, *others = some_jobs(1_000)
+    pending = waiting([oldest])
+    for first, second in zip(others[::2], others[1::2], strict=False):
+        pending.put(first)
+        pending.put(second)
+        pending.stop(first, StopReason.CANCEL)
+        pending.stop(second, StopReason.CANCEL)
+        assert len(pending.places) == 1
+    assert list(pending) == [oldest]
+
+
+def test_whoever_leaves_the_others_keep_their_order() -> None:
+    """The pending jobs are the same as in a plain list, whatever is put, taken and stopped."""
+    for seed in range(30):
+        chance = random.Random(seed)
+        expected: list[Job] = []
+        pending = PendingJobs(20)
+        for job in some_jobs(200):
+            pending.put(job)
+            expected.append(job)
+            while expected and chance.random() < 0.48:
+                gone = chance.choice([0, -1, chance.randrange(len(expected))])
+                if gone == 0:
+                    assert pending.first() is expected[0]
+                    assert pending.take() is expected.pop(0)
+                else:
+                    pending.stop(expected.pop(gone), StopReason.CANCEL)
+            assert list(pending) == expected
+            assert (len(pending), bool(pending)) == (len(expected), bool(expected))
+            assert pending.full() == (len(expected) >= 20)
+        while expected:
+            assert pending.take() is expected.pop(0)
+        assert not pending
