@@ -98,9 +98,14 @@ def test_leaving_many_in_a_store_gives_up_turns(run: Run) -> None:
         ids = [await queue.submit("noop") for _ in range(1_000)]
         waits = [asyncio.ensure_future(queue.wait(job_id)) for job_id in ids]
         await turns()
-        ticker = Ticker()
-        await ticker.during(queue.__aexit__(None, None, None))
-        assert ticker.turns >= 1_000 // 50 - 1
+        told: list[int] = []
+
+        class Looking(Ticker):
+            async def tick(self) -> None:
+                told.append(sum(wait.done() for wait in waits))
+
+        await Looking().during(queue.__aexit__(None, None, None))
+        assert len({number for number in told if number < 1_000}) >= 1_000 // 50 - 3
         errors = await asyncio.gather(*waits, return_exceptions=True)
         assert {type(error) for error in errors} == {QueueClosedError}
         assert (await queue.get_result(first)).error_type == "Shutdown"

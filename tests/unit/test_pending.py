@@ -94,17 +94,22 @@ def test_to_leave_takes_as_long_however_many_wait(order: str) -> None:
     assert cost(4_000) < 1.2 * cost(500)
 
 
-def test_who_comes_and_leaves_while_the_oldest_waits_on_leaves_no_trace() -> None:
-    """What a cancelled job leaves behind is never more than what waits."""
-    oldest, *others = some_jobs(1_000)
+def test_who_leaves_from_the_middle_leaves_no_trace() -> None:
+    """However many come and are cancelled behind a job that waits on, the memory stays flat."""
+    oldest, newest, *others = some_jobs(1_000)
     pending = waiting([oldest])
-    for first, second in zip(others[::2], others[1::2], strict=False):
+    for first, second in zip(others[::2], others[1::2], strict=True):
         pending.put(first)
         pending.put(second)
         pending.stop(first, StopReason.CANCEL)
         pending.stop(second, StopReason.CANCEL)
-        assert len(pending.places) == 1
-    assert list(pending) == [oldest]
+        assert len(pending.places) <= 3
+    for job in (*others, newest):
+        pending.put(job)
+    for job in others:
+        pending.stop(job, StopReason.CANCEL)
+    assert len(pending.places) <= 4
+    assert list(pending) == [oldest, newest]
 
 
 def test_whoever_leaves_the_others_keep_their_order() -> None:

@@ -4,9 +4,9 @@ The pattern is that of ``asyncio.Queue``: ``submit`` puts a job, a free slot tak
 that class, because nobody ever waits in a ``get()``: what frees a slot starts the next job at
 once.
 
-- A job that is cancelled leaves from the middle. Its place stays until it is one of the ends, or
-  until half of all places are left: so leaving takes the same time however many wait.
-- The oldest and the newest place are those of jobs that wait.
+- A job that is cancelled leaves from the middle. Its place stays until it is the oldest, or until
+  more than half of all places are left: so to leave takes the same time however many wait.
+- The oldest place is that of a job that waits.
 """
 
 from __future__ import annotations
@@ -73,9 +73,6 @@ class PendingJobs:
         self.places, self._left = deque(jobs), set()
 
     def _drop_left(self) -> None:
-        """Drop the places at both ends whose jobs wait no longer."""
-        places, left = self.places, self._left
-        while places and places[0] in left:
-            left.discard(places.popleft())
-        while places and places[-1] in left:
-            left.discard(places.pop())
+        """Drop the oldest places whose jobs wait no longer."""
+        while self.places and self.places[0] in self._left:
+            self._left.discard(self.places.popleft())
