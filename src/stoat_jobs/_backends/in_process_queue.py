@@ -39,9 +39,9 @@ from .waiting import Watch, until_finished
 
 NO_PAYLOAD: Mapping[str, Any] = {}
 
-# A list gives up a turn of the event loop after so many steps, half a millisecond: one for each
-# job that it looks at, and more for each of which it makes a record.
-_STEPS_A_TURN = 1_000
+# A list gives up a turn of the event loop after so many steps, about a millisecond: one for each
+# job that it looks at, and more for each of which it makes a record. A hundred records are fewer.
+_STEPS_A_TURN = 2_500
 _STEPS_A_RECORD = 20
 
 
