@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from functools import partial
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -14,19 +11,6 @@ import pytest
 from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings, JobStatus
 
 from ..support import SAFETY_NET
-from ..support.loops import ON_UVLOOP
-
-
-@pytest.fixture(params=["asyncio", pytest.param("uvloop", marks=ON_UVLOOP)])
-def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    """Runs a coroutine on one kind of loop."""
-    make_loop: Any = import_module(request.param).new_event_loop
-    return partial(run_on, make_loop)
-
-
-def run_on(make_loop: Any, main: Coroutine[Any, Any, Any]) -> Any:
-    with asyncio.Runner(loop_factory=make_loop) as runner:
-        return runner.run(main)
 
 
 @pytest.mark.parametrize("limit", [0.0003, 0.0013, 0.00249])

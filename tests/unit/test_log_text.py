@@ -65,8 +65,8 @@ def test_a_program_that_sets_up_no_logging_says_what_went_wrong__fault_66() -> N
     expected = [
         rf'job_timeout job_id={UUID4} job_type=scan error="ran longer than its limit of 0.01 s" .*',
         rf'job_failed job_id={UUID4} job_type=boom error="no disk\\\\nFORGED" error_type=ValueError .*',
-        rf"jobs_cancelled count=1000 job_ids={UUID4}(,{UUID4}){{4}} error=.* error_type=Shutdown",
         rf"job_cancelled job_id={UUID4} job_type=scan error=.* error_type=Shutdown .*",
+        rf"jobs_cancelled count=1000 job_ids={UUID4}(,{UUID4}){{4}} error=.* error_type=Shutdown",
     ]
     assert len(lines) == len(expected), done.stderr
     for line, pattern in zip(lines, expected):

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import copy_context
 from functools import partial
-from itertools import islice
 from threading import get_ident
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -39,6 +38,11 @@ from .scheduler import Scheduler
 from .waiting import Watch, until_finished
 
 NO_PAYLOAD: Mapping[str, Any] = {}
+
+# A list gives up a turn of the event loop after so many steps, about a millisecond: one for each
+# job that it looks at, and more for each of which it makes a record. A hundred records are fewer.
+_STEPS_A_TURN = 2_500
+_STEPS_A_RECORD = 20
 
 
 class NoOptions(BaseModel, frozen=True, extra="forbid"):
@@ -121,7 +125,7 @@ class InProcessQueue(QueueLifecycle):
 
     async def wait(self, job_id: str, timeout: float | None = None) -> JobResult[Any]:
         job = self._find_to_wait(job_id, "wait")
-        await until_finished(job, timeout)
+        await until_finished(job, self._scheduler.loop, timeout)
         return job.record()
 
     async def list_jobs(
@@ -131,12 +135,21 @@ class InProcessQueue(QueueLifecycle):
         limit = checked_limit(limit)
         # An unknown status or a bad name would find nothing, without an error.
         status, job_type = checked_status(status), checked_job_type(job_type)
-        matching = (
-            job.record()
-            for job in self._index.newest_first()
-            if status in (None, job.status) and job_type in (None, job.job_type)
-        )
-        return list(islice(matching, limit))
+        is_filtered = status is not None or job_type is not None
+        newest = self._index.newest(None if is_filtered else limit)
+        found: list[JobResult[Any]] = []
+        steps = 0
+        for job in newest:
+            if len(found) == limit:
+                break
+            steps += 1
+            if status in (None, job.status) and job_type in (None, job.job_type):
+                found.append(job.record())
+                steps += _STEPS_A_RECORD
+            if steps >= _STEPS_A_TURN:
+                steps = 0
+                await asyncio.sleep(0)
+        return found
 
     async def stats(self) -> QueueStats:
         self._end_if_orphaned()

@@ -2,6 +2,7 @@
 
 - State first, then notice: a waiter that wakes reads the state that woke it.
 - A waiter is registered only while it waits: one that walked away leaves nothing behind.
+- Who waits for the end is kept apart from who watches, so that a change costs only the watchers.
 - A new field of the record is a field here, and in :meth:`Job.record`; stores then keep it too.
 """
 
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,40 @@ _NO_VARIABLES = contextvars.Context()
 _NO_PAYLOAD = FrozenPayload({}, b"")
 
 
-@dataclass(slots=True, weakref_slot=True, eq=False, repr=False)
+Waiters = dict[asyncio.Future[None], None]
+
+
+class Changes:
+    """The changes of a job that is watched: how many there were, and who waits for the next."""
+
+    __slots__ = ("count", "waiters")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.waiters: Waiters = {}
+
+    def tell(self) -> None:
+        """Tell those who wait for a change, after it was made."""
+        self.count += 1
+        self.wake_waiters()
+
+    def wake_waiters(self) -> None:
+        """Let those who wait for a change look again."""
+        for waiter in self.waiters:
+            wake(waiter)
+        self.waiters = {}  # last: after a Ctrl-C in between, all are woken again
+
+    async def next(self) -> None:
+        """Wait for the next change."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiters[waiter] = None
+        try:
+            await waiter
+        finally:
+            self.waiters.pop(waiter, None)
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Job:
     """One job as the queue keeps it; callers are given :class:`JobResult` instead.
 
@@ -55,8 +88,8 @@ class Job:
     cancel_requested: bool = False
     shift: float = 0.0
     left_in_store: bool = False
-    version: int = 0
-    waiters: dict[asyncio.Future[None], None] | None = None
+    changes: Changes | None = None  # of a live job that somebody has watched
+    waiters: Waiters | None = None  # for the end
 
     @property
     def is_finished(self) -> bool:
@@ -98,48 +131,53 @@ class Job:
         self.variables = _NO_VARIABLES
 
     def changed(self) -> None:
-        """Tell those who wait for a change, after it was made."""
-        self.version += 1
-        if self.waiters is not None:
+        """Tell those who watch, and at the end those who wait for it, after the change."""
+        if self.waiters is None and self.changes is None:
+            return
+        if self.changes is not None:
+            self.changes.tell()
+        if self.is_finished:
             self.wake_waiters()
 
     def leave_in_store(self) -> None:
-        """Tell those who wait for a change that it will not come here: the queue is closed."""
+        """Tell everyone who waits that nothing will come here: the queue is closed."""
         self.left_in_store = True
         self.wake_waiters()
 
     def wake_waiters(self) -> None:
-        """Let those who wait for a change look again."""
+        """Let everyone who waits look again."""
+        if self.changes is not None:
+            self.changes.wake_waiters()
         for waiter in self.waiters or ():
             wake(waiter)
-        self.waiters = None  # last: after a Ctrl-C in between, all are woken again
+        self.changes = self.waiters = None  # last: after a Ctrl-C in between, all are woken again
 
-    async def change(self, deadline: float = math.inf) -> None:
-        """Wait for the next change, at most until *deadline* on the loop's clock.
+    def watched(self) -> Changes:
+        """The changes from now on."""
+        if self.changes is None:
+            self.changes = Changes()
+        return self.changes
 
-        Not by ``asyncio.wait_for``: before Python 3.12 it can lose a cancel that comes in
-        the same round as the change (python/cpython#86296).
+    def new_waiter(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """What the end of this job resolves, until it is passed to :meth:`forget_waiter`.
 
         Raises:
             QueueClosedError: the job goes on, but not on this queue.
         """
-        self._check_here()
-        loop = asyncio.get_running_loop()
+        self.check_here()
         waiter: asyncio.Future[None] = loop.create_future()
-        alarm = None if deadline == math.inf else loop.call_at(deadline, wake, waiter)
         if self.waiters is None:
             self.waiters = {}
         self.waiters[waiter] = None
-        try:
-            await waiter
-        finally:
-            if alarm is not None:
-                alarm.cancel()
-            if self.waiters is not None:
-                self.waiters.pop(waiter, None)
-        self._check_here()
+        return waiter
 
-    def _check_here(self) -> None:
+    def forget_waiter(self, waiter: asyncio.Future[None]) -> None:
+        """It waits no longer."""
+        if self.waiters is not None:
+            self.waiters.pop(waiter, None)
+
+    def check_here(self) -> None:
+        """Refuse to wait for a job that goes on, but not on this queue."""
         if self.left_in_store:
             raise QueueClosedError
 

@@ -7,7 +7,7 @@ times are as far apart as it took, also if the wall clock is set forwards meanwh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from .._model.errors import InvalidTransitionError, JobNotFoundError
@@ -111,10 +111,10 @@ class JobIndex:
     def _forget(self, job: Job) -> None:
         del self._jobs[job.job_id]
 
-    def newest_first(self) -> Iterator[Job]:
-        """All kept jobs."""
+    def newest(self, limit: int | None) -> list[Job]:
+        """The newest kept jobs, newest first; all of them if *limit* is None."""
         self.retention.expire()
-        return reversed(self._jobs.values())
+        return list(islice(reversed(self._jobs.values()), limit))
 
     def counts(self) -> dict[JobStatus, int]:
         """Kept jobs by status, counted from the states themselves."""

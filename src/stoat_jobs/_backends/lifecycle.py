@@ -130,8 +130,15 @@ class QueueLifecycle:
 
     async def _drain(self) -> None:
         scheduler = self._scheduler
-        scheduler.close()
-        await scheduler.wait_until_idle(self.settings.drain_timeout)
+        drained_by = scheduler.now() + self.settings.drain_timeout
+        # A timer: to stop what waits may take longer than this.
+        alarm = scheduler.loop.call_at(drained_by, scheduler.stop_all)
+        try:
+            scheduler.drain()
+            await scheduler.close_pending(drained_by + _HALF_A_SECOND)
+            await scheduler.wait_until_idle(drained_by - scheduler.now())
+        finally:
+            alarm.cancel()
         scheduler.stop_all()
         await scheduler.wait_until_idle(2 * self.settings.cancel_grace + _HALF_A_SECOND)
         scheduler.abandon_all()

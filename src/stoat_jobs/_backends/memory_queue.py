@@ -155,7 +155,7 @@ class InMemoryJobQueue(InProcessQueue):
         job = self._scheduler.pending.first()
         self._scheduler.released.add(job.job_id)
         self._scheduler.fill()
-        await until_finished(job)
+        await until_finished(job, self._scheduler.loop)
         return job.record()
 
     def set_outcome(
@@ -192,7 +192,7 @@ class InMemoryJobQueue(InProcessQueue):
         """Wait until *job* and what its handler submitted have finished."""
         try:
             for member in self._family(job):
-                await until_finished(member)
+                await until_finished(member, self._scheduler.loop)
         except asyncio.CancelledError:
             await self._withdraw(job)
             raise
@@ -211,7 +211,7 @@ class InMemoryJobQueue(InProcessQueue):
     async def _until_finished(self, job: Job) -> None:
         while not job.is_finished:
             try:
-                await job.change()
+                await until_finished(job, self._scheduler.loop)
             except asyncio.CancelledError:
                 self._scheduler.abandon(job)  # cancelled again: no time for a grace period
 

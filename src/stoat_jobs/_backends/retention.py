@@ -17,6 +17,9 @@ from .job import Job
 # Seconds; a float so far from the epoch is no finer.
 _RESOLUTION = 1e-6
 
+# How many a timer drops in one turn of the event loop.
+_AT_ONCE = 100
+
 
 class Retention:
     """The finished jobs of a queue, in the order of finishing; *drop* forgets one of them."""
@@ -50,9 +53,11 @@ class Retention:
         while len(self._finished) > self._max_results:
             self._drop(self._finished.popleft())
 
-    def expire(self) -> None:
-        """Drop those that are too old."""
-        while self._finished and self._time_left() <= _RESOLUTION:
+    def expire(self, limit: int | None = None) -> None:
+        """Drop those that are too old; at most *limit*, if given."""
+        for _ in range(len(self._finished) if limit is None else limit):
+            if not self._finished or self._time_left() > _RESOLUTION:
+                break
             self._drop(self._finished.popleft())
 
     def expire_on(self, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -71,9 +76,10 @@ class Retention:
             self.timer = call_later(self._loop, max(seconds, 0.0), self._on_timer)
 
     def _on_timer(self) -> None:
+        """Drop some of those that are too old; the others in a later turn of the event loop."""
         self.timer = None
         try:
-            self.expire()
+            self.expire(_AT_ONCE)
         finally:
             self._expire_later()
 

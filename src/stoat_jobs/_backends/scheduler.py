@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from .._events.log import log_thread_left
@@ -28,7 +29,10 @@ from .._run.outcome import INTERRUPTED, Outcome, StopReason, never_started
 from .job import Job
 from .job_index import JobIndex
 from .pending import PendingJobs
-from .phase import NEW, STARTED, Phase
+from .phase import NEW, STARTED
+
+# How many waiting jobs a stop of the queue finishes in one turn of the event loop: a millisecond.
+_CLOSED_A_TURN = 50
 
 
 class Scheduler:
@@ -82,7 +86,7 @@ class Scheduler:
     def fill(self) -> None:
         """Start what waits, as far as slots are free."""
         pending, running = self.pending, self.running
-        while pending and len(running) < self.concurrency and self._may_start():
+        while pending.places and len(running) < self.concurrency and self._may_start():
             self._start(pending.take())
 
     def _may_start(self) -> bool:
@@ -107,17 +111,42 @@ class Scheduler:
         self.finish(job, self.pending.stop(job, StopReason.CANCEL))
         return True
 
-    def close(self) -> None:
-        """Stop what waits, and begin no further attempt; nothing more starts in this phase."""
-        self._close_pending()
-        for run in self.running.values():
+    def drain(self) -> None:
+        """Let what runs finish, but begin no further attempt."""
+        for run in tuple(self.running.values()):
             run.drain()
 
+    async def close_pending(self, deadline: float) -> None:
+        """Stop what waits, and give up turns of the event loop, at most until *deadline*.
+
+        Nothing more starts in this phase. However this is cut short, all of it is stopped.
+        """
+        with self._closing():
+            try:
+                for number, job in enumerate(tuple(self.pending), 1):
+                    if job.status is PENDING:  # not cancelled meanwhile
+                        self._close(job)
+                    if number % _CLOSED_A_TURN == 0:
+                        if self.now() >= deadline:
+                            break
+                        await asyncio.sleep(0)
+            finally:
+                self._close_rest()
+
+    def _closing(self) -> AbstractContextManager[None]:
+        return self._observers.ending_together()
+
     def _close_pending(self) -> None:
-        with self._observers.ending_together():
-            while self.pending:
-                job = self.pending.first()
-                self.finish(job, self.pending.stop(job, StopReason.SHUTDOWN))
+        with self._closing():
+            self._close_rest()
+
+    def _close_rest(self) -> None:
+        while self.pending:
+            self._close(self.pending.first())
+
+    def _close(self, job: Job) -> None:
+        """The queue closes while *job* waits."""
+        self.finish(job, self.pending.stop(job, StopReason.SHUTDOWN))
 
     def stop_all(self) -> None:
         """Tell everything that runs to stop."""

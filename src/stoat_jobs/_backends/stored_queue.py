@@ -155,8 +155,12 @@ class StoredScheduler(Scheduler):
         if run.reason is StopReason.CANCEL:
             self._index.save(run.job, cancel_requested=True)
 
-    def _close_pending(self) -> None:
-        for job in self.pending.values():
+    def _close_rest(self) -> None:
+        for job in self.pending:
+            self._close(job)
+
+    def _close(self, job: Job) -> None:
+        if not job.left_in_store:
             job.leave_in_store()
 
     def _finish_lost(self) -> None:

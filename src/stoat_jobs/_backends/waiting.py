@@ -1,14 +1,14 @@
-"""Waiting for a job to change."""
+"""Waiting for a job to change, or to finish."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from .._model.records import JobResult
-from .job import Job
+from .._run.calls import wake
+from .job import Changes, Job
 
 
 class Watch(AsyncIterator["JobResult[Any]"]):
@@ -17,11 +17,12 @@ class Watch(AsyncIterator["JobResult[Any]"]):
     Not an async generator: somebody has to close one that is left half-way.
     """
 
-    __slots__ = ("_find", "_job", "_over", "_seen")
+    __slots__ = ("_changes", "_find", "_job", "_over", "_seen")
 
     def __init__(self, find: Callable[[], Job]) -> None:
         self._find = find
         self._job: Job | None = None
+        self._changes = Changes()
         self._seen = -1
         self._over = False
 
@@ -30,25 +31,52 @@ class Watch(AsyncIterator["JobResult[Any]"]):
             raise StopAsyncIteration
         if self._job is None:
             self._job = self._find()
-        while self._seen == self._job.version:
-            await self._job.change()
-        self._seen = self._job.version
+            if not self._job.is_finished:
+                self._changes = self._job.watched()
+        while self._seen == self._changes.count:
+            self._job.check_here()
+            await self._changes.next()
+        self._seen = self._changes.count
         self._over = self._job.is_finished
         return self._job.record()
 
 
-async def until_finished(job: Job, timeout: float | None = None) -> None:
-    """Wait until *job* has finished.
+async def until_finished(
+    job: Job, loop: asyncio.AbstractEventLoop, timeout: float | None = None
+) -> None:
+    """Wait on *loop*, which runs here, until *job* has finished.
+
+    Not by ``asyncio.wait_for``: before Python 3.12 it can lose a cancel that comes in the same
+    round as the finish (python/cpython#86296).
 
     Raises:
         TimeoutError: *timeout* seconds passed before.
         ValueError: *timeout* is negative or NaN.
+        QueueClosedError: the job goes on, but not on this queue.
     """
-    if timeout is not None and not timeout >= 0:
-        raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
-    now = asyncio.get_running_loop().time
-    deadline = math.inf if timeout is None else now() + timeout
+    if timeout is not None:
+        await _until_finished_in_time(job, loop, timeout)
     while not job.is_finished:
-        if now() >= deadline:
+        waiter = job.new_waiter(loop)
+        try:
+            await waiter
+        finally:
+            job.forget_waiter(waiter)
+
+
+async def _until_finished_in_time(
+    job: Job, loop: asyncio.AbstractEventLoop, timeout: float
+) -> None:
+    if not timeout >= 0:
+        raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
+    deadline = loop.time() + timeout
+    while not job.is_finished:
+        if loop.time() >= deadline:
             raise TimeoutError(f"job {job.job_id} is {job.status} after {timeout:g} s")
-        await job.change(deadline)
+        waiter = job.new_waiter(loop)
+        alarm = loop.call_at(deadline, wake, waiter)
+        try:
+            await waiter
+        finally:
+            alarm.cancel()
+            job.forget_waiter(waiter)

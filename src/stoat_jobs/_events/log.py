@@ -64,12 +64,12 @@ class LoggingObserver(JobObserver):
         )
 
     def finished(self, event: FinishedEvent) -> None:
-        if self._summary is not None and event.duration_s is None:
-            self._summary.add(event)
-            return
         level, name = _FINISHED[event.record.status]
         if event.record.error_type == "Shutdown":
             level = logging.WARNING  # work was lost
+            if self._summary is not None and event.duration_s is None:
+                self._summary.add(event)
+                return
         _log_finished(level, name, event)
         if event.abandoned:
             _log_finished(logging.WARNING, "job_abandoned", event)

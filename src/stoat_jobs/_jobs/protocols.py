@@ -182,6 +182,9 @@ class JobBackend(AsyncJobQueue, Protocol):
     ) -> list[JobResult[Any]]:
         """Up to *limit* kept records, newest first; only of one status or job type, if given.
 
+        A long list gives up turns of the event loop. It has the jobs that were kept at the
+        call, each once, as it was when the list came to it.
+
         Raises:
             ValueError: there is no such status, or *limit* is negative.
             TypeError: *job_type* is not text, or *limit* is not an int.

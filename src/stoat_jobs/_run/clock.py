@@ -51,7 +51,10 @@ class Clock:
         return stamp
 
     def age(self, now: float | None = None) -> float:
-        """Now, as a stamp that does not follow the wall clock; *now* is the loop's time, if read."""
+        """Now, as a stamp that does not follow the wall clock.
+
+        *now* is the loop's time, where that was read already.
+        """
         return self._base + (self.now() if now is None else now)
 
     def _follow(self, ahead: float) -> float:

@@ -49,7 +49,7 @@ class Deadlines:
         self._timers: dict[float, _Timer] = {}
 
     def add(self, run: HasDeadline, timeout: float) -> Watched:
-        """Watch *run*, which starts now and has *timeout* seconds, until it leaves what is returned."""
+        """Watch *run*, which starts now and has *timeout* seconds, until it leaves its group."""
         now = self._now
         run.deadline = now() + timeout
         group = self._groups.get(timeout)

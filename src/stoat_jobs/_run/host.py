@@ -82,8 +82,11 @@ class RunHost(Protocol[J]):
         """Others cancelled a job's task, and the queue is not closing: it may be orphaned."""
         ...
 
-    def completed(self, run: JobRun[J], value: Any) -> None:
-        """As :meth:`finished`, for a job whose handler just returned a value that is kept as it is."""
+    def completed(self, run: JobRun[J], value: Any, now: float) -> None:
+        """As :meth:`finished`, for a handler that just returned what is kept as it is.
+
+        *now* is the loop's time.
+        """
         ...
 
     def finished(self, run: JobRun[J], outcome: Outcome) -> None:

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from .._events.log import log_unstoppable
-from .._jobs.context import JobContext, context_of, current_job_id, is_running_here
+from .._jobs.context import context_of, current_job_id, is_running_here
 from .._jobs.job_types import JobType
 from .._payload.results import is_awaitable
 from .._text import describe, one_line
@@ -197,7 +197,7 @@ class JobRun(Generic[J]):
         try:
             _set_current_job_id(self.job.job_id)
             if self.reason is not None or self.cancelled_early:
-                raise asyncio.CancelledError
+                raise asyncio.CancelledError  # noqa: TRY301 - a call less for every job
             if self.definition.is_async:
                 try:
                     value = await self._call_async(self.job.payload.arguments)

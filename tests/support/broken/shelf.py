@@ -253,7 +253,9 @@ class EvictsRunning(AsyncioJobQueue):
 
 class _LastFirst(PendingJobs):
     def take(self) -> Job:
-        return self.popitem()[1]
+        job = list(self)[-1]
+        self.places.remove(job)
+        return job
 
 
 class _StackOfJobs(Scheduler):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from stoat_jobs import AsyncioJobQueue, FinishedEvent
 from stoat_jobs._backends.scheduler import Scheduler
 from stoat_jobs._events.log import LoggingObserver
 from stoat_jobs._events.observers import HOOKS, _listeners
-from stoat_jobs.backends import Clock, StopReason
+from stoat_jobs.backends import Clock
 
 
 class _OldClock(Clock):
@@ -63,10 +64,8 @@ class LogsWithoutCare(LogsByItself):
 
 
 class _ChattyScheduler(Scheduler):
-    def _close_pending(self) -> None:
-        while self.pending:
-            job = self.pending.first()
-            self.finish(job, self.pending.stop(job, StopReason.SHUTDOWN))
+    def _closing(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class LogsEachLostJob(AsyncioJobQueue):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import Any
 
 from stoat_jobs import AsyncioJobQueue
@@ -26,9 +25,9 @@ class EvictsLive(AsyncioJobQueue):
 class _OneWaiter(Job):
     __slots__ = ()
 
-    async def change(self, deadline: float = math.inf) -> None:
+    def new_waiter(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         self.waiters = None
-        await super().change(deadline)
+        return super().new_waiter(loop)
 
 
 class WakesOne(AsyncioJobQueue):

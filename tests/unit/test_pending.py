@@ -1,0 +1,170 @@
+"""What waits for a slot: in order, and as cheap to leave as to join."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import random
+import sys
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings
+from stoat_jobs._backends.job import Job
+from stoat_jobs._backends.pending import PendingJobs
+from stoat_jobs.backends import FrozenPayload, StopReason
+
+
+class Counted(Job):
+    """A job that counts how often it is compared or looked up."""
+
+    __slots__ = ()
+    looks = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.looks += 1
+        return self is other
+
+    def __hash__(self) -> int:
+        Counted.looks += 1
+        return id(self)
+
+
+def some_jobs(number: int) -> list[Job]:
+    empty = contextvars.Context()
+    payload = FrozenPayload({}, b"{}")
+    return [
+        Counted(str(each), "noop", None, payload, 1.0, None, {}, empty, 0.0)
+        for each in range(number)
+    ]
+
+
+def waiting(jobs: list[Job], maxsize: int = 0) -> PendingJobs:
+    pending = PendingJobs(maxsize)
+    for job in jobs:
+        pending.put(job)
+    return pending
+
+
+def steps_of(act: Callable[[], object]) -> int:
+    """Lines of Python, and looks at jobs in C."""
+    lines = 0
+
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return trace
+
+    Counted.looks = 0
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        act()
+    finally:
+        sys.settrace(before)
+    return lines + Counted.looks
+
+
+ORDERS: dict[str, Callable[[list[Job]], list[Job]]] = {
+    "oldest first": list,
+    "newest first": lambda jobs: jobs[::-1],
+    "every other": lambda jobs: jobs[1::2] + jobs[::2],
+    "from the middle": lambda jobs: jobs[len(jobs) // 2 :] + jobs[: len(jobs) // 2],
+    "in any order": lambda jobs: random.Random(7).sample(jobs, len(jobs)),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_to_leave_takes_as_long_however_many_wait(order: str) -> None:
+    """To cancel all that wait, one by one and in whatever order, is no quadratic work."""
+
+    def cost(number: int) -> float:
+        jobs = some_jobs(number)
+        pending = waiting(jobs)
+
+        def stop_all() -> None:
+            for job in ORDERS[order](jobs):
+                pending.stop(job, StopReason.CANCEL)
+
+        steps = steps_of(stop_all)
+        assert not pending
+        assert len(pending) == 0
+        return steps / number
+
+    assert cost(4_000) < 1.2 * cost(500)
+
+
+def test_who_leaves_from_the_middle_leaves_no_trace() -> None:
+    """However many come and are cancelled behind a job that waits on, the memory stays flat."""
+    oldest, newest, *others = some_jobs(1_000)
+    pending = waiting([oldest])
+    for first, second in zip(others[::2], others[1::2], strict=True):
+        pending.put(first)
+        pending.put(second)
+        pending.stop(first, StopReason.CANCEL)
+        pending.stop(second, StopReason.CANCEL)
+        assert len(pending.places) <= 3
+    for job in (*others, newest):
+        pending.put(job)
+    for job in others:
+        pending.stop(job, StopReason.CANCEL)
+    assert len(pending.places) <= 4
+    assert list(pending) == [oldest, newest]
+
+
+def test_whoever_leaves_the_others_keep_their_order() -> None:
+    """The pending jobs are the same as in a plain list, whatever is put, taken and stopped."""
+    for seed in range(30):
+        chance = random.Random(seed)
+        expected: list[Job] = []
+        pending = PendingJobs(20)
+        for job in some_jobs(200):
+            pending.put(job)
+            expected.append(job)
+            while expected and chance.random() < 0.48:
+                gone = chance.choice([0, -1, chance.randrange(len(expected))])
+                if gone == 0:
+                    assert pending.first() is expected[0]
+                    assert pending.take() is expected.pop(0)
+                else:
+                    pending.stop(expected.pop(gone), StopReason.CANCEL)
+            assert list(pending) == expected
+            assert (len(pending), bool(pending)) == (len(expected), bool(expected))
+            assert pending.full() == (len(expected) >= 20)
+        while expected:
+            assert pending.take() is expected.pop(0)
+        assert not pending
+
+
+def test_a_job_that_waits_takes_little_memory() -> None:
+    """It takes at most 400 bytes without a payload, apart from its entry in the index."""
+    handlers = JobHandlers()
+
+    @handlers.job
+    async def noop(ctx: JobContext) -> None: ...
+
+    @handlers.job
+    async def held(ctx: JobContext) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def main() -> float:
+        settings = JobQueueSettings(concurrency=1, loop_block_limit=0, drain_timeout=0)
+        async with AsyncioJobQueue(handlers, settings) as queue:
+            for _ in range(6_000):  # the index has room for 10,000 then
+                last = await queue.submit("noop")
+            await queue.wait(last)
+            await queue.submit("held")
+            tracemalloc.start()
+            try:
+                for _ in range(4_000):
+                    await queue.submit("noop")
+                gc.collect()
+                return tracemalloc.get_traced_memory()[0] / 4_000
+            finally:
+                tracemalloc.stop()
+
+    assert asyncio.run(main()) <= 400
