@@ -27,6 +27,7 @@ from .._text import describe, one_line
 from .calls import (
     STAYS_OPEN,
     HandlerCall,
+    abandon,
     cancel,
     close,
     forget,
@@ -330,7 +331,9 @@ class JobRun(Generic[J]):
     def _let_go(self, abandoned: bool) -> None:
         """Nothing shall happen any more on account of this job."""
         self._host.deadlines.discard(self, self.job.timeout)
-        if not abandoned:
+        if abandoned:
+            abandon(self._call)
+        else:
             self._call = None  # it refers back to this run, and would wait for the collector
         if self._grace is not None:
             self._grace.cancel()
