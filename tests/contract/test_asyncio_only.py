@@ -193,10 +193,11 @@ async def test_a_retry_comes_at_once_at_the_earliest(monkeypatch: pytest.MonkeyP
 
 def test_a_late_thread_does_not_hurt_a_closed_loop() -> None:
     """A thread that ends after its event loop is gone raises nowhere."""
-    gate, threads = threading.Event(), []
+    gate, begun, threads = threading.Event(), threading.Event(), []
 
     def late(ctx: JobContext) -> None:
         threads.append(threading.current_thread())
+        begun.set()
         gate.wait(SAFETY_NET)
         ctx.set_progress(1.0)
 
@@ -206,7 +207,7 @@ def test_a_late_thread_does_not_hurt_a_closed_loop() -> None:
         queue.handlers.register("late", late)
         async with queue:
             await queue.submit("late")
-            await asyncio.sleep(0)
+            assert await asyncio.to_thread(begun.wait, SAFETY_NET)
         return queue
 
     with warnings.catch_warnings():

@@ -16,6 +16,8 @@ from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobContext, JobHandler
 from stoat_jobs._run.calls import result_of_thread, start_thread, to_await_here
 from stoat_jobs.backends import CallResult
 
+from ..support.threads import own_threads
+
 
 def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
@@ -172,7 +174,8 @@ async def test_what_comes_when_nobody_waits_any_more_is_closed__fault_63() -> No
     done: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
     done.cancel()
     coroutine = unawaited()
-    start_thread(lambda: coroutine, done, float, "it").join()
+    with own_threads():
+        start_thread(lambda: coroutine, done, float, "it")
     await asyncio.sleep(0)
     assert is_closed(coroutine)
 
@@ -196,6 +199,7 @@ def test_what_comes_when_the_loop_is_closed_is_closed__fault_63() -> None:
     done: asyncio.Future[CallResult] = loop.create_future()
     loop.close()
     coroutine = unawaited()
-    start_thread(lambda: coroutine, done, float, "it").join()
+    with own_threads():
+        start_thread(lambda: coroutine, done, float, "it")
     gc.collect()
     assert is_closed(coroutine)

@@ -14,7 +14,7 @@ from .phase import NEW
 
 
 class AsyncioJobQueue(InProcessQueue):
-    """Jobs in the running event loop; sync handlers in threads.
+    """Jobs in the running event loop; sync handlers in daemon threads, which are reused.
 
     Use it while one machine and one server process are enough: jobs end with the process, and
     each process has its own. A coroutine that never yields blocks the loop, and no in-process

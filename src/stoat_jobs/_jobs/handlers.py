@@ -76,9 +76,9 @@ class JobHandlers(Registry):
         """Register the decorated function, under its own name or *name*.
 
         A coroutine function is awaited on the event loop. Any other function is called in a
-        thread of its own; if it returns an awaitable, that is awaited on the loop too. So a
-        plain decorator around an ``async`` function works, and cancels, time limits and grace
-        periods hold for the function that it wraps.
+        thread, which later jobs use again; if it returns an awaitable, that is awaited on the
+        loop too. So a plain decorator around an ``async`` function works, and cancels, time
+        limits and grace periods hold for the function that it wraps.
 
         Args:
             name: the job type. Give one if the function may be renamed while jobs wait.

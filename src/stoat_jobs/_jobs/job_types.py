@@ -100,7 +100,7 @@ class JobType(Generic[P, R]):
         cooperative: its context's flag tells it to stop, and it is cancelled only
             ``cancel_grace`` seconds later.
         is_async: it is known to be a coroutine function; any other function is called in a
-            thread of its own, and if it returns an awaitable, that is awaited.
+            thread, and if it returns an awaitable, that is awaited.
         result_type: its return annotation; Any if there is no usable one.
     """
 

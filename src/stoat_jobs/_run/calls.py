@@ -1,4 +1,4 @@
-"""One call of a handler: a coroutine awaited in the job's task, or a thread of its own.
+"""One call of a handler: a coroutine awaited in the job's task, or a function in a thread.
 
 A thread hands over what it raised as a value: a Future refuses StopIteration, and nothing that a
 handler raises may escape into the loop.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 from .._payload.results import discard
 from .outcome import CallResult
+from .threads import call_in_thread
 
 # A coroutine with an `await` in each of some nested `finally` takes one close for each.
 _CLOSE_TRIES = 10
@@ -24,14 +24,61 @@ STAYS_OPEN = "it swallows GeneratorExit too, and can hold up the exit of the pro
 """What is wrong with a coroutine that :func:`close` cannot close."""
 
 
-# What runs a handler: its coroutine, awaited in the job's task, or a thread of its own.
-HandlerCall = Coroutine[Any, Any, Any] | threading.Thread
+class ThreadCall:
+    """One call of a function in a thread; it resolves *done* at the end."""
+
+    __slots__ = ("_done", "_function", "_now", "abandoned", "name", "over")
+
+    def __init__(
+        self,
+        function: Callable[[], Any],
+        done: asyncio.Future[CallResult],
+        now: Callable[[], float],
+        name: str,
+    ) -> None:
+        self._function = function
+        self._done = done
+        self._now = now
+        self.name = name
+        self.abandoned = False
+        self.over = False
+
+    def run(self) -> CallResult:
+        """Call the function, unless it was withdrawn."""
+        function = self._function
+        del self._function  # an abandoned run keeps this, and the function would keep the run
+        try:
+            return CallResult(function(), None, self._now())
+        except BaseException as error:
+            return CallResult(None, error, self._now())
+        finally:
+            self.over = True
+
+    def tell(self, result: CallResult) -> None:
+        """Tell the loop how the call ended."""
+        done = self._done
+        del self._done  # it would keep the error, whose traceback has this
+        if not call_threadsafe(done.get_loop(), _resolve, done, result):
+            discard(result.value)
+
+    def withdraw(self) -> None:
+        """Do not begin, if there is still time; the thread is not used again."""
+        self._function = _withdrawn
+        self.abandoned = True
+
+
+def _withdrawn() -> None:
+    """Nobody waits for the call any more."""
+
+
+# What runs a handler: its coroutine, awaited in the job's task, or its call in a thread.
+HandlerCall = Coroutine[Any, Any, Any] | ThreadCall
 
 
 def is_alive(call: HandlerCall | None) -> bool:
     """Whether the handler has yet to end."""
-    if isinstance(call, threading.Thread):
-        return call.is_alive()
+    if isinstance(call, ThreadCall):
+        return not call.over
     return is_awaited(call)
 
 
@@ -47,7 +94,7 @@ def close(
 
     A thread cannot be ended: it counts as abandoned.
     """
-    if call is None or isinstance(call, threading.Thread):
+    if call is None or isinstance(call, ThreadCall):
         return True
     for _ in range(_CLOSE_TRIES):
         if not is_alive(call):
@@ -61,31 +108,30 @@ def close(
     return not is_alive(call)
 
 
+def abandon(call: HandlerCall | None) -> None:
+    """The job has finished without it: its thread is not used again."""
+    if isinstance(call, ThreadCall):
+        call.abandoned = True
+
+
 def start_thread(
-    call: Callable[[], Any], done: asyncio.Future[CallResult], now: Callable[[], float], name: str
-) -> threading.Thread:
+    function: Callable[[], Any],
+    done: asyncio.Future[CallResult],
+    now: Callable[[], float],
+    name: str,
+) -> ThreadCall:
     """Call in a daemon thread that is never joined; it resolves *done* at the end.
 
     Not in an executor or by ``to_thread``: the interpreter waits for their threads at exit
     (python/cpython#80961).
     """
-    call = partial(contextvars.copy_context().run, call)
-    thread = threading.Thread(target=_in_thread, args=(call, done, now), name=name, daemon=True)
-    thread.start()
-    return thread
-
-
-def _in_thread(
-    call: Callable[[], Any], done: asyncio.Future[CallResult], now: Callable[[], float]
-) -> None:
+    call = ThreadCall(partial(contextvars.copy_context().run, function), done, now, name)
     try:
-        result = CallResult(call(), None, now())
-    except BaseException as error:
-        result = CallResult(None, error, now())
-    if not call_threadsafe(done.get_loop(), _resolve, done, result):
-        discard(result.value)
-    # The error has this frame in its traceback: a cycle, with all that the handler had.
-    del result, done, call
+        call_in_thread(call)
+    except BaseException:  # a Ctrl-C: a thread may have the call, or find it when it gives up
+        call.withdraw()
+        raise
+    return call
 
 
 def _resolve(done: asyncio.Future[CallResult], result: CallResult) -> None:

@@ -27,6 +27,7 @@ from .._text import describe, one_line
 from .calls import (
     STAYS_OPEN,
     HandlerCall,
+    abandon,
     cancel,
     close,
     forget,
@@ -390,7 +391,9 @@ class JobRun(Generic[J]):
         """Nothing shall happen any more on account of this job."""
         if self._watched is not None:
             self._watched.pop(self, None)
-        if not abandoned:
+        if abandoned:
+            abandon(self._call)
+        else:
             self._call = None  # it refers back to this run, and would wait for the collector
         if self._grace is not None:
             self._grace.cancel()

@@ -6,7 +6,8 @@
 - If the loop is idle, nothing awaits ``settle`` and nothing can ever wake the loop, it is a
   deadlock. A loop that is never idle is one too. Both are an error at once, instead of a test
   that hangs. But a thread that was started after the loop was created, or an open connection,
-  may still wake the loop: then it really waits.
+  may still wake the loop: then it really waits. A thread that a backend uses again tells by an
+  attribute ``idle`` that it waits for its next call. Such a thread counts while it is not idle.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import itertools
 import math
 import selectors
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar, TypeVarTuple, cast
 
@@ -29,6 +31,9 @@ Ts = TypeVarTuple("Ts")
 REAL_LIMIT = 20.0
 """Real seconds that the loop waits for a thread or a file before it gives up."""
 
+# Real seconds between two looks at the threads, where only they can wake the loop.
+_LOOK = 0.05
+
 ROUNDS_LIMIT = 200_000
 """Iterations that the loop may be busy without a pause before it counts as a deadlock."""
 
@@ -36,6 +41,16 @@ _START = 1000.0
 # Beyond it the loop cannot tell which timers are due, because of rounding.
 _END = 5_000_000.0
 _ROUNDING = 1e-9
+
+
+def is_reused(thread: threading.Thread) -> bool:
+    """Whether a backend calls one handler after the other in this thread."""
+    return hasattr(thread, "idle")
+
+
+def is_idle(thread: threading.Thread) -> bool:
+    """Whether a thread that is reused waits for its next call."""
+    return getattr(thread, "idle", False) is True
 
 
 class DeadlockError(RuntimeError):
@@ -67,9 +82,14 @@ class _Selector(selectors.DefaultSelector):
         raise DeadlockError(refusal)
 
     def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
-        events = super().select(REAL_LIMIT)
-        if not events:
-            raise DeadlockError(f"no thread and no file woke the loop in {REAL_LIMIT} real seconds")
+        limit = time.monotonic() + REAL_LIMIT
+        while not (events := super().select(_LOOK)):
+            if refusal := self.may_wait():  # a thread has ended, or is idle, since it woke the loop
+                return self._last_look(refusal)
+            if time.monotonic() > limit:
+                raise DeadlockError(
+                    f"no thread and no file woke the loop in {REAL_LIMIT} real seconds"
+                )
         return events
 
 
@@ -81,7 +101,7 @@ class FakeClock:
     def __init__(self) -> None:
         self._now = _START
         self._settlers: list[asyncio.Future[None]] = []
-        self._threads_before = set(threading.enumerate())
+        self._threads_before = {each for each in threading.enumerate() if not is_reused(each)}
         self._timers: list[tuple[float, int, Any]] = []
         self._timer_numbers = itertools.count()
         self.errors: list[dict[str, Any]] = []
@@ -159,7 +179,8 @@ class FakeClock:
 
     def _deadlock(self) -> str | None:
         """Why waiting would never end; None if something may still wake the loop."""
-        if set(threading.enumerate()) - self._threads_before or self._hears_files():
+        threads = {each for each in threading.enumerate() if not is_idle(each)}
+        if threads - self._threads_before or self._hears_files():
             return None
         loop = cast(asyncio.AbstractEventLoop, self)
         places = "; ".join(sorted(map(_place, asyncio.all_tasks(loop))))

@@ -218,5 +218,6 @@ def stray_tasks() -> list[Any]:
 
 
 def stray_threads() -> list[Any]:
-    """Threads that a queue began."""
-    return [thread for thread in threading.enumerate() if thread.name.startswith("stoat-jobs")]
+    """Threads that still work for a queue."""
+    ours = [each for each in threading.enumerate() if each.name.startswith("stoat-jobs")]
+    return [thread for thread in ours if not getattr(thread, "idle", False)]
