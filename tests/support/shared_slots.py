@@ -122,6 +122,9 @@ class SharedSlots:
     def cancelled_externally(self) -> None:
         """Whoever has entered the queue leaves it."""
 
+    def completed(self, run: JobRun[SharedJob], value: Any, now: float) -> None:
+        self.finished(run, Outcome(JobStatus.COMPLETED, value))
+
     def finished(self, run: JobRun[SharedJob], outcome: Outcome) -> None:
         del self.running[run.job.job_id]
         if outcome.abandoned:

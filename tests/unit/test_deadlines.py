@@ -75,11 +75,11 @@ def test_what_ends_while_it_is_told_is_forgotten__fault_55() -> None:
         class Ending(Run):
             def deadline_passed(self) -> None:
                 super().deadline_passed()
-                deadlines.discard(self, 10)
+                del watched[self]
                 deadlines.close()
 
         run = Ending()
-        deadlines.add(run, 10)
+        watched = deadlines.add(run, 10)
         await loop.advance(20)
         assert (run.told, loop.next_timer()) == (1, math.inf)
 

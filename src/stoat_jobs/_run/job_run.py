@@ -13,11 +13,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import math
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from .._events.log import log_unstoppable
 from .._jobs.context import context_of, current_job_id, is_running_here
@@ -26,84 +25,61 @@ from .._payload.results import is_awaitable
 from .._text import describe, one_line
 from .calls import (
     STAYS_OPEN,
-    HandlerCall,
-    abandon,
     cancel,
     close,
     forget,
-    is_alive,
     is_awaited,
     result_of_thread,
     start_thread,
     to_await_here,
 )
-from .deadlines import Watched
+from .finishing import FinishingRun
 from .grace import Grace
 from .host import J, RunHost
-from .outcome import INTERRUPTED, CallResult, Outcome, StopReason, classify, kept
+from .outcome import CallResult, StopReason
 from .retries import Pause, delay_before_retry
 from .state import (
-    CUT_OFF,
     DRAINING,
-    FINISHED,
     RUNNING,
     STOPPING,
-    RunState,
     advance,
     can_become,
 )
-from .tasks import JobTask, spawn
-from .thread_relay import Relay, relay_of
+from .tasks import spawn
+from .thread_relay import relay_of
 
 T = TypeVar("T")
 
 _set_current_job_id = current_job_id.set  # a lookup less for every job
 
 
-class JobRun(Generic[J]):
+class JobRun(FinishingRun[J]):
     """One job being run; also the link behind its handler's :class:`JobContext`."""
 
-    __slots__ = (
-        "_call",
-        "_grace",
-        "_host",
-        "_pause",
-        "_watched",
-        "attempt",
-        "cancelled_early",
-        "deadline",
-        "definition",
-        "job",
-        "reason",
-        "relay",
-        "state",
-        "task",
-    )
+    __slots__ = ("_pause", "attempt", "cancelled_early")
 
     def __init__(self, job: J, definition: JobType[..., Any], host: RunHost[J]) -> None:
-        self.job: J = job
-        self.definition: JobType[..., Any] = definition
-        self.state: RunState = RUNNING
+        self.job = job
+        self.definition = definition
+        self.state = RUNNING
         self.attempt: int = 0
         self.cancelled_early: bool = False
-        self.deadline: float = math.inf
-        self.reason: StopReason | None = None
-        self.relay: Relay | None = None
-        self.task: JobTask | None = None
+        self.deadline = math.inf
+        self.reason = None
+        self.relay = None
+        self.task = None
         self._host = host
-        self._call: HandlerCall | None = None
-        self._grace: Grace | None = None
+        self._call = None
+        self._grace = None
         self._pause: Pause | None = None
-        self._watched: Watched | None = None
+        self._watched = None
 
     def start(self) -> None:
         """Begin; the handler is called in the loop's next round."""
         job, host = self.job, self._host
         if job.timeout != math.inf:
             self._watched = host.deadlines.add(self, job.timeout)
-        self.task = spawn(
-            self, self._main(), host.loop, f"stoat-jobs {job.job_id}", job.variables
-        )
+        self.task = spawn(self, self._main(), host.loop, f"stoat-jobs {job.job_id}", job.variables)
 
     def stop(self, reason: StopReason) -> bool:
         """Tell the job to stop, unless it has finished or was told before.
@@ -144,21 +120,6 @@ class JobRun(Generic[J]):
         if not close(self._call, variables, self.task):
             log_unstoppable(self.job.job_id, self.job.job_type, STAYS_OPEN)
         self._cancel_task()
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the job has its outcome, whatever its handler still does."""
-        return self.state is FINISHED
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the handler has yet to return, also if its job has finished."""
-        return is_alive(self._call)
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether nothing of the run is left: neither its handler nor its task."""
-        return not self.is_alive and (self.task is None or self.task.done())
 
     # What the handler's JobContext asks for.
 
@@ -233,7 +194,8 @@ class JobRun(Generic[J]):
         host = self._host
         host.attempt_started(self, previous)
         context = context_of(self.job, self.attempt, host.queue, self)
-        self._call = coroutine = self.definition.function(context, **arguments)
+        coroutine: Coroutine[Any, Any, Any] = self.definition.function(context, **arguments)
+        self._call = coroutine
         return coroutine
 
     async def _retried(self, result: CallResult) -> CallResult:
@@ -323,86 +285,3 @@ class JobRun(Generic[J]):
         log_unstoppable(self.job.job_id, self.job.job_type, why)
         if self.is_finished:
             forget(self.task)
-
-    # The end.
-
-    def _complete(self, value: Any) -> None:
-        """Finish the short way, if nothing is out of line: what :meth:`_conclude` comes to then."""
-        host = self._host
-        now = host.now()
-        if (
-            self.state is not RUNNING
-            or now > self.deadline
-            or self.relay is not None
-            or id(type(value)) not in host.kept_as_is
-        ):
-            self._conclude(CallResult(value, None, now))
-            return
-        advance(self, FINISHED)
-        try:
-            if self._watched is not None:
-                self._watched.pop(self, None)
-            self._call = None
-        finally:  # as in _finish
-            host.completed(self, value, now)
-
-    def _conclude(self, result: CallResult, *, abandoned: bool = False) -> None:
-        """The handler is not called again: finish the job, or wait a round if it is cut off."""
-        if self.state is FINISHED:
-            return
-        if result.error is None:
-            self._finish(result)
-        elif self._host.loop.is_closed():
-            advance(self, FINISHED)  # under a queue that nobody left, and nobody can use
-        elif self.state is RUNNING and result.cancelled:
-            self._cut_off(result)
-        else:
-            self._finish_after(result, abandoned)
-
-    def _cut_off(self, result: CallResult) -> None:
-        advance(self, CUT_OFF)
-        # Not in the job's variables, which the end of the whole queue must be able to enter.
-        no_variables = contextvars.Context()
-        self._host.loop.call_soon(self._end_cut_off, result, context=no_variables)
-
-    def _end_cut_off(self, result: CallResult) -> None:
-        self._host.cancelled_externally()
-        if not self.is_finished:
-            self.job.variables.run(self._finish_after, result, self.is_alive)
-
-    def _finish_after(self, result: CallResult, abandoned: bool) -> None:
-        in_time = result.at <= self.deadline
-        if self.state is DRAINING and in_time and result.cancelled:
-            self.reason = StopReason.SHUTDOWN  # which cancelled it, as asyncio.run does
-        self._finish(result, abandoned=abandoned)
-
-    def _finish(self, result: CallResult, *, abandoned: bool = False) -> None:
-        advance(self, FINISHED)
-        outcome = INTERRUPTED
-        try:
-            self._let_go(abandoned)
-            if self.reason is None and result.at > self.deadline:
-                self.reason = StopReason.DEADLINE
-            outcome = self._outcome(result, abandoned)
-        finally:  # a Ctrl-C in there, or in an exception's own text, must not keep the slot
-            self._host.finished(self, outcome)
-
-    def _let_go(self, abandoned: bool) -> None:
-        """Nothing shall happen any more on account of this job."""
-        if self._watched is not None:
-            self._watched.pop(self, None)
-        if abandoned:
-            abandon(self._call)
-        else:
-            self._call = None  # it refers back to this run, and would wait for the collector
-        if self._grace is not None:
-            self._grace.cancel()
-            self._grace = None  # it refers back, too
-        if self.relay is not None:
-            self.relay.close()
-
-    def _outcome(self, result: CallResult, abandoned: bool) -> Outcome:
-        outcome = classify(self.reason, result, self.job.timeout, abandoned=abandoned)
-        if id(type(outcome.result)) not in self._host.kept_as_is:
-            outcome = kept(outcome, partial(self._host.keep_result, self.definition))
-        return outcome

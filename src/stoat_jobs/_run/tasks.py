@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import inspect
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 
 class HasTask(Protocol):
@@ -26,7 +26,8 @@ class JobTask(asyncio.Task[None]):
     run: HasTask
 
     def cancel(self, msg: Any = None) -> bool:
-        if inspect.getcoroutinestate(self.get_coro()) != inspect.CORO_CREATED:
+        main = cast("Coroutine[Any, Any, None]", self.get_coro())
+        if inspect.getcoroutinestate(main) != inspect.CORO_CREATED:
             return super().cancel(msg)
         self.run.cancelled_early = True
         return True

@@ -271,7 +271,7 @@ class HidesItsHandlers(AsyncioJobQueue):
         super().__init__(None, *args)
         self._hidden = handlers or JobHandlers()
 
-    def _definition(self, job_type: str) -> Any:
+    def _stand_in(self, job_type: str) -> Any:
         return self._hidden.get(job_type)
 
 
