@@ -10,6 +10,7 @@ from stoat_jobs import (
     FinishedEvent,
     JobHandlers,
     JobQueueSettings,
+    JobStatus,
     JobType,
     ProgressEvent,
     StartedEvent,

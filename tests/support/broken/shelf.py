@@ -255,6 +255,7 @@ class _LastFirst(PendingJobs):
     def take(self) -> Job:
         job = list(self)[-1]
         self.places.remove(job)
+        self._drop_left()
         return job
 
 
