@@ -114,7 +114,7 @@ def test_the_map_shows_the_way_of_a_job() -> None:
     """The numbers on the map are those of a job that is submitted, runs, and is waited for."""
     way = load("docs/_ext/room_map.py").way_of_a_job()
     milestones = ["_jobs/job_types", "_payload/form", "_backends/pending", "_run/job_run"]
-    milestones += ["_run/outcome", "_model/records"]
+    milestones += ["_run/finishing", "_model/records"]
     assert [step for step in way if step in milestones] == milestones
 
 

@@ -26,7 +26,7 @@ from .._model.options import (
 )
 from .._model.records import JobResult, QueueStats, SubmittedEvent, SubmittingEvent
 from .._model.settings import JobQueueSettings, check_timeout, required, without_input
-from .._model.status import JobStatus, checked_status
+from .._model.status import TERMINAL, JobStatus, checked_status
 from .._run.clock import Clock
 from .ids import new_job_id
 from .job import Job
@@ -105,13 +105,13 @@ class InProcessQueue(QueueLifecycle):
 
     async def get_status(self, job_id: str) -> JobStatus:
         job = self._index.get(job_id)
-        if not job.is_finished:
+        if job.status not in TERMINAL:
             await self._let_others_run()
         return job.status
 
     async def get_result(self, job_id: str) -> JobResult[Any]:
         job = self._index.get(job_id)
-        if not job.is_finished:
+        if job.status not in TERMINAL:
             await self._let_others_run()
         return job.record()
 
@@ -178,7 +178,11 @@ class InProcessQueue(QueueLifecycle):
         metadata: Mapping[str, str] | None,
     ) -> tuple[Job, bool]:
         """The accepted job, or the one that holds the key; and whether it is new."""
-        if self._scheduler.phase is not STARTED or not self._is_here():
+        if (
+            self._scheduler.phase is not STARTED
+            or get_ident() != self._thread  # as in _is_here, which would be a call more
+            or not self._scheduler.loop.is_running()
+        ):
             self._check_open()
         try:
             definition = self.handlers.get(job_type)
@@ -191,7 +195,8 @@ class InProcessQueue(QueueLifecycle):
         holder = None if key is None else self._index.keys.holder(definition.name, key)
         if holder is not None:
             return holder, False
-        if self._scheduler.pending.full():
+        pending = self._scheduler.pending
+        if 0 < pending.maxsize <= len(pending.places) and pending.full():
             raise QueueFullError(self.settings.max_pending)
         if self._observers.wants["submitting"]():
             # A copy: what an observer does to it must not reach the handler.
@@ -254,6 +259,7 @@ class InProcessQueue(QueueLifecycle):
 
     def _find_to_wait(self, job_id: str, method: str) -> Job:
         job = self._index.get(job_id)
-        self._end_if_orphaned()
-        self._check_loop(method, job)
+        if self._owner is None or self._owner.done() or not self._is_here():
+            self._end_if_orphaned()
+            self._check_loop(method, job)
         return job

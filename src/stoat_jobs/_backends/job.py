@@ -164,7 +164,8 @@ class Job:
         Raises:
             QueueClosedError: the job goes on, but not on this queue.
         """
-        self.check_here()
+        if self.left_in_store:
+            raise QueueClosedError
         waiter: asyncio.Future[None] = loop.create_future()
         if self.waiters is None:
             self.waiters = {}

@@ -53,11 +53,12 @@ class JobIndex:
         started = self._clock.stamp()
         job.shift = self._clock.shift
         job.started = started
-        job.changed()
+        if job.changes is not None:
+            job.changed()
 
     def complete(self, job: Job, result: Any, now: float) -> None:
         """As :meth:`finish`, *now*, for a job that ran and has nothing but a result to write."""
-        job.finished = self._clock.age(now) + job.shift
+        job.finished = self._clock.base + now + job.shift
         job.result = result
         transition(job, COMPLETED)
         job.drop_live_fields()
@@ -71,7 +72,8 @@ class JobIndex:
     def _retain(self, job: Job) -> None:
         if job.key is not None:
             self.keys.release(job)
-        job.changed()
+        if job.waiters is not None or job.changes is not None:
+            job.changed()
         self.retention.add(job)
 
     def _write(self, job: Job, outcome: Outcome) -> None:

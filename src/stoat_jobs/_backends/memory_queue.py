@@ -39,9 +39,11 @@ class _MemoryScheduler(Scheduler):
         self.released: set[str] = set()
         self.scripts: dict[str, Outcome] = {}
 
-    def _may_start(self) -> bool:
-        held = self.held and self.pending.first().job_id not in self.released
-        return not held and self.phase in (NEW, STARTED)
+    def fill(self) -> None:
+        while self.pending and not self.running and self.phase in (NEW, STARTED):
+            if self.held and self.pending.first().job_id not in self.released:
+                break
+            self._start(self.pending.take())
 
     def _start(self, job: Job) -> None:
         script = self.scripts.get(job.job_type)

@@ -79,19 +79,15 @@ class Scheduler:
 
     def put(self, job: Job) -> None:
         """Accept *job*; it starts now if a slot is free."""
-        self.pending.put(job)
+        self.pending.places.append(job)
         if len(self.running) < self.concurrency:
             self.fill()
 
     def fill(self) -> None:
         """Start what waits, as far as slots are free."""
         pending, running = self.pending, self.running
-        while pending.places and len(running) < self.concurrency and self._may_start():
+        while pending.places and len(running) < self.concurrency and self.phase is STARTED:
             self._start(pending.take())
-
-    def _may_start(self) -> bool:
-        """Whether the oldest that waits may start, now that a slot is free."""
-        return self.phase is STARTED
 
     def _start(self, job: Job) -> None:
         self._index.start(job)
@@ -275,8 +271,9 @@ class Scheduler:
             if self._observers.wants["finished"]():
                 self._tell_finished(job, Outcome(COMPLETED, value))
         finally:
-            if self.pending or self._idle is not None:
-                self._hand_on()
+            self.fill()
+            if self._idle is not None:
+                self._tell_if_idle()
 
     def finished(self, run: JobRun[Job], outcome: Outcome) -> None:
         del self.running[run.job.job_id]
@@ -287,11 +284,10 @@ class Scheduler:
         try:
             self._finish_in_context(run.job, outcome)
         finally:
-            self._hand_on()
+            self.fill()
+            self._tell_if_idle()
 
-    def _hand_on(self) -> None:
-        """Let another job have the slot that is free now."""
-        self.fill()
+    def _tell_if_idle(self) -> None:
         if self._idle is not None and not self.running:
             wake(self._idle)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from .._model.records import JobResult
+from .._model.status import TERMINAL
 from .._run.calls import wake
 from .job import Changes, Job
 
@@ -56,12 +57,13 @@ async def until_finished(
     """
     if timeout is not None:
         await _until_finished_in_time(job, loop, timeout)
-    while not job.is_finished:
+    while job.status not in TERMINAL:
         waiter = job.new_waiter(loop)
         try:
             await waiter
         finally:
-            job.forget_waiter(waiter)
+            if job.waiters is not None:
+                job.forget_waiter(waiter)
 
 
 async def _until_finished_in_time(

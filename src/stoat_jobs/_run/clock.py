@@ -24,22 +24,23 @@ class Clock:
 
     Attributes:
         now: the loop's time; durations are differences of it.
+        base: what :meth:`age` is ahead of the loop's time.
         shift: seconds by which stamps have followed the wall clock: ``stamp() - age()``.
     """
 
-    __slots__ = ("_base", "_difference", "_offset", "now", "shift")
+    __slots__ = ("_difference", "_offset", "base", "now", "shift")
 
     def __init__(self) -> None:
         self.now: Callable[[], float] = time.monotonic
         self.shift: float = 0.0
-        self._offset = self._base = self._difference = time.time() - time.monotonic()
+        self._offset = self.base = self._difference = time.time() - time.monotonic()
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Go on with the time of *loop*."""
         last = self.stamp()
         self.now = _time_of(loop)
         self._offset = max(time.time(), last) - self.now()
-        self._base = self._offset - self.shift
+        self.base = self._offset - self.shift
         self._difference = time.time() - time.monotonic()
 
     def stamp(self) -> float:
@@ -50,12 +51,9 @@ class Clock:
             stamp += self._follow(time.time() - stamp)
         return stamp
 
-    def age(self, now: float | None = None) -> float:
-        """Now, as a stamp that does not follow the wall clock.
-
-        *now* is the loop's time, where that was read already.
-        """
-        return self._base + (self.now() if now is None else now)
+    def age(self) -> float:
+        """Now, as a stamp that does not follow the wall clock."""
+        return self.base + self.now()
 
     def _follow(self, ahead: float) -> float:
         """Seconds by which stamps go forwards from here.

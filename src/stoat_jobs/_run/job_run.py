@@ -45,7 +45,7 @@ from .state import (
     advance,
     can_become,
 )
-from .tasks import spawn
+from .tasks import JobTask
 from .thread_relay import relay_of
 
 T = TypeVar("T")
@@ -79,7 +79,10 @@ class JobRun(FinishingRun[J]):
         job, host = self.job, self._host
         if job.timeout != math.inf:
             self._watched = host.deadlines.add(self, job.timeout)
-        self.task = spawn(self, self._main(), host.loop, f"stoat-jobs {job.job_id}", job.variables)
+        name = f"stoat-jobs {job.job_id}"
+        task = JobTask(self._main(), loop=host.loop, name=name, context=job.variables)
+        task.run = self
+        self.task = task
 
     def stop(self, reason: StopReason) -> bool:
         """Tell the job to stop, unless it has finished or was told before.
@@ -162,7 +165,11 @@ class JobRun(FinishingRun[J]):
                 raise asyncio.CancelledError  # noqa: TRY301 - a call less for every job
             if self.definition.is_async:
                 try:
-                    value = await self._call_async(self.job.payload.arguments)
+                    self._host.attempt_started(self, None)
+                    context = context_of(self.job, 0, self._host.queue, self)
+                    call = self.definition.function(context, **self.job.payload.arguments)
+                    self._call = call
+                    value = await call
                 except Exception as error:  # others are not retried
                     result = CallResult(None, error, self._host.now())
             else:
@@ -187,17 +194,6 @@ class JobRun(FinishingRun[J]):
             del result
             self.task = None
 
-    def _call_async(
-        self, arguments: dict[str, Any], previous: BaseException | None = None
-    ) -> Coroutine[Any, Any, Any]:
-        """The coroutine of an ``async`` handler; observers have been told that it begins."""
-        host = self._host
-        host.attempt_started(self, previous)
-        context = context_of(self.job, self.attempt, host.queue, self)
-        coroutine: Coroutine[Any, Any, Any] = self.definition.function(context, **arguments)
-        self._call = coroutine
-        return coroutine
-
     async def _retried(self, result: CallResult) -> CallResult:
         """Call the handler again until it returns, or is not to be called again."""
         try:
@@ -215,12 +211,10 @@ class JobRun(FinishingRun[J]):
 
     async def _attempt(self, previous: BaseException | None = None) -> CallResult:
         """Call the handler once, in a thread if it is not ``async``."""
-        arguments = self._arguments()
-        call: Callable[[], Any] = partial(self._call_async, arguments, previous)
+        self._host.attempt_started(self, previous)
+        context = context_of(self.job, self.attempt, self._host.queue, self)
+        call: Callable[[], Any] = partial(self.definition.function, context, **self._arguments())
         if not self.definition.is_async:
-            self._host.attempt_started(self, previous)
-            context = context_of(self.job, self.attempt, self._host.queue, self)
-            call = partial(self.definition.function, context, **arguments)
             result = await self._in_thread(call)
             if not is_awaitable(result.value):
                 return result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 from collections.abc import Coroutine
 from typing import Any, Protocol, cast
@@ -18,6 +17,9 @@ class HasTask(Protocol):
 class JobTask(asyncio.Task[None]):
     """A task whose coroutine begins, whenever it is cancelled.
 
+    Made here and not by ``loop.create_task``: with an eager task factory the handler would run
+    inside ``submit``, and each job inside the one that handed its slot on.
+
     A plain task that is cancelled before its first step never runs its coroutine: the job and its
     slot would be lost. This one tells its run instead, which looks there when it begins.
     """
@@ -31,20 +33,3 @@ class JobTask(asyncio.Task[None]):
             return super().cancel(msg)
         self.run.cancelled_early = True
         return True
-
-
-def spawn(
-    run: HasTask,
-    main: Coroutine[Any, Any, None],
-    loop: asyncio.AbstractEventLoop,
-    name: str,
-    context: contextvars.Context,
-) -> JobTask:
-    """A task for *main* of *run*, in *context*.
-
-    Not ``loop.create_task``: with an eager task factory the handler would run inside ``submit``,
-    and each job inside the one that handed its slot on.
-    """
-    task = JobTask(main, loop=loop, name=name, context=context)
-    task.run = run
-    return task
