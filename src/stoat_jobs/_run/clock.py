@@ -77,9 +77,9 @@ def _time_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
     return time.monotonic if plain else loop.time
 
 
-_UTC, _from_timestamp = UTC, datetime.fromtimestamp
+from_timestamp = datetime.fromtimestamp
 
 
 def as_datetime(stamp: float | None) -> datetime | None:
     """A stamp as an aware UTC time."""
-    return None if stamp is None else _from_timestamp(stamp, _UTC)
+    return None if stamp is None else from_timestamp(stamp, UTC)
