@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +13,8 @@ from typing import Any
 import pytest
 
 from stoat_jobs import AsyncioJobQueue, JobContext, JobHandlers, JobQueueSettings, JobStatus
-from stoat_jobs._backends.job_index import JobIndex
-from stoat_jobs._run.clock import Clock
+from stoat_jobs._backends import job_index
+from stoat_jobs._model.status import transition
 from stoat_jobs.backends import JobRun
 
 handlers = JobHandlers()
@@ -115,10 +114,6 @@ def test_the_owner_of_a_life_that_was_cut_off_cannot_leave_the_next__fault_57(
     assert asyncio.run(live_again()) == (True, JobStatus.RUNNING, "held")
 
 
-# Where the finish is stamped of a job that just returned a plain value, and of any other.
-FINISHES = {JobIndex.complete.__code__, JobIndex._stamp_finish.__code__}
-
-
 @pytest.mark.usefixtures("collected_quietly")
 @pytest.mark.parametrize("job_type", ["hold", "holds_a_list"])
 def test_a_ctrl_c_leaves_no_completed_job_without_its_result__fault_57(
@@ -126,14 +121,13 @@ def test_a_ctrl_c_leaves_no_completed_job_without_its_result__fault_57(
 ) -> None:
     """Until all of its record is written, a job is not finished, and fails with its queue."""
     ids, interrupts = list[str](), [KeyboardInterrupt]
-    age = Clock.age
 
-    def interrupted(clock: Clock, *now: float) -> float:
-        if interrupts and sys._getframe(1).f_code in FINISHES:
+    def interrupted(job: Any, to: JobStatus) -> None:
+        if interrupts and to is JobStatus.COMPLETED:
             raise interrupts.pop()
-        return age(clock, *now)
+        transition(job, to)
 
-    monkeypatch.setattr(Clock, "age", interrupted)
+    monkeypatch.setattr(job_index, "transition", interrupted)
     queue = AsyncioJobQueue(handlers, AT_ONCE)
 
     async def live() -> None:

@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from .._model.errors import QueueClosedError
@@ -19,7 +20,7 @@ from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
 from .._payload.frozen import FrozenPayload
 from .._run.calls import wake
-from .._run.clock import UTC, from_timestamp
+from .._run.clock import from_timestamp
 
 # What finished jobs share in the place of their own.
 _NO_VARIABLES = contextvars.Context()
