@@ -271,7 +271,8 @@ class Scheduler:
             if self._observers.wants["finished"]():
                 self._tell_finished(job, Outcome(COMPLETED, value))
         finally:
-            self.fill()
+            if self.pending.places:
+                self.fill()
             if self._idle is not None:
                 self._tell_if_idle()
 
