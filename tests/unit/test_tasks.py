@@ -1,0 +1,78 @@
+"""How jobs begin: never inside ``submit``, never inside each other, and none is lost."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from stoat_jobs import (
+    AsyncioJobQueue,
+    FinishedEvent,
+    JobContext,
+    JobHandlers,
+    JobObserver,
+    JobQueueSettings,
+    JobStatus,
+)
+
+
+class Ends(JobObserver):
+    def __init__(self) -> None:
+        self.abandoned: list[bool] = []
+
+    def finished(self, event: FinishedEvent) -> None:
+        self.abandoned.append(event.abandoned)
+
+
+def queue_of(function: Callable[..., Any], *observers: JobObserver) -> AsyncioJobQueue:
+    handlers = JobHandlers()
+    handlers.job(function)
+    settings = JobQueueSettings(concurrency=1, loop_block_limit=0)
+    return AsyncioJobQueue(handlers, settings, observers)
+
+
+async def test_thousands_of_jobs_that_never_wait_do_not_begin_inside_each_other() -> None:
+    """Each hands its slot on to the next, and the stack does not grow."""
+    depths = set[int]()
+
+    async def noop(ctx: JobContext) -> None:
+        frame: FrameType | None = sys._getframe()
+        depth = 0
+        while frame is not None:
+            frame, depth = frame.f_back, depth + 1
+        depths.add(depth)
+
+    async with queue_of(noop) as queue:
+        ids = [await queue.submit("noop") for _ in range(5_000)]
+        assert not depths  # and none began inside submit
+        await queue.wait(ids[-1])
+    assert len(depths) <= 2
+
+
+@pytest.mark.parametrize("stop", ["cancel", "abandon"])
+async def test_a_job_that_is_stopped_before_it_begins_is_not_called(stop: str) -> None:
+    """It finishes, gives its slot back, and nobody says that it was abandoned."""
+    called = list[str]()
+
+    async def noop(ctx: JobContext) -> None:
+        called.append(ctx.job_id)
+
+    ends = Ends()
+    async with queue_of(noop, ends) as queue:
+        first = await queue.submit("noop")
+        if stop == "cancel":
+            assert await queue.cancel(first)
+        else:
+            queue._scheduler.abandon_all()
+        second = await queue.submit("noop")
+        await queue.wait(second)
+        record, stats = await queue.wait(first), await queue.stats()
+    assert called == [second]
+    assert record.status.is_terminal
+    assert record.status is not JobStatus.COMPLETED
+    assert (stats.abandoned, stats.slots_in_use) == (0, 0)
+    assert ends.abandoned == [False, False]
