@@ -133,6 +133,8 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
         if self._ready or self._stops or self._wake_settlers():
             return
         refusal = self._deadlock()
+        if self._ready:  # a thread has spoken meanwhile, before it became idle
+            return
         if refusal is None:
             limit = f"no thread stirred for {REAL_LIMIT} real seconds"
             self._alarm = super().call_later(REAL_LIMIT, self._give_up, limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -18,6 +19,7 @@ from stoat_jobs import (
     JobQueueSettings,
     JobStatus,
 )
+from stoat_jobs._run.tasks import JobTask
 
 
 class Ends(JobObserver):
@@ -76,3 +78,16 @@ async def test_a_job_that_is_stopped_before_it_begins_is_not_called(stop: str) -
     assert record.status is not JobStatus.COMPLETED
     assert (stats.abandoned, stats.slots_in_use) == (0, 0)
     assert ends.abandoned == [False, False]
+
+
+async def test_a_task_that_a_ctrl_c_has_left_without_its_run_is_cancelled_as_any(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    """Whoever cancels all tasks, as `asyncio.run` does, is not stopped by it."""
+
+    async def main() -> None: ...
+
+    task = JobTask(main(), loop=asyncio.get_running_loop())
+    assert task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

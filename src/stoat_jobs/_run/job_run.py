@@ -168,8 +168,10 @@ class JobRun(FinishingRun[J]):
                 try:
                     self._host.attempt_started(self, None)
                     context = context_of(self.job, 0, self._host.queue, self)
-                    call = self.definition.function(context, **self.job.payload.arguments)
-                    self._call = call
+                    # In one statement: else a Ctrl-C might leave one that nobody closes.
+                    self._call = call = self.definition.function(
+                        context, **self.job.payload.arguments
+                    )
                     value = await call
                 except Exception as error:  # others are not retried
                     result = CallResult(None, error, self._host.now())

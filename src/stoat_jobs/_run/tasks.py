@@ -29,7 +29,8 @@ class JobTask(asyncio.Task[None]):
 
     def cancel(self, msg: Any = None) -> bool:
         main = cast("Coroutine[Any, Any, None]", self.get_coro())
-        if inspect.getcoroutinestate(main) != inspect.CORO_CREATED:
+        has_begun = inspect.getcoroutinestate(main) != inspect.CORO_CREATED
+        if has_begun or not hasattr(self, "run"):  # a Ctrl-C came before it was set
             return super().cancel(msg)
         self.run.cancelled_early = True
         return True
