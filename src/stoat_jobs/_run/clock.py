@@ -33,7 +33,8 @@ class Clock:
     def __init__(self) -> None:
         self.now: Callable[[], float] = time.monotonic
         self.shift: float = 0.0
-        self._offset = self.base = self._difference = time.time() - time.monotonic()
+        self._offset = self._difference = time.time() - time.monotonic()
+        self.base: float = self._offset
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Go on with the time of *loop*."""

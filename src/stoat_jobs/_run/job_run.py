@@ -42,11 +42,12 @@ from .state import (
     DRAINING,
     RUNNING,
     STOPPING,
+    RunState,
     advance,
     can_become,
 )
 from .tasks import JobTask
-from .thread_relay import relay_of
+from .thread_relay import Relay, relay_of
 
 T = TypeVar("T")
 
@@ -59,15 +60,15 @@ class JobRun(FinishingRun[J]):
     __slots__ = ("_pause", "attempt", "cancelled_early")
 
     def __init__(self, job: J, definition: JobType[..., Any], host: RunHost[J]) -> None:
-        self.job = job
-        self.definition = definition
-        self.state = RUNNING
+        self.job: J = job
+        self.definition: JobType[..., Any] = definition
+        self.state: RunState = RUNNING
         self.attempt: int = 0
         self.cancelled_early: bool = False
-        self.deadline = math.inf
-        self.reason = None
-        self.relay = None
-        self.task = None
+        self.deadline: float = math.inf
+        self.reason: StopReason | None = None
+        self.relay: Relay | None = None
+        self.task: JobTask | None = None
         self._host = host
         self._call = None
         self._grace = None
