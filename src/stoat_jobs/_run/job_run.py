@@ -115,14 +115,13 @@ class JobRun(FinishingRun[J]):
         if self.is_finished:
             return
         given_up = CallResult(None, None, self._host.now())
-        call, abandoned = self._call, self.is_alive  # it may not have been called at all
         if is_running_here(self._host.loop) and asyncio.current_task() is self.task:
-            self._finish(given_up, abandoned=abandoned)
+            self._finish(given_up, abandoned=True)
             return
         variables = self.job.variables  # a finished job may have let go of them
         variables.run(current_job_id.set, self.job.job_id)  # it may not have begun
-        variables.run(partial(self._finish, given_up, abandoned=abandoned))
-        if not close(call, variables, self.task):
+        variables.run(partial(self._finish, given_up, abandoned=True))
+        if not close(self._call, variables, self.task):
             log_unstoppable(self.job.job_id, self.job.job_type, STAYS_OPEN)
         self._cancel_task()
 
