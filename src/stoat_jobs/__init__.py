@@ -9,8 +9,11 @@ from ._backends.memory_queue import InMemoryJobQueue
 from ._exports import export as _export
 from ._jobs.context import JobContext, current_job_id
 from ._jobs.handlers import JobHandlers
-from ._jobs.job_types import JobRef, JobType
-from ._jobs.protocols import AsyncJobQueue, JobBackend, JobObserver
+from ._jobs.job_types import JobType
+from ._jobs.observer import JobObserver
+from ._jobs.protocols import AsyncJobQueue, JobBackend
+from ._jobs.refs import JobRef
+from ._model.backoff import Backoff
 from ._model.errors import (
     BackendClashError,
     BackendError,
@@ -24,22 +27,26 @@ from ._model.errors import (
     JobNotFoundError,
     JobNotKeptError,
     JobsError,
+    KeyConflictError,
+    PayloadNotKeptError,
     QueueClosedError,
     QueueFullError,
     QueueNotStartedError,
     QueueStartedError,
     UnknownJobTypeError,
 )
-from ._model.records import (
+from ._model.events import (
     FinishedEvent,
-    JobResult,
     ProgressEvent,
-    QueueStats,
+    RemovedEvent,
     StartedEvent,
     SubmittedEvent,
     SubmittingEvent,
 )
+from ._model.pages import JobPage
+from ._model.records import JobResult
 from ._model.settings import JobQueueSettings
+from ._model.stats import QueueStats, TypeStats
 from ._model.status import JobStatus
 
 __all__ = [
@@ -50,6 +57,7 @@ __all__ = [
     "BackendImportError",
     "BackendNotFoundError",
     "BackendStartError",
+    "Backoff",
     "FinishedEvent",
     "HandlerMismatchError",
     "InMemoryJobQueue",
@@ -62,21 +70,26 @@ __all__ = [
     "JobNotFoundError",
     "JobNotKeptError",
     "JobObserver",
+    "JobPage",
     "JobQueueSettings",
     "JobRef",
     "JobResult",
     "JobStatus",
     "JobType",
     "JobsError",
+    "KeyConflictError",
+    "PayloadNotKeptError",
     "ProgressEvent",
     "QueueClosedError",
     "QueueFullError",
     "QueueNotStartedError",
     "QueueStartedError",
     "QueueStats",
+    "RemovedEvent",
     "StartedEvent",
     "SubmittedEvent",
     "SubmittingEvent",
+    "TypeStats",
     "UnknownJobTypeError",
     "available_backends",
     "create_queue",

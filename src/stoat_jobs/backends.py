@@ -7,6 +7,7 @@ that constructor. An entry point in the group ``stoat_jobs.backends`` names it.
 - :class:`JobRun` runs a job and decides its outcome; the backend is its :class:`RunHost`.
 - :func:`transition` changes a status and refuses changes that the table does not allow.
 - :class:`Observers` logs what happens and calls the observers.
+- :class:`JobFilter`, :func:`cursor_at` and :func:`place_of` are for ``list_jobs``.
 - :class:`StoredJobQueue` is a complete backend that keeps its jobs in a :class:`JobStore`; you
   write five short methods.
 - :meth:`JobType.form` has ``freeze`` and ``thaw``, which encode a payload as JSON and decode it.
@@ -22,7 +23,9 @@ from ._events.log import log_event
 from ._events.observers import Observers
 from ._exports import export as _export
 from ._model.capabilities import Capabilities
+from ._model.filters import JobFilter
 from ._model.options import checked_job_type, checked_key, checked_limit, checked_metadata
+from ._model.pages import cursor_at, place_of
 from ._model.settings import check_timeout
 from ._model.status import TRANSITIONS, checked_status, transition
 from ._payload.codec import Codec
@@ -44,6 +47,7 @@ __all__ = [
     "Deadlines",
     "FrozenPayload",
     "InMemoryJobQueue",
+    "JobFilter",
     "JobRun",
     "JobStore",
     "Observers",
@@ -62,8 +66,10 @@ __all__ = [
     "checked_metadata",
     "checked_status",
     "classify",
+    "cursor_at",
     "log_event",
     "never_started",
+    "place_of",
     "transition",
 ]
 

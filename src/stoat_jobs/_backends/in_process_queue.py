@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import copy_context
+from datetime import timedelta
 from functools import partial
 from threading import get_ident
 from types import MappingProxyType
@@ -12,37 +14,41 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
+from .._events.log import log_event
 from .._events.observers import Observers
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
+from .._jobs.protocols import JobTypes, MetadataFilter, Statuses, Unique
 from .._model.capabilities import Capabilities
-from .._model.errors import QueueClosedError, QueueFullError, UnknownJobTypeError
-from .._model.options import (
-    NO_METADATA,
-    checked_job_type,
-    checked_key,
-    checked_limit,
-    checked_metadata,
+from .._model.errors import (
+    PayloadNotKeptError,
+    QueueClosedError,
+    QueueFullError,
+    UnknownJobTypeError,
 )
-from .._model.records import JobResult, QueueStats, SubmittedEvent, SubmittingEvent
+from .._model.events import SubmittedEvent, SubmittingEvent
+from .._model.filters import JobFilter
+from .._model.options import NO_METADATA, checked_key, checked_limit, checked_metadata
+from .._model.pages import JobPage, place_of
+from .._model.records import JobResult
 from .._model.settings import JobQueueSettings, check_timeout, required, without_input
-from .._model.status import TERMINAL, JobStatus, checked_status
+from .._model.stats import QueueStats
+from .._model.status import TERMINAL, JobStatus
+from .._payload.frozen import KeptPayload
 from .._run.clock import Clock
+from .._text import SHOWN_LIMIT, one_line
 from .ids import new_job_id
 from .job import Job
 from .job_index import JobIndex
 from .lifecycle import QueueLifecycle
+from .listing import cancel_each, page_of
 from .loop_checks import outside
 from .phase import CLOSED, CLOSING, STARTED
 from .scheduler import Scheduler
+from .type_counts import TypeCounts
 from .waiting import Watch, until_finished
 
 NO_PAYLOAD: Mapping[str, Any] = {}
-
-# A list gives up a turn of the event loop after so many steps, about a millisecond: one for each
-# job that it looks at, and more for each of which it makes a record. A hundred records are fewer.
-_STEPS_A_TURN = 2_500
-_STEPS_A_RECORD = 20
 
 
 class NoOptions(BaseModel, frozen=True, extra="forbid"):
@@ -72,8 +78,9 @@ class InProcessQueue(QueueLifecycle):
         self._old_owners = []
         self._clock = Clock()
         self._index = self._index_type(
-            self._clock, self.settings.result_ttl, self.settings.max_results
+            self._clock, self.settings.result_ttl, self.settings.max_results, self._observers
         )
+        self._type_counts = TypeCounts()
         self._scheduler = self._scheduler_type(
             self, self.settings, self._concurrency(), self._index, self._clock, self._observers
         )
@@ -98,10 +105,23 @@ class InProcessQueue(QueueLifecycle):
         *,
         timeout: float | None = None,
         key: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        delay: float | timedelta | None = None,
+        unique: Unique = "live",
     ) -> str:
         job, _ = self._accept(job_type, payload, timeout, key, metadata)
         return job.job_id
+
+    async def submit_many(
+        self,
+        job_type: str,
+        payloads: Iterable[Mapping[str, Any]],
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        delay: float | timedelta | None = None,
+    ) -> list[str]:
+        raise NotImplementedError
 
     async def get_status(self, job_id: str) -> JobStatus:
         job = self._index.get(job_id)
@@ -129,36 +149,68 @@ class InProcessQueue(QueueLifecycle):
         return job.record()
 
     async def list_jobs(
-        self, *, status: JobStatus | None = None, job_type: str | None = None, limit: int = 100
-    ) -> list[JobResult[Any]]:
+        self,
+        *,
+        status: Statuses | None = None,
+        job_type: JobTypes | None = None,
+        metadata: MetadataFilter | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> JobPage[Any]:
         self._end_if_orphaned()
         limit = checked_limit(limit)
-        # An unknown status or a bad name would find nothing, without an error.
-        status, job_type = checked_status(status), checked_job_type(job_type)
-        is_filtered = status is not None or job_type is not None
-        newest = self._index.newest(None if is_filtered else limit)
-        found: list[JobResult[Any]] = []
-        steps = 0
-        for job in newest:
-            if len(found) == limit:
-                break
-            steps += 1
-            if status in (None, job.status) and job_type in (None, job.job_type):
-                found.append(job.record())
-                steps += _STEPS_A_RECORD
-            if steps >= _STEPS_A_TURN:
-                steps = 0
-                await asyncio.sleep(0)
-        return found
+        wanted = JobFilter.checked(status=status, job_type=job_type, metadata=metadata)
+        place = None if before is None else place_of(before)
+        # One more than asked for shows whether there is another page.
+        jobs = self._index.newest(limit + 1 if wanted.is_open else None, place)
+        return await page_of(jobs, wanted, limit) if limit else JobPage([], before)
+
+    async def cancel_all(
+        self,
+        *,
+        status: Statuses | None = None,
+        job_type: JobTypes | None = None,
+        metadata: MetadataFilter | None = None,
+    ) -> int:
+        wanted = JobFilter.checked(status=status, job_type=job_type, metadata=metadata)
+        self._end_if_orphaned()
+        self._check_loop("cancel_all")
+        return await cancel_each(self._index.kept(), wanted, self._scheduler.cancel)
+
+    async def delete(self, job_id: str) -> bool:
+        job = self._index.get(job_id)
+        self._check_loop("delete")
+        if not job.is_finished:
+            return False
+        self._index.delete(job)
+        job_type = one_line(job.job_type, SHOWN_LIMIT)
+        log_event(logging.INFO, "job_deleted", job_id=job.job_id, job_type=job_type)
+        return True
+
+    async def resubmit(self, job_id: str) -> str:
+        job = self._index.get(job_id)
+        if not job.is_finished:
+            raise ValueError(f"job {job_id} is {job.status}: only a finished job is resubmitted")
+        if not isinstance(job.payload, KeptPayload):
+            raise PayloadNotKeptError(job_id, job.job_type)
+        return await self.submit(
+            job.job_type,
+            self.handlers.get(job.job_type).form.thaw(job.payload.text),
+            timeout=job.timeout,
+            key=job.key,
+            metadata={**job.metadata, "resubmitted_from": job_id},
+        )
 
     async def stats(self) -> QueueStats:
         self._end_if_orphaned()
         self._scheduler.forget_gone()
+        by_type = await self._type_counts.of(self._index.kept(), self._clock.now)
         return QueueStats(
             by_status=self._index.counts(),
             abandoned=self._scheduler.count_abandoned(),
             slots_in_use=len(self._scheduler.running),
             concurrency=self._scheduler.concurrency,
+            by_type=by_type,
         )
 
     async def _let_others_run(self) -> None:
@@ -175,7 +227,7 @@ class InProcessQueue(QueueLifecycle):
         payload: Mapping[str, Any],
         timeout: float | None,
         key: str | None,
-        metadata: Mapping[str, str] | None,
+        metadata: Mapping[str, Any] | None,
     ) -> tuple[Job, bool]:
         """The accepted job, or the one that holds the key; and whether it is new."""
         if (
@@ -189,6 +241,8 @@ class InProcessQueue(QueueLifecycle):
         except UnknownJobTypeError:
             definition = self._stand_in(job_type)
         frozen = definition.form.freeze(payload, self.settings)
+        if definition.keep_payload:
+            frozen = frozen.to_keep()
         limit = definition.timeout if timeout is None else check_timeout(timeout)
         key = key if key is None else checked_key(key)
         pairs = NO_METADATA if metadata is None else checked_metadata(metadata)
@@ -213,7 +267,7 @@ class InProcessQueue(QueueLifecycle):
             key,
             pairs,
             copy_context(),
-            self._clock.stamp(),
+            self._index.time_of_submission(self._clock.stamp()),
         )
         self._take_on(job)
         return job, True

@@ -18,14 +18,16 @@ from typing import Any
 from .._model.errors import QueueClosedError
 from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
-from .._payload.frozen import FrozenPayload
+from .._payload.frozen import FrozenPayload, KeptPayload
 from .._run.calls import wake
-from .._run.clock import from_timestamp
+from .._run.clock import as_datetime, from_timestamp
 
 # What finished jobs share in the place of their own.
 _NO_VARIABLES = contextvars.Context()
 _NO_PAYLOAD = FrozenPayload({}, b"")
 
+# The clock of records is no finer, so that a time of submission is the same from a store.
+PLACES_A_SECOND = 1_000_000
 
 Waiters = dict[asyncio.Future[None], None]
 
@@ -64,13 +66,14 @@ class Changes:
 class Job:
     """One job as the queue keeps it; callers are given :class:`JobResult` instead.
 
-    Times are seconds since the epoch. ``shift`` is how far the wall clock had been set forwards
+    Times are seconds since the epoch; no two jobs of a queue have the same time of submission,
+    which is their place in its order. ``shift`` is how far the wall clock had been set forwards
     when the job started; its finish is stamped with the same shift.
     """
 
     job_id: str
     job_type: str
-    definition: Any  # a JobType; None in a finished job
+    definition: Any  # a JobType; None in a job that this queue will not run
     payload: FrozenPayload
     timeout: float
     key: str | None
@@ -88,9 +91,19 @@ class Job:
     attempt: int = 0
     cancel_requested: bool = False
     shift: float = 0.0
-    left_in_store: bool = False
+    not_before: float | None = None
     changes: Changes | None = None  # of a live job that somebody has watched
     waiters: Waiters | None = None  # for the end
+
+    @property
+    def place(self) -> int:
+        """Where it is in the order of submission; jobs submitted later have greater ones."""
+        return round(self.submitted * PLACES_A_SECOND)
+
+    @property
+    def left_in_store(self) -> bool:
+        """Whether it goes on, but not on this queue."""
+        return self.definition is None and not self.is_finished
 
     @property
     def is_finished(self) -> bool:
@@ -99,7 +112,7 @@ class Job:
 
     def record(self) -> JobResult[Any]:
         """The job as it is now, as callers see it."""
-        started, finished = self.started, self.finished
+        started, finished, payload = self.started, self.finished, self.payload
         return unchecked_record(
             {
                 "job_id": self.job_id,
@@ -117,6 +130,9 @@ class Job:
                 "finished_at": None if finished is None else from_timestamp(finished, UTC),
                 "cancel_requested": self.cancel_requested,
                 "metadata": dict(self.metadata) if self.metadata else {},
+                "key": self.key,
+                "not_before": as_datetime(self.not_before),
+                "payload": payload.plain() if isinstance(payload, KeptPayload) else None,
             }
         )
 
@@ -130,7 +146,8 @@ class Job:
     def drop_live_fields(self) -> None:
         """Drop what only a live job needs."""
         self.definition = None
-        self.payload = _NO_PAYLOAD
+        kept = self.payload.kept() if isinstance(self.payload, KeptPayload) else _NO_PAYLOAD
+        self.payload = kept
         self.variables = _NO_VARIABLES
 
     def changed(self) -> None:
@@ -144,7 +161,7 @@ class Job:
 
     def leave_in_store(self) -> None:
         """Tell everyone who waits that nothing will come here: the queue is closed."""
-        self.left_in_store = True
+        self.drop_live_fields()
         self.wake_waiters()
 
     def wake_waiters(self) -> None:

@@ -6,15 +6,19 @@ times are as far apart as it took, also if the wall clock is set forwards meanwh
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
+from .._events.observers import Observers
 from .._model.errors import InvalidTransitionError, JobNotFoundError
+from .._model.events import RemovalReason, RemovedEvent
 from .._model.status import COMPLETED, RUNNING, TERMINAL, JobStatus, transition
 from .._run.clock import Clock
 from .._run.outcome import Outcome
-from .job import Job
+from .job import PLACES_A_SECOND, Job
 from .keys import Keys
 from .retention import Retention
 
@@ -22,11 +26,23 @@ from .retention import Retention
 class JobIndex:
     """All jobs that a queue knows: live ones, and finished ones as long as they are kept."""
 
-    def __init__(self, clock: Clock, result_ttl: float, max_results: int) -> None:
+    def __init__(
+        self, clock: Clock, result_ttl: float, max_results: int, observers: Observers
+    ) -> None:
         self._clock = clock
+        self._observers = observers
         self._jobs: dict[str, Job] = {}
+        self._last_place = 0
         self.keys: Keys = Keys()
-        self.retention: Retention = Retention(clock, result_ttl, max_results, self._forget)
+        self.retention: Retention = Retention(clock, result_ttl, max_results, self._remove)
+
+    def time_of_submission(self, stamp: float) -> float:
+        """*stamp*, or a little later: no two jobs have the same."""
+        place = int(stamp * PLACES_A_SECOND)
+        if place <= self._last_place:
+            place = self._last_place + 1
+        self._last_place = place
+        return place / PLACES_A_SECOND
 
     def add(self, job: Job) -> None:
         """Register *job*, and let it hold its key."""
@@ -110,13 +126,32 @@ class JobIndex:
         if len(finished) != len(self.retention):
             self.retention.replace(sorted(finished, key=_finished_at))
 
+    def delete(self, job: Job) -> None:
+        """Keep *job*, which has finished, no longer."""
+        self.retention.discard(job)
+        self._remove(job, "deleted")
+
+    def _remove(self, job: Job, reason: RemovalReason) -> None:
+        self._forget(job)
+        if self._observers.wants["removed"]():
+            self._observers.tell("removed", RemovedEvent(job.record(), reason))
+
     def _forget(self, job: Job) -> None:
         del self._jobs[job.job_id]
 
-    def newest(self, limit: int | None) -> list[Job]:
-        """The newest kept jobs, newest first; all of them if *limit* is None."""
+    def newest(self, limit: int | None = None, before: int | None = None) -> list[Job]:
+        """The newest kept jobs, newest first: at most *limit*, submitted before a place."""
         self.retention.expire()
-        return list(islice(reversed(self._jobs.values()), limit))
+        if before is None:
+            return list(islice(reversed(self._jobs.values()), limit))
+        jobs = list(self._jobs.values())
+        end = bisect_left(jobs, before, key=attrgetter("place"))
+        return jobs[:end][::-1][:limit]
+
+    def kept(self) -> list[Job]:
+        """The kept jobs, oldest first."""
+        self.retention.expire()
+        return list(self._jobs.values())
 
     def counts(self) -> dict[JobStatus, int]:
         """Kept jobs by status, counted from the states themselves."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from .._jobs.context import current_job_id
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
+from .._jobs.protocols import Unique
 from .._model.capabilities import Capabilities
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
@@ -134,7 +136,9 @@ class InMemoryJobQueue(InProcessQueue):
         *,
         timeout: float | None = None,
         key: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        delay: float | timedelta | None = None,
+        unique: Unique = "live",
     ) -> str:
         job, is_new = self._accept(job_type, payload, timeout, key, metadata)
         outer = self._current()

@@ -16,7 +16,7 @@ from .._events.observers import Observers
 from .._jobs.context import current_job_id
 from .._jobs.job_types import JobType
 from .._jobs.protocols import JobBackend
-from .._model.records import FinishedEvent, ProgressEvent, StartedEvent
+from .._model.events import FinishedEvent, ProgressEvent, StartedEvent
 from .._model.settings import JobQueueSettings
 from .._model.status import COMPLETED, PENDING
 from .._payload.results import PLAIN, refuse_used_up

@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Self
 
-from .._jobs.protocols import JobObserver
-from .._model.records import FinishedEvent, StartedEvent, SubmittedEvent
+from .._jobs.observer import JobObserver
+from .._model.events import FinishedEvent, StartedEvent, SubmittedEvent
 from .._model.status import JobStatus
 from .._text import ERROR_LIMIT, one_line, shown
 from .tracebacks import traceback_of, traceback_text

@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, NamedTuple
 
-from .._jobs.protocols import JobObserver
+from .._jobs.observer import JobObserver
+from .._model.events import SubmittingEvent
 from .._model.options import checked_metadata
-from .._model.records import SubmittingEvent
 from .._text import SHOWN_LIMIT, name_of, one_line
 from .log import LoggingObserver, is_standard, log_event, logger
 
-HOOKS = ("submitting", "submitted", "started", "progress", "finished")
+HOOKS = ("submitting", "submitted", "started", "progress", "finished", "removed")
 
 
 # Asked three times a job, and so not guarded: it cannot raise, unless an app's own loggers do.

@@ -6,12 +6,13 @@ from collections import ChainMap
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Concatenate, Protocol, overload
 
-from typing_extensions import ParamSpec, TypeVar
+from typing_extensions import ParamSpec, TypeVar, Unpack
 
 from .._model.errors import UnknownJobTypeError
 from .._payload.signature import is_async
 from .context import JobContext
 from .job_types import AsyncJobType, JobType, Registry, SyncJobType
+from .type_options import JobTypeOptions
 
 P = ParamSpec("P")
 R = TypeVar("R", default=Any)
@@ -58,20 +59,12 @@ class JobHandlers(Registry):
         self,
         name: str | None = None,
         *,
-        timeout: float | None = None,
-        retries: int = 0,
-        cooperative: bool = False,
         replace: bool = False,
+        **options: Unpack[JobTypeOptions],
     ) -> _Decorator: ...
 
     def job(
-        self,
-        name: Any = None,
-        *,
-        timeout: float | None = None,
-        retries: int = 0,
-        cooperative: bool = False,
-        replace: bool = False,
+        self, name: Any = None, *, replace: bool = False, **options: Unpack[JobTypeOptions]
     ) -> Any:
         """Register the decorated function, under its own name or *name*.
 
@@ -84,8 +77,22 @@ class JobHandlers(Registry):
             name: the job type. Give one if the function may be renamed while jobs wait.
             timeout: seconds for each job, instead of the queue's setting; ``math.inf`` for no
                 limit.
-            retries: further attempts after an ``Exception``, each after a growing random
-                delay. Use them if the handler is idempotent.
+            retries: further attempts after an ``Exception``. Use them if the handler is
+                idempotent.
+            retry_on: which exceptions are retried: a type, a tuple of types, or a function of the
+                exception that returns whether to try again, or after how many seconds. What it
+                refuses ends ``failed`` at once. Use it to retry only what may pass, such as a
+                lost connection.
+            backoff: the delays between attempts, a :class:`Backoff`; by default random ones, up
+                to 1, 2, 4, ... and at most 60 seconds.
+            cancel_grace: seconds its jobs have to stop after a cancel or the shutdown, instead of
+                the queue's setting. Use it if the clean-up takes long.
+            timeout_grace: the same after the time limit.
+            concurrency: how many of its jobs may run at once in one process, however many slots
+                the queue has; waiting ones let jobs of other types pass. Use 1 for a GPU.
+            keep_payload: keep the payload, as plain JSON, on the record of each job, to show it
+                and to :meth:`~JobBackend.resubmit` the job. Leave it off if payloads may contain
+                secrets.
             cooperative: set the context's flag first and cancel ``cancel_grace`` seconds
                 later. Use it if an ``async`` handler has to reach a safe point.
             replace: give this function the name even if another has it, as when the cell of a
@@ -100,16 +107,14 @@ class JobHandlers(Registry):
             ValueError: the name is taken, or an option is out of its range.
         """
         if callable(name):
-            return self.register(_own_name(name), name)
+            return self.register(_own_name(name), name, replace=replace, **options)
 
         def decorate(function: Callable[..., Any]) -> JobType[..., Any]:
             definition: JobType[..., Any] = self.register(
                 _own_name(function) if name is None else name,
                 function,
-                timeout=timeout,
-                retries=retries,
-                cooperative=cooperative,
                 replace=replace,
+                **options,
             )
             return definition
 
@@ -121,10 +126,8 @@ class JobHandlers(Registry):
         name: str,
         function: Callable[Concatenate[JobContext, P], Awaitable[R]],
         *,
-        timeout: float | None = None,
-        retries: int = 0,
-        cooperative: bool = False,
         replace: bool = False,
+        **options: Unpack[JobTypeOptions],
     ) -> AsyncJobType[P, R]: ...
 
     @overload
@@ -133,10 +136,8 @@ class JobHandlers(Registry):
         name: str,
         function: Callable[Concatenate[JobContext, P], R],
         *,
-        timeout: float | None = None,
-        retries: int = 0,
-        cooperative: bool = False,
         replace: bool = False,
+        **options: Unpack[JobTypeOptions],
     ) -> SyncJobType[P, R]: ...
 
     def register(

@@ -1,4 +1,4 @@
-"""Job types, which are registered functions, and handles on their jobs."""
+"""Job types, which are registered functions."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import copy
 import functools
 import inspect
 from collections.abc import (
-    AsyncIterator,
     Awaitable,
     Callable,
     Coroutine,
+    Iterable,
     Mapping,
     MutableMapping,
 )
+from datetime import timedelta
 from pathlib import PurePath
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Generic, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Generic, Union, get_args, get_origin
 
 from typing_extensions import ParamSpec, TypeVar
 
-from .._model.errors import HandlerMismatchError, JobFailedError
-from .._model.records import JobResult
-from .._model.settings import check_timeout
-from .._model.status import JobStatus
+from .._model.backoff import Backoff
+from .._model.errors import HandlerMismatchError
+from .._model.settings import check_finite, check_timeout
 from .._payload.codec import Codec, same
 from .._payload.form import PayloadForm, why_no_json
 from .._payload.results import refuse_used_up
@@ -30,7 +30,16 @@ from .._payload.signature import UNIONS, is_async, resolve, signature_of
 from .._payload.unsupported_types import refuse_unsupported
 from .context import JobContext
 from .context_parameter import check_first_parameter
-from .protocols import JobBackend
+from .protocols import JobBackend, Unique
+from .refs import JobRef
+from .type_options import (
+    RetryOn,
+    checked_backoff,
+    checked_concurrency,
+    checked_flag,
+    checked_retries,
+    checked_retry_on,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R", default=Any)
@@ -39,64 +48,19 @@ R = TypeVar("R", default=Any)
 _PLAIN = (str, bytes, int, float, list, tuple, dict, set, PurePath)
 
 
-class JobRef(Generic[R]):
-    """A handle on a submitted job; its methods are the queue's, typed.
-
-    Make one from an id that you have kept: ``JobRef(queue, job_id)``.
-    """
-
-    __slots__ = ("_queue", "job_id")
-
-    def __init__(self, queue: JobBackend, job_id: str) -> None:
-        self._queue = queue
-        self.job_id: str = job_id
-
-    async def get_status(self) -> JobStatus:
-        """The job's status now; see :meth:`AsyncJobQueue.get_status`."""
-        return await self._queue.get_status(self.job_id)
-
-    async def get_result(self) -> JobResult[R]:
-        """The job's record now; see :meth:`AsyncJobQueue.get_result`."""
-        return await self._queue.get_result(self.job_id)
-
-    async def wait(self, timeout: float | None = None) -> JobResult[R]:
-        """The terminal record; see :meth:`JobBackend.wait`."""
-        return await self._queue.wait(self.job_id, timeout)
-
-    async def value(self, timeout: float | None = None) -> R:
-        """What the handler returned, as soon as the job has completed.
-
-        Use :meth:`wait` if an unsuccessful job is a normal case.
-
-        Raises:
-            JobFailedError: the job did not complete; its ``record`` says why.
-            TimeoutError: the job has not finished after *timeout* seconds.
-            JobNotFoundError: unknown, or no longer kept.
-        """
-        record = await self.wait(timeout)
-        if record.status is not JobStatus.COMPLETED:
-            raise JobFailedError(record)
-        return cast(R, record.result)
-
-    async def cancel(self) -> bool:
-        """Ask the job to stop; see :meth:`JobBackend.cancel`."""
-        return await self._queue.cancel(self.job_id)
-
-    def watch(self) -> AsyncIterator[JobResult[R]]:
-        """Records as they change; see :meth:`JobBackend.watch`."""
-        return self._queue.watch(self.job_id)
-
-    def __repr__(self) -> str:
-        return f"JobRef({self.job_id!r})"
-
-
 class JobType(Generic[P, R]):
     """A registered function; in a unit test, call it as the function that it is.
 
     Attributes:
         name: the job type.
         timeout: seconds for each of its jobs, None for the queue's setting.
-        retries: further attempts after an ``Exception``.
+        retries: further attempts after an exception that *retry_on* names.
+        retry_on: exception types, or a function that says whether an exception is retried.
+        backoff: the delays between attempts.
+        cancel_grace: seconds to stop after a cancel or the shutdown, None for the queue's setting.
+        timeout_grace: the same after the time limit.
+        concurrency: how many of its jobs may run at once, None for no limit of its own.
+        keep_payload: the record of a job has its payload.
         cooperative: its context's flag tells it to stop, and it is cancelled only
             ``cancel_grace`` seconds later.
         is_async: it is known to be a coroutine function; any other function is called in a
@@ -111,13 +75,25 @@ class JobType(Generic[P, R]):
         *,
         timeout: float | None = None,
         retries: int = 0,
+        retry_on: RetryOn = Exception,
+        backoff: Backoff | None = None,
+        cancel_grace: float | None = None,
+        timeout_grace: float | None = None,
+        concurrency: int | None = None,
+        keep_payload: bool = False,
         cooperative: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
         self.name: str = _checked_name(name)
         self.function = function
         self.timeout: float | None = None if timeout is None else check_timeout(timeout)
-        self.retries: int = _checked_retries(name, retries)
+        self.retries: int = checked_retries(name, retries)
+        self.retry_on: RetryOn = checked_retry_on(name, retry_on, retries)
+        self.backoff: Backoff = checked_backoff(name, backoff, retries)
+        self.cancel_grace: float | None = _grace(cancel_grace, "cancel_grace")
+        self.timeout_grace: float | None = _grace(timeout_grace, "timeout_grace")
+        self.concurrency: int | None = checked_concurrency(name, concurrency)
+        self.keep_payload: bool = checked_flag(name, "keep_payload", keep_payload)
         self.cooperative = cooperative
         self.is_async: bool = is_async(function)
         check_first_parameter(name, function)
@@ -145,7 +121,9 @@ class JobType(Generic[P, R]):
         *,
         timeout: float | None = None,
         key: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        delay: float | timedelta | None = None,
+        unique: Unique | None = None,
     ) -> JobType[P, R]:
         """This job type with options for a submission; see :meth:`JobBackend.submit`.
 
@@ -154,7 +132,13 @@ class JobType(Generic[P, R]):
         ... def scan(ctx: JobContext, root: str) -> int: ...
         >>> urgent = scan.options(timeout=20, key="/srv")
         """
-        given = {"timeout": timeout, "key": key, "metadata": metadata}
+        given = {
+            "timeout": timeout,
+            "key": key,
+            "metadata": metadata,
+            "delay": delay,
+            "unique": unique,
+        }
         changed = copy.copy(self)
         changed._options = {
             **self._options,
@@ -172,11 +156,26 @@ class JobType(Generic[P, R]):
             HandlerMismatchError: *queue* has another function under this name. A queue that
                 only submits, for another process to run, needs the same registry as that one.
         """
+        self._check_served_by(queue)
+        payload = self._payload(args, kwargs)
+        return JobRef(queue, await queue.submit(self.name, payload, **self._options))
+
+    async def submit_many(
+        self, queue: JobBackend, payloads: Iterable[Mapping[str, Any]]
+    ) -> list[JobRef[R]]:
+        """Submit a job for each of *payloads*, or none; see :meth:`JobBackend.submit_many`.
+
+        Raises what :meth:`submit` raises, and ``TypeError`` for options that many jobs cannot
+        share, such as a key.
+        """
+        self._check_served_by(queue)
+        job_ids = await queue.submit_many(self.name, payloads, **self._options)
+        return [JobRef(queue, job_id) for job_id in job_ids]
+
+    def _check_served_by(self, queue: JobBackend) -> None:
         handlers = getattr(queue, "handlers", None)
         if isinstance(handlers, Registry):  # a stub has none
             handlers.check_serves(self)
-        payload = self._payload(args, kwargs)
-        return JobRef(queue, await queue.submit(self.name, payload, **self._options))
 
     def _payload(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         names = self.form.positional
@@ -311,9 +310,5 @@ def _checked_name(name: Any) -> str:
     raise TypeError(f"the name of a job type must be text that is not empty, not {name!r}")
 
 
-def _checked_retries(name: str, retries: int) -> int:
-    if isinstance(retries, bool) or not isinstance(retries, int):
-        raise TypeError(f"handler {name!r}: retries must be an int, not {retries!r}")
-    if retries < 0:
-        raise ValueError(f"handler {name!r}: retries must not be negative: {retries}")
-    return retries
+def _grace(seconds: float | None, name: str) -> float | None:
+    return None if seconds is None else check_finite(seconds, name)

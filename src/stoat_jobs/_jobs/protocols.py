@@ -5,27 +5,34 @@ It documents what each method promises; implementations do not repeat it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from .._model.capabilities import Capabilities
-from .._model.records import (
-    FinishedEvent,
-    JobResult,
-    ProgressEvent,
-    QueueStats,
-    StartedEvent,
-    SubmittedEvent,
-    SubmittingEvent,
-)
+from .._model.pages import JobPage
+from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
+from .._model.stats import QueueStats
 from .._model.status import JobStatus
 
 if TYPE_CHECKING:
     from typing import Self
 
     from .handlers import JobHandlers
+
+
+Statuses = JobStatus | str | Iterable[JobStatus | str]
+"""One status or several, also as text."""
+
+JobTypes = str | Iterable[str]
+"""One job type or several."""
+
+MetadataFilter = Mapping[str, str | bool | int | float]
+"""What the metadata of a job must contain; other items do not matter."""
+
+Unique = Literal["live", "kept"]
 
 
 @runtime_checkable
@@ -110,7 +117,9 @@ class JobBackend(AsyncJobQueue, Protocol):
         *,
         timeout: float | None = None,
         key: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        delay: float | timedelta | None = None,
+        unique: Unique = "live",
     ) -> str:
         """As :meth:`AsyncJobQueue.submit`, with options.
 
@@ -122,19 +131,45 @@ class JobBackend(AsyncJobQueue, Protocol):
             key: at most one job of this type with this key is pending, or running without
                 a request to stop; submitting again returns that job's id, its payload
                 unchanged. Use one if a user may press the button twice.
-            metadata: small text pairs, 4 KiB in all, for the record and the handler: who asked,
-                trace context.
+            metadata: a JSON object for the record and the handler: who asked, trace context. At
+                most ``max_metadata_bytes``.
+            delay: seconds before which the job does not start. Of the jobs that are due, the one
+                that has been due longest starts first. It counts for ``max_pending``.
+            unique: how long the job holds its *key*. ``"live"``: until it finishes or is told to
+                stop. ``"kept"``: as long as its record is kept, so that a repeated request gets
+                the job of the first one, finished or not.
 
         Raises what :meth:`AsyncJobQueue.submit` raises, and besides:
 
         Raises:
             ValueError: an option is out of its range: a *timeout* that is not positive, an
-                empty *key* or one over 1 KiB, *metadata* that is too large.
-            TypeError: an option has the wrong type.
+                empty *key* or one over 1 KiB, *metadata* that is too large, a *delay* that is
+                negative or not finite.
+            TypeError: an option has the wrong type, or *metadata* has no JSON.
+            KeyConflictError: with ``unique="kept"``, a job with another payload holds the *key*.
             RuntimeError: it was called from another thread or event loop while the queue runs;
                 in a sync handler, use ``ctx.from_thread(ctx.queue.submit, ...)``.
             QueueNotStartedError: a durable queue accepts jobs only once it has started.
             JobNotKeptError: a durable queue could not store the job.
+        """
+        ...
+
+    async def submit_many(
+        self,
+        job_type: str,
+        payloads: Iterable[Mapping[str, Any]],
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        delay: float | timedelta | None = None,
+    ) -> list[str]:
+        """Accept all of these jobs or, if it raises, none; returns their ids, in order.
+
+        The options are those of :meth:`submit`, for each of the jobs. A long answer gives up
+        turns of the event loop.
+
+        Raises what :meth:`submit` raises; the place in the errors of an
+        :class:`InvalidPayloadError` begins with the index of the payload.
         """
         ...
 
@@ -178,16 +213,70 @@ class JobBackend(AsyncJobQueue, Protocol):
         ...
 
     async def list_jobs(
-        self, *, status: JobStatus | None = None, job_type: str | None = None, limit: int = 100
-    ) -> list[JobResult[Any]]:
-        """Up to *limit* kept records, newest first; only of one status or job type, if given.
+        self,
+        *,
+        status: Statuses | None = None,
+        job_type: JobTypes | None = None,
+        metadata: MetadataFilter | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> JobPage[Any]:
+        """Up to *limit* kept records, newest first, and the cursor of the next page.
 
         A long list gives up turns of the event loop. It has the jobs that were kept at the
-        call, each once, as it was when the list came to it.
+        call, each once, as it was when the list came to it. Going on with the ``cursor`` of each
+        page shows every record that stays exactly once, whatever comes and goes meanwhile.
+
+        Args:
+            status: only jobs of this status or these.
+            job_type: only jobs of this type or these.
+            metadata: only jobs whose metadata has all of these items: text, numbers, bools.
+            before: the ``cursor`` of the page before.
+            limit: at most 1,000.
 
         Raises:
-            ValueError: there is no such status, or *limit* is negative.
-            TypeError: *job_type* is not text, or *limit* is not an int.
+            ValueError: there is no such status or cursor, or *limit* is negative or over 1,000.
+            TypeError: an argument has the wrong type.
+        """
+        ...
+
+    async def cancel_all(
+        self,
+        *,
+        status: Statuses | None = None,
+        job_type: JobTypes | None = None,
+        metadata: MetadataFilter | None = None,
+    ) -> int:
+        """Ask every live job that matches to stop; returns how many will be ``cancelled``.
+
+        The filters are those of :meth:`list_jobs`; it gives up turns of the event loop, and
+        covers the jobs that were live at the call.
+
+        Raises what :meth:`list_jobs` raises for a filter.
+        """
+        ...
+
+    async def delete(self, job_id: str) -> bool:
+        """Drop the record of a finished job now; False for a live one, which stays as it is.
+
+        Raises:
+            JobNotFoundError: unknown, or no longer kept.
+        """
+        ...
+
+    async def resubmit(self, job_id: str) -> str:
+        """Submit a finished job once more; returns the id of the new job.
+
+        It has the same type, payload, time limit, key and metadata, to which
+        ``resubmitted_from`` is added: the id of this one. If another job holds the key, that
+        one's id is returned, as by :meth:`submit`.
+
+        Raises what :meth:`submit` raises, and besides:
+
+        Raises:
+            JobNotFoundError: unknown, or no longer kept.
+            PayloadNotKeptError: its job type does not have ``keep_payload``.
+            ValueError: the job is live.
         """
         ...
 
@@ -218,39 +307,3 @@ class JobBackend(AsyncJobQueue, Protocol):
         every job is finished at once.
         """
         ...
-
-
-class JobObserver:
-    """Base of observers; override what you need.
-
-    Hooks are synchronous, receive one frozen event each and cannot hurt a job: if one raises,
-    the queue logs it once and drops the observer. Any object with some of these methods works
-    as well. ``started`` and ``finished`` see the job's own context variables.
-    """
-
-    def enabled(self, hook: str) -> bool:
-        """Whether the event of *hook* is worth building for this observer now.
-
-        The observer may receive it all the same: if another observer wants the event, and always
-        for a failed attempt and for a job that does not complete.
-        """
-        return True
-
-    def submitting(self, event: SubmittingEvent) -> Mapping[str, str] | None:
-        """A submission is valid, and has no id yet; sees the submitter's context variables.
-
-        The text pairs that it returns are added to the metadata; the submitter's win.
-        """
-        return None
-
-    def submitted(self, event: SubmittedEvent) -> None:
-        """A job was accepted; sees the submitter's context variables."""
-
-    def started(self, event: StartedEvent) -> None:
-        """A handler is about to be called; once for each attempt."""
-
-    def progress(self, event: ProgressEvent) -> None:
-        """A handler reported progress."""
-
-    def finished(self, event: FinishedEvent) -> None:
-        """A job has finished, and its record says so; once for each job."""

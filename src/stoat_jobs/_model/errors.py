@@ -5,6 +5,8 @@ JobsError
  +- UnknownJobTypeError      also a LookupError
  +- HandlerMismatchError     also a ValueError
  +- InvalidPayloadError      also a ValueError
+ +- KeyConflictError         also a ValueError
+ +- PayloadNotKeptError      also a ValueError
  +- QueueFullError
  +- QueueClosedError         also a RuntimeError
  +- InvalidTransitionError   also a RuntimeError
@@ -147,6 +149,36 @@ class InvalidPayloadError(JobsError, ValueError):
 def _one_error(error: Mapping[str, Any]) -> str:
     place = ".".join(map(str, error.get("loc", ())))
     return f"{place}: {error['msg']}" if place else str(error["msg"])
+
+
+class KeyConflictError(JobsError, ValueError):
+    """A key with ``unique="kept"`` is that of a job with another payload; ``job_id`` is its id."""
+
+    def __init__(self, key: str, job_id: str) -> None:
+        super().__init__(key, job_id)
+        self.key = key
+        self.job_id = job_id
+
+    def _message(self) -> str:
+        return (
+            f"key {shown(self.key)} is that of job {shown(self.job_id)}, which has another payload:"
+            " send the same payload again, or use another key"
+        )
+
+
+class PayloadNotKeptError(JobsError, ValueError):
+    """A job cannot be submitted again, because its payload was not kept."""
+
+    def __init__(self, job_id: str, job_type: str) -> None:
+        super().__init__(job_id, job_type)
+        self.job_id = job_id
+        self.job_type = job_type
+
+    def _message(self) -> str:
+        return (
+            f"the payload of job {shown(self.job_id)} was not kept: register {shown(self.job_type)}"
+            " with keep_payload=True, for the jobs from then on"
+        )
 
 
 class QueueFullError(JobsError):

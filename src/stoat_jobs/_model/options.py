@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +10,7 @@ from .._text import describe, shown
 
 KEY_LIMIT = 1024
 METADATA_LIMIT = 4096
+LIST_LIMIT = 1000
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
@@ -51,14 +51,16 @@ def checked_limit(limit: int) -> int:
 
     Raises:
         TypeError: it is not an int.
-        ValueError: it is negative.
+        ValueError: it is negative, or over 1,000.
     """
     if not isinstance(limit, int):
         raise TypeError(f"limit must be an int, not {type(limit).__name__}")
     plain = int.__int__(limit)
     if plain < 0:
         raise ValueError(f"limit must not be negative: {shown(plain)}")
-    return min(plain, sys.maxsize)
+    if plain > LIST_LIMIT:
+        raise ValueError(f"limit must not exceed {LIST_LIMIT}, not {shown(plain)}: read by pages")
+    return plain
 
 
 def checked_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:

@@ -1,9 +1,8 @@
-"""What callers and observers receive: frozen records."""
+"""What callers receive: frozen records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Generic
 
@@ -47,7 +46,18 @@ class JobResult(BaseModel, Generic[R], frozen=True):
     cancel_requested: bool = Field(
         default=False, description="A caller asked it to stop before it had finished."
     )
-    metadata: dict[str, str] = Field(default={}, description="Text pairs given at submission.")
+    metadata: dict[str, Any] = Field(
+        default={},
+        description="A JSON object: as given at submission, and as the handler has updated it.",
+    )
+    key: str | None = Field(default=None, description="As given at submission.")
+    not_before: datetime | None = Field(
+        default=None, description="When a delayed job may start, in UTC."
+    )
+    payload: dict[str, Any] | None = Field(
+        default=None,
+        description="The handler's arguments as plain JSON, if its job type keeps them.",
+    )
 
 
 def unchecked_record(fields: dict[str, Any]) -> JobResult[Any]:
@@ -75,78 +85,3 @@ _set_dict = _setter("__dict__")
 _set_fields_set = _setter("__pydantic_fields_set__")
 _set_extra = _setter("__pydantic_extra__")
 _set_private = _setter("__pydantic_private__")
-
-
-class QueueStats(BaseModel, frozen=True):
-    """A queue's counts at one moment, derived from the states themselves."""
-
-    by_status: dict[JobStatus, int] = Field(
-        description="Kept records by status; all six statuses are present."
-    )
-    abandoned: int = Field(description="Handlers that still run although their job has finished.")
-    slots_in_use: int = Field(description="Jobs running in this process.")
-    concurrency: int = Field(description="Slots in this process.")
-
-
-@dataclass(frozen=True)
-class SubmittingEvent:
-    """A job is about to be accepted; it has no id yet."""
-
-    job_type: str
-    payload: Mapping[str, Any]
-    metadata: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class SubmittedEvent:
-    """A job was accepted."""
-
-    job_id: str
-    job_type: str
-    metadata: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class StartedEvent:
-    """A handler is about to be called; ``attempt`` counts these calls from 0.
-
-    From the second call on, ``previous`` is the exception that ended the call before.
-    """
-
-    job_id: str
-    job_type: str
-    attempt: int
-    metadata: Mapping[str, str]
-    previous: BaseException | None = None
-
-
-@dataclass(frozen=True)
-class ProgressEvent:
-    """A handler reported its progress."""
-
-    job_id: str
-    job_type: str
-    attempt: int
-    progress: float
-    message: str | None
-
-
-@dataclass(frozen=True)
-class FinishedEvent:
-    """A job has finished; ``record`` is its terminal record.
-
-    ``duration_s`` is the seconds from start to finish, None for a job that never started.
-    ``exception`` is what the handler raised, with its traceback. ``abandoned`` says that the
-    handler was still running when the job finished.
-    """
-
-    job_id: str = field(init=False)
-    job_type: str = field(init=False)
-    record: JobResult[Any]
-    duration_s: float | None
-    exception: BaseException | None = None
-    abandoned: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "job_id", self.record.job_id)
-        object.__setattr__(self, "job_type", self.record.job_type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Self, TypeVar
 
@@ -139,6 +140,10 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
         description="Levels of nesting in a payload's JSON; the payload itself is the first."
         f" At most {_DEEPEST}.",
     )
+    max_metadata_bytes: Count = Field(
+        default=65_536,
+        description="Bytes that a job's metadata may have as JSON, with all that its handler adds.",
+    )
     result_ttl: Limit = Field(
         default=3600.0,
         description="Seconds a record is kept after its job has finished; `inf` for ever.",
@@ -189,6 +194,34 @@ def required(kind: type[T], value: T | None, name: str) -> T:
     raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
 
 
+def as_seconds(given: float, name: str) -> float:
+    """*given*, a number of seconds, as a float; *name* is what an error calls it.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is an int that no float can hold.
+    """
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {type(given).__name__}")
+    try:
+        return float(given)
+    except Exception as error:
+        raise ValueError(f"{name} must fit a float; math.inf means no limit") from error
+
+
+def check_finite(given: float, name: str) -> float:
+    """*given*, a number of seconds from 0, as a float; *name* is what an error calls it.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is negative, infinite or NaN.
+    """
+    seconds = as_seconds(given, name)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{name} must be a finite number of seconds from 0, not {seconds:g}")
+    return seconds
+
+
 def check_timeout(timeout: float) -> float:
     """*timeout*, a job's time limit in seconds, as a float.
 
@@ -196,12 +229,7 @@ def check_timeout(timeout: float) -> float:
         TypeError: it is not a number.
         ValueError: it is 0, negative or NaN, or an int that no float can hold.
     """
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout must be a number of seconds, not {type(timeout).__name__}")
-    try:
-        seconds = float(timeout)
-    except Exception as error:
-        raise ValueError("timeout must fit a float; math.inf means no limit") from error
+    seconds = as_seconds(timeout, "timeout")
     if not seconds > 0:
         raise ValueError(
             f"timeout must be more than 0 seconds, not {seconds:g}; math.inf means no limit"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pydantic_core import from_json
+
 
 class FrozenPayload:
     """A valid payload: the arguments of the handler, and the same arguments as JSON.
@@ -31,3 +33,22 @@ class FrozenPayload:
         if not isinstance(self._text, bytes):
             self._text = self._text(self.arguments)
         return self._text
+
+    def to_keep(self) -> KeptPayload:
+        """The same, to stay on the record."""
+        return KeptPayload(self.arguments, self.text)
+
+
+class KeptPayload(FrozenPayload):
+    """A payload that stays on the record of its job."""
+
+    __slots__ = ()
+
+    def plain(self) -> dict[str, Any]:
+        """The arguments as plain JSON: a copy for each reader."""
+        arguments: dict[str, Any] = from_json(self.text)
+        return arguments
+
+    def kept(self) -> KeptPayload:
+        """What is left of it once its job has finished: the JSON."""
+        return KeptPayload({}, self.text)

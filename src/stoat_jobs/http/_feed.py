@@ -22,7 +22,14 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from stoat_jobs import JobBackend, JobNotFoundError, JobResult, JobStatus, QueueClosedError
+from stoat_jobs import (
+    JobBackend,
+    JobNotFoundError,
+    JobPage,
+    JobResult,
+    JobStatus,
+    QueueClosedError,
+)
 
 from ._feed_rows import Ids, Rows
 from ._held_requests import stopped
@@ -34,6 +41,7 @@ from ._sse import RETRY, Chunks
 _KEPT = 20
 
 _FIRST_READ = 64
+_LONGEST_PAGE = 1_000
 
 
 class Feeds:
@@ -182,17 +190,30 @@ class Poll:
 
     async def _new(self) -> list[JobResult[Any]]:
         """The newest jobs, up to the first one that is known."""
-        limit = _FIRST_READ
-        while True:
-            limit = min(limit, self._limit)
-            records = await self._queue.list_jobs(limit=limit)
-            new = [record for record in records if record.job_id not in self.rows]
-            if len(new) < len(records) or len(records) < limit or limit == self._limit:
-                return new
-            limit *= 4
+        new: list[JobResult[Any]] = []
+        async for page in self._pages(_FIRST_READ):
+            unknown = [record for record in page if record.job_id not in self.rows]
+            new += unknown
+            if len(unknown) < len(page):
+                break
+        return new
 
     async def _running(self) -> list[JobResult[Any]]:
-        return await self._queue.list_jobs(status=JobStatus.RUNNING, limit=self._limit)
+        return await self._all(JobStatus.RUNNING)
+
+    async def _all(self, status: JobStatus) -> list[JobResult[Any]]:
+        pages = self._pages(_LONGEST_PAGE, status=status)
+        return [record async for page in pages for record in page]
+
+    async def _pages(self, first: int, **wanted: Any) -> AsyncIterator[JobPage[Any]]:
+        """Pages of the newest jobs, the *first* one the shortest, up to the limit in all."""
+        before, left, size = None, self._limit, first
+        while left:
+            page = await self._queue.list_jobs(before=before, limit=min(size, left), **wanted)
+            yield page
+            before, left, size = page.cursor, left - len(page), min(4 * size, _LONGEST_PAGE)
+            if before is None:
+                break
 
     async def _reread_running(self, records: list[JobResult[Any]]) -> None:
         """Show the running *records*, and read jobs again that are no longer running."""
@@ -211,8 +232,7 @@ class Poll:
 
     async def _reread_pending(self) -> None:
         """Find jobs that were cancelled while older ones are still pending."""
-        pending = await self._queue.list_jobs(status=JobStatus.PENDING, limit=self._limit)
-        still = {record.job_id for record in pending}
+        still = {record.job_id for record in await self._all(JobStatus.PENDING)}
         for job_id in [each for each in self.rows.pending if each not in still]:
             await self._reread(job_id)
 

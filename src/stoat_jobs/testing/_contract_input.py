@@ -230,7 +230,7 @@ class InputPromises(Promises):
             assert "echo" in str(caught.value)
             assert isinstance(caught.value, ValueError)
             await bench.clock.settle()
-            assert (received, await bench.queue.list_jobs()) == ([], [])
+            assert (received, list(await bench.queue.list_jobs())) == ([], [])
 
     async def test_a_refused_payload_carries_pydantics_error__fault_34(self) -> None:
         """The error's cause is pydantic's own error, which a web framework can show."""
@@ -265,7 +265,7 @@ class InputPromises(Promises):
             with pytest.raises(InvalidPayloadError) as caught:
                 await bench.queue.submit("echo", {"number": 1, "anything": value})
             assert {error["loc"][:1] for error in caught.value.errors} == {("anything",)}
-            assert (received, await bench.queue.list_jobs()) == ([], [])
+            assert (received, list(await bench.queue.list_jobs())) == ([], [])
 
     @pytest.mark.parametrize(
         "wide",
@@ -284,7 +284,7 @@ class InputPromises(Promises):
                 await bench.queue.submit("echo", {"number": 1, "anything": wide})
             assert [error["type"] for error in caught.value.errors] == ["too_large"]
             assert "xxx" not in str(caught.value)
-            assert (received, await bench.queue.list_jobs()) == ([], [])
+            assert (received, list(await bench.queue.list_jobs())) == ([], [])
             assert (await bench.run("echo", {"number": 1, "anything": "x" * 2800})).error is None
 
     async def test_a_payload_over_its_limit_of_depth_is_refused__fault_52(self) -> None:
@@ -295,7 +295,7 @@ class InputPromises(Promises):
                 await bench.queue.submit("echo", {"number": 1, "anything": [{"a": []}]})
             assert [error["type"] for error in caught.value.errors] == ["too_deep"]
             assert {error["loc"] for error in caught.value.errors} == {("anything",)}
-            assert (received, await bench.queue.list_jobs()) == ([], [])
+            assert (received, list(await bench.queue.list_jobs())) == ([], [])
             assert (await bench.run("echo", {"number": 1, "anything": [{}]})).error is None
 
     async def test_a_mapping_that_cannot_be_read_is_refused(self) -> None:
