@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextvars import copy_context
 from datetime import timedelta
+from math import inf, nextafter
 from threading import get_ident
 from types import MappingProxyType
 from typing import Any
@@ -70,10 +71,8 @@ class Acceptance(QueueLifecycle):
             frozen = frozen.to_keep()
         limit = definition.timeout if timeout is None else check_timeout(timeout)
         digest = ""
-        if key is not None or unique != "live":
-            key, digest = _checked_key(key, unique, frozen)
-        if delay is not None:
-            delay = checked_delay(delay)
+        if key is not None or delay is not None or unique != "live":
+            key, digest, delay = _checked(key, unique, frozen, delay)
         pairs = NO_METADATA if metadata is None else checked_metadata(metadata)
         holder = key and self._index.holder(definition.name, key, digest)
         if holder:
@@ -84,6 +83,10 @@ class Acceptance(QueueLifecycle):
         if self._observers.wants["submitting"]():
             pairs = self._tell_submitting(definition, frozen, pairs)
         limit = self.settings.timeout if limit is None else limit
+        index, stamp = self._index, self._clock.stamp()
+        if stamp <= index.last_submitted:
+            stamp = nextafter(index.last_submitted, inf)
+        index.last_submitted = stamp
         # By position: keywords take twice as long, 0.2 µs more.
         job = Job(
             new_job_id(),
@@ -94,11 +97,11 @@ class Acceptance(QueueLifecycle):
             key,
             pairs,
             copy_context(),
-            self._index.time_of_submission(self._clock.stamp()),
+            stamp,
             self._clock.shift,
         )
         if delay:
-            job.not_before = job.submitted + delay
+            job.not_before = stamp + delay
         self._take_on(job, digest)
         return job, True
 
@@ -157,7 +160,7 @@ class Acceptance(QueueLifecycle):
     ) -> Job:
         if self._observers.wants["submitting"]():
             pairs = self._tell_submitting(definition, frozen, pairs)
-        submitted = self._index.time_of_submission(self._clock.stamp())
+        submitted = self._index.next_submitted(self._clock.stamp())
         return Job(
             job_id=new_job_id(),
             job_type=definition.name,
@@ -212,7 +215,10 @@ class Acceptance(QueueLifecycle):
         self._attach(loop)
 
 
-def _checked_key(key: str | None, unique: str, payload: FrozenPayload) -> tuple[str | None, str]:
-    """The key and, if it is to be kept, the digest of *payload*."""
+def _checked(
+    key: str | None, unique: str, payload: FrozenPayload, delay: Any
+) -> tuple[str | None, str, float]:
+    """The key and, if it is kept, the digest of *payload*; the seconds of the delay."""
     key = checked_key(key)
-    return key, digest_of(payload) if is_kept(unique, key) else ""
+    digest = digest_of(payload) if is_kept(unique, key) else ""
+    return key, digest, 0.0 if delay is None else checked_delay(delay)

@@ -1,5 +1,8 @@
 """The jobs that a queue knows, and every change of their status.
 
+No two jobs have the same time of submission: it is their place in the order of the list. Where the
+clock stands still, the later one has the next float, and does not start or finish before it.
+
 A job starts by the wall clock. Its finish is stamped without looking there again, so that its
 times are as far apart as it took, also if the wall clock is set forwards meanwhile.
 """
@@ -11,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
+from math import inf, nextafter
 from operator import attrgetter
 from typing import Any, cast
 
@@ -22,13 +26,17 @@ from .._model.status import COMPLETED, RUNNING, TERMINAL, JobStatus, transition
 from .._payload.digest import digest_of
 from .._run.clock import Clock
 from .._run.outcome import Outcome
-from .job import PLACES_A_SECOND, Job
+from .job import Job
 from .keys import Keys
 from .retention import Retention
 
 
 class JobIndex:
-    """All jobs that a queue knows: live ones, and finished ones as long as they are kept."""
+    """All jobs that a queue knows: live ones, and finished ones as long as they are kept.
+
+    Attributes:
+        last_submitted: when the newest job was submitted.
+    """
 
     def __init__(
         self, clock: Clock, result_ttl: float, max_results: int, observers: Observers
@@ -36,17 +44,14 @@ class JobIndex:
         self._clock = clock
         self._observers = observers
         self._jobs: dict[str, Job] = {}
-        self._last_place = 0
+        self.last_submitted = 0.0
         self.keys: Keys = Keys()
         self.retention: Retention = Retention(clock, result_ttl, max_results, self._remove)
 
-    def time_of_submission(self, stamp: float) -> float:
-        """*stamp*, or a little later: no two jobs have the same."""
-        place = int(stamp * PLACES_A_SECOND)
-        if place <= self._last_place:
-            place = self._last_place + 1
-        self._last_place = place
-        return place / PLACES_A_SECOND
+    def next_submitted(self, stamp: float) -> float:
+        """*stamp*, or the next float after the last one: the time of a submission."""
+        self.last_submitted = max(stamp, nextafter(self.last_submitted, inf))
+        return self.last_submitted
 
     def add(self, job: Job, digest: str = "") -> None:
         """Register *job*, and let it hold its key; *digest* is that of :meth:`Keys.hold`."""
@@ -111,13 +116,14 @@ class JobIndex:
         transition(job, RUNNING)
         started = self._clock.stamp()
         job.shift = self._clock.shift
-        job.started = started
+        job.started = max(job.submitted, started)
         if job.changes is not None:
             job.changed()
 
     def complete(self, job: Job, result: Any, now: float) -> None:
         """As :meth:`finish`, *now*, for a job that ran and has nothing but a result to write."""
-        job.finished = self._clock.base + now + job.shift
+        finished = self._clock.base + now + job.shift
+        job.finished = max(job.submitted, finished)
         job.result = result
         transition(job, COMPLETED)
         job.drop_live_fields()
@@ -153,7 +159,7 @@ class JobIndex:
         if job.started is None:
             self._clock.stamp()
             job.shift = self._clock.shift
-        job.finished = self._clock.age() + job.shift
+        job.finished = max(self._clock.age() + job.shift, job.submitted)
 
     def live(self) -> list[Job]:
         """The jobs that have not finished, oldest first."""

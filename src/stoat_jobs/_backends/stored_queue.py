@@ -277,6 +277,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             self._store.close()
 
     def _restore_all(self) -> None:
+        self._index.last_submitted = 0.0
         in_order = sorted(self._store.load(), key=attrgetter("number"))
         kept = [(stored, self._restored(stored)) for stored in in_order]
         self._index.restore(kept)
@@ -297,7 +298,9 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             metadata=stored.metadata,
             variables=contextvars.Context(),
             # The wall clock may have gone back since.
-            submitted=min(stored.submitted_at.timestamp(), self._clock.stamp()),
+            submitted=self._index.next_submitted(
+                min(stored.submitted_at.timestamp(), self._clock.stamp())
+            ),
             cancel_requested=stored.cancel_requested,
             shift=self._clock.shift,
             not_before=None if stored.not_before is None else stored.not_before.timestamp(),
