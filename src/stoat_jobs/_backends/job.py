@@ -13,6 +13,7 @@ import contextvars
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
+from struct import Struct
 from typing import Any
 
 from .._model.errors import QueueClosedError
@@ -26,8 +27,10 @@ from .._run.clock import as_datetime, from_timestamp
 _NO_VARIABLES = contextvars.Context()
 _NO_PAYLOAD = FrozenPayload({}, b"")
 
-# The clock of records is no finer, so that a time of submission is the same from a store.
-PLACES_A_SECOND = 1_000_000
+_NOTHING_MORE: dict[str, Any] = {"not_before": None, "payload": None}
+
+_FLOAT = Struct(">d")
+_INT = Struct(">Q")
 
 Waiters = dict[asyncio.Future[None], None]
 
@@ -68,7 +71,7 @@ class Job:
 
     Times are seconds since the epoch; no two jobs of a queue have the same time of submission,
     which is their place in its order. ``shift`` is how far the wall clock had been set forwards
-    when the job started; its finish is stamped with the same shift.
+    when the job was submitted or, later, started; its finish is stamped with the same shift.
     """
 
     job_id: str
@@ -80,6 +83,7 @@ class Job:
     metadata: Mapping[str, str]
     variables: contextvars.Context
     submitted: float
+    shift: float = 0.0
     started: float | None = None
     finished: float | None = None
     status: JobStatus = JobStatus.PENDING
@@ -90,7 +94,6 @@ class Job:
     message: str | None = None
     attempt: int = 0
     cancel_requested: bool = False
-    shift: float = 0.0
     not_before: float | None = None
     changes: Changes | None = None  # of a live job that somebody has watched
     waiters: Waiters | None = None  # for the end
@@ -98,7 +101,19 @@ class Job:
     @property
     def place(self) -> int:
         """Where it is in the order of submission; jobs submitted later have greater ones."""
-        return round(self.submitted * PLACES_A_SECOND)
+        # The bits of a positive float, as a number, are in the order of the floats.
+        place: int = _INT.unpack(_FLOAT.pack(self.submitted))[0]
+        return place
+
+    @property
+    def due(self) -> float:
+        """From when on it may start, as an age of the clock."""
+        return (self.submitted if self.not_before is None else self.not_before) - self.shift
+
+    def __lt__(self, other: Job) -> bool:
+        """Whether it starts before *other* if both are due."""
+        due, others = self.due, other.due
+        return due < others or (due == others and self.submitted < other.submitted)
 
     @property
     def left_in_store(self) -> bool:
@@ -112,7 +127,8 @@ class Job:
 
     def record(self) -> JobResult[Any]:
         """The job as it is now, as callers see it."""
-        started, finished, payload = self.started, self.finished, self.payload
+        started, finished = self.started, self.finished
+        # Python makes a dict of up to 15 items in one instruction, and a larger one item by item.
         return unchecked_record(
             {
                 "job_id": self.job_id,
@@ -131,10 +147,21 @@ class Job:
                 "cancel_requested": self.cancel_requested,
                 "metadata": dict(self.metadata) if self.metadata else {},
                 "key": self.key,
-                "not_before": as_datetime(self.not_before),
-                "payload": payload.plain() if isinstance(payload, KeptPayload) else None,
+                **(
+                    _NOTHING_MORE
+                    if self.payload is _NO_PAYLOAD and self.not_before is None
+                    else self._more()
+                ),
             }
         )
+
+    def _more(self) -> dict[str, Any]:
+        """What few jobs have for their records."""
+        payload = self.payload
+        return {
+            "not_before": as_datetime(self.not_before),
+            "payload": payload.plain() if isinstance(payload, KeptPayload) else None,
+        }
 
     @property
     def duration(self) -> float | None:
@@ -146,8 +173,10 @@ class Job:
     def drop_live_fields(self) -> None:
         """Drop what only a live job needs."""
         self.definition = None
-        kept = self.payload.kept() if isinstance(self.payload, KeptPayload) else _NO_PAYLOAD
-        self.payload = kept
+        if self.payload.__class__ is KeptPayload:
+            self.payload = KeptPayload({}, self.payload.text)
+        else:
+            self.payload = _NO_PAYLOAD
         self.variables = _NO_VARIABLES
 
     def changed(self) -> None:
@@ -203,5 +232,8 @@ class Job:
             raise QueueClosedError
 
 
-SAME_IN_RECORD = tuple(name for name in JobResult.model_fields if hasattr(Job, name))
+_OTHER_IN_RECORD = {"not_before", "payload"}
+SAME_IN_RECORD = tuple(
+    name for name in JobResult.model_fields if hasattr(Job, name) and name not in _OTHER_IN_RECORD
+)
 """The fields of a record that are those of a job; others are made of them."""

@@ -1,5 +1,8 @@
 """The jobs that a queue knows, and every change of their status.
 
+No two jobs have the same time of submission: it is their place in the order of the list. Where the
+clock stands still, the later one has the next float, and does not start or finish before it.
+
 A job starts by the wall clock. Its finish is stamped without looking there again, so that its
 times are as far apart as it took, also if the wall clock is set forwards meanwhile.
 """
@@ -8,23 +11,32 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
+from math import inf, nextafter
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from .._events.observers import Observers
-from .._model.errors import InvalidTransitionError, JobNotFoundError
+from .._jobs.protocols import Unique
+from .._model.errors import InvalidTransitionError, JobNotFoundError, KeyConflictError
 from .._model.events import RemovalReason, RemovedEvent
 from .._model.status import COMPLETED, RUNNING, TERMINAL, JobStatus, transition
+from .._payload.digest import digest_of
 from .._run.clock import Clock
 from .._run.outcome import Outcome
-from .job import PLACES_A_SECOND, Job
+from .job import Job
 from .keys import Keys
 from .retention import Retention
 
 
 class JobIndex:
-    """All jobs that a queue knows: live ones, and finished ones as long as they are kept."""
+    """All jobs that a queue knows: live ones, and finished ones as long as they are kept.
+
+    Attributes:
+        last_submitted: when the newest job was submitted.
+    """
 
     def __init__(
         self, clock: Clock, result_ttl: float, max_results: int, observers: Observers
@@ -32,23 +44,59 @@ class JobIndex:
         self._clock = clock
         self._observers = observers
         self._jobs: dict[str, Job] = {}
-        self._last_place = 0
+        self.last_submitted = 0.0
         self.keys: Keys = Keys()
         self.retention: Retention = Retention(clock, result_ttl, max_results, self._remove)
 
-    def time_of_submission(self, stamp: float) -> float:
-        """*stamp*, or a little later: no two jobs have the same."""
-        place = int(stamp * PLACES_A_SECOND)
-        if place <= self._last_place:
-            place = self._last_place + 1
-        self._last_place = place
-        return place / PLACES_A_SECOND
+    def next_submitted(self, stamp: float) -> float:
+        """*stamp*, or the next float after the last one: the time of a submission."""
+        self.last_submitted = max(stamp, nextafter(self.last_submitted, inf))
+        return self.last_submitted
 
-    def add(self, job: Job) -> None:
-        """Register *job*, and let it hold its key."""
+    def add(self, job: Job, digest: str = "") -> None:
+        """Register *job*, and let it hold its key; *digest* is that of :meth:`Keys.hold`."""
         self._jobs[job.job_id] = job
         if job.key is not None:
-            self.keys.hold(job)
+            self.keys.hold(job, digest)
+
+    def add_all(self, jobs: list[Job]) -> None:
+        """Register *jobs*, which have no keys; all of them or, after a Ctrl-C, none."""
+        self._jobs.update([(job.job_id, job) for job in jobs])
+
+    def holder(self, job_type: str, key: str, digest: str = "") -> Job | None:
+        """The job that holds this key; with *digest*, it is held as long as its record is kept.
+
+        Raises:
+            KeyConflictError: *digest* is not that of its payload.
+        """
+        if self.retention.timer is None:
+            self.retention.expire()
+        job = self.keys.holder(job_type, key)
+        if job is not None and digest:
+            if (self.keys.digest_of(job) or digest_of(job.payload)) != digest:
+                raise KeyConflictError(key, job.job_id)
+            if not self.keys.digest_of(job):
+                self.keep_key(job, digest)
+        return job
+
+    def keep_key(self, job: Job, digest: str) -> None:
+        """From now on *job*, which holds its key, holds it as long as its record is kept."""
+        self.keys.hold(job, digest)
+
+    @contextmanager
+    def passing_key_on(self, job: Job) -> Iterator[Unique]:
+        """Let the job that is submitted meanwhile have the key of *job*, if that is kept.
+
+        If there is none in the end, *job* has it again.
+        """
+        digest = self.keys.drop(job)
+        try:
+            yield "kept" if digest else "live"
+        finally:
+            key = cast(str, job.key)
+            is_kept = digest and job.job_id in self._jobs
+            if is_kept and self.keys.holder(job.job_type, key) is None:
+                self.keys.hold(job, digest)
 
     def get(self, job_id: str) -> Job:
         """The job with this id.
@@ -68,13 +116,14 @@ class JobIndex:
         transition(job, RUNNING)
         started = self._clock.stamp()
         job.shift = self._clock.shift
-        job.started = started
+        job.started = max(job.submitted, started)
         if job.changes is not None:
             job.changed()
 
     def complete(self, job: Job, result: Any, now: float) -> None:
         """As :meth:`finish`, *now*, for a job that ran and has nothing but a result to write."""
-        job.finished = self._clock.base + now + job.shift
+        finished = self._clock.base + now + job.shift
+        job.finished = max(job.submitted, finished)
         job.result = result
         transition(job, COMPLETED)
         job.drop_live_fields()
@@ -110,7 +159,7 @@ class JobIndex:
         if job.started is None:
             self._clock.stamp()
             job.shift = self._clock.shift
-        job.finished = self._clock.age() + job.shift
+        job.finished = max(self._clock.age() + job.shift, job.submitted)
 
     def live(self) -> list[Job]:
         """The jobs that have not finished, oldest first."""
@@ -138,6 +187,8 @@ class JobIndex:
 
     def _forget(self, job: Job) -> None:
         del self._jobs[job.job_id]
+        if job.key is not None:
+            self.keys.drop(job)
 
     def newest(self, limit: int | None = None, before: int | None = None) -> list[Job]:
         """The newest kept jobs, newest first: at most *limit*, submitted before a place."""

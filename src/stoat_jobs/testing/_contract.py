@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._contract_again import AgainPromises
 from ._contract_attempts import AttemptPromises
 from ._contract_durable import DurablePromises
 from ._contract_hostile import HostilePromises
@@ -11,6 +12,7 @@ from ._contract_lives import LifePromises
 from ._contract_observers import ObserverPromises
 from ._contract_options import OptionPromises
 from ._contract_outcomes import OutcomePromises
+from ._contract_pages import PagePromises
 from ._contract_processes import ProcessPromises
 from ._contract_records import RecordPromises
 from ._contract_resisting import ResistingPromises
@@ -36,7 +38,9 @@ class JobQueueContract(
     DurablePromises,
     ProcessPromises,
     RecordPromises,
+    PagePromises,
     KeepingPromises,
+    AgainPromises,
     WatchingPromises,
     ObserverPromises,
 ):

@@ -151,7 +151,7 @@ class OldestFirst(AsyncioJobQueue):
 
     async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
         limit = filters.pop("limit", 100)
-        return (await super().list_jobs(**filters, limit=1_000_000))[::-1][:limit]
+        return (await super().list_jobs(**filters, limit=1_000))[::-1][:limit]
 
 
 class ListsNothing(AsyncioJobQueue):
@@ -251,18 +251,11 @@ class EvictsRunning(AsyncioJobQueue):
         return await super().get_status(job_id)
 
 
-class _LastFirst(PendingJobs):
-    def take(self) -> Job:
-        job = list(self)[-1]
-        self.places.remove(job)
-        self._drop_left()
-        return job
-
-
 class _StackOfJobs(Scheduler):
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.pending = _LastFirst(self.pending.maxsize)
+    def fill(self) -> None:
+        self.pending.places.rotate()
+        super().fill()
+        self.pending.places.rotate(-1)
 
 
 class HidesItsHandlers(AsyncioJobQueue):
