@@ -39,7 +39,8 @@ class Works:
     def __init__(self, settings: JobQueueSettings) -> None:
         self.gate = asyncio.Event()
         self.handlers = JobHandlers()
-        for function in (self.double, self.held, self.fails, self.opaque):
+        self.handlers.register("double", self.double, keep_payload=True)
+        for function in (self.held, self.fails, self.opaque):
             self.handlers.register(function.__name__, function)
         self.queue = AsyncioJobQueue(self.handlers, settings)
 

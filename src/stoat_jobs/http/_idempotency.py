@@ -44,8 +44,8 @@ def idempotency_key(request: Request) -> str | None:
 
 def both_given() -> ProblemError:
     """The body has a key as well."""
-    return _invalid("the body has a `key` as well; send one of the two")
+    return _invalid("the body has a `key` as well; send one of the two", "two_keys")
 
 
-def _invalid(msg: str) -> ProblemError:
-    return invalid_request([{"type": "idempotency_key", "loc": ("header", NAME), "msg": msg}])
+def _invalid(msg: str, kind: str = "idempotency_key") -> ProblemError:
+    return invalid_request([{"type": kind, "loc": ("header", NAME), "msg": msg}])

@@ -86,7 +86,8 @@ class Queries:
         query = checked(CancelQuery, _filters(request), "query")
         has_filter = any(query.filters().values())
         if query.all is has_filter:
-            raise _one_error("all", "name the jobs by status, job_type or metadata, or all=true")
+            msg = "name the jobs by status, job_type or metadata, or all of them with all=true"
+            raise invalid_request([_error("no_filter", "all", msg)])
         return query
 
     def waiting(self, request: Request) -> WaitQuery:
@@ -109,7 +110,8 @@ def _is_same(one: Any, other: Any) -> bool:
 
 def no_such_cursor() -> ProblemError:
     """The ``before`` of a query is no cursor."""
-    return _one_error("before", "no such cursor; use the `Link` of the page before as it is")
+    msg = "no such cursor; use the `Link` of the page before as it is"
+    return invalid_request([_error("cursor", "before", msg)])
 
 
 def link_to_next(request: Request, cursor: str | None) -> str | None:
@@ -152,10 +154,6 @@ def _once(request: Request, several: tuple[str, ...] = ()) -> dict[str, Any]:
             [_error("repeated", name, "given more than once") for name in repeated]
         )
     return dict(request.query_params)
-
-
-def _one_error(name: str, msg: str) -> ProblemError:
-    return invalid_request([_error("value_error", name, msg)])
 
 
 def _error(kind: str, name: str, msg: str) -> dict[str, Any]:
