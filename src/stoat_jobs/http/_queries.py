@@ -6,6 +6,7 @@ text in quotes, as JSON has them, is that; any other value is text as it stands.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any, Protocol, cast
 from urllib.parse import quote, urlencode
@@ -142,7 +143,8 @@ def _item(text: str) -> str | bool | int | float:
         value = from_json(text, allow_inf_nan=False)
     except ValueError:
         return text
-    return value if isinstance(value, str | bool | int | float) else text
+    is_infinite = isinstance(value, float) and not math.isfinite(value)
+    return value if isinstance(value, str | int | float) and not is_infinite else text
 
 
 def _once(request: Request, several: tuple[str, ...] = ()) -> dict[str, Any]:
