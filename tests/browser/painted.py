@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from stoat_jobs import (
     AsyncioJobQueue,
     JobNotFoundError,
+    JobPage,
     JobResult,
     JobStatus,
     QueueStats,
@@ -79,9 +80,9 @@ class Painted(AsyncioJobQueue):
         super().__init__()
         self.records = list(_newest_first(datetime.now(UTC)))
 
-    async def list_jobs(self, *, status: Any = None, job_type: Any = None, limit: int = 100) -> Any:
+    async def list_jobs(self, *, status: Any = None, limit: int = 100, **_: Any) -> JobPage:
         fits = (each for each in self.records if status in (None, each.status))
-        return list(islice(fits, limit))
+        return JobPage(islice(fits, limit))
 
     async def get_result(self, job_id: str) -> JobResult[Any]:
         for record in self.records:

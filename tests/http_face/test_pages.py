@@ -138,11 +138,12 @@ async def test_items_of_the_metadata(query: str, found: list[str]) -> None:
     """A value that JSON has as a number, a bool or text in quotes is that, any other is text."""
     texts = {"tries": "3", "done": "true", "null": "null", "big": "1e999", "odd": "[1]"}
     async with serving(BOTH_FACES[0], **OPEN) as face:
-        for kind, metadata in {
+        of_all_kinds: dict[str, dict[str, Any]] = {
             "text": {"user": "ada", "a.b": "c", "": "empty", **texts},
             "number": {"tries": 3},
             "bool": {"done": True},
-        }.items():
+        }
+        for kind, metadata in of_all_kinds.items():
             await face.works.queue.submit("held", metadata={**metadata, "kind": kind})
         answer = await face.get(f"/?{query}")
         assert [job["metadata"]["kind"] for job in answer.json()] == found
