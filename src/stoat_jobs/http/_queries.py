@@ -19,15 +19,12 @@ from stoat_jobs import JobStatus
 from stoat_jobs.backends import JobFilter
 
 from ._limits import HttpLimits
-from ._paths import path_of
+from ._paths import IN_PATHS, path_of
 from ._problems import ProblemError, invalid_request
 from ._requests import checked
 
 METADATA = "metadata."
 _SEVERAL = ("status", "job_type")
-
-# Characters that a path may contain unescaped (RFC 3986), and the % of existing escapes.
-_IN_PATHS = "/%:@!$&'()*+,;=~"
 
 
 class FilterQuery(BaseModel, frozen=True, extra="forbid"):
@@ -121,7 +118,7 @@ def link_to_next(request: Request, cursor: str | None) -> str | None:
         return None
     pairs = [pair for pair in request.query_params.multi_items() if pair[0] != "before"]
     query = urlencode([*pairs, ("before", cursor)])
-    path = quote(path_of(request).encode("latin-1"), _IN_PATHS)
+    path = quote(path_of(request).encode("latin-1"), IN_PATHS)
     return f'<{path}?{query}>; rel="next"'
 
 
