@@ -54,6 +54,25 @@ from ..support.broken.shelf_hostile import (
     TimesOutOnce,
 )
 from ..support.broken.shelf_logs import LivesInThePast, LogsEachLostJob, LogsWithoutCare
+from ..support.broken.shelf_submits import (
+    CountsNoDelayed,
+    HoldsKeysForEver,
+    HoldsKeysTooShort,
+    IgnoresDelays,
+    IgnoresPayloads,
+    IgnoresTypeLimits,
+    LeaksSlotsOfTypes,
+    LeavesDelayedAtClose,
+    LosesKeysOnTheWay,
+    ReleasesKeptKeys,
+    StartsDelayedLast,
+    StartsWhatWasDelayed,
+    SubmitsBackwards,
+    SubmitsOneByOne,
+    TakesAnyDelay,
+    TakesAnyWord,
+    WaitsInTheSlot,
+)
 from ..support.broken.shelf_values import AwaitsNoWrapper, HandsOnSubclasses, KeepsIterators
 
 FIXTURES = ("caplog", "monkeypatch")
@@ -144,6 +163,33 @@ CATCHES: list[tuple[Any, ...]] = [
         "cancel",
     ),
     (LetsTheDeadSpeak, "test_after_its_end_a_job_runs_nothing_on_the_loop__fault_72"),
+    (TakesAnyDelay, "test_a_delay_that_is_none_is_refused", "NaN"),
+    (IgnoresDelays, "test_a_delay_is_on_the_record"),
+    (IgnoresDelays, "test_a_delayed_job_starts_when_its_delay_has_passed"),
+    (StartsDelayedLast, "test_of_the_due_the_one_that_is_due_longest_starts_first"),
+    (WaitsInTheSlot, "test_a_delayed_job_keeps_no_slot"),
+    (CountsNoDelayed, "test_a_delayed_job_counts_for_max_pending"),
+    (StartsWhatWasDelayed, "test_a_delayed_job_can_be_cancelled"),
+    (LeavesDelayedAtClose, "test_a_delayed_job_of_the_last_life_waits_for_the_next"),
+    (IgnoresTypeLimits, "test_a_limited_type_runs_so_many_at_once"),
+    (WaitsInTheSlot, "test_a_full_type_lets_others_pass"),
+    (StartsDelayedLast, "test_a_limited_job_that_is_due_longer_goes_first"),
+    (CountsNoDelayed, "test_a_limited_job_is_a_pending_one_in_all_else"),
+    (LeaksSlotsOfTypes, "test_an_abandoned_job_frees_the_slot_of_its_type"),
+    (HoldsKeysTooShort, "test_a_kept_key_gives_the_finished_job"),
+    (IgnoresPayloads, "test_another_payload_under_a_kept_key_is_a_conflict"),
+    (ReleasesKeptKeys, "test_a_kept_key_is_held_by_a_job_that_was_told_to_stop"),
+    (IgnoresPayloads, "test_a_live_job_may_be_asked_to_keep_its_key"),
+    (HoldsKeysForEver, "test_a_kept_key_is_free_when_the_record_goes"),
+    (TakesAnyWord, "test_a_bad_unique_is_refused", {"unique": "once", "key": "k"}, ValueError),
+    (LosesKeysOnTheWay, "test_a_kept_key_goes_on_to_the_resubmitted_job"),
+    (SubmitsBackwards, "test_many_are_accepted_in_order"),
+    (SubmitsOneByOne, "test_if_one_of_many_does_not_fit_none_is_accepted"),
+    (SubmitsOneByOne, "test_if_there_is_no_room_for_all_none_is_accepted"),
+    (SubmitsOneByOne, "test_what_is_no_iterable_of_payloads_is_refused", None),
+    (SubmitsOneByOne, "test_an_iterable_that_raises_accepts_none"),
+    (SubmitsOneByOne, "test_many_for_nobody_are_refused"),
+    (SubmitsBackwards, "test_many_may_be_delayed"),
 ]
 
 FOUND_BY_THE_MACHINE = [

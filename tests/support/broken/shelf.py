@@ -19,8 +19,6 @@ from stoat_jobs import (
     JobStatus,
     QueueClosedError,
 )
-from stoat_jobs._backends.job import Job
-from stoat_jobs._backends.pending import PendingJobs
 from stoat_jobs._backends.scheduler import Scheduler
 
 
@@ -253,9 +251,14 @@ class EvictsRunning(AsyncioJobQueue):
 
 class _StackOfJobs(Scheduler):
     def fill(self) -> None:
-        self.pending.places.rotate()
-        super().fill()
-        self.pending.places.rotate(-1)
+        while self.pending and len(self.running) < self.concurrency and self.started:
+            job = list(self.pending)[-1]
+            self.pending.leave(job)
+            self._start(job)
+
+    @property
+    def started(self) -> bool:
+        return self.phase.value == "started"
 
 
 class HidesItsHandlers(AsyncioJobQueue):
