@@ -71,6 +71,7 @@ from ..support.broken.shelf_submits import (
     SubmitsOneByOne,
     TakesAnyDelay,
     TakesAnyWord,
+    TakesWhatItCanRead,
     WaitsInTheSlot,
 )
 from ..support.broken.shelf_values import AwaitsNoWrapper, HandsOnSubclasses, KeepsIterators
@@ -187,8 +188,8 @@ CATCHES: list[tuple[Any, ...]] = [
     (SubmitsOneByOne, "test_if_one_of_many_does_not_fit_none_is_accepted"),
     (SubmitsOneByOne, "test_if_there_is_no_room_for_all_none_is_accepted"),
     (SubmitsOneByOne, "test_what_is_no_iterable_of_payloads_is_refused", None),
-    (SubmitsOneByOne, "test_an_iterable_that_raises_accepts_none"),
-    (SubmitsOneByOne, "test_many_for_nobody_are_refused"),
+    (TakesWhatItCanRead, "test_an_iterable_that_raises_accepts_none"),
+    (TakesWhatItCanRead, "test_many_for_nobody_are_refused"),
     (SubmitsBackwards, "test_many_may_be_delayed"),
 ]
 

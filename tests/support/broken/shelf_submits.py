@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from stoat_jobs import AsyncioJobQueue
@@ -201,3 +201,13 @@ class SubmitsBackwards(AsyncioJobQueue):
 
     async def submit_many(self, job_type: str, payloads: Any, **options: Any) -> list[str]:
         return (await super().submit_many(job_type, list(payloads)[::-1], **options))[::-1]
+
+
+class TakesWhatItCanRead(AsyncioJobQueue):
+    """Reads all payloads before anything else, as far as that goes."""
+
+    async def submit_many(self, job_type: str, payloads: Any, **options: Any) -> list[str]:
+        readable: list[Any] = []
+        with suppress(Exception):
+            readable.extend(payload for payload in payloads)
+        return await super().submit_many(job_type, readable, **options)
