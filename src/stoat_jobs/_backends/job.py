@@ -137,7 +137,8 @@ class Job:
         # Python makes a dict of up to 15 items in one instruction, and a larger one item by item.
         fields["not_before"] = None if not_before is None else from_timestamp(not_before, UTC)
         payload = self.payload
-        fields["payload"] = payload.plain() if isinstance(payload, KeptPayload) else None
+        is_kept = payload is not _NO_PAYLOAD and isinstance(payload, KeptPayload)
+        fields["payload"] = payload.plain() if is_kept else None
         return unchecked_record(fields)
 
     @property
