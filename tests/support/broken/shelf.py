@@ -14,6 +14,7 @@ from stoat_jobs import (
     JobHandlers,
     JobNotFoundError,
     JobObserver,
+    JobPage,
     JobQueueSettings,
     JobResult,
     JobStatus,
@@ -149,17 +150,17 @@ class LeavesStreamsAtClose(AsyncioJobQueue):
 class OldestFirst(AsyncioJobQueue):
     """Lists its jobs the wrong way round."""
 
-    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
+    async def list_jobs(self, **filters: Any) -> JobPage[Any]:
         limit = filters.pop("limit", 100)
-        return (await super().list_jobs(**filters, limit=1_000))[::-1][:limit]
+        return JobPage((await super().list_jobs(**filters, limit=1_000))[::-1][:limit])
 
 
 class ListsNothing(AsyncioJobQueue):
     """Asked for a status that there is not, it finds no job."""
 
-    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
+    async def list_jobs(self, **filters: Any) -> JobPage[Any]:
         known = filters.get("status") in (None, *JobStatus)
-        return await super().list_jobs(**filters) if known else []
+        return await super().list_jobs(**filters) if known else JobPage([])
 
 
 class TakesAnyKey(AsyncioJobQueue):
