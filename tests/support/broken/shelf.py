@@ -243,8 +243,8 @@ class LosesWakeUps(AsyncioJobQueue):
 class EvictsRunning(AsyncioJobQueue):
     """Counts all records against ``max_results``, those of live jobs too."""
 
-    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
-        return (await super().list_jobs(**filters))[: self.settings.max_results]
+    async def list_jobs(self, **filters: Any) -> JobPage[Any]:
+        return JobPage((await super().list_jobs(**filters))[: self.settings.max_results])
 
     async def get_status(self, job_id: str) -> JobStatus:
         if job_id not in [job.job_id for job in await self.list_jobs()]:
