@@ -164,7 +164,7 @@ class ManyPromises(Promises):
         """The error says which payload it is: its places begin with the index."""
         async with self.bench() as bench:
             bench.handlers.register("label", label)
-            payloads = [{"name": "a"}, {"name": "b"}, {"name": 5}]
+            payloads: list[dict[str, Any]] = [{"name": "a"}, {"name": "b"}, {"name": 5}]
             with pytest.raises(InvalidPayloadError) as error:
                 await bench.queue.submit_many("label", payloads)
             assert [each["loc"] for each in error.value.errors] == [(2, "name")]

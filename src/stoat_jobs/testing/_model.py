@@ -160,9 +160,11 @@ class QueueModel:
     # How it happens.
 
     def _run_until(self, until: float) -> None:
-        while (moment := min(self._next_event(), self._next_due())) <= until and moment < math.inf:
+        while (moment := min(event := self._next_event(), due := self._next_due())) <= until:
+            if moment == math.inf:
+                break
             self.now = max(self.now, moment)
-            if self._next_due() <= self._next_event():
+            if due <= event:
                 self._fill()
             else:
                 self._happen(min(self.in_status(R), key=ModelJob.next_event))
