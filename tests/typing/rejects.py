@@ -73,7 +73,7 @@ async def submits(queue: JobBackend, short: AsyncJobQueue) -> None:
     scan.options(retries=3)  # type: ignore[call-arg]
     scan.options(delay="3")  # type: ignore[arg-type]
     scan.options(unique="once")  # type: ignore[arg-type]
-    await scan.submit_many(queue, {"root": "here"})  # type: ignore[arg-type]
+    await scan.submit_many(queue, {"root": "here"})  # type: ignore[dict-item]
     await queue.submit_many("scan", [{}], key="k")  # type: ignore[call-arg]
     await queue.submit("scan", {}, unique="once")  # type: ignore[arg-type]
     await queue.submit("scan", {}, delay="3")  # type: ignore[arg-type]
