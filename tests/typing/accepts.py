@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Protocol, TypeVar, assert_type
 
@@ -21,6 +22,7 @@ from stoat_jobs import (
     JobContext,
     JobHandlers,
     JobObserver,
+    JobPage,
     JobQueueSettings,
     JobRef,
     JobResult,
@@ -216,6 +218,10 @@ async def submits(queue: JobBackend) -> None:
 
 async def submits_others(queue: JobBackend) -> None:
     assert_type(await (await fetch.submit(queue, "url")).value(), bytes)
+    many = await fetch.options(delay=timedelta(hours=1)).submit_many(queue, [{"url": "a"}])
+    assert_type(many, list[JobRef[bytes]])
+    kept = fetch.options(key="k", unique="kept", delay=2)
+    assert_type(await (await kept.submit(queue, "url")).value(), bytes)
     assert_type((await (await fetch.submit(queue, url="u")).wait()).result, bytes | None)
     assert_type(await (await timed.submit(queue, n=1)).value(), list[int])
     assert_type(await (await named.submit(queue, a="b", c="d")).value(), dict[str, str])
@@ -238,8 +244,17 @@ async def by_hand(queue: JobBackend, short: AsyncJobQueue) -> None:
         job_id = await entered.submit("scan", {"root": "."}, timeout=3, key="k")
     assert_type(job_id, str)
     assert_type(await short.submit("scan", {"root": "."}), str)
-    assert_type(await queue.list_jobs(status=JobStatus.FAILED, limit=3), list[JobResult[Any]])
+    assert_type(await queue.list_jobs(status=JobStatus.FAILED, limit=3), JobPage[Any])
     assert_type((await queue.stats()).by_status, dict[JobStatus, int])
+    page = await queue.list_jobs(status=["failed", JobStatus.TIMEOUT], job_type={"a", "b"})
+    assert_type(page.cursor, str | None)
+    assert_type(page[0], JobResult[Any])
+    assert_type(page[:2], tuple[JobResult[Any], ...])
+    assert_type(await queue.list_jobs(metadata={"user": "ada", "n": 1, "x": True}), JobPage[Any])
+    assert_type(await queue.cancel_all(status="pending", metadata={"user": "ada"}), int)
+    assert_type(await queue.delete(job_id), bool)
+    assert_type(await queue.resubmit(job_id), str)
+    assert_type((await queue.stats()).by_type["a"].wait_p95_s, float | None)
     assert_type(await queue.cancel(job_id), bool)
     assert_type(queue.settings.concurrency, int)
     assert_type(queue.capabilities.durable, bool)
@@ -302,7 +317,7 @@ assert_type(notebook.job(replace=True)(run_again)(JobContext(), root="here"), in
 def record_is_typed(record: JobResult[int], plain: JobResult) -> None:
     assert_type(record.result, int | None)
     assert_type(plain.result, Any | None)
-    assert_type(record.metadata, dict[str, str])
+    assert_type(record.metadata, dict[str, Any])
     assert_type(record.status.is_terminal, bool)
 
 

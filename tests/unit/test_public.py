@@ -183,7 +183,8 @@ def test_protocols_have_the_promised_methods() -> None:
     """An endpoint's queue has three async methods; a backend has these more, and both classes serve."""
     short = members(stoat_jobs.AsyncJobQueue)
     assert short == {"submit", "get_status", "get_result"}
-    methods = {"cancel", "watch", "wait", "list_jobs", "stats", "__aenter__", "__aexit__"}
+    methods = {"submit_many", "cancel", "watch", "wait", "list_jobs", "cancel_all", "delete"}
+    methods |= {"resubmit", "stats", "__aenter__", "__aexit__"}
     attributes = {"app", "capabilities", "handlers", "settings", "started"}
     assert members(stoat_jobs.JobBackend) == short | methods | attributes
     for backend in (stoat_jobs.AsyncioJobQueue(), stoat_jobs.InMemoryJobQueue()):

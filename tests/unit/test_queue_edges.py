@@ -463,7 +463,7 @@ async def test_a_limit_that_is_no_number_is_refused() -> None:
         await InMemoryJobQueue().list_jobs(limit="5")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("job_type", [print, 7, ["greet"]])
+@pytest.mark.parametrize("job_type", [print, 7, [7]])
 async def test_a_job_type_that_is_no_name_is_refused(job_type: Any) -> None:
     """`list_jobs` refuses the function itself, for which it would find nothing."""
     with pytest.raises(TypeError, match="job_type must be (a name|text) or several"):

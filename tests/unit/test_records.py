@@ -20,6 +20,7 @@ from stoat_jobs import (
     JobStatus,
     ProgressEvent,
     QueueStats,
+    RemovedEvent,
     StartedEvent,
     SubmittedEvent,
     SubmittingEvent,
@@ -171,6 +172,7 @@ def test_stats_are_a_frozen_json_record() -> None:
         "abandoned": 1,
         "slots_in_use": 2,
         "concurrency": 3,
+        "by_type": {},
     }
     with pytest.raises(ValidationError, match="frozen"):
         stats.abandoned = 0  # type: ignore[misc]
@@ -184,6 +186,7 @@ EVENTS: list[Any] = [
     StartedEvent("the-id", "scan", 0, {}),
     ProgressEvent("the-id", "scan", 0, 0.5, None),
     FinishedEvent(record(), 1.0),
+    RemovedEvent(record(), "age"),
 ]
 
 

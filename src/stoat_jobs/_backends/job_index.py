@@ -116,14 +116,16 @@ class JobIndex:
         transition(job, RUNNING)
         started = self._clock.stamp()
         job.shift = self._clock.shift
-        job.started = max(job.submitted, started)
+        if started < job.submitted:
+            job.shift += job.submitted - started
+            started = job.submitted
+        job.started = started
         if job.changes is not None:
             job.changed()
 
     def complete(self, job: Job, result: Any, now: float) -> None:
         """As :meth:`finish`, *now*, for a job that ran and has nothing but a result to write."""
-        finished = self._clock.base + now + job.shift
-        job.finished = max(job.submitted, finished)
+        job.finished = self._clock.base + now + job.shift
         job.result = result
         transition(job, COMPLETED)
         job.drop_live_fields()
@@ -157,9 +159,8 @@ class JobIndex:
 
     def _stamp_finish(self, job: Job) -> None:
         if job.started is None:
-            self._clock.stamp()
-            job.shift = self._clock.shift
-        job.finished = max(self._clock.age() + job.shift, job.submitted)
+            job.shift = max(self._clock.stamp(), job.submitted) - self._clock.age()
+        job.finished = self._clock.age() + job.shift
 
     def live(self) -> list[Job]:
         """The jobs that have not finished, oldest first."""

@@ -14,13 +14,12 @@ from stoat_jobs import (
     JobHandlers,
     JobNotFoundError,
     JobObserver,
+    JobPage,
     JobQueueSettings,
     JobResult,
     JobStatus,
     QueueClosedError,
 )
-from stoat_jobs._backends.job import Job
-from stoat_jobs._backends.pending import PendingJobs
 from stoat_jobs._backends.scheduler import Scheduler
 
 
@@ -149,17 +148,17 @@ class LeavesStreamsAtClose(AsyncioJobQueue):
 class OldestFirst(AsyncioJobQueue):
     """Lists its jobs the wrong way round."""
 
-    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
+    async def list_jobs(self, **filters: Any) -> JobPage[Any]:
         limit = filters.pop("limit", 100)
-        return (await super().list_jobs(**filters, limit=1_000))[::-1][:limit]
+        return JobPage((await super().list_jobs(**filters, limit=1_000))[::-1][:limit])
 
 
 class ListsNothing(AsyncioJobQueue):
     """Asked for a status that there is not, it finds no job."""
 
-    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
+    async def list_jobs(self, **filters: Any) -> JobPage[Any]:
         known = filters.get("status") in (None, *JobStatus)
-        return await super().list_jobs(**filters) if known else []
+        return await super().list_jobs(**filters) if known else JobPage([])
 
 
 class TakesAnyKey(AsyncioJobQueue):
@@ -242,8 +241,8 @@ class LosesWakeUps(AsyncioJobQueue):
 class EvictsRunning(AsyncioJobQueue):
     """Counts all records against ``max_results``, those of live jobs too."""
 
-    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
-        return (await super().list_jobs(**filters))[: self.settings.max_results]
+    async def list_jobs(self, **filters: Any) -> JobPage[Any]:
+        return JobPage((await super().list_jobs(**filters))[: self.settings.max_results])
 
     async def get_status(self, job_id: str) -> JobStatus:
         if job_id not in [job.job_id for job in await self.list_jobs()]:
@@ -253,9 +252,14 @@ class EvictsRunning(AsyncioJobQueue):
 
 class _StackOfJobs(Scheduler):
     def fill(self) -> None:
-        self.pending.places.rotate()
-        super().fill()
-        self.pending.places.rotate(-1)
+        while self.pending and len(self.running) < self.concurrency and self.started:
+            job = list(self.pending)[-1]
+            self.pending.leave(job)
+            self._start(job)
+
+    @property
+    def started(self) -> bool:
+        return self.phase.value == "started"
 
 
 class HidesItsHandlers(AsyncioJobQueue):
