@@ -39,8 +39,8 @@ class Works:
     def __init__(self, settings: JobQueueSettings) -> None:
         self.gate = asyncio.Event()
         self.handlers = JobHandlers()
-        for function in (self.double, self.kept):
-            self.handlers.register(function.__name__, function, keep_payload=True)
+        for kept in (self.double, self.kept):
+            self.handlers.register(kept.__name__, kept, keep_payload=True)
         for function in (self.held, self.fails, self.opaque):
             self.handlers.register(function.__name__, function)
         self.queue = AsyncioJobQueue(self.handlers, settings)
