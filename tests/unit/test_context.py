@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -30,21 +30,27 @@ class Link:
     """Stands behind a context as a running job does, and notes what is reported."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self.cancelled = False
+        self.cancelled = self.is_finished = False
         self.loop = loop
+        self.metadata: dict[str, Any] = {}
         self.reports: list[tuple[float, str | None]] = []
 
     def report(self, fraction: float, message: str | None) -> None:
         self.reports.append((fraction, message))
 
+    def update_metadata(self, fields: Mapping[str, Any]) -> None:
+        self.metadata = {**self.metadata, **fields}
+
     def run_from_thread(self, coro: Coroutine[Any, Any, Any]) -> Any:
-        assert self.loop is not None
-        return Relay(self.loop, self.report, closed=False).run(coro)
+        return Relay(cast(Any, self)).run(coro)
+
+    async def wait_cancelled(self) -> None:
+        """Nobody waits here."""
 
 
 def linked(link: Link) -> JobContext:
     """A context as the run of a job makes it."""
-    job = SimpleNamespace(job_id="id", job_type="scan", metadata={})
+    job = SimpleNamespace(job_id="id", job_type="scan")
     return context_of(job, 0, SimpleNamespace(app=None), link)
 
 

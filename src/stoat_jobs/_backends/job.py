@@ -77,7 +77,7 @@ class Job:
     payload: FrozenPayload
     timeout: float
     key: str | None
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, Any]  # read-only, see checked_metadata
     variables: contextvars.Context
     submitted: float
     started: float | None = None

@@ -25,7 +25,9 @@ class StoredJob(BaseModel, frozen=True):
     payload: str = Field(description="The handler's arguments, as JSON; empty once it finished.")
     timeout: float = Field(description="Seconds it may take from its start; `inf` for no limit.")
     key: str | None = Field(description="As given to `submit`.")
-    metadata: dict[str, str] = Field(description="As given to `submit`.")
+    metadata: dict[str, Any] = Field(
+        description="A JSON object: as given to `submit`, and as the handler has updated it."
+    )
     submitted_at: datetime = Field(description="When it was accepted, in UTC.")
     deliveries: int = Field(default=0, description="How often it was started.")
     cancel_requested: bool = Field(default=False, description="Whether a caller asked it to stop.")

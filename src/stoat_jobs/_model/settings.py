@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from .._text import SHOWN_LIMIT, one_line
+from .metadata import METADATA_LIMIT
 
 T = TypeVar("T")
 
@@ -141,7 +142,7 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
         f" At most {_DEEPEST}.",
     )
     max_metadata_bytes: Count = Field(
-        default=65_536,
+        default=METADATA_LIMIT,
         description="Bytes that a job's metadata may have as JSON, with all that its handler adds.",
     )
     result_ttl: Limit = Field(
