@@ -48,11 +48,23 @@ class JobHandlers(Registry):
 
     @overload
     def job(  # type: ignore[overload-overlap]
-        self, function: Callable[Concatenate[JobContext, P], Awaitable[R]], /
+        self,
+        function: Callable[Concatenate[JobContext, P], Awaitable[R]],
+        /,
+        *,
+        replace: bool = False,
+        **options: Unpack[JobTypeOptions],
     ) -> AsyncJobType[P, R]: ...
 
     @overload
-    def job(self, function: Callable[Concatenate[JobContext, P], R], /) -> SyncJobType[P, R]: ...
+    def job(
+        self,
+        function: Callable[Concatenate[JobContext, P], R],
+        /,
+        *,
+        replace: bool = False,
+        **options: Unpack[JobTypeOptions],
+    ) -> SyncJobType[P, R]: ...
 
     @overload
     def job(

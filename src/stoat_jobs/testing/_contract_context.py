@@ -11,6 +11,7 @@ import pytest
 from stoat_jobs import JobContext, JobStatus, current_job
 
 from ._bench import Bench
+from ._clock import REAL_LIMIT
 from ._promises import Promises
 
 
@@ -214,12 +215,12 @@ class ContextPromises(Promises):
                 except asyncio.CancelledError:
                     ended.append("cancelled")
 
-            thread = threading.Thread(target=lambda: asyncio.run(wait()))
+            thread = threading.Thread(target=lambda: asyncio.run(wait()), daemon=True)
             thread.start()
-            waits.wait()
+            waits.wait(REAL_LIMIT)
             if told:
                 await bench.queue.cancel(call.job_id)
             else:
                 await bench.finish(call)
-            thread.join()
+            thread.join(REAL_LIMIT)
             assert ended == ["told" if told else "cancelled"]

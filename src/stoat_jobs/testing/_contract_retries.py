@@ -134,7 +134,7 @@ class RetryPromises(Promises):
         ids=["the setting's", "its own"],
     )
     async def test_the_grace_after_the_deadline_is_another(
-        self, options: dict[str, float], grace: float
+        self, options: dict[str, Any], grace: float
     ) -> None:
         """At its deadline a job has its type's ``timeout_grace``, or the setting's grace."""
         async with self.bench(cancel_grace=2) as bench:
