@@ -41,3 +41,5 @@ napoleon_numpy_docstring = False
 
 html_theme = "furo"
 html_title = f"stoat-jobs {release}"
+html_static_path = ["_static"]
+html_css_files = ["comparison.css"]

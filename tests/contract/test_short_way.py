@@ -70,7 +70,7 @@ async def finishes() -> list[Any]:
         for job_type in ("fails_once", "in_a_thread"):
             record = await queue.wait(await queue.submit(job_type))
             watched.append([shown(record)])
-        stats = await queue.stats()
+        stats = (await queue.stats()).model_dump(exclude={"by_type"})  # which has durations
         listed = [shown(record) for record in await queue.list_jobs()]
         assert not queue._index.keys._holders
         assert not any(queue._scheduler.deadlines._groups.values())

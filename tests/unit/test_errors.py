@@ -26,6 +26,8 @@ from stoat_jobs import (
     JobResult,
     JobsError,
     JobStatus,
+    KeyConflictError,
+    PayloadNotKeptError,
     QueueClosedError,
     QueueFullError,
     QueueNotStartedError,
@@ -88,6 +90,18 @@ ERRORS: dict[str, tuple[JobsError, type[BaseException], dict[str, Any], list[str
         ValueError,
         {"job_type": "scan"},
         ["job type 'scan': not a mapping"],
+    ),
+    "KeyConflictError": (
+        KeyConflictError("order-7", "the-id"),
+        ValueError,
+        {"key": "order-7", "job_id": "the-id"},
+        ["key 'order-7'", "job 'the-id'", "another payload", "use another key"],
+    ),
+    "PayloadNotKeptError": (
+        PayloadNotKeptError("the-id", "scan"),
+        ValueError,
+        {"job_id": "the-id", "job_type": "scan"},
+        ["job 'the-id'", "register 'scan' with keep_payload=True"],
     ),
     "QueueFullError": (
         QueueFullError(3),

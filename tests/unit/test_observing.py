@@ -18,6 +18,7 @@ from stoat_jobs import (
     JobQueueSettings,
     JobStatus,
     ProgressEvent,
+    RemovedEvent,
     StartedEvent,
     SubmittedEvent,
     SubmittingEvent,
@@ -58,6 +59,9 @@ class Recorder(JobObserver):
     def finished(self, event: FinishedEvent) -> None:
         self.told.append(("finished", event))
 
+    def removed(self, event: RemovedEvent) -> None:
+        self.told.append(("removed", event))
+
     @property
     def hooks(self) -> list[str]:
         return [hook for hook, _ in self.told]
@@ -86,15 +90,19 @@ async def test_an_observer_is_told_each_step_once() -> None:
     seen = Recorder()
     queue = InMemoryJobQueue(handlers, observers=[seen])
     job_id = await queue.submit("work", {"n": 1}, metadata={"user": "me"})
+    record = await queue.get_result(job_id)
+    await queue.delete(job_id)
     assert seen.hooks == list(HOOKS)
-    submitting, submitted, started, progress, finished = (event for _, event in seen.told)
+    submitting, submitted, started, progress, finished, removed = (event for _, event in seen.told)
     assert (submitting.job_type, dict(submitting.payload)) == ("work", {"n": 1})
     assert submitted == SubmittedEvent(job_id, "work", {"user": "me"})
     assert started == StartedEvent(job_id, "work", 0, {"user": "me"})
     assert progress == ProgressEvent(job_id, "work", 0, 0.5, "half")
-    assert finished.record == await queue.get_result(job_id)
+    assert finished.record == record
     assert finished.duration_s >= 0
     assert (finished.exception, finished.abandoned) == (None, False)
+    assert removed == RemovedEvent(record, "deleted")
+    assert (removed.job_id, removed.job_type) == (job_id, "work")
 
 
 RAISED = [RuntimeError("broken"), SystemExit(3), GeneratorExit(), StopIteration()]
@@ -111,6 +119,7 @@ async def test_an_observer_that_raises_is_dropped(
     for _ in range(2):
         job_id = await queue.submit("work")
         assert await queue.get_status(job_id) is JobStatus.COMPLETED
+        assert await queue.delete(job_id) is True
     assert broken.hooks == list(HOOKS[: HOOKS.index(hook) + 1])
     assert after.hooks == [*HOOKS, *HOOKS]
     [record] = dropped(caplog)

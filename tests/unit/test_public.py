@@ -27,6 +27,7 @@ PUBLIC = [
     "BackendImportError",
     "BackendNotFoundError",
     "BackendStartError",
+    "Backoff",
     "FinishedEvent",
     "HandlerMismatchError",
     "InMemoryJobQueue",
@@ -39,21 +40,26 @@ PUBLIC = [
     "JobNotFoundError",
     "JobNotKeptError",
     "JobObserver",
+    "JobPage",
     "JobQueueSettings",
     "JobRef",
     "JobResult",
     "JobStatus",
     "JobType",
     "JobsError",
+    "KeyConflictError",
+    "PayloadNotKeptError",
     "ProgressEvent",
     "QueueClosedError",
     "QueueFullError",
     "QueueNotStartedError",
     "QueueStartedError",
     "QueueStats",
+    "RemovedEvent",
     "StartedEvent",
     "SubmittedEvent",
     "SubmittingEvent",
+    "TypeStats",
     "UnknownJobTypeError",
     "available_backends",
     "create_queue",
@@ -177,7 +183,8 @@ def test_protocols_have_the_promised_methods() -> None:
     """An endpoint's queue has three async methods; a backend has these more, and both classes serve."""
     short = members(stoat_jobs.AsyncJobQueue)
     assert short == {"submit", "get_status", "get_result"}
-    methods = {"cancel", "watch", "wait", "list_jobs", "stats", "__aenter__", "__aexit__"}
+    methods = {"submit_many", "cancel", "watch", "wait", "list_jobs", "cancel_all", "delete"}
+    methods |= {"resubmit", "stats", "__aenter__", "__aexit__"}
     attributes = {"app", "capabilities", "handlers", "settings", "started"}
     assert members(stoat_jobs.JobBackend) == short | methods | attributes
     for backend in (stoat_jobs.AsyncioJobQueue(), stoat_jobs.InMemoryJobQueue()):

@@ -463,16 +463,17 @@ async def test_a_limit_that_is_no_number_is_refused() -> None:
         await InMemoryJobQueue().list_jobs(limit="5")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("job_type", [print, 7, ["greet"]])
+@pytest.mark.parametrize("job_type", [print, 7, [7]])
 async def test_a_job_type_that_is_no_name_is_refused(job_type: Any) -> None:
     """`list_jobs` refuses the function itself, for which it would find nothing."""
-    with pytest.raises(TypeError, match="job_type must be a name, not "):
+    with pytest.raises(TypeError, match="job_type must be (a name|text) or several"):
         await InMemoryJobQueue().list_jobs(job_type=job_type)
 
 
-async def test_a_limit_may_be_larger_than_any_list() -> None:
-    """A limit beyond what a list can hold limits nothing; one of thousands of digits is shown short."""
-    assert await InMemoryJobQueue().list_jobs(limit=10**5000) == []
+async def test_a_limit_of_thousands_of_digits_is_shown_short() -> None:
+    """A list has at most 1,000 records, and an absurd limit does not fill the error."""
+    with pytest.raises(ValueError, match="limit must not exceed 1000, not <int>: read by pages"):
+        await InMemoryJobQueue().list_jobs(limit=10**5000)
     with pytest.raises(ValueError, match="limit must not be negative: <int>"):
         await InMemoryJobQueue().list_jobs(limit=-(10**5000))
 

@@ -20,6 +20,7 @@ from stoat_jobs import (
     JobStatus,
     ProgressEvent,
     QueueStats,
+    RemovedEvent,
     StartedEvent,
     SubmittedEvent,
     SubmittingEvent,
@@ -44,6 +45,9 @@ def record(**changes: Any) -> JobResult[Any]:
         "started_at": MOMENT + timedelta(seconds=1),
         "finished_at": MOMENT + timedelta(seconds=2),
         "metadata": {"user": "me"},
+        "key": "k",
+        "not_before": MOMENT + timedelta(seconds=1),
+        "payload": {"root": "/srv"},
     }
     return JobResult(**{**given, **changes})
 
@@ -63,11 +67,14 @@ FIELDS = {
     "finished_at": "2024-02-29T12:30:02Z",
     "cancel_requested": False,
     "metadata": {"user": "me"},
+    "key": "k",
+    "not_before": "2024-02-29T12:30:01Z",
+    "payload": {"root": "/srv"},
 }
 
 
-def test_a_record_has_the_designs_fields_and_no_payload() -> None:
-    """A record has what the design lists; the payload is not on it, since it may hold secrets."""
+def test_a_record_has_the_designs_fields() -> None:
+    """A record has what the design lists."""
     assert list(JobResult.model_fields) == list(FIELDS)
 
 
@@ -165,6 +172,7 @@ def test_stats_are_a_frozen_json_record() -> None:
         "abandoned": 1,
         "slots_in_use": 2,
         "concurrency": 3,
+        "by_type": {},
     }
     with pytest.raises(ValidationError, match="frozen"):
         stats.abandoned = 0  # type: ignore[misc]
@@ -178,6 +186,7 @@ EVENTS: list[Any] = [
     StartedEvent("the-id", "scan", 0, {}),
     ProgressEvent("the-id", "scan", 0, 0.5, None),
     FinishedEvent(record(), 1.0),
+    RemovedEvent(record(), "age"),
 ]
 
 

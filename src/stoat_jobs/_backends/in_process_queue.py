@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
+from math import inf, nextafter
 from threading import get_ident
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -260,6 +261,10 @@ class InProcessQueue(QueueLifecycle):
             event = SubmittingEvent(definition.name, seen, meta)
             meta = self._observers.submitting(event, most)
         limit = self.settings.timeout if limit is None else limit
+        index, stamp = self._index, self._clock.stamp()
+        if stamp <= index.last_submitted:
+            stamp = nextafter(index.last_submitted, inf)
+        index.last_submitted = stamp
         # By position: keywords take twice as long, 0.2 µs more.
         job = Job(
             new_job_id(),
@@ -270,7 +275,7 @@ class InProcessQueue(QueueLifecycle):
             key,
             meta,
             copy_context(),
-            self._index.time_of_submission(self._clock.stamp()),
+            stamp,
         )
         self._take_on(job)
         return job, True

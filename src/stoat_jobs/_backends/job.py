@@ -13,6 +13,7 @@ import contextvars
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
+from struct import Struct
 from typing import Any
 
 from .._model.errors import QueueClosedError
@@ -20,14 +21,14 @@ from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
 from .._payload.frozen import FrozenPayload, KeptPayload
 from .._run.calls import wake
-from .._run.clock import as_datetime, from_timestamp
+from .._run.clock import from_timestamp
 
 # What finished jobs share in the place of their own.
 _NO_VARIABLES = contextvars.Context()
 _NO_PAYLOAD = FrozenPayload({}, b"")
 
-# The clock of records is no finer, so that a time of submission is the same from a store.
-PLACES_A_SECOND = 1_000_000
+_FLOAT = Struct(">d")
+_INT = Struct(">Q")
 
 Waiters = dict[asyncio.Future[None], None]
 
@@ -98,7 +99,9 @@ class Job:
     @property
     def place(self) -> int:
         """Where it is in the order of submission; jobs submitted later have greater ones."""
-        return round(self.submitted * PLACES_A_SECOND)
+        # The bits of a positive float, as a number, are in the order of the floats.
+        place: int = _INT.unpack(_FLOAT.pack(self.submitted))[0]
+        return place
 
     @property
     def left_in_store(self) -> bool:
@@ -112,29 +115,31 @@ class Job:
 
     def record(self) -> JobResult[Any]:
         """The job as it is now, as callers see it."""
-        started, finished, payload = self.started, self.finished, self.payload
-        return unchecked_record(
-            {
-                "job_id": self.job_id,
-                "job_type": self.job_type,
-                "status": self.status,
-                "result": self.result,
-                "error": self.error,
-                "error_type": self.error_type,
-                "progress": self.progress,
-                "message": self.message,
-                "attempt": self.attempt,
-                # As as_datetime says, which would be three calls more for each record.
-                "submitted_at": from_timestamp(self.submitted, UTC),
-                "started_at": None if started is None else from_timestamp(started, UTC),
-                "finished_at": None if finished is None else from_timestamp(finished, UTC),
-                "cancel_requested": self.cancel_requested,
-                "metadata": dict(self.metadata) if self.metadata else {},
-                "key": self.key,
-                "not_before": as_datetime(self.not_before),
-                "payload": payload.plain() if isinstance(payload, KeptPayload) else None,
-            }
-        )
+        started, finished, not_before = self.started, self.finished, self.not_before
+        fields = {
+            "job_id": self.job_id,
+            "job_type": self.job_type,
+            "status": self.status,
+            "result": self.result,
+            "error": self.error,
+            "error_type": self.error_type,
+            "progress": self.progress,
+            "message": self.message,
+            "attempt": self.attempt,
+            # As as_datetime says, which would be three calls more for each record.
+            "submitted_at": from_timestamp(self.submitted, UTC),
+            "started_at": None if started is None else from_timestamp(started, UTC),
+            "finished_at": None if finished is None else from_timestamp(finished, UTC),
+            "cancel_requested": self.cancel_requested,
+            "metadata": dict(self.metadata) if self.metadata else {},
+            "key": self.key,
+        }
+        # Python makes a dict of up to 15 items in one instruction, and a larger one item by item.
+        fields["not_before"] = None if not_before is None else from_timestamp(not_before, UTC)
+        payload = self.payload
+        is_kept = payload is not _NO_PAYLOAD and isinstance(payload, KeptPayload)
+        fields["payload"] = payload.plain() if is_kept else None
+        return unchecked_record(fields)
 
     @property
     def duration(self) -> float | None:

@@ -1,5 +1,8 @@
 """The jobs that a queue knows, and every change of their status.
 
+No two jobs have the same time of submission: it is their place in the order of the list. Where the
+clock stands still, the later one has the next float, and does not start or finish before it.
+
 A job starts by the wall clock. Its finish is stamped without looking there again, so that its
 times are as far apart as it took, also if the wall clock is set forwards meanwhile.
 """
@@ -18,13 +21,17 @@ from .._model.events import RemovalReason, RemovedEvent
 from .._model.status import COMPLETED, RUNNING, TERMINAL, JobStatus, transition
 from .._run.clock import Clock
 from .._run.outcome import Outcome
-from .job import PLACES_A_SECOND, Job
+from .job import Job
 from .keys import Keys
 from .retention import Retention
 
 
 class JobIndex:
-    """All jobs that a queue knows: live ones, and finished ones as long as they are kept."""
+    """All jobs that a queue knows: live ones, and finished ones as long as they are kept.
+
+    Attributes:
+        last_submitted: when the newest job was submitted.
+    """
 
     def __init__(
         self, clock: Clock, result_ttl: float, max_results: int, observers: Observers
@@ -32,17 +39,9 @@ class JobIndex:
         self._clock = clock
         self._observers = observers
         self._jobs: dict[str, Job] = {}
-        self._last_place = 0
+        self.last_submitted = 0.0
         self.keys: Keys = Keys()
         self.retention: Retention = Retention(clock, result_ttl, max_results, self._remove)
-
-    def time_of_submission(self, stamp: float) -> float:
-        """*stamp*, or a little later: no two jobs have the same."""
-        place = int(stamp * PLACES_A_SECOND)
-        if place <= self._last_place:
-            place = self._last_place + 1
-        self._last_place = place
-        return place / PLACES_A_SECOND
 
     def add(self, job: Job) -> None:
         """Register *job*, and let it hold its key."""
@@ -68,6 +67,9 @@ class JobIndex:
         transition(job, RUNNING)
         started = self._clock.stamp()
         job.shift = self._clock.shift
+        if started < job.submitted:
+            job.shift += job.submitted - started
+            started = job.submitted
         job.started = started
         if job.changes is not None:
             job.changed()
@@ -108,8 +110,7 @@ class JobIndex:
 
     def _stamp_finish(self, job: Job) -> None:
         if job.started is None:
-            self._clock.stamp()
-            job.shift = self._clock.shift
+            job.shift = max(self._clock.stamp(), job.submitted) - self._clock.age()
         job.finished = self._clock.age() + job.shift
 
     def live(self) -> list[Job]:

@@ -110,6 +110,12 @@ class Bench:
         self.submissions.append(submission)
         return submission
 
+    def resubmit(self, job_id: str) -> asyncio.Task[str]:
+        """Submit a finished job once more, in a new task."""
+        submission = asyncio.ensure_future(self.queue.resubmit(job_id))
+        self.submissions.append(submission)
+        return submission
+
     async def begin(self, job_type: str = "hold", payload: Any = None, **options: Any) -> Call:
         """Submit a gated job that finds a free slot, and return the call of its handler."""
         return await self.call(await self.put(job_type, payload, **options))
@@ -249,6 +255,16 @@ class Bench:
         if self._open:
             call.finish()
         return call
+
+
+async def all_records(queue: JobBackend) -> list[JobResult[Any]]:
+    """Every kept record, newest first, by pages."""
+    page = await queue.list_jobs(limit=1_000)
+    found = list(page)
+    while page.cursor is not None:
+        page = await queue.list_jobs(limit=1_000, before=page.cursor)
+        found += page
+    return found
 
 
 class Watching:

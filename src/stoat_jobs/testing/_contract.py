@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._contract_again import AgainPromises
 from ._contract_attempts import AttemptPromises
 from ._contract_context import ContextPromises
 from ._contract_durable import DurablePromises
@@ -13,6 +14,7 @@ from ._contract_metadata import MetadataPromises
 from ._contract_observers import ObserverPromises
 from ._contract_options import OptionPromises
 from ._contract_outcomes import OutcomePromises
+from ._contract_pages import PagePromises
 from ._contract_processes import ProcessPromises
 from ._contract_records import RecordPromises
 from ._contract_resisting import ResistingPromises
@@ -42,7 +44,9 @@ class JobQueueContract(
     DurablePromises,
     ProcessPromises,
     RecordPromises,
+    PagePromises,
     KeepingPromises,
+    AgainPromises,
     WatchingPromises,
     ObserverPromises,
 ):

@@ -27,7 +27,7 @@ from stoat_jobs import (
     QueueFullError,
 )
 
-from ._bench import Bench, Watching
+from ._bench import Bench, Watching, all_records
 from ._clock import FakeClockLoop, wind_down
 from ._model import ModelJob, QueueModel
 from ._under_test import QueueUnderTest
@@ -220,7 +220,7 @@ class JobQueueMachine(QueueUnderTest, RuleBasedStateMachine):
 
     @invariant()
     def records_agree(self) -> None:
-        records = self.do(self.bench.queue.list_jobs(limit=1_000_000))
+        records = self.do(all_records(self.bench.queue))
         seen = {
             record.job_id: (
                 record.status,

@@ -151,7 +151,7 @@ class OldestFirst(AsyncioJobQueue):
 
     async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
         limit = filters.pop("limit", 100)
-        return (await super().list_jobs(**filters, limit=1_000_000))[::-1][:limit]
+        return (await super().list_jobs(**filters, limit=1_000))[::-1][:limit]
 
 
 class ListsNothing(AsyncioJobQueue):

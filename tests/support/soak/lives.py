@@ -11,6 +11,7 @@ from typing import Any
 import uvloop
 
 from stoat_jobs import AsyncioJobQueue, JobQueueSettings, JobStatus, QueueClosedError
+from stoat_jobs.testing._bench import all_records
 
 from .behaviours import behaviours_for
 from .clients import Client, Errands
@@ -197,7 +198,7 @@ class Lives:
         except QueueClosedError:
             pass
         asked = time.monotonic()
-        self.ledger.listed(await self._queue.list_jobs(limit=10 * SETTINGS.max_results), asked)
+        self.ledger.listed(await all_records(self._queue), asked)
 
     async def _emptied(self) -> None:
         await asyncio.sleep(SETTINGS.result_ttl)
