@@ -417,7 +417,7 @@ async def test_hooks_see_the_job_that_they_are_told_of() -> None:
 
     def note(hook: str, event: Any) -> None:
         job = current_job()
-        seen.append((hook, event.job_id, job and job.job_id))
+        seen.append((hook, event.job_id, job.job_id if job else None))
 
     class Watcher(JobObserver):
         def started(self, event: StartedEvent) -> None:

@@ -111,6 +111,7 @@ def test_nothing_is_shared() -> None:
     kept["a"]["b"].append(3)
     next(iter(kept.values()))["b"].append(4)
     assert dict(kept) == {"a": {"b": [1]}, "c": 1}
+    assert ("a" in kept, "b" in kept) == (True, False)
     assert not hasattr(kept, "__setitem__")
 
 
@@ -144,13 +145,13 @@ class Liar:
     def __init__(self, kind: type) -> None:
         self.kind = kind
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return self.kind
 
 
 class Raiser:
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         raise RuntimeError("not your business")
 

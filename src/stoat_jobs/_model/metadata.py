@@ -73,6 +73,9 @@ class _Nested(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         return _copy_of_plain(self._plain[name])
 
+    def __contains__(self, name: object) -> bool:  # without a copy of the value
+        return name in self._plain
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._plain)
 

@@ -117,11 +117,12 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
     drain_timeout: Seconds = Field(
         default=5.0,
         description="Seconds that running jobs get to finish at shutdown. Keep this plus twice"
-        " cancel_grace below the time that your server or orchestrator allows.",
+        " the longest cancel_grace below the time that your server or orchestrator allows.",
     )
     cancel_grace: Seconds = Field(
         default=1.0,
-        description="Seconds a handler gets to clean up once told to stop; then it is cut off.",
+        description="Seconds a handler gets to clean up once told to stop; then it is cut off. A"
+        " job type may have its own.",
     )
     loop_block_limit: Seconds = Field(
         default=1.0,
