@@ -131,7 +131,7 @@ class RetryPromises(Promises):
     @pytest.mark.parametrize(
         ("options", "grace"),
         [({"cancel_grace": 8.0}, 2.0), ({"cancel_grace": 8.0, "timeout_grace": 4.0}, 4.0)],
-        ids=["the setting's", "its own"],
+        ids=["setting", "own"],
     )
     async def test_the_grace_after_the_deadline_is_another(
         self, options: dict[str, Any], grace: float
