@@ -16,11 +16,13 @@ from starlette.applications import Starlette
 from stoat_jobs import (
     AsyncioJobQueue,
     JobNotFoundError,
+    JobPage,
     JobResult,
     JobStatus,
     QueueStats,
     lifespan,
 )
+from stoat_jobs.backends import JobFilter
 from stoat_jobs.http import allow_all, jobs_app
 
 CONCURRENCY = 8
@@ -79,9 +81,10 @@ class Painted(AsyncioJobQueue):
         super().__init__()
         self.records = list(_newest_first(datetime.now(UTC)))
 
-    async def list_jobs(self, *, status: Any = None, job_type: Any = None, limit: int = 100) -> Any:
-        fits = (each for each in self.records if status in (None, each.status))
-        return list(islice(fits, limit))
+    async def list_jobs(self, *, limit: int = 100, **filters: Any) -> JobPage[Any]:
+        filters.pop("before", None)
+        wanted = JobFilter.checked(**filters)
+        return JobPage(islice(filter(wanted.matches, self.records), limit))
 
     async def get_result(self, job_id: str) -> JobResult[Any]:
         for record in self.records:

@@ -76,6 +76,27 @@ from ..support.broken.shelf_hostile import (
     TimesOutOnce,
 )
 from ..support.broken.shelf_logs import LivesInThePast, LogsEachLostJob, LogsWithoutCare
+from ..support.broken.shelf_records import (
+    CancelsInOrder,
+    CancelsWhatRuns,
+    CountsFromTheTop,
+    CountsNoTypes,
+    DeletesLiveJobs,
+    ForgetsLimits,
+    ForgetsOrigins,
+    HasAlwaysANextPage,
+    IgnoresOneFilter,
+    LeavesNoRoom,
+    OnlySaysThatItDeletes,
+    RemovesInSilence,
+    RunsAnythingAgain,
+    RunsLiveJobsAgain,
+    SaysTheLongest,
+    SharesPayloads,
+    ShowsNoPayload,
+    TakesAnyCursor,
+    TakesOneStatus,
+)
 from ..support.broken.shelf_values import AwaitsNoWrapper, HandsOnSubclasses, KeepsIterators
 
 FIXTURES = ("caplog", "monkeypatch")
@@ -195,6 +216,25 @@ CATCHES: list[tuple[Any, ...]] = [
     (SameGrace, "test_the_grace_after_the_deadline_is_another", {"cancel_grace": 8.0}, 2.0),
     (CutsGraces, "test_the_stop_takes_the_longest_grace_of_what_runs", 20.0),
     (WaitsForDeadlines, "test_a_grace_after_the_deadline_does_not_hold_up_the_stop"),
+    (HasAlwaysANextPage, "test_pages_show_each_record_once"),
+    (CountsFromTheTop, "test_what_comes_or_goes_meanwhile_moves_no_page"),
+    (TakesAnyCursor, "test_a_cursor_that_was_made_up_is_an_error", "1"),
+    (TakesOneStatus, "test_list_jobs_takes_several_statuses_and_job_types"),
+    (IgnoresOneFilter, "test_list_jobs_filters_by_metadata", {"user": "ada"}, [1, 0]),
+    (CancelsWhatRuns, "test_cancel_all_stops_every_live_job_that_matches"),
+    (CancelsInOrder, "test_what_cancel_all_stops_never_starts"),
+    (CountsNoTypes, "test_stats_are_given_by_job_type_too"),
+    (SaysTheLongest, "test_stats_say_how_long_jobs_of_a_type_wait_and_run"),
+    (OnlySaysThatItDeletes, "test_a_deleted_record_is_gone"),
+    (DeletesLiveJobs, "test_a_live_job_is_not_deleted"),
+    (LeavesNoRoom, "test_deleted_records_make_room_for_others"),
+    (RemovesInSilence, "test_observers_are_told_that_a_record_is_gone_and_why"),
+    (ShowsNoPayload, "test_a_payload_is_on_the_record_if_its_type_keeps_it"),
+    (SharesPayloads, "test_nobody_can_change_a_payload_that_is_kept"),
+    (ForgetsOrigins, "test_a_finished_job_can_be_submitted_again"),
+    (ForgetsLimits, "test_a_job_submitted_again_has_the_time_limit_of_the_first"),
+    (RunsLiveJobsAgain, "test_a_live_job_is_not_submitted_again"),
+    (RunsAnythingAgain, "test_a_job_whose_payload_was_not_kept_is_not_submitted_again"),
 ]
 
 FOUND_BY_THE_MACHINE = [

@@ -22,6 +22,7 @@ from stoat_jobs import (
     JobContext,
     JobHandlers,
     JobObserver,
+    JobPage,
     JobQueueSettings,
     JobRef,
     JobResult,
@@ -265,8 +266,17 @@ async def by_hand(queue: JobBackend, short: AsyncJobQueue) -> None:
         job_id = await entered.submit("scan", {"root": "."}, timeout=3, key="k")
     assert_type(job_id, str)
     assert_type(await short.submit("scan", {"root": "."}), str)
-    assert_type(await queue.list_jobs(status=JobStatus.FAILED, limit=3), list[JobResult[Any]])
+    assert_type(await queue.list_jobs(status=JobStatus.FAILED, limit=3), JobPage[Any])
     assert_type((await queue.stats()).by_status, dict[JobStatus, int])
+    page = await queue.list_jobs(status=["failed", JobStatus.TIMEOUT], job_type={"a", "b"})
+    assert_type(page.cursor, str | None)
+    assert_type(page[0], JobResult[Any])
+    assert_type(page[:2], tuple[JobResult[Any], ...])
+    assert_type(await queue.list_jobs(metadata={"user": "ada", "n": 1, "x": True}), JobPage[Any])
+    assert_type(await queue.cancel_all(status="pending", metadata={"user": "ada"}), int)
+    assert_type(await queue.delete(job_id), bool)
+    assert_type(await queue.resubmit(job_id), str)
+    assert_type((await queue.stats()).by_type["a"].wait_p95_s, float | None)
     assert_type(await queue.cancel(job_id), bool)
     assert_type(queue.settings.concurrency, int)
     assert_type(queue.capabilities.durable, bool)

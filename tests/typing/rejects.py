@@ -20,6 +20,7 @@ from stoat_jobs import (
     JobContext,
     JobHandlers,
     JobObserver,
+    JobPage,
     JobQueueSettings,
     JobRef,
     JobResult,
@@ -138,7 +139,18 @@ def assigns(record: JobResult[int], stats: QueueStats, event: SubmittedEvent) ->
     event.job_id = "mine"  # type: ignore[misc]
     JobQueueSettings().timeout = 3.0  # type: ignore[misc]
     text: str = record.result  # type: ignore[assignment]
-    print(text, record.payload)  # type: ignore[attr-defined]
+    print(text, record.arguments)  # type: ignore[attr-defined]
+
+
+async def reads_pages(queue: JobBackend, page: JobPage[int]) -> None:
+    page.cursor = None  # type: ignore[misc]
+    page[0] = page[1]  # type: ignore[index]
+    page.append(page[0])  # type: ignore[attr-defined]
+    await queue.list_jobs(status=3)  # type: ignore[arg-type]
+    await queue.list_jobs(job_type=print)  # type: ignore[arg-type]
+    await queue.list_jobs(metadata={"files": ["a"]})  # type: ignore[dict-item]
+    await queue.list_jobs(before=3)  # type: ignore[arg-type]
+    await queue.cancel_all(limit=3)  # type: ignore[call-arg]
 
 
 # Queues that lack something.
@@ -183,7 +195,15 @@ class NoCancel(AsyncJobQueue, Protocol):
 
     async def wait(self, job_id: str, timeout: float | None = None) -> JobResult[Any]: ...
 
-    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]: ...
+    async def list_jobs(self, **filters: Any) -> JobPage[Any]: ...
+
+    async def submit_many(self, *args: Any, **options: Any) -> list[str]: ...
+
+    async def cancel_all(self, **filters: Any) -> int: ...
+
+    async def delete(self, job_id: str) -> bool: ...
+
+    async def resubmit(self, job_id: str) -> str: ...
 
     async def stats(self) -> QueueStats: ...
 

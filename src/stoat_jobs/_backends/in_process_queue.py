@@ -247,8 +247,7 @@ class InProcessQueue(QueueLifecycle):
             frozen = frozen.to_keep()
         limit = definition.timeout if timeout is None else check_timeout(timeout)
         key = key if key is None else checked_key(key)
-        most = self.settings.max_metadata_bytes
-        meta = NO_METADATA if metadata is None else checked_metadata(metadata, most)
+        meta = NO_METADATA if metadata is None else self._checked_metadata(metadata)
         holder = None if key is None else self._index.keys.holder(definition.name, key)
         if holder is not None:
             return holder, False
@@ -259,7 +258,7 @@ class InProcessQueue(QueueLifecycle):
             # A copy: what an observer does to it must not reach the handler.
             seen = MappingProxyType(definition.form.thaw(frozen.text))
             event = SubmittingEvent(definition.name, seen, meta)
-            meta = self._observers.submitting(event, most)
+            meta = self._observers.submitting(event, self.settings.max_metadata_bytes)
         limit = self.settings.timeout if limit is None else limit
         index, stamp = self._index, self._clock.stamp()
         if stamp <= index.last_submitted:
@@ -279,6 +278,9 @@ class InProcessQueue(QueueLifecycle):
         )
         self._take_on(job)
         return job, True
+
+    def _checked_metadata(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+        return checked_metadata(metadata, self.settings.max_metadata_bytes)
 
     def _take_on(self, job: Job) -> None:
         self._index.add(job)

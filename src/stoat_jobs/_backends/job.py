@@ -19,7 +19,7 @@ from typing import Any
 from .._model.errors import QueueClosedError
 from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
-from .._payload.frozen import FrozenPayload, KeptPayload
+from .._payload.frozen import FrozenPayload, KeptPayload, shown_payload
 from .._run.calls import wake
 from .._run.clock import from_timestamp
 
@@ -137,8 +137,7 @@ class Job:
         # Python makes a dict of up to 15 items in one instruction, and a larger one item by item.
         fields["not_before"] = None if not_before is None else from_timestamp(not_before, UTC)
         payload = self.payload
-        is_kept = payload is not _NO_PAYLOAD and isinstance(payload, KeptPayload)
-        fields["payload"] = payload.plain() if is_kept else None
+        fields["payload"] = None if payload is _NO_PAYLOAD else shown_payload(payload)
         return unchecked_record(fields)
 
     @property

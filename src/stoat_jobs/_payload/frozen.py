@@ -52,3 +52,8 @@ class KeptPayload(FrozenPayload):
     def kept(self) -> KeptPayload:
         """What is left of it once its job has finished: the JSON."""
         return KeptPayload({}, self.text)
+
+
+def shown_payload(payload: FrozenPayload) -> dict[str, Any] | None:
+    """What a record shows of *payload*: None unless it is kept."""
+    return payload.plain() if isinstance(payload, KeptPayload) else None

@@ -35,7 +35,7 @@ class PagePromises(Promises):
             ids = await self._some(bench, 6)
             for limit in (1, 2, 3, 4, 6, 7):
                 found, before, pages = [], None, 0
-                while before is not None or not pages:
+                while (before is not None or not pages) and pages <= 6:
                     page = await bench.queue.list_jobs(before=before, limit=limit)
                     found += [record.job_id for record in page]
                     before, pages = page.cursor, pages + 1
@@ -232,10 +232,11 @@ class PagePromises(Promises):
                 await bench.finish(await bench.call(waiting))
             by_type = (await bench.queue.stats()).by_type
             held, polite = by_type["hold"], by_type["polite"]
-            seconds = (held.duration_median_s, held.duration_p95_s, held.wait_median_s)
-            assert [round(each or 0.0, 3) for each in seconds] == [5, 40, 0]
-            seconds = (polite.wait_median_s, polite.wait_p95_s, polite.duration_p95_s)
-            assert [round(each or 0.0, 3) for each in seconds] == [5, 40, 0]
+            for figures, expected in (
+                ((held.duration_median_s, held.duration_p95_s, held.wait_median_s), [5, 40, 0]),
+                ((polite.wait_median_s, polite.wait_p95_s, polite.duration_p95_s), [5, 40, 0]),
+            ):
+                assert [round(each or 0.0, 3) for each in figures] == expected
 
     async def test_stats_of_a_type_that_never_ran_have_no_times(self) -> None:
         """A type whose jobs only wait, or were cancelled before they started, has no figures."""

@@ -14,6 +14,7 @@ from stoat_jobs import (
     JobHandlers,
     JobNotFoundError,
     JobObserver,
+    JobPage,
     JobQueueSettings,
     JobResult,
     JobStatus,
@@ -149,17 +150,17 @@ class LeavesStreamsAtClose(AsyncioJobQueue):
 class OldestFirst(AsyncioJobQueue):
     """Lists its jobs the wrong way round."""
 
-    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
+    async def list_jobs(self, **filters: Any) -> JobPage[Any]:
         limit = filters.pop("limit", 100)
-        return (await super().list_jobs(**filters, limit=1_000))[::-1][:limit]
+        return JobPage((await super().list_jobs(**filters, limit=1_000))[::-1][:limit])
 
 
 class ListsNothing(AsyncioJobQueue):
     """Asked for a status that there is not, it finds no job."""
 
-    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
+    async def list_jobs(self, **filters: Any) -> JobPage[Any]:
         known = filters.get("status") in (None, *JobStatus)
-        return await super().list_jobs(**filters) if known else []
+        return await super().list_jobs(**filters) if known else JobPage([])
 
 
 class TakesAnyKey(AsyncioJobQueue):
@@ -242,8 +243,8 @@ class LosesWakeUps(AsyncioJobQueue):
 class EvictsRunning(AsyncioJobQueue):
     """Counts all records against ``max_results``, those of live jobs too."""
 
-    async def list_jobs(self, **filters: Any) -> list[JobResult[Any]]:
-        return (await super().list_jobs(**filters))[: self.settings.max_results]
+    async def list_jobs(self, **filters: Any) -> JobPage[Any]:
+        return JobPage((await super().list_jobs(**filters))[: self.settings.max_results])
 
     async def get_status(self, job_id: str) -> JobStatus:
         if job_id not in [job.job_id for job in await self.list_jobs()]:
