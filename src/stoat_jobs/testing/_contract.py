@@ -5,11 +5,13 @@ from __future__ import annotations
 from ._contract_again import AgainPromises
 from ._contract_attempts import AttemptPromises
 from ._contract_context import ContextPromises
+from ._contract_delays import DelayPromises, LimitPromises
 from ._contract_durable import DurablePromises
 from ._contract_hostile import HostilePromises
 from ._contract_input import InputPromises
 from ._contract_keeping import KeepingPromises
 from ._contract_lives import LifePromises
+from ._contract_many import KeptKeyPromises, ManyPromises
 from ._contract_metadata import MetadataPromises
 from ._contract_observers import ObserverPromises
 from ._contract_options import OptionPromises
@@ -30,6 +32,10 @@ class JobQueueContract(
     InputPromises,
     OptionPromises,
     MetadataPromises,
+    KeptKeyPromises,
+    ManyPromises,
+    DelayPromises,
+    LimitPromises,
     RunningPromises,
     OutcomePromises,
     ResultPromises,
