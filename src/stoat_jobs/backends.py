@@ -24,7 +24,8 @@ from ._events.observers import Observers
 from ._exports import export as _export
 from ._model.capabilities import Capabilities
 from ._model.filters import JobFilter
-from ._model.options import checked_job_type, checked_key, checked_limit, checked_metadata
+from ._model.metadata import checked_metadata
+from ._model.options import checked_job_type, checked_key, checked_limit
 from ._model.pages import cursor_at, place_of
 from ._model.settings import check_timeout
 from ._model.status import TRANSITIONS, checked_status, transition

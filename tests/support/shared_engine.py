@@ -24,7 +24,7 @@ class SharedJob:
         payload: FrozenPayload,
         timeout: float,
         key: str | None,
-        metadata: Mapping[str, str],
+        metadata: Mapping[str, Any],
     ) -> None:
         self.job_id = str(uuid4())
         self.job_type = job_type

@@ -87,20 +87,21 @@ class SharedJobQueue(SharedSlots):
         *,
         timeout: float | None = None,
         key: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> str:
         self._check_open()
         handler = self.handlers.get(job_type)
         frozen = handler.form.freeze(payload, self.settings)
         limit = handler.timeout if timeout is None else check_timeout(timeout)
         key = None if key is None else checked_key(key)
-        pairs = checked_metadata({} if metadata is None else metadata)
+        most = self.settings.max_metadata_bytes
+        pairs = checked_metadata(metadata, most)
         if holder := self._engine.holder(handler.name, key):
             return holder.job_id
         if len(self._engine.waiting) >= (self.settings.max_pending or math.inf):
             raise QueueFullError(self.settings.max_pending)
         seen = MappingProxyType(handler.form.thaw(frozen.text))
-        pairs = self._observers.submitting(SubmittingEvent(handler.name, seen, pairs))
+        pairs = self._observers.submitting(SubmittingEvent(handler.name, seen, pairs), most)
         limit = self.settings.timeout if limit is None else limit
         job = SharedJob(handler.name, frozen, limit, key, pairs)
         self._engine.add(job)
