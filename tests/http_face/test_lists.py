@@ -105,5 +105,6 @@ def test_a_list_is_documented_as_rows__fault_70() -> None:
     openapi = described()
     answer = openapi["paths"]["/"]["get"]["responses"]["200"]
     row = answer["content"]["application/json"]["schema"]["items"]["$ref"].rpartition("/")[2]
+    assert "next" in answer["headers"]["Link"]["description"]
     properties = set(openapi["components"]["schemas"][row]["properties"])
     assert properties == set(JobRecord.model_fields) - {"result", "result_error"}

@@ -66,6 +66,11 @@ _HEADERS = {
 }
 
 
+_LINK = {
+    "description": 'The page after this one, as `rel="next"`; absent on the last.',
+    "schema": {"type": "string"},
+}
+
 _WITHOUT_JSON = ("delete", "events", "health", "watch_all")
 
 _IDEMPOTENCY_KEY = {
@@ -120,6 +125,8 @@ class Document:
         }
         if place.operation in _EVENTS:
             answers[200]["content"] = _EVENTS[place.operation]
+        if place.operation == "list":
+            answers[200]["headers"] = {"Link": _LINK}
         if place.operation == "wait":
             answers[202]["model"] = self._record
         for status in place.problems:
