@@ -8,6 +8,7 @@ that constructor. An entry point in the group ``stoat_jobs.backends`` names it.
 - :func:`transition` changes a status and refuses changes that the table does not allow.
 - :class:`Observers` logs what happens and calls the observers.
 - :class:`JobFilter`, :func:`cursor_at` and :func:`place_of` are for ``list_jobs``.
+- :func:`type_stats` counts records by job type, for ``stats``.
 - :class:`StoredJobQueue` is a complete backend that keeps its jobs in a :class:`JobStore`; you
   write five short methods.
 - :meth:`JobType.form` has ``freeze`` and ``thaw``, which encode a payload as JSON and decode it.
@@ -19,6 +20,7 @@ from ._backends.asyncio_queue import AsyncioJobQueue
 from ._backends.memory_queue import InMemoryJobQueue
 from ._backends.store import JobStore, StoredJob
 from ._backends.stored_queue import StoredJobQueue
+from ._backends.type_counts import type_stats
 from ._events.log import log_event
 from ._events.observers import Observers
 from ._exports import export as _export
@@ -30,7 +32,7 @@ from ._model.settings import check_timeout
 from ._model.status import TRANSITIONS, checked_status, transition
 from ._payload.codec import Codec
 from ._payload.form import PayloadForm
-from ._payload.frozen import FrozenPayload
+from ._payload.frozen import FrozenPayload, KeptPayload
 from ._run.clock import Clock, as_datetime
 from ._run.deadlines import Deadlines
 from ._run.host import RunHost, RunnableJob
@@ -50,6 +52,7 @@ __all__ = [
     "JobFilter",
     "JobRun",
     "JobStore",
+    "KeptPayload",
     "Observers",
     "Outcome",
     "PayloadForm",
@@ -71,6 +74,7 @@ __all__ = [
     "never_started",
     "place_of",
     "transition",
+    "type_stats",
 ]
 
 _export(__name__, *map(globals().__getitem__, __all__))

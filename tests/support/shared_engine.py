@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections import Counter, deque
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
 from uuid import uuid4
 
 from stoat_jobs import JobNotFoundError, JobResult, JobStatus
-from stoat_jobs.backends import Clock, FrozenPayload, JobRun, Outcome, as_datetime, transition
+from stoat_jobs.backends import (
+    Clock,
+    FrozenPayload,
+    JobRun,
+    KeptPayload,
+    Outcome,
+    as_datetime,
+    transition,
+)
 
 
 class SharedJob:
     """One job; what runs it needs of it, and what its record says."""
+
+    place = 0
+    """In the order of submission, among the jobs of all queues."""
 
     def __init__(
         self,
@@ -24,7 +35,7 @@ class SharedJob:
         payload: FrozenPayload,
         timeout: float,
         key: str | None,
-        metadata: Mapping[str, str],
+        metadata: Mapping[str, Any],
     ) -> None:
         self.job_id = str(uuid4())
         self.job_type = job_type
@@ -44,6 +55,7 @@ class SharedJob:
 
     def record(self) -> JobResult[Any]:
         """As callers see it."""
+        kept = isinstance(self.payload, KeptPayload)
         return JobResult(
             job_id=self.job_id,
             job_type=self.job_type,
@@ -52,6 +64,8 @@ class SharedJob:
             started_at=as_datetime(self.started or None),
             finished_at=as_datetime(self.finished or None),
             metadata=dict(self.metadata),
+            key=self.key,
+            payload=cast(KeptPayload, self.payload).plain() if kept else None,
             **self.said,
         )
 
@@ -61,6 +75,12 @@ class SharedJob:
         self.version += 1
         for waiter in tuple(self.waiters):
             wake(waiter)
+
+    def drop_live_fields(self) -> None:
+        """Let go of what only a live job needs."""
+        text = self.payload.text if isinstance(self.payload, KeptPayload) else None
+        self.payload = FrozenPayload({}, b"") if text is None else KeptPayload({}, text)
+        self.variables = contextvars.Context()
 
     @property
     def duration(self) -> float | None:
@@ -84,7 +104,8 @@ class Engine:
         self.jobs: dict[str, SharedJob] = {}
         self.waiting: dict[str, SharedJob] = {}
         self._keys: dict[tuple[str, str], SharedJob] = {}
-        self._finished: deque[SharedJob] = deque()
+        self._finished: dict[str, SharedJob] = {}
+        self._last_place = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -98,6 +119,8 @@ class Engine:
     def add(self, job: SharedJob) -> None:
         """Keep a new job, which waits, and holds its key."""
         job.submitted = self.clock.stamp()
+        self._last_place += 1
+        job.place = self._last_place
         self.jobs[job.job_id] = self.waiting[job.job_id] = job
         if job.key is not None:
             self._keys[job.job_type, job.key] = job
@@ -124,18 +147,16 @@ class Engine:
         runs = (queue.running.get(job_id) for queue in self.queues)
         return next(filter(None, runs), None)
 
-    def finish(self, job: SharedJob, outcome: Outcome, max_results: int) -> None:
-        """The job ended; let go of what only a live one needs, and of the oldest record."""
+    def finish(self, job: SharedJob, outcome: Outcome) -> None:
+        """The job ended; let go of what only a live one needs."""
         transition(job, outcome.status)
         job.finished = self.clock.age() + job.shift if job.started else self.clock.stamp()
         job.shift = job.finished - self.clock.age()
-        job.payload, job.variables = FrozenPayload({}, b""), contextvars.Context()
+        job.drop_live_fields()
         if outcome.refused and job.said.get("progress") == 1.0:
             job.said["progress"] = None  # a failed job is not done
         self.release_key(job)
-        self._finished.append(job)
-        if len(self._finished) > max_results:
-            self._forget_oldest()
+        self._finished[job.job_id] = job
         said = {"result": outcome.result, "error": outcome.error}
         job.change(**said, error_type=outcome.error_type)
 
@@ -146,27 +167,37 @@ class Engine:
 
     # Reading.
 
-    def get(self, job_id: str, result_ttl: float) -> SharedJob:
+    def get(self, job_id: str) -> SharedJob:
         """The job with this id; raises JobNotFoundError."""
-        self.expire(result_ttl)
         try:
             return self.jobs[job_id]
         except Exception:  # what is no text may raise anything when it is looked up
             raise JobNotFoundError(job_id) from None
+
+    def before(self, place: int | None) -> Iterable[SharedJob]:
+        """The jobs that were submitted before this place, newest first."""
+        jobs = reversed(tuple(self.jobs.values()))
+        return (job for job in jobs if place is None or job.place < place)
 
     def counts(self) -> dict[JobStatus, int]:
         """How many jobs have each status."""
         counted = Counter(job.status for job in self.jobs.values())
         return {status: counted[status] for status in JobStatus}
 
-    def expire(self, result_ttl: float) -> None:
-        """Forget the records that are too old."""
-        while self._finished and self._age_of_oldest() >= result_ttl:
-            self._forget_oldest()
+    # Forgetting.
 
-    def _age_of_oldest(self) -> float:
-        oldest = self._finished[0]
-        return self.clock.age() - (oldest.finished - oldest.shift)
+    def too_old(self, result_ttl: float) -> SharedJob | None:
+        """The record that is kept longest, if it is too old."""
+        oldest = next(iter(self._finished.values()), None)
+        if oldest is None or self.clock.age() - (oldest.finished - oldest.shift) < result_ttl:
+            return None
+        return oldest
 
-    def _forget_oldest(self) -> None:
-        del self.jobs[self._finished.popleft().job_id]
+    def too_many(self, max_results: int) -> SharedJob | None:
+        """The record that is kept longest, if there are too many."""
+        kept = self._finished
+        return next(iter(kept.values())) if len(kept) > max_results else None
+
+    def forget(self, job: SharedJob) -> None:
+        """Keep the record of *job* no longer."""
+        del self.jobs[job.job_id], self._finished[job.job_id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from stoat_jobs import (
     FinishedEvent,
@@ -13,6 +13,7 @@ from stoat_jobs import (
     JobStatus,
     JobType,
     ProgressEvent,
+    RemovedEvent,
     StartedEvent,
     current_job_id,
 )
@@ -21,6 +22,7 @@ from stoat_jobs.backends import (
     Deadlines,
     FrozenPayload,
     JobRun,
+    KeptPayload,
     Observers,
     Outcome,
     StopReason,
@@ -28,6 +30,8 @@ from stoat_jobs.backends import (
 )
 
 from .shared_engine import Engine, SharedJob, wake
+
+RemovalReason = Literal["age", "number", "deleted"]
 
 MARGIN = 0.5
 """Seconds beyond its graces that a queue may take to stop, twice."""
@@ -79,7 +83,8 @@ class SharedSlots:
         try:
             handler = self.handlers.get(job.job_type)
             text = job.payload.text
-            job.payload = FrozenPayload(handler.form.thaw(text), text)
+            thawed = FrozenPayload(handler.form.thaw(text), text)
+            job.payload = thawed.to_keep() if isinstance(job.payload, KeptPayload) else thawed
         except Exception as error:  # another process has other handlers
             self._end(job, classify(None, CallResult(None, error, self.now()), job.timeout))
             return
@@ -94,9 +99,21 @@ class SharedSlots:
         variables.run(self._finish, job, outcome)
 
     def _finish(self, job: SharedJob, outcome: Outcome) -> None:
-        self._engine.finish(job, outcome, self.settings.max_results)
+        self._engine.finish(job, outcome)
         event = FinishedEvent(job.record(), job.duration, outcome.exception, outcome.abandoned)
         self._observers.tell("finished", event)
+        while oldest := self._engine.too_many(self.settings.max_results):
+            self.remove(oldest, "number")
+
+    def expire(self) -> None:
+        """Forget the records that are too old."""
+        while oldest := self._engine.too_old(self.settings.result_ttl):
+            self.remove(oldest, "age")
+
+    def remove(self, job: SharedJob, reason: RemovalReason) -> None:
+        """Keep the record of *job* no longer."""
+        self._engine.forget(job)
+        self._observers.tell("removed", RemovedEvent(job.record(), reason))
 
     # What a run asks of its host.
 
