@@ -41,12 +41,13 @@ def test_records_give_the_figures_that_the_queue_gives() -> None:
 
     async def main() -> None:
         async with app.queue() as queue:
+            app.handlers.register("also", app.noop)
             await app.run_jobs(queue, 3)
-            await queue.submit("held", {})
-            await queue.cancel(await queue.submit("noop", {}))
+            await queue.cancel(await queue.submit("noop"))
+            await queue.wait(await queue.submit("also"))
             records = await queue.list_jobs()
             assert type_stats(records) == (await queue.stats()).by_type
-            assert list(type_stats(records)) == ["held", "noop"]
+            assert list(type_stats(reversed(records))) == ["also", "noop"]
 
     run_with_fake_clock(main())
 
