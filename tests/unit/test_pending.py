@@ -12,6 +12,7 @@ import pytest
 
 from stoat_jobs._backends.job import Job
 from stoat_jobs._backends.pending import PendingJobs
+from stoat_jobs._backends.scripted_outcomes import stand_in
 from stoat_jobs.backends import FrozenPayload, StopReason
 
 from ..support.programs import run_python, unmeasured
@@ -35,8 +36,9 @@ class Counted(Job):
 def some_jobs(number: int) -> list[Job]:
     empty = contextvars.Context()
     payload = FrozenPayload({}, b"{}")
+    noop = stand_in("noop")
     return [
-        Counted(str(each), "noop", None, payload, 1.0, None, {}, empty, 0.0)
+        Counted(str(each), "noop", noop, payload, 1.0, None, {}, empty, float(each))
         for each in range(number)
     ]
 
@@ -127,14 +129,14 @@ def test_whoever_leaves_the_others_keep_their_order() -> None:
                 gone = chance.choice([0, -1, chance.randrange(len(expected))])
                 if gone == 0:
                     assert pending.first() is expected[0]
-                    assert pending.take() is expected.pop(0)
+                    assert pending.pop() is expected.pop(0)
                 else:
                     pending.stop(expected.pop(gone), StopReason.CANCEL)
             assert list(pending) == expected
             assert (len(pending), bool(pending)) == (len(expected), bool(expected))
             assert pending.full() == (len(expected) >= 20)
         while expected:
-            assert pending.take() is expected.pop(0)
+            assert pending.pop() is expected.pop(0)
         assert not pending
 
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
-from math import inf, nextafter
-from threading import get_ident
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,33 +14,27 @@ from pydantic import BaseModel, ValidationError
 from .._events.log import log_event
 from .._events.observers import Observers
 from .._jobs.handlers import JobHandlers
-from .._jobs.job_types import JobType
 from .._jobs.protocols import JobTypes, MetadataFilter, Statuses, Unique
 from .._model.capabilities import Capabilities
 from .._model.errors import (
     PayloadNotKeptError,
-    QueueClosedError,
-    QueueFullError,
-    UnknownJobTypeError,
 )
-from .._model.events import SubmittedEvent, SubmittingEvent
 from .._model.filters import JobFilter
-from .._model.options import NO_METADATA, checked_key, checked_limit, checked_metadata
+from .._model.options import (
+    checked_limit,
+)
 from .._model.pages import JobPage, place_of
 from .._model.records import JobResult
-from .._model.settings import JobQueueSettings, check_timeout, required, without_input
+from .._model.settings import JobQueueSettings, required, without_input
 from .._model.stats import QueueStats
 from .._model.status import TERMINAL, JobStatus
 from .._payload.frozen import KeptPayload
 from .._run.clock import Clock
 from .._text import SHOWN_LIMIT, one_line
-from .ids import new_job_id
+from .acceptance import Acceptance
 from .job import Job
 from .job_index import JobIndex
-from .lifecycle import QueueLifecycle
 from .listing import cancel_each, page_of
-from .loop_checks import outside
-from .phase import CLOSED, CLOSING, STARTED
 from .scheduler import Scheduler
 from .type_counts import TypeCounts
 from .waiting import Watch, until_finished
@@ -56,7 +46,7 @@ class NoOptions(BaseModel, frozen=True, extra="forbid"):
     """The ``options`` of most backends: none."""
 
 
-class InProcessQueue(QueueLifecycle):
+class InProcessQueue(Acceptance):
     """Base of the in-process backends."""
 
     name: ClassVar[str]
@@ -110,7 +100,7 @@ class InProcessQueue(QueueLifecycle):
         delay: float | timedelta | None = None,
         unique: Unique = "live",
     ) -> str:
-        job, _ = self._accept(job_type, payload, timeout, key, metadata)
+        job, _ = self._accept(job_type, payload, timeout, key, metadata, delay, unique)
         return job.job_id
 
     async def submit_many(
@@ -122,7 +112,8 @@ class InProcessQueue(QueueLifecycle):
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
     ) -> list[str]:
-        raise NotImplementedError
+        jobs = await self._accept_many(job_type, payloads, timeout, metadata, delay)
+        return [job.job_id for job in jobs]
 
     async def get_status(self, job_id: str) -> JobStatus:
         job = self._index.get(job_id)
@@ -194,13 +185,15 @@ class InProcessQueue(QueueLifecycle):
             raise ValueError(f"job {job_id} is {job.status}: only a finished job is resubmitted")
         if not isinstance(job.payload, KeptPayload):
             raise PayloadNotKeptError(job_id, job.job_type)
-        return await self.submit(
-            job.job_type,
-            self.handlers.get(job.job_type).form.thaw(job.payload.text),
-            timeout=job.timeout,
-            key=job.key,
-            metadata={**job.metadata, "resubmitted_from": job_id},
-        )
+        with self._index.passing_key_on(job) as unique:
+            return await self.submit(
+                job.job_type,
+                self.handlers.get(job.job_type).form.thaw(job.payload.text),
+                timeout=job.timeout,
+                key=job.key,
+                unique=unique,
+                metadata={**job.metadata, "resubmitted_from": job_id},
+            )
 
     async def stats(self) -> QueueStats:
         self._end_if_orphaned()
@@ -219,102 +212,6 @@ class InProcessQueue(QueueLifecycle):
         # event loop from ever running the job.
         self._end_if_orphaned()
         await asyncio.sleep(0)
-
-    # Acceptance.
-
-    def _accept(
-        self,
-        job_type: str,
-        payload: Mapping[str, Any],
-        timeout: float | None,
-        key: str | None,
-        metadata: Mapping[str, Any] | None,
-    ) -> tuple[Job, bool]:
-        """The accepted job, or the one that holds the key; and whether it is new."""
-        if (
-            self._scheduler.phase is not STARTED
-            or get_ident() != self._thread  # as in _is_here, which would be a call more
-            or not self._scheduler.loop.is_running()
-        ):
-            self._check_open()
-        try:
-            definition = self.handlers.get(job_type)
-        except UnknownJobTypeError:
-            definition = self._stand_in(job_type)
-        frozen = definition.form.freeze(payload, self.settings)
-        if definition.keep_payload:
-            frozen = frozen.to_keep()
-        limit = definition.timeout if timeout is None else check_timeout(timeout)
-        key = key if key is None else checked_key(key)
-        pairs = NO_METADATA if metadata is None else checked_metadata(metadata)
-        holder = None if key is None else self._index.keys.holder(definition.name, key)
-        if holder is not None:
-            return holder, False
-        pending = self._scheduler.pending
-        if 0 < pending.maxsize <= len(pending.places) and pending.full():
-            raise QueueFullError(self.settings.max_pending)
-        if self._observers.wants["submitting"]():
-            # A copy: what an observer does to it must not reach the handler.
-            seen = MappingProxyType(definition.form.thaw(frozen.text))
-            pairs = self._observers.submitting(SubmittingEvent(definition.name, seen, pairs))
-        limit = self.settings.timeout if limit is None else limit
-        index, stamp = self._index, self._clock.stamp()
-        if stamp <= index.last_submitted:
-            stamp = nextafter(index.last_submitted, inf)
-        index.last_submitted = stamp
-        # By position: keywords take twice as long, 0.2 µs more.
-        job = Job(
-            new_job_id(),
-            definition.name,
-            definition,
-            frozen,
-            limit,
-            key,
-            pairs,
-            copy_context(),
-            stamp,
-        )
-        self._take_on(job)
-        return job, True
-
-    def _take_on(self, job: Job) -> None:
-        self._index.add(job)
-        try:
-            if self._observers.wants["submitted"]():
-                event = SubmittedEvent(job.job_id, job.job_type, job.metadata)
-                self._observers.tell("submitted", event)
-        finally:  # a Ctrl-C in there must not leave a job that nobody runs
-            self._scheduler.put(job)
-
-    def _stand_in(self, job_type: str) -> JobType[..., Any]:
-        """What stands in for the handler of *job_type*, which is not registered.
-
-        Raises:
-            UnknownJobTypeError: nothing does.
-        """
-        return self.handlers.get(job_type)
-
-    # Checks.
-
-    def _check_open(self) -> None:
-        if self._scheduler.phase in (CLOSING, CLOSED):
-            raise QueueClosedError
-        self._check_loop("submit")
-
-    def _check_loop(self, method: str, job: Job | None = None) -> None:
-        """Refuse a call from outside the queue's event loop, unless *job* has finished."""
-        if self._is_here() or (job is not None and job.is_finished):
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
-        if loop is self._loop and loop is not None:
-            self._thread = get_ident()  # in which the loop runs by now
-            return
-        if loop is None or self.started or self._scheduler.running:
-            raise outside(method, loop)
-        self._attach(loop)
 
     def _find_to_wait(self, job_id: str, method: str) -> Job:
         job = self._index.get(job_id)

@@ -21,11 +21,13 @@ from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
 from .._payload.frozen import FrozenPayload, KeptPayload, shown_payload
 from .._run.calls import wake
-from .._run.clock import from_timestamp
+from .._run.clock import as_datetime, from_timestamp
 
 # What finished jobs share in the place of their own.
 _NO_VARIABLES = contextvars.Context()
 _NO_PAYLOAD = FrozenPayload({}, b"")
+
+_NOTHING_MORE: dict[str, Any] = {"not_before": None, "payload": None}
 
 _FLOAT = Struct(">d")
 _INT = Struct(">Q")
@@ -69,7 +71,7 @@ class Job:
 
     Times are seconds since the epoch; no two jobs of a queue have the same time of submission,
     which is their place in its order. ``shift`` is how far the wall clock had been set forwards
-    when the job started; its finish is stamped with the same shift.
+    when the job was submitted or, later, started; its finish is stamped with the same shift.
     """
 
     job_id: str
@@ -81,6 +83,7 @@ class Job:
     metadata: Mapping[str, str]
     variables: contextvars.Context
     submitted: float
+    shift: float = 0.0
     started: float | None = None
     finished: float | None = None
     status: JobStatus = JobStatus.PENDING
@@ -91,7 +94,6 @@ class Job:
     message: str | None = None
     attempt: int = 0
     cancel_requested: bool = False
-    shift: float = 0.0
     not_before: float | None = None
     changes: Changes | None = None  # of a live job that somebody has watched
     waiters: Waiters | None = None  # for the end
@@ -102,6 +104,16 @@ class Job:
         # The bits of a positive float, as a number, are in the order of the floats.
         place: int = _INT.unpack(_FLOAT.pack(self.submitted))[0]
         return place
+
+    @property
+    def due(self) -> float:
+        """From when on it may start, as an age of the clock."""
+        return (self.submitted if self.not_before is None else self.not_before) - self.shift
+
+    def __lt__(self, other: Job) -> bool:
+        """Whether it starts before *other* if both are due."""
+        due, others = self.due, other.due
+        return due < others or (due == others and self.submitted < other.submitted)
 
     @property
     def left_in_store(self) -> bool:
@@ -115,30 +127,41 @@ class Job:
 
     def record(self) -> JobResult[Any]:
         """The job as it is now, as callers see it."""
-        started, finished, not_before = self.started, self.finished, self.not_before
-        fields = {
-            "job_id": self.job_id,
-            "job_type": self.job_type,
-            "status": self.status,
-            "result": self.result,
-            "error": self.error,
-            "error_type": self.error_type,
-            "progress": self.progress,
-            "message": self.message,
-            "attempt": self.attempt,
-            # As as_datetime says, which would be three calls more for each record.
-            "submitted_at": from_timestamp(self.submitted, UTC),
-            "started_at": None if started is None else from_timestamp(started, UTC),
-            "finished_at": None if finished is None else from_timestamp(finished, UTC),
-            "cancel_requested": self.cancel_requested,
-            "metadata": dict(self.metadata) if self.metadata else {},
-            "key": self.key,
-        }
+        started, finished = self.started, self.finished
         # Python makes a dict of up to 15 items in one instruction, and a larger one item by item.
-        fields["not_before"] = None if not_before is None else from_timestamp(not_before, UTC)
+        return unchecked_record(
+            {
+                "job_id": self.job_id,
+                "job_type": self.job_type,
+                "status": self.status,
+                "result": self.result,
+                "error": self.error,
+                "error_type": self.error_type,
+                "progress": self.progress,
+                "message": self.message,
+                "attempt": self.attempt,
+                # As as_datetime says, which would be three calls more for each record.
+                "submitted_at": from_timestamp(self.submitted, UTC),
+                "started_at": None if started is None else from_timestamp(started, UTC),
+                "finished_at": None if finished is None else from_timestamp(finished, UTC),
+                "cancel_requested": self.cancel_requested,
+                "metadata": dict(self.metadata) if self.metadata else {},
+                "key": self.key,
+                **(
+                    _NOTHING_MORE
+                    if self.payload is _NO_PAYLOAD and self.not_before is None
+                    else self._more()
+                ),
+            }
+        )
+
+    def _more(self) -> dict[str, Any]:
+        """What few jobs have for their records."""
         payload = self.payload
-        fields["payload"] = None if payload is _NO_PAYLOAD else shown_payload(payload)
-        return unchecked_record(fields)
+        return {
+            "not_before": as_datetime(self.not_before),
+            "payload": None if payload is _NO_PAYLOAD else shown_payload(payload),
+        }
 
     @property
     def duration(self) -> float | None:
@@ -150,8 +173,10 @@ class Job:
     def drop_live_fields(self) -> None:
         """Drop what only a live job needs."""
         self.definition = None
-        kept = self.payload.kept() if isinstance(self.payload, KeptPayload) else _NO_PAYLOAD
-        self.payload = kept
+        if self.payload.__class__ is KeptPayload:
+            self.payload = KeptPayload({}, self.payload.text)
+        else:
+            self.payload = _NO_PAYLOAD
         self.variables = _NO_VARIABLES
 
     def changed(self) -> None:
@@ -207,5 +232,8 @@ class Job:
             raise QueueClosedError
 
 
-SAME_IN_RECORD = tuple(name for name in JobResult.model_fields if hasattr(Job, name))
+_OTHER_IN_RECORD = {"not_before", "payload"}
+SAME_IN_RECORD = tuple(
+    name for name in JobResult.model_fields if hasattr(Job, name) and name not in _OTHER_IN_RECORD
+)
 """The fields of a record that are those of a job; others are made of them."""

@@ -11,14 +11,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
+from math import inf, nextafter
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from .._events.observers import Observers
-from .._model.errors import InvalidTransitionError, JobNotFoundError
+from .._jobs.protocols import Unique
+from .._model.errors import InvalidTransitionError, JobNotFoundError, KeyConflictError
 from .._model.events import RemovalReason, RemovedEvent
 from .._model.status import COMPLETED, RUNNING, TERMINAL, JobStatus, transition
+from .._payload.digest import digest_of
 from .._run.clock import Clock
 from .._run.outcome import Outcome
 from .job import Job
@@ -43,11 +48,55 @@ class JobIndex:
         self.keys: Keys = Keys()
         self.retention: Retention = Retention(clock, result_ttl, max_results, self._remove)
 
-    def add(self, job: Job) -> None:
-        """Register *job*, and let it hold its key."""
+    def next_submitted(self, stamp: float) -> float:
+        """*stamp*, or the next float after the last one: the time of a submission."""
+        self.last_submitted = max(stamp, nextafter(self.last_submitted, inf))
+        return self.last_submitted
+
+    def add(self, job: Job, digest: str = "") -> None:
+        """Register *job*, and let it hold its key; *digest* is that of :meth:`Keys.hold`."""
         self._jobs[job.job_id] = job
         if job.key is not None:
-            self.keys.hold(job)
+            self.keys.hold(job, digest)
+
+    def add_all(self, jobs: list[Job]) -> None:
+        """Register *jobs*, which have no keys; all of them or, after a Ctrl-C, none."""
+        self._jobs.update([(job.job_id, job) for job in jobs])
+
+    def holder(self, job_type: str, key: str, digest: str = "") -> Job | None:
+        """The job that holds this key; with *digest*, it is held as long as its record is kept.
+
+        Raises:
+            KeyConflictError: *digest* is not that of its payload.
+        """
+        if self.retention.timer is None:
+            self.retention.expire()
+        job = self.keys.holder(job_type, key)
+        if job is not None and digest:
+            if (self.keys.digest_of(job) or digest_of(job.payload)) != digest:
+                raise KeyConflictError(key, job.job_id)
+            if not self.keys.digest_of(job):
+                self.keep_key(job, digest)
+        return job
+
+    def keep_key(self, job: Job, digest: str) -> None:
+        """From now on *job*, which holds its key, holds it as long as its record is kept."""
+        self.keys.hold(job, digest)
+
+    @contextmanager
+    def passing_key_on(self, job: Job) -> Iterator[Unique]:
+        """Let the job that is submitted meanwhile have the key of *job*, if that is kept.
+
+        If there is none in the end, *job* has it again.
+        """
+        digest = self.keys.drop(job)
+        try:
+            yield "kept" if digest else "live"
+        finally:
+            key = cast(str, job.key)
+            is_kept = digest and job.job_id in self._jobs
+            if is_kept and self.keys.holder(job.job_type, key) is None:
+                self.keys.hold(job, digest)
 
     def get(self, job_id: str) -> Job:
         """The job with this id.
@@ -139,6 +188,8 @@ class JobIndex:
 
     def _forget(self, job: Job) -> None:
         del self._jobs[job.job_id]
+        if job.key is not None:
+            self.keys.drop(job)
 
     def newest(self, limit: int | None = None, before: int | None = None) -> list[Job]:
         """The newest kept jobs, newest first: at most *limit*, submitted before a place."""

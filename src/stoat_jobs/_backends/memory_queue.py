@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel
 
@@ -43,9 +43,11 @@ class _MemoryScheduler(Scheduler):
 
     def fill(self) -> None:
         while self.pending and not self.running and self.phase in (NEW, STARTED):
-            if self.held and self.pending.first().job_id not in self.released:
+            job = self.pending.first()  # whether or not its delay has passed
+            if job is None or (self.held and job.job_id not in self.released):
                 break
-            self._start(self.pending.take())
+            self.pending.take(job)
+            self._start(job)
 
     def _start(self, job: Job) -> None:
         script = self.scripts.get(job.job_type)
@@ -84,7 +86,8 @@ class InMemoryJobQueue(InProcessQueue):
 
     Use it in tests: you start nothing and wait for nothing, and the test sees what an app would
     see. It refuses what a durable engine would refuse: results go through JSON, as payloads do.
-    Retries come at once, without the backoff. Old records are dropped when the queue is asked.
+    Delayed jobs run at once, and retries too, without the backoff. Old records are dropped when
+    the queue is asked.
 
     A submit from inside a handler returns the id of a pending job, which runs before the outer
     submit returns. Cancelling a submit cancels its job.
@@ -108,7 +111,10 @@ class InMemoryJobQueue(InProcessQueue):
 
     name: ClassVar[str] = "memory"
     capabilities: Capabilities = Capabilities(
-        concurrent=False, submit_returns_early=False, waits_between_attempts=False
+        concurrent=False,
+        submit_returns_early=False,
+        waits_between_attempts=False,
+        waits_for_delays=False,
     )
     _scheduler_type: ClassVar[type[Scheduler]] = _MemoryScheduler
     _scheduler: _MemoryScheduler
@@ -125,6 +131,7 @@ class InMemoryJobQueue(InProcessQueue):
         self._scheduler.held = not self._options.autorun
         self._nested: dict[str, list[Job]] = {}
         self._stand_ins: dict[str, JobType[..., Any]] = {}
+        self._default_outcome: Outcome | None = None
 
     def _concurrency(self) -> int:
         return 1
@@ -140,25 +147,44 @@ class InMemoryJobQueue(InProcessQueue):
         delay: float | timedelta | None = None,
         unique: Unique = "live",
     ) -> str:
-        job, is_new = self._accept(job_type, payload, timeout, key, metadata)
-        outer = self._current()
-        if is_new and outer is not None:
-            self._nested.setdefault(outer.job.job_id, []).append(job)
-        elif is_new and self._options.autorun:
-            await self._see_through(job)
+        job, is_new = self._accept(job_type, payload, timeout, key, metadata, delay, unique)
+        if is_new:
+            await self._run([job])
         return job.job_id
 
-    async def run_next(self) -> JobResult[Any] | None:
-        """Run the oldest pending job until it finishes; its record, or None if nothing waits.
+    async def submit_many(
+        self,
+        job_type: str,
+        payloads: Iterable[Mapping[str, Any]],
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        delay: float | timedelta | None = None,
+    ) -> list[str]:
+        jobs = await self._accept_many(job_type, payloads, timeout, metadata, delay)
+        await self._run(jobs)
+        return [job.job_id for job in jobs]
 
-        For queues with ``options={"autorun": False}``.
+    async def _run(self, jobs: list[Job]) -> None:
+        """Wait until *jobs* have finished; if a handler has submitted them, they come later."""
+        outer = self._current()
+        if outer is not None:
+            self._nested.setdefault(outer.job.job_id, []).extend(jobs)
+        elif self._options.autorun:
+            await self._see_through(jobs)
+
+    async def run_next(self) -> JobResult[Any] | None:
+        """Run the next pending job until it finishes; its record, or None if nothing waits.
+
+        The next is the one that is due first, whether or not its delay has passed. For queues
+        with ``options={"autorun": False}``.
         """
         self._check_loop("run_next")
         if not self._scheduler.pending:
             return None
         if self._current() is not None:
             raise RuntimeError("run_next() inside a handler would wait for the slot it is in")
-        job = self._scheduler.pending.first()
+        job = cast(Job, self._scheduler.pending.first())
         self._scheduler.released.add(job.job_id)
         self._scheduler.fill()
         await until_finished(job, self._scheduler.loop)
@@ -189,28 +215,52 @@ class InMemoryJobQueue(InProcessQueue):
             self._stand_ins[job_type] = definition
         self._scheduler.scripts[job_type] = outcome
 
+    def set_default_outcome(
+        self,
+        *,
+        status: JobStatus = JobStatus.COMPLETED,
+        result: Any = None,
+        error: str | Exception | None = None,
+    ) -> None:
+        """Finish each later job like this whose type has neither a handler nor an outcome.
+
+        A submit of such a type is then accepted, with any payload.
+
+        Raises:
+            ValueError: *status* is not terminal, or does not go with *result* or *error*.
+            TypeError: *result* is not JSON-serialisable.
+        """
+        outcome = scripted(JobStatus(status), result, error)
+        if result is not None:
+            outcome = replace(outcome, result=stand_in("any").result_through_json(result))
+        self._default_outcome = outcome
+
     def _stand_in(self, job_type: str) -> JobType[..., Any]:
         with suppress(Exception):  # what is not text may raise anything when it is looked up
             return self._stand_ins[job_type]
-        return super()._stand_in(job_type)
+        if self._default_outcome is None or not isinstance(job_type, str) or not job_type:
+            return super()._stand_in(job_type)
+        name = str.__str__(job_type)
+        self._scheduler.scripts.setdefault(name, self._default_outcome)
+        return self._stand_ins.setdefault(name, stand_in(name))
 
-    async def _see_through(self, job: Job) -> None:
-        """Wait until *job* and what its handler submitted have finished."""
+    async def _see_through(self, jobs: list[Job]) -> None:
+        """Wait until *jobs* and what their handlers submitted have finished."""
         try:
-            for member in self._family(job):
+            for member in self._families(jobs):
                 await until_finished(member, self._scheduler.loop)
         except asyncio.CancelledError:
-            await self._withdraw(job)
+            await self._withdraw(jobs)
             raise
         finally:
-            for member in list(self._family(job)):
+            for member in list(self._families(jobs)):
                 self._nested.pop(member.job_id, None)
 
-    async def _withdraw(self, job: Job) -> None:
-        """Cancel *job* and what its handler submitted, and see them finish, whatever comes."""
-        for member in reversed(list(self._family(job))):  # else one would start in between
+    async def _withdraw(self, jobs: list[Job]) -> None:
+        """Cancel *jobs* and what their handlers submitted, and see them finish, whatever comes."""
+        for member in reversed(list(self._families(jobs))):  # else one would start in between
             self._scheduler.cancel(member)
-        for member in self._family(job):
+        for member in self._families(jobs):
             self._scheduler.cancel(member)
             await self._until_finished(member)
 
@@ -221,11 +271,11 @@ class InMemoryJobQueue(InProcessQueue):
             except asyncio.CancelledError:
                 self._scheduler.abandon(job)  # cancelled again: no time for a grace period
 
-    def _family(self, job: Job) -> Iterator[Job]:
-        """*job*, what its handler submitted, what their handlers did, and so on, as they come."""
-        yield job
-        for nested in self._nested.get(job.job_id, ()):
-            yield from self._family(nested)
+    def _families(self, jobs: Iterable[Job]) -> Iterator[Job]:
+        """*jobs*, what their handlers submitted, what theirs did, and so on, as they come."""
+        for job in jobs:
+            yield job
+            yield from self._families(self._nested.get(job.job_id, ()))
 
     def _current(self) -> JobRun[Job] | None:
         """The run whose handler is calling, or None."""

@@ -26,6 +26,7 @@ from .._run.deadlines import Deadlines
 from .._run.job_run import JobRun
 from .._run.left_threads import LeftThreads, where_working
 from .._run.outcome import INTERRUPTED, Outcome, StopReason, never_started
+from .due_alarm import DueAlarm
 from .job import Job
 from .job_index import JobIndex
 from .pending import PendingJobs
@@ -36,7 +37,7 @@ _CLOSED_A_TURN = 50
 
 
 class Scheduler:
-    """Runs jobs in the order of submission, at most ``concurrency`` at once.
+    """Runs jobs in the order in which they are due, at most ``concurrency`` at once.
 
     It is the host of their runs.
     """
@@ -67,6 +68,7 @@ class Scheduler:
         self._observers = observers
         self._abandoned: list[JobRun[Job] | LeftThreads] = []
         self._idle: asyncio.Future[None] | None = None
+        self._alarm = DueAlarm(clock, self._fill_by_choice)
 
     # Starting.
 
@@ -79,15 +81,37 @@ class Scheduler:
 
     def put(self, job: Job) -> None:
         """Accept *job*; it starts now if a slot is free."""
-        self.pending.places.append(job)
+        if job.not_before is None and job.definition.concurrency is None:
+            self.pending.places.append(job)
+        else:
+            self.pending.put(job)
         if len(self.running) < self.concurrency:
             self.fill()
+
+    def put_all(self, jobs: list[Job]) -> None:
+        """As :meth:`put`, for jobs of one type and one delay."""
+        self.pending.put_all(jobs)
+        self.fill()
 
     def fill(self) -> None:
         """Start what waits, as far as slots are free."""
         pending, running = self.pending, self.running
+        if pending.elsewhere:
+            self._fill_by_choice(self._clock.age())
+            return
         while pending.places and len(running) < self.concurrency and self.phase is STARTED:
-            self._start(pending.take())
+            self._start(pending.pop() if pending.left else pending.places.popleft())
+
+    def _fill_by_choice(self, now: float) -> None:
+        """As :meth:`fill`, where jobs were delayed or have types with limits of their own."""
+        while len(self.running) < self.concurrency and self.phase is STARTED:
+            job = self.pending.first(now)
+            if job is None:
+                self._alarm.set(self.loop, self.pending.next_due())
+                break
+            self.pending.take(job)
+            self.pending.started(job)
+            self._start(job)
 
     def _start(self, job: Job) -> None:
         self._index.start(job)
@@ -137,8 +161,9 @@ class Scheduler:
             self._close_rest()
 
     def _close_rest(self) -> None:
-        while self.pending:
-            self._close(self.pending.first())
+        for job in tuple(self.pending):
+            if job.status is PENDING:
+                self._close(job)
 
     def _close(self, job: Job) -> None:
         """The queue closes while *job* waits."""
@@ -151,6 +176,7 @@ class Scheduler:
 
     def abandon_all(self) -> None:
         """Finish everything that runs now, whatever its handlers do."""
+        self._alarm.cancel()
         self.stop_all()
         for run in tuple(self.running.values()):
             run.abandon()
@@ -179,6 +205,7 @@ class Scheduler:
         self._close_pending()
         self.abandon_all()
         self.running.clear()  # of a run that was interrupted while it finished
+        self.pending.all_ended()
         self._finish_lost()
 
     def _finish_lost(self) -> None:
@@ -266,18 +293,22 @@ class Scheduler:
     def completed(self, run: JobRun[Job], value: Any, now: float) -> None:
         job = run.job
         del self.running[job.job_id]
+        pending = self.pending
+        if pending.lines:
+            pending.ended(job)
         try:
             self._index.complete(job, value, now)
             if self._observers.wants["finished"]():
                 self._tell_finished(job, Outcome(COMPLETED, value))
         finally:
-            if self.pending.places:
+            if pending.places or pending.elsewhere:
                 self.fill()
             if self._idle is not None:
                 self._tell_if_idle()
 
     def finished(self, run: JobRun[Job], outcome: Outcome) -> None:
         del self.running[run.job.job_id]
+        self.pending.ended(run.job)
         if outcome.abandoned:
             self._add_abandoned(run)
         elif run.reason is not None:

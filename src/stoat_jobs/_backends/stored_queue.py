@@ -15,6 +15,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel
@@ -27,7 +28,7 @@ from .._model.errors import JobNotKeptError, QueueClosedError, QueueNotStartedEr
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
 from .._model.status import JobStatus
-from .._payload.frozen import FrozenPayload
+from .._payload.frozen import FrozenPayload, KeptPayload
 from .._run.clock import as_datetime
 from .._run.job_run import JobRun
 from .._run.outcome import INTERRUPTED, Outcome, StopReason, failed, never_started
@@ -40,7 +41,7 @@ from .keys import Keys
 from .phase import NEW
 from .scheduler import Scheduler
 from .scripted_outcomes import stand_in
-from .store import JobStore, StoredJob
+from .store import JobStore, StoredJob, save_all
 
 _NO_PAYLOAD = FrozenPayload({}, b"{}")
 
@@ -55,9 +56,14 @@ class StoredIndex(JobIndex):
     _finishing: tuple[Job, Any] | None = None
     """The job that is finishing, with its result as plain JSON."""
 
-    def save_new(self, job: Job) -> None:
-        """Save *job*; raises what the store raises."""
-        stored = StoredJob(
+    def save_new(self, jobs: list[Job], digest: str = "") -> None:
+        """Save all of *jobs*, or none; raises what the store raises."""
+        new = [self._new(job, digest) for job in jobs]
+        save_all(cast(JobStore, self.store), new)
+        self._stored.update([(stored.job_id, stored) for stored in new])
+
+    def _new(self, job: Job, digest: str) -> StoredJob:
+        return StoredJob(
             job_id=job.job_id,
             job_type=job.job_type,
             number=self._next_number(),
@@ -66,9 +72,14 @@ class StoredIndex(JobIndex):
             key=job.key,
             metadata=dict(job.metadata),
             submitted_at=cast(datetime, as_datetime(job.submitted)),
+            not_before=as_datetime(job.not_before),
+            unique="kept" if digest else "live",
+            payload_digest=digest,
         )
-        cast(JobStore, self.store).save(stored)
-        self._stored[job.job_id] = stored
+
+    def keep_key(self, job: Job, digest: str) -> None:
+        super().keep_key(job, digest)
+        self.save(job, unique="kept", payload_digest=digest)
 
     def start(self, job: Job) -> None:
         self.save(job, deliveries=self._stored[job.job_id].deliveries + 1)
@@ -92,8 +103,9 @@ class StoredIndex(JobIndex):
             return
         job, plain = self._finishing
         if job.is_finished and job.job_id in self._stored:
-            record = job.record().model_copy(update={"result": plain})
-            self.save(job, payload="", record=record, finish_number=self._next_number())
+            record = job.record().model_copy(update={"result": plain, "payload": None})
+            kept = job.payload.text.decode() if isinstance(job.payload, KeptPayload) else ""
+            self.save(job, payload=kept, record=record, finish_number=self._next_number())
             del self._stored[job.job_id]
         self._finishing = None
 
@@ -136,8 +148,9 @@ class StoredIndex(JobIndex):
         self._jobs = {job.job_id: job for _, job in pairs}
         self._stored = {stored.job_id: stored for stored, _ in pairs if not stored.record}
         self.keys = Keys()
-        for job in map(self._jobs.__getitem__, self._stored):
-            self.add(job)
+        for stored, job in pairs:
+            if job.key is not None and (stored.unique == "kept" or not stored.record):
+                self.keys.hold(job, stored.payload_digest)
         self.retention.replace(job for _, job in finished)
 
 
@@ -234,12 +247,19 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             raise QueueNotStartedError(self.name)
         super()._check_open()
 
-    def _take_on(self, job: Job) -> None:
+    def _take_on(self, job: Job, digest: str) -> None:
+        self._save_new([job], digest)
+        super()._take_on(job, digest)
+
+    def _take_on_many(self, jobs: list[Job]) -> None:
+        self._save_new(jobs)
+        super()._take_on_many(jobs)
+
+    def _save_new(self, jobs: list[Job], digest: str = "") -> None:
         try:
-            self._index.save_new(job)
+            self._index.save_new(jobs, digest)
         except Exception as error:
             raise JobNotKeptError(self.name, describe(error)) from error
-        super()._take_on(job)
 
     # The queue's own life.
 
@@ -257,7 +277,9 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             self._store.close()
 
     def _restore_all(self) -> None:
-        kept = [(stored, self._restored(stored)) for stored in self._store.load()]
+        self._index.last_submitted = 0.0
+        in_order = sorted(self._store.load(), key=attrgetter("number"))
+        kept = [(stored, self._restored(stored)) for stored in in_order]
         self._index.restore(kept)
         waiting = sorted((pair for pair in kept if not pair[0].record), key=_number)
         self._scheduler.pending.replace(
@@ -270,18 +292,23 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             job_id=stored.job_id,
             job_type=stored.job_type,
             definition=self.handlers.get(stored.job_type) if known else stand_in(stored.job_type),
-            payload=_NO_PAYLOAD,
+            payload=_kept_payload(stored),
             timeout=stored.timeout,
             key=stored.key,
             metadata=stored.metadata,
             variables=contextvars.Context(),
             # The wall clock may have gone back since.
-            submitted=min(stored.submitted_at.timestamp(), self._clock.stamp()),
+            submitted=self._index.next_submitted(
+                min(stored.submitted_at.timestamp(), self._clock.stamp())
+            ),
             cancel_requested=stored.cancel_requested,
             shift=self._clock.shift,
+            not_before=None if stored.not_before is None else stored.not_before.timestamp(),
         )
         if stored.record is not None:
             _finish(job, stored.record)
+        elif not job.definition.keep_payload:
+            job.payload = _NO_PAYLOAD
         return job
 
     def _can_run(self, job: Job, stored: StoredJob) -> bool:
@@ -292,7 +319,8 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         try:
             definition = self.handlers.get(stored.job_type)
             text = stored.payload.encode()
-            job.payload = FrozenPayload(definition.form.thaw(text), text)
+            frozen = FrozenPayload(definition.form.thaw(text), text)
+            job.payload = frozen.to_keep() if definition.keep_payload else frozen
         except Exception as error:  # the code has changed since
             self._scheduler.fail(job, failed(error))
             return False
@@ -316,6 +344,10 @@ def _number(pair: tuple[StoredJob, Job]) -> int:
 
 def _finish_number(pair: tuple[StoredJob, Job]) -> int:
     return pair[0].finish_number
+
+
+def _kept_payload(stored: StoredJob) -> FrozenPayload:
+    return KeptPayload({}, stored.payload.encode()) if stored.payload else _NO_PAYLOAD
 
 
 def _finish(job: Job, record: JobResult[Any]) -> None:

@@ -62,6 +62,10 @@ class Capabilities(BaseModel, frozen=True, extra="forbid"):
         default=True,
         description="A retry comes after its delay; if not, at once.",
     )
+    waits_for_delays: bool = Field(
+        default=True,
+        description="A delayed job starts after its delay; if not, at once.",
+    )
 
     @classmethod
     def of(cls, queue: object) -> Self:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
 from .._text import describe, shown
+from .settings import check_finite
 
 KEY_LIMIT = 1024
 METADATA_LIMIT = 4096
 LIST_LIMIT = 1000
+DELAY_LIMIT = timedelta(days=36_525).total_seconds()
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
@@ -31,6 +34,38 @@ def checked_key(key: str | None) -> str | None:
     if (size := len(plain.encode())) > KEY_LIMIT:
         raise ValueError(f"key must not exceed {KEY_LIMIT} bytes, not {size}; hash a longer one")
     return plain
+
+
+def checked_delay(delay: float | timedelta) -> float:
+    """The seconds that a submission waits at least.
+
+    Raises:
+        TypeError: it is neither a number nor a ``timedelta``.
+        ValueError: it is negative, NaN or infinite, or longer than a hundred years.
+    """
+    if isinstance(delay, timedelta):
+        delay = timedelta.total_seconds(delay)
+    seconds = check_finite(delay, "delay")
+    if seconds > DELAY_LIMIT:
+        raise ValueError(f"delay must not exceed a hundred years, not be {seconds:g} seconds")
+    return seconds
+
+
+def is_kept(unique: str, key: str | None) -> bool:
+    """Whether *key* is held as long as the record is kept.
+
+    Raises:
+        TypeError: *unique* is not text.
+        ValueError: there is no such word, or no key.
+    """
+    if not isinstance(unique, str):
+        raise TypeError(f"unique must be 'live' or 'kept', not {type(unique).__name__}")
+    plain = str.__str__(unique)
+    if plain not in ("live", "kept"):
+        raise ValueError(f"unique must be 'live' or 'kept', not {shown(plain)}")
+    if key is None and plain == "kept":
+        raise ValueError("unique='kept' has no effect without a key: give one, or leave it out")
+    return plain == "kept"
 
 
 def checked_job_type(job_type: str | None) -> str | None:

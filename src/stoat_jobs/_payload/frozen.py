@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from .signature import OPEN
+
 
 class FrozenPayload:
     """A valid payload: the arguments of the handler, and the same arguments as JSON.
@@ -47,7 +49,8 @@ class KeptPayload(FrozenPayload):
     def plain(self) -> dict[str, Any]:
         """The arguments as plain JSON: a copy for each reader."""
         arguments: dict[str, Any] = from_json(self.text)
-        return arguments
+        more = arguments.pop(OPEN, {})
+        return {**arguments, **more}
 
     def kept(self) -> KeptPayload:
         """What is left of it once its job has finished: the JSON."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ._contract_again import AgainPromises
 from ._contract_attempts import AttemptPromises
+from ._contract_delays import DelayPromises, LimitPromises
 from ._contract_durable import DurablePromises
 from ._contract_hostile import HostilePromises
 from ._contract_input import InputPromises
 from ._contract_keeping import KeepingPromises
 from ._contract_lives import LifePromises
+from ._contract_many import KeptKeyPromises, ManyPromises
 from ._contract_observers import ObserverPromises
 from ._contract_options import OptionPromises
 from ._contract_outcomes import OutcomePromises
@@ -26,6 +28,10 @@ from ._contract_watching import WatchingPromises
 class JobQueueContract(
     InputPromises,
     OptionPromises,
+    KeptKeyPromises,
+    ManyPromises,
+    DelayPromises,
+    LimitPromises,
     RunningPromises,
     OutcomePromises,
     ResultPromises,

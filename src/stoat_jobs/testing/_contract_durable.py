@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from stoat_jobs import JobContext, JobStatus, QueueClosedError
+from stoat_jobs import JobContext, JobStatus, KeyConflictError, QueueClosedError
 
 from ._promises import Promises, needs
 
@@ -134,3 +134,69 @@ class DurablePromises(Promises):
         async with bench:
             record = await bench.queue.wait(job_id)
             assert (record.status, record.error_type) == (JobStatus.FAILED, "InvalidPayloadError")
+
+    @needs("durable", "waits_for_delays")
+    async def test_a_delayed_job_is_still_delayed_in_the_next_life(self) -> None:
+        """The next queue starts it when its delay has passed, counted from its submission."""
+        async with self.bench() as old:
+            job_id = await old.put(delay=20)
+            before = await old.queue.get_result(job_id)
+            await old.close()
+        async with self.bench() as bench:
+            assert await bench.record(job_id) == before
+            await bench.clock.advance(15)
+            assert await bench.status(job_id) is JobStatus.PENDING
+            await bench.clock.advance(6)
+            assert await bench.status(job_id) is JobStatus.RUNNING
+
+    @needs("durable")
+    async def test_a_kept_key_is_held_in_the_next_life(self) -> None:
+        """That of a finished job and of a waiting one, with what they know of the payload."""
+        async with self.bench() as old:
+            options = {"unique": "kept"}
+            done = await old.begin("hold", {"n": 1}, key="done", **options)
+            await old.finish(done)
+            await old.begin()
+            waiting = await old.put("hold", {"n": 2}, key="waiting", **options)
+            await old.close()
+        async with self.bench() as bench:
+            await bench.finish(await bench.call(waiting))
+            assert await bench.put("hold", {"n": 1}, key="done", **options) == done.job_id
+            assert await bench.put("hold", {"n": 2}, key="waiting") == waiting
+            for key in ("done", "waiting"):
+                with pytest.raises(KeyConflictError):
+                    await bench.queue.submit("hold", {"n": 3}, key=key, **options)
+
+    @needs("durable")
+    async def test_a_kept_payload_is_there_in_the_next_life(self) -> None:
+        """A finished job can be resubmitted there, and so can one that finishes there."""
+        async with self.bench() as old:
+            old.handlers.register("kept", old.hold, keep_payload=True)
+            done = await old.begin("kept", {"n": 1})
+            await old.finish(done)
+            await old.begin()
+            waiting = await old.put("kept", {"n": 2})
+            await old.close()
+        bench = await self.new_bench()
+        bench.handlers.register("kept", bench.hold, keep_payload=True)
+        async with bench:
+            await bench.finish(await bench.call(waiting))
+            for job_id, payload in ((done.job_id, {"n": 1}), (waiting, {"n": 2})):
+                assert (await bench.record(job_id)).payload == payload
+                again = await bench.call(await bench.queue.resubmit(job_id))
+                assert again.payload == payload
+                await bench.finish(again)
+
+    @needs("durable")
+    async def test_many_that_were_accepted_at_once_run_in_the_next_life(self) -> None:
+        """They are all kept, in their order."""
+        async with self.bench(concurrency=1) as old:
+            await old.begin()
+            ids = await old.queue.submit_many("hold", [{"n": each} for each in range(5)])
+            await old.close()
+        async with self.bench(concurrency=1) as bench:
+            for number, job_id in enumerate(ids):
+                call = await bench.call(job_id)
+                assert call.payload == {"n": number}
+                await bench.finish(call)
+            assert [call.job_id for call in bench.calls] == ids

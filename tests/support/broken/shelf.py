@@ -20,8 +20,6 @@ from stoat_jobs import (
     JobStatus,
     QueueClosedError,
 )
-from stoat_jobs._backends.job import Job
-from stoat_jobs._backends.pending import PendingJobs
 from stoat_jobs._backends.scheduler import Scheduler
 
 
@@ -252,18 +250,16 @@ class EvictsRunning(AsyncioJobQueue):
         return await super().get_status(job_id)
 
 
-class _LastFirst(PendingJobs):
-    def take(self) -> Job:
-        job = list(self)[-1]
-        self.places.remove(job)
-        self._drop_left()
-        return job
-
-
 class _StackOfJobs(Scheduler):
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.pending = _LastFirst(self.pending.maxsize)
+    def fill(self) -> None:
+        while self.pending and len(self.running) < self.concurrency and self.started:
+            job = list(self.pending)[-1]
+            self.pending.leave(job)
+            self._start(job)
+
+    @property
+    def started(self) -> bool:
+        return self.phase.value == "started"
 
 
 class HidesItsHandlers(AsyncioJobQueue):

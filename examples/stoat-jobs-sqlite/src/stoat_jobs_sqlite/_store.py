@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from huey.storage import SqliteStorage  # type: ignore[import-untyped]
 
 from stoat_jobs.backends import StoredJob
+
+_SAVE = "insert or replace into kv (queue, key, value) values (?, ?, ?)"
 
 
 class SqliteStore:
@@ -56,6 +58,13 @@ class SqliteStore:
 
     def save(self, job: StoredJob) -> None:
         self._storage.put_data(job.job_id, job.model_dump_json().encode())
+
+    def save_many(self, jobs: Sequence[StoredJob]) -> None:
+        rows = [("stoat-jobs", job.job_id, job.model_dump_json().encode()) for job in jobs]
+        with self._storage.db(commit=True) as cursor:  # one transaction
+            cursor.executemany(
+                "insert or replace into kv (queue, key, value) values (?, ?, ?)", rows
+            )
 
     def forget(self, job_id: str) -> None:
         self._storage.pop_data(job_id)
