@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from ._backends.asyncio_queue import AsyncioJobQueue
 from ._backends.memory_queue import InMemoryJobQueue
+from ._backends.payloads import frozen_payloads
 from ._backends.store import JobStore, StoredJob
 from ._backends.stored_queue import StoredJobQueue
 from ._backends.type_counts import type_stats
@@ -26,11 +27,19 @@ from ._events.observers import Observers
 from ._exports import export as _export
 from ._model.capabilities import Capabilities
 from ._model.filters import JobFilter
-from ._model.options import checked_job_type, checked_key, checked_limit, checked_metadata
+from ._model.options import (
+    checked_delay,
+    checked_job_type,
+    checked_key,
+    checked_limit,
+    checked_metadata,
+    is_kept,
+)
 from ._model.pages import cursor_at, place_of
 from ._model.settings import check_timeout
 from ._model.status import TRANSITIONS, checked_status, transition
 from ._payload.codec import Codec
+from ._payload.digest import digest_of
 from ._payload.form import PayloadForm
 from ._payload.frozen import FrozenPayload, KeptPayload
 from ._run.clock import Clock, as_datetime
@@ -63,6 +72,7 @@ __all__ = [
     "StoredJobQueue",
     "as_datetime",
     "check_timeout",
+    "checked_delay",
     "checked_job_type",
     "checked_key",
     "checked_limit",
@@ -70,6 +80,9 @@ __all__ = [
     "checked_status",
     "classify",
     "cursor_at",
+    "digest_of",
+    "frozen_payloads",
+    "is_kept",
     "log_event",
     "never_started",
     "place_of",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, cast
 from uuid import uuid4
 
-from stoat_jobs import JobNotFoundError, JobResult, JobStatus
+from stoat_jobs import JobNotFoundError, JobResult, JobStatus, KeyConflictError
 from stoat_jobs.backends import (
     Clock,
     FrozenPayload,
@@ -22,26 +24,35 @@ from stoat_jobs.backends import (
     transition,
 )
 
+IN_ORDER = attrgetter("due", "place")
+"""In which jobs start."""
+
 
 class SharedJob:
     """One job; what runs it needs of it, and what its record says."""
 
     place = 0
     """In the order of submission, among the jobs of all queues."""
+    key: str | None = None
+    keeps_key = False
+    """Whether it holds its key as long as its record is kept."""
+    digest = ""
+    """Of the payload of a job that has a key."""
 
     def __init__(
         self,
         job_type: str,
         payload: FrozenPayload,
+        *,
         timeout: float,
-        key: str | None,
         metadata: Mapping[str, Any],
+        delay: float,
     ) -> None:
         self.job_id = str(uuid4())
         self.job_type = job_type
         self.payload = payload
         self.timeout = timeout
-        self.key = key
+        self.delay = delay
         self.metadata = metadata
         self.variables = contextvars.copy_context()
         self.status = JobStatus.PENDING
@@ -51,7 +62,8 @@ class SharedJob:
         """What the record says besides."""
         self.submitted = self.started = self.finished = 0.0
         self.shift = 0.0
-        """The clock's at the start, in which the job ends: its times are as far apart as it took."""
+        """The clock's at the submission and then at the start, in which the job ends: its times are
+        as far apart as it took."""
 
     def record(self) -> JobResult[Any]:
         """As callers see it."""
@@ -65,6 +77,7 @@ class SharedJob:
             finished_at=as_datetime(self.finished or None),
             metadata=dict(self.metadata),
             key=self.key,
+            not_before=as_datetime(self.not_before) if self.delay else None,
             payload=cast(KeptPayload, self.payload).plain() if kept else None,
             **self.said,
         )
@@ -81,6 +94,16 @@ class SharedJob:
         text = self.payload.text if isinstance(self.payload, KeptPayload) else None
         self.payload = FrozenPayload({}, b"") if text is None else KeptPayload({}, text)
         self.variables = contextvars.Context()
+
+    @property
+    def not_before(self) -> float:
+        """When it may start."""
+        return self.submitted + self.delay
+
+    @property
+    def due(self) -> float:
+        """The same as an age of the clock, which no step of the wall clock changes."""
+        return self.not_before - self.shift
 
     @property
     def duration(self) -> float | None:
@@ -118,29 +141,46 @@ class Engine:
 
     def add(self, job: SharedJob) -> None:
         """Keep a new job, which waits, and holds its key."""
-        job.submitted = self.clock.stamp()
+        job.submitted, job.shift = self.clock.stamp(), self.clock.shift
         self._last_place += 1
         job.place = self._last_place
         self.jobs[job.job_id] = self.waiting[job.job_id] = job
         if job.key is not None:
             self._keys[job.job_type, job.key] = job
 
-    def holder(self, job_type: str, key: str | None) -> SharedJob | None:
-        """The job that holds this key."""
-        return None if key is None else self._keys.get((job_type, key))
+    def holder(self, job: SharedJob) -> SharedJob | None:
+        """The job that holds the key of *job*; raises KeyConflictError."""
+        found = self._keys.get((job.job_type, job.key or ""))
+        if found is not None and job.keeps_key:
+            if found.digest != job.digest:
+                raise KeyConflictError(job.key or "", found.job_id)
+            found.keeps_key = True
+        return found
 
     def release_key(self, job: SharedJob) -> None:
-        """Let another job have the key of *job*."""
-        if self.holder(job.job_type, job.key) is job:
+        """Let another job have the key of *job*, unless it is kept."""
+        if not job.keeps_key:
+            self._drop_key(job)
+
+    def _drop_key(self, job: SharedJob) -> None:
+        if self._keys.get((job.job_type, job.key or "")) is job:
             del self._keys[job.job_type, job.key or ""]
 
-    def take(self) -> SharedJob:
-        """The oldest job that waits, which is started."""
-        job = self.waiting.pop(next(iter(self.waiting)))
+    def take(self, full_types: set[str], now: float) -> SharedJob | None:
+        """The job of another type that has been due longest *now*, which is started."""
+        jobs = (job for job in self.waiting.values() if job.job_type not in full_types)
+        job = min((job for job in jobs if job.due <= now), key=IN_ORDER, default=None)
+        if job is None:
+            return None
+        del self.waiting[job.job_id]
         transition(job, JobStatus.RUNNING)
         job.started, job.shift = self.clock.stamp(), self.clock.shift
         job.change()
         return job
+
+    def next_due(self, now: float) -> float:
+        """When the next delayed job is due, as an age of the clock; ``inf`` if none is."""
+        return min((job.due for job in self.waiting.values() if job.due > now), default=math.inf)
 
     def run_of(self, job_id: str) -> JobRun[SharedJob] | None:
         """The run of a job, in whichever queue it is."""
@@ -201,3 +241,4 @@ class Engine:
     def forget(self, job: SharedJob) -> None:
         """Keep the record of *job* no longer."""
         del self.jobs[job.job_id], self._finished[job.job_id]
+        self._drop_key(job)

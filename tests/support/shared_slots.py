@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -57,6 +60,7 @@ class SharedSlots:
         self._observers = Observers(observers)
         self._left_behind: list[JobRun[SharedJob]] = []
         self._idle: asyncio.Future[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def queue(self) -> Any:
@@ -71,13 +75,31 @@ class SharedSlots:
         self._engine.attach(loop)
         self.deadlines = Deadlines(loop, self._engine.clock.now)
 
-    def fill(self) -> None:
-        """Take on what waits, as far as slots are free."""
-        while self._engine.waiting and self._may_start():
-            self._start(self._engine.take())
+    def fill(self, now: float = 0.0) -> None:
+        """Take on what waits and is due, as far as slots are free; *now*, or at the alarm's time."""
+        now = max(now, self._engine.clock.age())
+        while self._may_start() and (job := self._engine.take(self._full_types(), now)):
+            self._start(job)
+        self._set_alarm(self._engine.next_due(now))
 
     def _may_start(self) -> bool:
         return self.takes_jobs and len(self.running) < self.settings.concurrency
+
+    def _full_types(self) -> set[str]:
+        """Those of which as many run here as may."""
+        counts = Counter(run.job.job_type for run in self.running.values())
+        limits = {run.job.job_type: run.definition.concurrency for run in self.running.values()}
+        return {name for name, limit in limits.items() if limit and counts[name] >= limit}
+
+    def _set_alarm(self, due: float) -> None:
+        """Look again when the next delayed job is due."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self.takes_jobs and due < math.inf:
+            seconds = due - self._engine.clock.age()
+            nobodys = contextvars.Context()  # else the timer would keep the submitter's
+            self._alarm = self.loop.call_later(seconds, self.fill, due, context=nobodys)
 
     def _start(self, job: SharedJob) -> None:
         try:
@@ -158,7 +180,7 @@ class SharedSlots:
 
     async def drain(self) -> None:
         """Let what runs finish, then tell it to stop, then leave it behind."""
-        self.takes_jobs = False
+        self._take_no_more()
         for run in self.running.values():
             run.drain()
         await self._until_idle(self.settings.drain_timeout)
@@ -168,6 +190,10 @@ class SharedSlots:
         tasks = [run.task for run in self._left_behind if run.task and not run.task.done()]
         if tasks:
             await asyncio.wait(tasks, timeout=MARGIN)
+
+    def _take_no_more(self) -> None:
+        self.takes_jobs = False
+        self._set_alarm(math.inf)
 
     async def _until_idle(self, seconds: float) -> None:
         if not self.running or seconds <= 0:
@@ -186,7 +212,7 @@ class SharedSlots:
 
     def abandon_all(self) -> None:
         """Finish everything that runs now, whatever its handlers do."""
-        self.takes_jobs = False
+        self._take_no_more()
         self._stop_all()
         for run in tuple(self.running.values()):
             run.abandon()

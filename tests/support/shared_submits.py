@@ -13,6 +13,7 @@ from typing import Any, Literal
 from stoat_jobs import (
     JobHandlers,
     JobQueueSettings,
+    JobType,
     PayloadNotKeptError,
     QueueClosedError,
     QueueFullError,
@@ -20,7 +21,16 @@ from stoat_jobs import (
     SubmittedEvent,
     SubmittingEvent,
 )
-from stoat_jobs.backends import KeptPayload, check_timeout, checked_key, checked_metadata
+from stoat_jobs.backends import (
+    KeptPayload,
+    check_timeout,
+    checked_delay,
+    checked_key,
+    checked_metadata,
+    digest_of,
+    frozen_payloads,
+    is_kept,
+)
 
 from .shared_engine import SharedJob
 from .shared_slots import SharedSlots
@@ -57,25 +67,33 @@ class SharedSubmits(SharedSlots):
         delay: float | timedelta | None = None,
         unique: Literal["live", "kept"] = "live",
     ) -> str:
+        options = {"timeout": timeout, "metadata": metadata, "delay": delay}
+        return self._accept(job_type, payload, key, unique, options)
+
+    def _accept(
+        self,
+        job_type: str,
+        payload: Mapping[str, Any],
+        key: str | None,
+        unique: str,
+        options: dict[str, Any],
+        origin: SharedJob | None = None,
+    ) -> str:
+        """The id of the accepted job, or of the one that holds the key and is not *origin*."""
         self._check_open()
         handler = self.handlers.get(job_type)
         frozen = handler.form.freeze(payload, self.settings)
-        if handler.keep_payload:
-            frozen = frozen.to_keep()
-        limit = handler.timeout if timeout is None else check_timeout(timeout)
-        key = None if key is None else checked_key(key)
-        pairs = checked_metadata({} if metadata is None else metadata)
-        if holder := self._engine.holder(handler.name, key):
+        kept = frozen.to_keep() if handler.keep_payload else frozen
+        job = SharedJob(handler.name, kept, **self._checked(handler, **options))
+        job.key = checked_key(key)
+        job.keeps_key = is_kept(unique, job.key)
+        job.digest = digest_of(frozen) if job.key else ""
+        self.expire()
+        holder = self._engine.holder(job)
+        if holder is not None and holder is not origin:
             return holder.job_id
-        if len(self._engine.waiting) >= (self.settings.max_pending or math.inf):
-            raise QueueFullError(self.settings.max_pending)
-        seen = MappingProxyType(handler.form.thaw(frozen.text))
-        pairs = self._observers.submitting(SubmittingEvent(handler.name, seen, pairs))
-        limit = self.settings.timeout if limit is None else limit
-        job = SharedJob(handler.name, frozen, limit, key, pairs)
-        self._engine.add(job)
-        self._observers.tell("submitted", SubmittedEvent(job.job_id, job.job_type, job.metadata))
-        self._engine.fill()
+        self._check_room(1)
+        self._take_on([job])
         return job.job_id
 
     async def submit_many(
@@ -87,7 +105,15 @@ class SharedSubmits(SharedSlots):
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
     ) -> list[str]:
-        raise NotImplementedError
+        self._check_open()
+        handler = self.handlers.get(job_type)
+        frozen = await frozen_payloads(handler, payloads, self.settings)
+        options = self._checked(handler, timeout=timeout, metadata=metadata, delay=delay)
+        self._check_open()  # once more, as turns were given up
+        self._check_room(len(frozen))
+        jobs = [SharedJob(handler.name, each, **options) for each in frozen]
+        self._take_on(jobs)
+        return [job.job_id for job in jobs]
 
     async def resubmit(self, job_id: str) -> str:
         job = self.find(job_id)
@@ -95,13 +121,26 @@ class SharedSubmits(SharedSlots):
             raise ValueError(f"job {job_id} is {job.status}: only a finished job is resubmitted")
         if not isinstance(job.payload, KeptPayload):
             raise PayloadNotKeptError(job_id, job.job_type)
-        return await self.submit(
-            job.job_type,
-            self.handlers.get(job.job_type).form.thaw(job.payload.text),
-            timeout=job.timeout,
-            key=job.key,
-            metadata={**job.metadata, "resubmitted_from": job_id},
-        )
+        payload = self.handlers.get(job.job_type).form.thaw(job.payload.text)
+        metadata = {**job.metadata, "resubmitted_from": job_id}
+        options = {"timeout": job.timeout, "metadata": metadata}
+        unique = "kept" if job.keeps_key else "live"
+        return self._accept(job.job_type, payload, job.key, unique, options, origin=job)
+
+    def _take_on(self, jobs: list[SharedJob]) -> None:
+        """Let *jobs* wait in the engine, and start what may start."""
+        for job in jobs:
+            job.metadata = self._observers.submitting(self._submitting(job))
+        for job in jobs:
+            self._engine.add(job)
+        for job in jobs:
+            event = SubmittedEvent(job.job_id, job.job_type, job.metadata)
+            self._observers.tell("submitted", event)
+        self._engine.fill()
+
+    def _submitting(self, job: SharedJob) -> SubmittingEvent:
+        seen = self.handlers.get(job.job_type).form.thaw(job.payload.text)
+        return SubmittingEvent(job.job_type, MappingProxyType(seen), job.metadata)
 
     def find(self, job_id: str) -> SharedJob:
         """The job with this id; raises JobNotFoundError."""
@@ -109,6 +148,25 @@ class SharedSubmits(SharedSlots):
         return self._engine.get(job_id)
 
     # Checks.
+
+    def _checked(
+        self,
+        handler: JobType[..., Any],
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        delay: float | timedelta | None = None,
+    ) -> dict[str, Any]:
+        """What a job has of the options of its submission."""
+        limit = handler.timeout if timeout is None else check_timeout(timeout)
+        return {
+            "timeout": self.settings.timeout if limit is None else limit,
+            "metadata": checked_metadata({} if metadata is None else metadata),
+            "delay": 0.0 if delay is None else checked_delay(delay),
+        }
+
+    def _check_room(self, number: int) -> None:
+        if len(self._engine.waiting) + number > (self.settings.max_pending or math.inf):
+            raise QueueFullError(self.settings.max_pending)
 
     def _check_open(self) -> None:
         if self._life is Life.NEW:
