@@ -98,6 +98,10 @@ def test_github_tests_each_and_three_others() -> None:
 @pytest.fixture
 def noxfile(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the noxfile defines; nox itself is not here, so a session is a bare function."""
+    return run_noxfile(monkeypatch)
+
+
+def run_noxfile(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def session(function: Callable[..., None] | None = None, **options: Any) -> Any:
         if function is None:
@@ -129,11 +133,20 @@ def test_the_oldest_and_the_newest_run_every_test(
 ) -> None:
     """Between the oldest and the newest Python that are here, contract and units are tested."""
     scope = noxfile["tests"].run.__globals__
-    scope.update(OLDEST_AND_NEWEST=["3.11", "3.13"], _enter_sdist=MagicMock(), ROOT=MagicMock())
+    scope.update(WHOLE={"3.11", "3.13"}, _enter_sdist=MagicMock(), ROOT=MagicMock())
     session = MagicMock(python=python, posargs=given)
     noxfile["tests"].run(session)
     (call,) = session.run.call_args_list
     assert [word for word in call.args if word.startswith("tests/")] == expected
+
+
+def test_what_the_chroot_has_tested_is_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a newer Python than those here ran every test, the newest that is here need not."""
+    monkeypatch.delenv("MEASURED", raising=False)
+    here = run_noxfile(monkeypatch)
+    assert here["WHOLE"] == {*here["FOUND"][:1], here["NEWEST"]}
+    monkeypatch.setenv("MEASURED", PYTHONS[-1])
+    assert run_noxfile(monkeypatch)["WHOLE"] == {*here["FOUND"][:1], PYTHONS[-1]}
 
 
 def test_mypy_sees_the_oldest_and_the_newest(noxfile: dict[str, Any]) -> None:

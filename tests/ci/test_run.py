@@ -48,6 +48,14 @@ def test_what_fails_in_the_chroot_fails_the_run(machine: Machine, failing: str) 
     assert len(machine.called("nox")) == 1
 
 
+def test_what_failed_is_said_again_at_the_end(machine: Machine) -> None:
+    """The names of failed tests come after everything else that the sessions print."""
+    done = machine.run("run", SAYS="FAILED tests/unit/test_a.py::test_b - AssertionError")
+    *_, named, tested = done.stdout.splitlines()
+    assert named == "FAILED tests/unit/test_a.py::test_b - AssertionError"
+    assert tested.startswith("tested on Python: ")
+
+
 def test_what_is_installed_needs_no_chroot(tmp_path: Path) -> None:
     """nox tests an installed Python like any other; the chroot is for the rest."""
     machine = Machine(tmp_path, *OLDER, "3.14")

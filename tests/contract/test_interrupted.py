@@ -151,14 +151,36 @@ class Life:
                 assert await queue.wait(record.job_id) == record
 
 
-async def new_life(new_queue: Callable[..., JobBackend]) -> Life:
-    return Life(new_queue)
+class BusyLife(Life):
+    """One in which jobs are delayed, submitted many at once, and of a type with a limit."""
+
+    async def live(self) -> None:
+        bench = self.bench
+        bench.handlers.register("limited", bench.hold, concurrency=1)
+        async with bench.queue:
+            bench.submit("hold", delay=5)
+            await bench.clock.settle()
+            await self.wait_for_newest()
+            for job_type, delay in (("limited", None), ("hold", 3)):
+                many = bench.queue.submit_many(job_type, [{}] * 3, delay=delay)
+                bench.submissions.append(asyncio.ensure_future(many))  # type: ignore[arg-type]
+                await bench.clock.settle()
+                await self.wait_for_newest()
+            await bench.clock.advance(4)
+            bench.calls[0].finish()
+            await bench.clock.settle()
 
 
-def lived(new_queue: Callable[..., JobBackend], interrupts: Interrupts) -> bool:
+async def new_life(new_queue: Callable[..., JobBackend], life_type: type[Life]) -> Life:
+    return life_type(new_queue)
+
+
+def lived(
+    new_queue: Callable[..., JobBackend], interrupts: Interrupts, life_type: type[Life] = Life
+) -> bool:
     """Let a queue live; whether a Ctrl-C came."""
     with fake_clock_loop() as loop:
-        life = loop.run_until_complete(new_life(new_queue))
+        life = loop.run_until_complete(new_life(new_queue, life_type))
         with interrupts.tracing():
             came = run(loop, life.live())
         life.bench.open_gates()
@@ -213,6 +235,20 @@ def test_a_ctrl_c_at_any_line_leaves_no_job_behind__fault_57(
         more = () if second is None else (at + second,)
         assert lived(QUEUES[number], Interrupts(at, *more)) is True
         collect()  # coroutines that never began too: here that is no warning
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("collecting")
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("number", range(3), ids=["asyncio", "memory", "stored"])
+def test_a_ctrl_c_leaves_no_delayed_job_behind_and_none_of_many(number: int) -> None:
+    """Wherever it falls, each delayed job ends, each of a limited type, and each of many."""
+    for _ in range(2):
+        whole = Interrupts()
+        assert lived(QUEUES[number], whole, BusyLife) is False
+    for at in range(1 + number, whole.lines - STRIDE, STRIDE):
+        assert lived(QUEUES[number], Interrupts(at), BusyLife) is True
+        collect()
 
 
 CANCELS = {cancel.__code__, JobTask.cancel.__code__}

@@ -246,6 +246,10 @@ FOUND_BY_THE_MACHINE = [
     OldestFirst,
     StartsLastFirst,
     LeaksSlots,
+    IgnoresDelays,
+    StartsDelayedLast,
+    IgnoresTypeLimits,
+    HoldsKeysTooShort,
 ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 REAL = ["bash", "cat", "cp", "env", "flock", "head", "ls", "mkdir", "mktemp", "mv", "realpath"]
-REAL += ["dirname", "rm", "sed", "sort", "tail", "touch", "true"]
+REAL += ["dirname", "rm", "sed", "sort", "tail", "tee", "touch", "true"]
 
 # Each begins by writing down how it was called.
 MADE_UP = {
@@ -32,6 +32,7 @@ MADE_UP = {
     "id": "echo $USER_ID",
     "mount": "",
     "nox": """
+        echo "${SAYS:-}"
         echo "coverage is measured on ${MEASURED:-the newest that is here}"
         mkdir -p .nox/.cache/tested
         for python in $NOX_TESTS; do touch ".nox/.cache/tested/$python"; done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Protocol, TypeVar, assert_type
 
@@ -217,6 +218,10 @@ async def submits(queue: JobBackend) -> None:
 
 async def submits_others(queue: JobBackend) -> None:
     assert_type(await (await fetch.submit(queue, "url")).value(), bytes)
+    many = await fetch.options(delay=timedelta(hours=1)).submit_many(queue, [{"url": "a"}])
+    assert_type(many, list[JobRef[bytes]])
+    kept = fetch.options(key="k", unique="kept", delay=2)
+    assert_type(await (await kept.submit(queue, "url")).value(), bytes)
     assert_type((await (await fetch.submit(queue, url="u")).wait()).result, bytes | None)
     assert_type(await (await timed.submit(queue, n=1)).value(), list[int])
     assert_type(await (await named.submit(queue, a="b", c="d")).value(), dict[str, str])

@@ -15,7 +15,12 @@ DECLARED = [
     (AsyncioJobQueue, {"keeps_any_result": True}),
     (
         InMemoryJobQueue,
-        {"concurrent": False, "submit_returns_early": False, "waits_between_attempts": False},
+        {
+            "concurrent": False,
+            "submit_returns_early": False,
+            "waits_between_attempts": False,
+            "waits_for_delays": False,
+        },
     ),
     (StoredJobQueue, {"durable": True}),
 ]

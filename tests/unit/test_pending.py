@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import math
 import random
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stoat_jobs import JobContext, JobType
 from stoat_jobs._backends.job import Job
 from stoat_jobs._backends.pending import PendingJobs
 from stoat_jobs._backends.scripted_outcomes import stand_in
@@ -140,6 +142,98 @@ def test_whoever_leaves_the_others_keep_their_order() -> None:
         assert not pending
 
 
+def limited(number: int) -> list[Job]:
+    """Jobs of a type of which one may run."""
+    definition: JobType[..., Any] = JobType("one", accept, concurrency=1)
+    jobs = some_jobs(number)
+    for job in jobs:
+        job.definition, job.job_type = definition, "one"
+    return jobs
+
+
+async def accept(ctx: JobContext, /, **payload: Any) -> None: ...
+
+
+def test_delayed_jobs_come_in_the_order_in_which_they_are_due() -> None:
+    """Whatever is put, taken and stopped, the next is that of a list sorted by due time."""
+    for seed in range(30):
+        chance = random.Random(seed)
+        waiting: list[Job] = []
+        pending = PendingJobs(20)
+        for job in some_jobs(150):
+            if chance.random() < 0.7:
+                job.not_before = job.submitted + chance.choice([1.0, 5.0, 30.0, 31.0])
+            pending.put(job)
+            waiting.append(job)
+            while waiting and chance.random() < 0.45:
+                if chance.random() < 0.5:
+                    pending.stop(waiting.pop(chance.randrange(len(waiting))), StopReason.CANCEL)
+                    continue
+                due = [each for each in waiting if each.due <= job.submitted]
+                expected = min(due, key=lambda each: (each.due, each.submitted), default=None)
+                assert pending.first(job.submitted) is expected
+                if expected is not None:
+                    pending.take(expected)
+                    waiting.remove(expected)
+            assert list(pending) == waiting
+            assert (len(pending), bool(pending)) == (len(waiting), bool(waiting))
+            assert pending.full() == (len(waiting) >= 20)
+
+
+@pytest.mark.parametrize("delay", [None, 1.0])
+def test_a_full_type_costs_the_others_the_same_however_many_of_it_wait(
+    delay: float | None,
+) -> None:
+    """To find the next job of another type is no search among those that wait for their own."""
+
+    def cost(number: int) -> int:
+        running, *waiting = limited(number)
+        pending = PendingJobs(0)
+        for job in (running, *waiting):
+            job.not_before = None if delay is None else job.submitted + delay
+            pending.put(job)
+        pending.take(running)
+        pending.started(running)
+        others = some_jobs(100)
+        for job in others:
+            pending.put(job)
+
+        def start_others() -> None:
+            for job in others:
+                assert pending.first(1e9) is job
+                pending.take(job)
+
+        return steps_of(start_others)
+
+    assert cost(5_000) <= 1.01 * cost(50)
+
+
+def test_a_job_of_a_limited_type_waits_until_there_is_room() -> None:
+    """Only those count that were started and have not ended."""
+    pending = PendingJobs(0)
+    first, second = limited(2)
+    pending.put_all([first, second])
+    pending.take(first)
+    pending.started(first)
+    assert pending.first() is None
+    assert pending.next_due() == math.inf
+    pending.ended(first)
+    assert pending.first() is second
+
+
+def test_many_that_become_due_at_once_are_not_moved() -> None:
+    """The first of a thousand that are due costs as much as the first of ten."""
+
+    def cost(number: int) -> int:
+        pending = PendingJobs(0)
+        for job in some_jobs(number):
+            job.not_before = 1e6
+            pending.put(job)
+        return steps_of(lambda: pending.first(1e7))
+
+    assert cost(1_000) == cost(10)
+
+
 MEASURE = """
 import asyncio, gc, tracemalloc
 from stoat_jobs import AsyncioJobQueue, JobHandlers, JobQueueSettings
@@ -163,7 +257,7 @@ async def main():
         await queue.submit("held")
         tracemalloc.start()
         for _ in range(4_000):
-            await queue.submit("noop")
+            await queue.submit("noop", delay=DELAY)
         gc.collect()
         print(tracemalloc.get_traced_memory()[0] / 4_000)
         queue.app.set()
@@ -172,7 +266,12 @@ asyncio.run(main())
 """
 
 
-def test_a_job_that_waits_takes_little_memory() -> None:
-    """It takes at most 400 bytes without a payload, apart from its entry in the index."""
-    done = run_python("-c", MEASURE, env=unmeasured())  # here other tests may listen to the log
-    assert 200 < float(done.stdout) <= 400
+@pytest.mark.parametrize(("delay", "most"), [("None", 400), ("3600", 400 + 24)])
+def test_a_job_that_waits_takes_little_memory(delay: str, most: int) -> None:
+    """It takes at most 400 bytes without a payload, apart from its entry in the index.
+
+    A delayed one has one time more, a float of 24 bytes.
+    """
+    program = MEASURE.replace("DELAY", delay)
+    done = run_python("-c", program, env=unmeasured())  # here other tests may listen to the log
+    assert 200 < float(done.stdout) <= most

@@ -25,7 +25,7 @@ from .in_process_queue import NO_PAYLOAD, InProcessQueue
 from .job import Job
 from .phase import NEW, STARTED
 from .scheduler import Scheduler
-from .scripted_outcomes import scripted, stand_in
+from .scripted_outcomes import is_stand_in, scripted, stand_in
 from .waiting import until_finished
 
 
@@ -40,6 +40,7 @@ class _MemoryScheduler(Scheduler):
         super().__init__(*args)
         self.released: set[str] = set()
         self.scripts: dict[str, Outcome] = {}
+        self.default_script: Outcome | None = None
 
     def fill(self) -> None:
         while self.pending and not self.running and self.phase in (NEW, STARTED):
@@ -51,6 +52,8 @@ class _MemoryScheduler(Scheduler):
 
     def _start(self, job: Job) -> None:
         script = self.scripts.get(job.job_type)
+        if script is None and is_stand_in(job.definition):
+            script = self.default_script
         if script is None:
             super()._start(job)
         else:
@@ -131,7 +134,6 @@ class InMemoryJobQueue(InProcessQueue):
         self._scheduler.held = not self._options.autorun
         self._nested: dict[str, list[Job]] = {}
         self._stand_ins: dict[str, JobType[..., Any]] = {}
-        self._default_outcome: Outcome | None = None
 
     def _concurrency(self) -> int:
         return 1
@@ -233,15 +235,14 @@ class InMemoryJobQueue(InProcessQueue):
         outcome = scripted(JobStatus(status), result, error)
         if result is not None:
             outcome = replace(outcome, result=stand_in("any").result_through_json(result))
-        self._default_outcome = outcome
+        self._scheduler.default_script = outcome
 
     def _stand_in(self, job_type: str) -> JobType[..., Any]:
         with suppress(Exception):  # what is not text may raise anything when it is looked up
             return self._stand_ins[job_type]
-        if self._default_outcome is None or not isinstance(job_type, str) or not job_type:
+        if self._scheduler.default_script is None or not isinstance(job_type, str) or not job_type:
             return super()._stand_in(job_type)
         name = str.__str__(job_type)
-        self._scheduler.scripts.setdefault(name, self._default_outcome)
         return self._stand_ins.setdefault(name, stand_in(name))
 
     async def _see_through(self, jobs: list[Job]) -> None:

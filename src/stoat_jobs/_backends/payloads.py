@@ -28,7 +28,7 @@ async def frozen_payloads(
     """
     frozen: list[FrozenPayload] = []
     for number, payload in enumerate(_read(payloads), 1):
-        if number > settings.max_pending > 0:
+        if number > settings.max_pending:
             raise QueueFullError(settings.max_pending)
         frozen.append(_frozen(definition, payload, settings, number - 1))
         if number % _A_TURN == 0:

@@ -45,5 +45,10 @@ def stand_in(job_type: str) -> JobType[..., Any]:
     return JobType(job_type, _never_called)
 
 
+def is_stand_in(definition: JobType[..., Any]) -> bool:
+    """Whether there is no handler behind *definition*."""
+    return definition.function is _never_called
+
+
 def _never_called(ctx: JobContext, **payload: Any) -> Any:
     """The script says how its jobs end."""

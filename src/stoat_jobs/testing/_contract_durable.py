@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -135,7 +136,7 @@ class DurablePromises(Promises):
             record = await bench.queue.wait(job_id)
             assert (record.status, record.error_type) == (JobStatus.FAILED, "InvalidPayloadError")
 
-    @needs("durable", "waits_for_delays")
+    @needs("waits_for_delays", "durable")
     async def test_a_delayed_job_is_still_delayed_in_the_next_life(self) -> None:
         """The next queue starts it when its delay has passed, counted from its submission."""
         async with self.bench() as old:
@@ -153,7 +154,7 @@ class DurablePromises(Promises):
     async def test_a_kept_key_is_held_in_the_next_life(self) -> None:
         """That of a finished job and of a waiting one, with what they know of the payload."""
         async with self.bench() as old:
-            options = {"unique": "kept"}
+            options: dict[str, Any] = {"unique": "kept"}
             done = await old.begin("hold", {"n": 1}, key="done", **options)
             await old.finish(done)
             await old.begin()

@@ -26,6 +26,9 @@ async def label(
     return f"{name}-{size}"
 
 
+NOTHING: dict[str, Any] = {}
+
+
 def raising() -> Iterator[Any]:
     yield {"name": "a"}
     raise ZeroDivisionError("no more")
@@ -89,6 +92,7 @@ class KeptKeyPromises(Promises):
             for _ in range(2):
                 await bench.run("label", {"name": "other"})
             ids.append(await bench.put("label", {"name": "a"}, **options))
+            assert len(set(ids)) == 3
             await bench.queue.wait(ids[-1])
             assert await bench.queue.delete(ids[-1]) is True
             ids.append(await bench.put("label", {"name": "a"}, **options))
@@ -141,7 +145,7 @@ class ManyPromises(Promises):
         """Each payload is a job of its own, with the options, started in the order of payloads."""
         async with self.bench(concurrency=1) as bench:
             bench.open_gates()
-            payloads = ({"n": each} for each in range(250))
+            payloads: Iterator[Any] = ({"n": each} for each in range(250))
             ids = await bench.queue.submit_many("hold", payloads, metadata={"by": "Ada"}, timeout=5)
             for job_id in ids:
                 await bench.queue.wait(job_id)
@@ -160,7 +164,7 @@ class ManyPromises(Promises):
         """The error says which payload it is: its places begin with the index."""
         async with self.bench() as bench:
             bench.handlers.register("label", label)
-            payloads = [{"name": "a"}, {"name": "b"}, {"name": 5}]
+            payloads: list[dict[str, Any]] = [{"name": "a"}, {"name": "b"}, {"name": 5}]
             with pytest.raises(InvalidPayloadError) as error:
                 await bench.queue.submit_many("label", payloads)
             assert [each["loc"] for each in error.value.errors] == [(2, "name")]
@@ -174,9 +178,9 @@ class ManyPromises(Promises):
             await bench.put()
             for number in (3, 1_000):
                 with pytest.raises(QueueFullError):
-                    await bench.queue.submit_many("hold", [{}] * number)
+                    await bench.queue.submit_many("hold", [NOTHING] * number)
             assert len(await bench.queue.list_jobs()) == 2
-            assert len(await bench.queue.submit_many("hold", [{}] * 2)) == 2
+            assert len(await bench.queue.submit_many("hold", [NOTHING] * 2)) == 2
 
     @pytest.mark.parametrize("payloads", ["ab", {"name": "a"}, 7, None], ids=repr)
     async def test_what_is_no_iterable_of_payloads_is_refused(self, payloads: Any) -> None:
@@ -216,7 +220,7 @@ class ManyPromises(Promises):
         """They become due together, and start in their order."""
         async with self.bench() as bench:
             bench.open_gates()
-            ids = await bench.queue.submit_many("hold", [{}] * 3, delay=5)
+            ids = await bench.queue.submit_many("hold", [NOTHING] * 3, delay=5)
             await bench.clock.advance(4)
             assert bench.calls == []
             await bench.clock.advance(2)

@@ -35,11 +35,15 @@ from ._under_test import QueueUnderTest
 T = TypeVar("T")
 
 KEYS = ["a", "b"]
+TYPES = {"a": "hold", "b": "deaf"}
+MIXED = ["hold", "deaf"]
 
 # Steps of time are whole seconds, ages end on halves and time limits shortly after whole
 # seconds: what falls on the same instant is of the same kind, and happens in the order of
 # submission.
 STEPS_OF_TIME = [1.0, 3.0, 11.0, 40.0]
+# Delays pass a quarter before a whole second.
+DELAYS = [None, None, 0.75, 2.75, 13.75]
 LIMITS = {
     "max_pending": 4,
     "max_results": 5,
@@ -91,44 +95,63 @@ class JobQueueMachine(QueueUnderTest, RuleBasedStateMachine):
         self.do(self._start_queue(settings))
         can = self.bench.capabilities
         slots = concurrency if can.concurrent else 1
-        self.model = QueueModel(settings, slots, self.loop.time(), durable=can.durable)
+        self.model = QueueModel(
+            settings, slots, self.loop.time(), durable=can.durable, waits=can.waits_for_delays
+        )
 
     async def _start_queue(self, settings: JobQueueSettings) -> None:
         self.bench = Bench()
+        self.bench.handlers.register("limited", self.bench.hold, concurrency=1)
         await self._fill(self.bench, settings)
         await self.bench.open()
 
-    @rule(target=jobs, key=st.sampled_from([None, *KEYS]), deaf=st.booleans())
-    def submit(self, key: str | None, deaf: bool) -> Any:
+    @rule(
+        target=jobs,
+        key=st.sampled_from([None, *KEYS]),
+        deaf=st.booleans(),
+        kept=st.booleans(),
+        delay=st.sampled_from(DELAYS),
+    )
+    def submit(self, key: str | None, deaf: bool, kept: bool, delay: float | None) -> Any:
         # A key is one job type's own; here each key has one type, so that the model is simple.
-        deaf = key == "b" if key else deaf
+        job_type = TYPES[key] if key else "deaf" if deaf else "hold"
+        options = {"key": key, "unique": "kept" if kept and key else "live", "delay": delay}
         holder = self.model.holder(key)
         if self.model.open and holder is None and not self.model.full:
-            return self._accepted(key, deaf)
-        expected = QueueFullError if self.model.open else QueueClosedError
+            return self._accepted(job_type, **options)
         if self.model.open and holder is not None:
-            assert self._submit(key, deaf, 1.0) == holder.job_id
+            assert self._submit(job_type, **options) == holder.job_id
+            holder.kept = holder.kept or options["unique"] == "kept"
         else:
-            with pytest.raises(expected):
-                self._submit(key, deaf, 1.0)
+            with pytest.raises(QueueFullError if self.model.open else QueueClosedError):
+                self._submit(job_type, **options)
         return multiple()
 
-    def _accepted(self, key: str | None, deaf: bool) -> str:
+    @rule(target=jobs, delay=st.sampled_from(DELAYS))
+    def submit_limited(self, delay: float | None) -> Any:
+        if self.model.open and not self.model.full:
+            return self._accepted("limited", delay=delay)
+        return multiple()
+
+    def _accepted(self, job_type: str, **options: Any) -> str:
         self.submitted += 1
         # Loops that count in milliseconds are early here, and yet between the same whole seconds.
         timeout = 10 + 0.01203 * (1 + self.submitted % 3)
-        job_id = self._submit(key, deaf, timeout)
-        self.model.submit(ModelJob(job_id, deaf, key, timeout))
+        due = self.loop.time() + (options.get("delay") or 0.0)
+        job_id = self._submit(job_type, timeout=timeout, **options)
+        kept = options.get("unique") == "kept"
+        deaf, limited, key = job_type == "deaf", job_type == "limited", options.get("key")
+        self.model.submit(ModelJob(job_id, deaf, key, timeout, kept, limited, due))
         return job_id
 
-    def _submit(self, key: str | None, deaf: bool, timeout: float) -> str:
-        return self.do(self.bench.put("deaf" if deaf else "hold", key=key, timeout=timeout))
+    def _submit(self, job_type: str, **options: Any) -> str:
+        return self.do(self.bench.put(job_type, **options))
 
     @rule(target=jobs, number=st.integers(2, 5))
     def submit_several(self, number: int) -> Any:
         room = self.model.settings.max_pending - len(self.model.in_status(JobStatus.PENDING))
         accepted = min(number, room) if self.model.open else 0
-        return multiple(*[self._accepted(None, bool(each % 2)) for each in range(accepted)])
+        return multiple(*[self._accepted(MIXED[each % 2]) for each in range(accepted)])
 
     @precondition(lambda self: self.model.in_status(JobStatus.RUNNING))
     @rule(which=st.integers(0, 2), fraction=st.sampled_from([0.0, 0.25, 1.0]))
@@ -252,7 +275,7 @@ class JobQueueMachine(QueueUnderTest, RuleBasedStateMachine):
     def keys_agree(self) -> None:
         for key in KEYS if self.model.open else ():
             if holder := self.model.holder(key):
-                assert self._submit(key, key == "b", 1.0) == holder.job_id
+                assert self._submit(TYPES[key], key=key) == holder.job_id
 
     @invariant()
     def what_is_gone_is_gone(self) -> None:

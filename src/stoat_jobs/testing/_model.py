@@ -1,7 +1,7 @@
 """A plain model of a queue: the state it should have after each step, with its own status table.
 
 There are two kinds of handlers: one ends as soon as it is cancelled, the other ignores that, and
-ends when its gate opens or its grace is over.
+ends when its gate opens or its grace is over. Of the first kind, one job type has a limit of one.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ class ModelJob:
     deaf: bool
     key: str | None
     timeout: float
+    kept: bool = False
+    limited: bool = False
+    due: float = 0.0
     status: JobStatus = P
     reason: str | None = None
     error_type: str | None = None
@@ -65,9 +68,16 @@ class QueueModel:
     """
 
     def __init__(
-        self, settings: JobQueueSettings, slots: int, now: float, *, durable: bool = False
+        self,
+        settings: JobQueueSettings,
+        slots: int,
+        now: float,
+        *,
+        durable: bool = False,
+        waits: bool = True,
     ) -> None:
         self.durable = durable
+        self.waits = waits
         self.settings = settings
         self.slots = slots
         self.now: float = now
@@ -85,8 +95,11 @@ class QueueModel:
 
     def holder(self, key: str | None) -> ModelJob | None:
         """The job that answers for *key*."""
-        live = (job for job in self.jobs.values() if job.status is P or job.status is R)
-        return next((job for job in live if key and job.key == key and not job.reason), None)
+        with_key = (job for job in self.jobs.values() if key and job.key == key)
+        return next((job for job in with_key if job.kept or self._is_live(job)), None)
+
+    def _is_live(self, job: ModelJob) -> bool:
+        return job.status is P or (job.status is R and not job.reason)
 
     @property
     def full(self) -> bool:
@@ -147,13 +160,31 @@ class QueueModel:
     # How it happens.
 
     def _run_until(self, until: float) -> None:
-        while (job := self._next()) is not None and job.next_event() <= until:
-            self.now = job.next_event()
-            self._happen(job)
+        while (moment := min(event := self._next_event(), due := self._next_due())) <= until:
+            if moment == math.inf:
+                break
+            self.now = max(self.now, moment)
+            if due <= event:
+                self._fill()
+            else:
+                self._happen(min(self.in_status(R), key=ModelJob.next_event))
 
-    def _next(self) -> ModelJob | None:
-        running = sorted(self.in_status(R), key=ModelJob.next_event)
-        return running[0] if running and running[0].next_event() < math.inf else None
+    def _next_event(self) -> float:
+        return min(map(ModelJob.next_event, self.in_status(R)), default=math.inf)
+
+    def _next_due(self) -> float:
+        """When the delay of a job passes that can start then."""
+        if not (self.open and self._has_room()):
+            return math.inf
+        delayed = [job for job in self.in_status(P) if job.due > self.now]
+        free = [job for job in delayed if not (job.limited and self._limited_runs())]
+        return min((job.due for job in free), default=math.inf)
+
+    def _has_room(self) -> bool:
+        return len(self.in_status(R)) < self.slots
+
+    def _limited_runs(self) -> bool:
+        return any(job.limited for job in self.in_status(R))
 
     def _happen(self, job: ModelJob) -> None:
         if job.reason is None:
@@ -168,11 +199,16 @@ class QueueModel:
             self.end(job, F, None)
 
     def _fill(self) -> None:
-        while self.open and self.in_status(P) and len(self.in_status(R)) < self.slots:
-            job = self.in_status(P)[0]
+        while self.open and self._has_room() and (ready := self._ready()):
+            job = min(ready, key=lambda job: job.due)  # of the same, the first submitted
             self._change(job, R)
             job.deadline = self.now + job.timeout
             self.starts.append(job.job_id)
+
+    def _ready(self) -> list[ModelJob]:
+        """What may start, oldest first."""
+        due = [job for job in self.in_status(P) if job.due <= self.now or not self.waits]
+        return [job for job in due if not (job.limited and self._limited_runs())]
 
     def _settle(self, job: ModelJob, status: JobStatus, error_type: str | None) -> None:
         self._change(job, status)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from stoat_jobs import AsyncioJobQueue
+from stoat_jobs import AsyncioJobQueue, JobStatus
 from stoat_jobs._backends.job import Job
 from stoat_jobs._backends.job_index import JobIndex
 from stoat_jobs._backends.keys import Keys
@@ -124,10 +124,10 @@ class LeavesDelayedAtClose(AsyncioJobQueue):
 
     _scheduler_type = _NeverClosed
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        await super().__aexit__(*exc_info)
+    def _shut(self) -> None:
+        super()._shut()
         for job in self._index.kept():
-            job.status = job.status if job.not_before is None else job.status.FAILED
+            job.status = job.status if job.not_before is None else JobStatus.FAILED
 
 
 class _Blind(JobIndex):
