@@ -41,7 +41,7 @@ def test_what_a_quick_run_leaves_out_is_said() -> None:
     options = ("-n1", "-m", "not slow", "-p", "no:cacheprovider")
     command = [sys.executable, "-m", "pytest", *options, "tests/unit/test_hostile.py"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert re.search(r"^LEFT OUT \[8\]: ", run.stdout, re.MULTILINE), run.stdout + run.stderr
+    assert re.search(r"^LEFT OUT \[16\]: ", run.stdout, re.MULTILINE), run.stdout + run.stderr
 
 
 def test_links_of_the_guide_lead_somewhere() -> None:

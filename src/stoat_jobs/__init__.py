@@ -7,7 +7,7 @@ from ._app.with_jobs import with_jobs
 from ._backends.asyncio_queue import AsyncioJobQueue
 from ._backends.memory_queue import InMemoryJobQueue
 from ._exports import export as _export
-from ._jobs.context import JobContext, current_job_id
+from ._jobs.context import JobContext, current_job, current_job_id
 from ._jobs.handlers import JobHandlers
 from ._jobs.job_types import JobType
 from ._jobs.observer import JobObserver
@@ -93,6 +93,7 @@ __all__ = [
     "UnknownJobTypeError",
     "available_backends",
     "create_queue",
+    "current_job",
     "current_job_id",
     "get_queue",
     "lifespan",

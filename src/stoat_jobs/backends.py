@@ -27,12 +27,12 @@ from ._events.observers import Observers
 from ._exports import export as _export
 from ._model.capabilities import Capabilities
 from ._model.filters import JobFilter
+from ._model.metadata import checked_metadata
 from ._model.options import (
     checked_delay,
     checked_job_type,
     checked_key,
     checked_limit,
-    checked_metadata,
     is_kept,
 )
 from ._model.pages import cursor_at, place_of

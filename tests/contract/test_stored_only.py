@@ -55,6 +55,23 @@ async def test_a_job_of_a_process_that_died_runs_again__fault_43(
     assert (line.job_id, line.job_type) == (first, "hold")  # type: ignore[attr-defined]
 
 
+async def test_a_job_that_runs_again_has_its_updates_of_metadata() -> None:
+    """What it found out before its process died is there, and as read-only as ever."""
+    store = TextStore()
+    bench = new_bench(store)
+    await bench.open()
+    call = await bench.begin(metadata={"user": {"id": 1}})
+    call.ctx.update_metadata(pages=[3])
+    store.lose_owner()
+    async with new_bench(store) as bench:
+        again = await bench.call(call.job_id)
+        again.ctx.metadata["pages"].append(4)
+        assert dict(again.ctx.metadata) == {"user": {"id": 1}, "pages": [3]}
+        again.ctx.update_metadata(more=True)
+        expected = {"user": {"id": 1}, "pages": [3], "more": True}
+        assert (await bench.finish(again)).metadata == expected
+
+
 async def test_a_job_that_runs_again_may_be_retried() -> None:
     """Its later attempts get the payload that was submitted, as its first one does."""
     store = TextStore()

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from stoat_jobs import (
@@ -54,6 +54,7 @@ class SharedSlots:
         self.handlers = handlers
         self.settings = settings
         self.cancel_grace = settings.cancel_grace
+        self.max_metadata_bytes = settings.max_metadata_bytes
         self.running: dict[str, JobRun[SharedJob]] = {}
         self.takes_jobs = False
         self._engine: Engine
@@ -155,6 +156,10 @@ class SharedSlots:
         event = ProgressEvent(job.job_id, job.job_type, run.attempt, fraction, message)
         self._observers.tell("progress", event)
 
+    def metadata_updated(self, run: JobRun[SharedJob], metadata: Mapping[str, Any]) -> None:
+        run.job.metadata = metadata
+        run.job.change()
+
     def stopping(self, run: JobRun[SharedJob]) -> None:
         self._engine.release_key(run.job)
         run.job.change(cancel_requested=run.reason is StopReason.CANCEL)
@@ -185,7 +190,8 @@ class SharedSlots:
             run.drain()
         await self._until_idle(self.settings.drain_timeout)
         self._stop_all()
-        await self._until_idle(2 * self.cancel_grace + MARGIN)
+        grace = max((run.cancel_grace for run in self.running.values()), default=0.0)
+        await self._until_idle(2 * grace + MARGIN)
         self.abandon_all()
         tasks = [run.task for run in self._left_behind if run.task and not run.task.done()]
         if tasks:

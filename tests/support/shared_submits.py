@@ -130,7 +130,8 @@ class SharedSubmits(SharedSlots):
     def _take_on(self, jobs: list[SharedJob]) -> None:
         """Let *jobs* wait in the engine, and start what may start."""
         for job in jobs:
-            job.metadata = self._observers.submitting(self._submitting(job))
+            limit = self.settings.max_metadata_bytes
+            job.metadata = self._observers.submitting(self._submitting(job), limit)
         for job in jobs:
             self._engine.add(job)
         for job in jobs:
@@ -160,7 +161,7 @@ class SharedSubmits(SharedSlots):
         limit = handler.timeout if timeout is None else check_timeout(timeout)
         return {
             "timeout": self.settings.timeout if limit is None else limit,
-            "metadata": checked_metadata({} if metadata is None else metadata),
+            "metadata": checked_metadata(metadata, self.settings.max_metadata_bytes),
             "delay": 0.0 if delay is None else checked_delay(delay),
         }
 

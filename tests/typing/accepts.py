@@ -16,6 +16,7 @@ from typing_extensions import ParamSpec
 from stoat_jobs import (
     AsyncioJobQueue,
     AsyncJobQueue,
+    Backoff,
     FinishedEvent,
     InMemoryJobQueue,
     JobBackend,
@@ -28,6 +29,7 @@ from stoat_jobs import (
     JobResult,
     JobStatus,
     create_queue,
+    current_job,
     current_job_id,
     get_queue,
     lifespan,
@@ -84,6 +86,31 @@ async def named(ctx: JobContext, /, **payload: str) -> dict[str, str]:
 @handlers.job(name="by-keyword", timeout=3)
 def by_keyword(ctx: JobContext, n: int) -> int:
     return n
+
+
+@handlers.job(
+    retries=3,
+    retry_on=(ConnectionError, TimeoutError),
+    backoff=Backoff(first=10, factor=1, jitter=0),
+    cancel_grace=30,
+    timeout_grace=5,
+    concurrency=1,
+    keep_payload=True,
+)
+async def with_all(ctx: JobContext, n: int) -> int:
+    ctx.update_metadata(pages=[n], note=None)
+    await ctx.wait_cancelled()
+    assert_type(ctx.metadata, Mapping[str, Any])
+    return n
+
+
+@handlers.job(retries=1, retry_on=lambda error: "again" in str(error))
+def picky(ctx: JobContext, n: int) -> int:
+    return n
+
+
+assert_type(picky(JobContext(), n=1), int)
+together = handlers.job(scan.function, timeout=3, replace=True)
 
 
 @handlers.job()
@@ -259,6 +286,7 @@ async def by_hand(queue: JobBackend, short: AsyncJobQueue) -> None:
     assert_type(queue.settings.concurrency, int)
     assert_type(queue.capabilities.durable, bool)
     assert_type(current_job_id.get(), str | None)
+    assert_type(current_job(), JobContext | None)
     typed: JobRef[Report] = JobRef(queue, job_id)
     assert_type(await typed.value(), Report)
 

@@ -71,6 +71,7 @@ async def submits(queue: JobBackend, short: AsyncJobQueue) -> None:
     await scan.options(timeout=3).submit(queue, roott="here")  # type: ignore[call-arg]
     scan.options(timeout="3")  # type: ignore[arg-type]
     scan.options(retries=3)  # type: ignore[call-arg]
+    scan.options(metadata=["a"])  # type: ignore[arg-type]
     scan.options(delay="3")  # type: ignore[arg-type]
     scan.options(unique="once")  # type: ignore[arg-type]
     await scan.submit_many(queue, {"root": "here"})  # type: ignore[arg-type]
@@ -106,6 +107,8 @@ async def calls() -> None:
     text: str = scan(JobContext(), "here")  # type: ignore[assignment]
     raw: bytes = fetch(JobContext(), url="u")  # type: ignore[assignment]
     JobContext().set_progress("half")  # type: ignore[arg-type]
+    JobContext().update_metadata({"a": 1})  # type: ignore[call-arg]
+    JobContext().metadata["a"] = 1  # type: ignore[index]
     JobContext().from_thread(late)  # type: ignore[arg-type]
     print(text, raw)
 
@@ -128,6 +131,8 @@ handlers.job(name=3)  # type: ignore[call-overload]
 handlers.job(name=late)  # type: ignore[call-overload]
 handlers.job("late", name="later")  # type: ignore[call-overload]
 handlers.job(timeouts=3)  # type: ignore[call-overload]
+handlers.job(retries=1, retry_on="ValueError")  # type: ignore[call-overload]
+handlers.job(retries=1, backoff=3)  # type: ignore[call-overload]
 
 
 # Records are frozen.

@@ -134,4 +134,4 @@ def shown_code(text: str) -> str:
 def test_what_is_accepted_also_runs() -> None:
     """The accepted code is no fiction: it registers its handlers and builds its queues."""
     names = runpy.run_path(str(ACCEPTS))
-    assert len(names["handlers"]) == 11
+    assert len(names["handlers"]) == 13

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import threading
-from collections.abc import Callable, Coroutine
+import weakref
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -15,11 +18,16 @@ from hypothesis import strategies as st
 
 from stoat_jobs import (
     AsyncioJobQueue,
+    FinishedEvent,
     InMemoryJobQueue,
     JobContext,
     JobHandlers,
+    JobObserver,
+    JobQueueSettings,
     JobResult,
     JobStatus,
+    StartedEvent,
+    current_job,
     current_job_id,
 )
 from stoat_jobs._jobs.context import context_of
@@ -30,21 +38,27 @@ class Link:
     """Stands behind a context as a running job does, and notes what is reported."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self.cancelled = False
+        self.cancelled = self.is_finished = False
         self.loop = loop
+        self.metadata: dict[str, Any] = {}
         self.reports: list[tuple[float, str | None]] = []
 
     def report(self, fraction: float, message: str | None) -> None:
         self.reports.append((fraction, message))
 
+    def update_metadata(self, fields: Mapping[str, Any]) -> None:
+        self.metadata = {**self.metadata, **fields}
+
     def run_from_thread(self, coro: Coroutine[Any, Any, Any]) -> Any:
-        assert self.loop is not None
-        return Relay(self.loop, self.report, closed=False).run(coro)
+        return Relay(cast(Any, self)).run(coro)
+
+    async def wait_cancelled(self) -> None:
+        """Nobody waits here."""
 
 
 def linked(link: Link) -> JobContext:
     """A context as the run of a job makes it."""
-    job = SimpleNamespace(job_id="id", job_type="scan", metadata={})
+    job = SimpleNamespace(job_id="id", job_type="scan")
     return context_of(job, 0, SimpleNamespace(app=None), link)
 
 
@@ -90,6 +104,59 @@ def test_a_unit_test_can_tell_the_handler_to_stop() -> None:
     with pytest.raises(asyncio.CancelledError, match="told to stop"):
         ctx.raise_if_cancelled()
     assert other.cancelled is False
+
+
+def test_a_unit_test_sees_the_metadata_that_a_handler_adds() -> None:
+    """It is merged, copied and refused as in a queue; another context is not touched."""
+    ctx, other = JobContext(metadata={"user": "ada"}), JobContext()
+    pages = [1, 2]
+    ctx.update_metadata(pages=pages, self="a field like any other")
+    pages.append(3)
+    ctx.metadata["pages"].append(4)
+    expected = {"user": "ada", "pages": [1, 2], "self": "a field like any other"}
+    assert dict(ctx.metadata) == expected
+    with pytest.raises(TypeError, match=r"metadata\['wrong'\] is of type bytes"):
+        ctx.update_metadata(wrong=b"")
+    with pytest.raises(ValueError, match=r"max_metadata_bytes \(65536\)"):
+        ctx.update_metadata(text="x" * 65_536)
+    assert (dict(ctx.metadata), dict(other.metadata)) == (expected, {})
+
+
+async def test_a_unit_test_wakes_what_waits_for_the_stop() -> None:
+    """`cancel()` ends `wait_cancelled()`, from a thread too, and it then returns at once."""
+    ctx = JobContext()
+    waiting = asyncio.ensure_future(ctx.wait_cancelled())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    thread = threading.Thread(target=ctx.cancel)
+    thread.start()
+    await waiting
+    thread.join()
+    ctx.cancel()
+    await ctx.wait_cancelled()
+    assert ctx.cancelled is True
+
+
+async def test_who_walked_away_waits_no_more() -> None:
+    """A wait that was cancelled leaves nothing behind, on no loop."""
+    ctx = JobContext()
+    waiting = asyncio.ensure_future(ctx.wait_cancelled())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert cast(Any, ctx)._link.signal._waiters == {}
+    ctx.cancel()
+
+
+def test_a_loop_that_was_closed_is_no_trouble_to_a_cancel() -> None:
+    """What waited on it is gone; the others are woken."""
+    ctx = JobContext()
+    loop = asyncio.new_event_loop()
+    waiter = loop.create_future()
+    loop.close()
+    cast(Any, ctx)._link.signal._waiters[waiter] = None
+    ctx.cancel()
+    assert ctx.cancelled is True
 
 
 async def test_a_running_job_shows_what_it_reported_and_is_cancelled_by_its_queue() -> None:
@@ -341,6 +408,65 @@ async def test_current_job_id_is_set_in_the_handler_alone() -> None:
     assert current_job_id.get() is None
     assert (await run(handlers)).result is True
     assert current_job_id.get() is None
+
+
+async def test_hooks_see_the_job_that_they_are_told_of() -> None:
+    """``current_job()`` in a hook is the context of that job, or None if it has none."""
+    handlers = JobHandlers()
+    seen: list[tuple[str, str, str | None]] = []
+
+    def note(hook: str, event: Any) -> None:
+        job = current_job()
+        seen.append((hook, event.job_id, job.job_id if job else None))
+
+    class Watcher(JobObserver):
+        def started(self, event: StartedEvent) -> None:
+            note("started", event)
+
+        def finished(self, event: FinishedEvent) -> None:
+            note("finished", event)
+
+    @handlers.job
+    async def outer(ctx: JobContext) -> str:
+        job_id = await ctx.queue.submit("never")
+        await ctx.queue.cancel(job_id)
+        return job_id
+
+    @handlers.job
+    async def never(ctx: JobContext) -> None: ...
+
+    async with AsyncioJobQueue(handlers, JobQueueSettings(concurrency=1), [Watcher()]) as queue:
+        record = await (await outer.submit(queue)).wait()
+    assert seen == [
+        ("started", record.job_id, record.job_id),
+        ("finished", record.result, None),
+        ("finished", record.job_id, record.job_id),
+    ]
+
+
+async def test_a_finished_job_is_not_kept_by_the_one_that_it_submitted() -> None:
+    """A chain of jobs that submit each other keeps no more than the last context."""
+    handlers = JobHandlers()
+    contexts: list[weakref.ref[Any]] = []
+
+    class Payload:
+        """Only a weak reference is kept of it."""
+
+    @handlers.job
+    async def chain(ctx: JobContext, n: int) -> None:
+        ctx.queue.app, mark = None, Payload()
+        contexts.append(weakref.ref(mark))
+        variable.set(mark)
+        if n:
+            await ctx.queue.submit("chain", {"n": n - 1})
+
+    variable: ContextVar[Any] = ContextVar("variable")
+    async with AsyncioJobQueue(handlers) as queue:
+        await queue.submit("chain", {"n": 5})
+        while (await queue.stats()).by_status[JobStatus.COMPLETED] < 6:
+            await asyncio.sleep(0)
+        gc.collect()
+        assert [context() for context in contexts] == [None] * 6
 
 
 async def run(handlers: JobHandlers) -> JobResult[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stoat_jobs import JobContext, JobHandlers, UnknownJobTypeError
+from stoat_jobs import Backoff, JobContext, JobHandlers, UnknownJobTypeError
 from stoat_jobs._jobs.handlers import LentHandlers
 
 
@@ -173,6 +173,10 @@ def test_timeouts_that_are_none_are_refused(timeout: float) -> None:
     assert len(handlers) == 0
 
 
+async def answers_later(error: Exception) -> bool:
+    return True
+
+
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
@@ -181,9 +185,21 @@ def test_timeouts_that_are_none_are_refused(timeout: float) -> None:
         ({"retries": -1}, ValueError, "'it': retries must not be negative: -1"),
         ({"retries": 1.5}, TypeError, "'it': retries must be an int, not 1.5"),
         ({"retries": True}, TypeError, "'it': retries must be an int, not True"),
-        ({"retires": 1}, TypeError, "retires"),
+        ({"retires": 1}, TypeError, "no option retires; it has retries"),
+        ({"retry_on": int, "retries": 1}, TypeError, "'it': retry_on must be an exception type"),
+        ({"retry_on": (), "retries": 1}, TypeError, "'it': retry_on must be"),
+        ({"retry_on": BaseException, "retries": 1}, TypeError, "'it': retry_on must be"),
+        ({"retry_on": [ValueError], "retries": 1}, TypeError, "'it': retry_on must be"),
+        ({"retry_on": "ValueError", "retries": 1}, TypeError, "'it': retry_on must be"),
+        ({"retry_on": answers_later, "retries": 1}, TypeError, "'it': retry_on must be.*not async"),
+        ({"retry_on": ValueError}, ValueError, "'it': retry_on has no effect without retries"),
+        ({"backoff": Backoff()}, ValueError, "'it': backoff has no effect without retries"),
+        ({"backoff": 3, "retries": 1}, TypeError, "'it': backoff must be a Backoff"),
+        ({"cancel_grace": -1}, ValueError, "cancel_grace must be a finite number"),
+        ({"timeout_grace": math.inf}, ValueError, "timeout_grace must be a finite number"),
+        ({"cancel_grace": "5"}, TypeError, "cancel_grace must be a number of seconds"),
     ],
-    ids=lambda value: repr(value) if isinstance(value, dict) else "",
+    ids=range(18),
 )
 def test_other_options_are_checked(options: Any, error: type[Exception], text: str) -> None:
     """An option of a wrong type, out of its range or of unknown name is refused by name."""
@@ -191,6 +207,25 @@ def test_other_options_are_checked(options: Any, error: type[Exception], text: s
     with pytest.raises(error, match=text):
         handlers.register("it", scan, **options)
     assert "it" not in handlers
+
+
+def test_an_unknown_option_is_refused_before_there_is_a_function() -> None:
+    """A slip in ``@handlers.job(...)`` is an error of that line, and registers nothing."""
+    handlers = JobHandlers()
+    with pytest.raises(TypeError, match="no option timeot; it has timeout"):
+        handlers.job(timeot=3)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="no option timeot, retires; it has timeout"):
+        handlers.job(scan, timeot=3, retires=1)  # type: ignore[call-overload]
+    assert len(handlers) == 0
+
+
+def test_a_function_and_options_may_be_given_together() -> None:
+    """``handlers.job(function, timeout=3)`` registers it, as the decorator with options does."""
+    handlers = JobHandlers()
+    job_type = handlers.job(scan, timeout=3, retries=1)
+    assert handlers.get("scan") is job_type
+    assert (job_type.timeout, job_type.retries) == (3.0, 1)
+    assert handlers.job(scan, replace=True).timeout is None
 
 
 def test_get_refuses_unknown_names_with_the_nearest() -> None:

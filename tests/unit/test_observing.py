@@ -15,6 +15,7 @@ from stoat_jobs import (
     JobContext,
     JobHandlers,
     JobObserver,
+    JobQueueSettings,
     JobStatus,
     ProgressEvent,
     RemovedEvent,
@@ -266,7 +267,7 @@ async def test_metadata_of_observers_joins_the_submitters() -> None:
     assert record.metadata == {"user": "me", "trace": "1", "span": "3"}
 
 
-WRONG_PAIRS = [{"a": 1}, {1: "a"}, {"a": "x" * 5000}, {"a": "\ud800"}, "text", 3]
+WRONG_PAIRS = [{"a": b""}, {1: "a"}, {"a": "x" * 65_536}, {"a": "\ud800"}, "text", 3]
 
 
 @pytest.mark.parametrize("pairs", WRONG_PAIRS, ids=map(str, range(len(WRONG_PAIRS))))
@@ -278,6 +279,29 @@ async def test_wrong_metadata_drops_the_observer(
     job_id = await queue.submit("work", {}, metadata={"user": "me"})
     assert (await queue.get_result(job_id)).metadata == {"user": "me", "span": "3"}
     assert len(dropped(caplog)) == 1
+
+
+async def test_an_observer_may_add_any_json() -> None:
+    """Not only text is added, and the submitter's items still win as a whole."""
+    adds = Adds({"trace": {"id": 7, "tags": ["a"]}, "user": {"id": 1}})
+    queue = InMemoryJobQueue(handlers, observers=[adds])
+    job_id = await queue.submit("work", {}, metadata={"user": {"name": "ada"}})
+    expected = {"trace": {"id": 7, "tags": ["a"]}, "user": {"name": "ada"}}
+    adds.pairs["trace"]["tags"].append("b")
+    assert (await queue.get_result(job_id)).metadata == expected
+
+
+async def test_what_finds_no_room_beside_the_submitters_is_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Metadata of an observer for which there is no room is left out, and the log names it."""
+    settings = JobQueueSettings(max_metadata_bytes=40)
+    queue = InMemoryJobQueue(handlers, settings, [Adds({"trace": [1] * 10}), Adds({"a": 1})])
+    job_id = await queue.submit("work", {}, metadata={"user": "a" * 15})
+    assert (await queue.get_result(job_id)).metadata == {"user": "a" * 15, "a": 1}
+    (line,) = [each for each in caplog.records if each.getMessage() == "metadata_left_out"]
+    assert line.names == "trace"  # type: ignore[attr-defined]
+    assert dropped(caplog) == []
 
 
 async def test_an_observer_cannot_change_the_payload() -> None:

@@ -63,6 +63,7 @@ PUBLIC = [
     "UnknownJobTypeError",
     "available_backends",
     "create_queue",
+    "current_job",
     "current_job_id",
     "get_queue",
     "lifespan",

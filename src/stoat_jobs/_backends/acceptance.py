@@ -17,13 +17,8 @@ from .._jobs.job_types import JobType
 from .._jobs.protocols import Unique
 from .._model.errors import QueueClosedError, QueueFullError, UnknownJobTypeError
 from .._model.events import SubmittedEvent, SubmittingEvent
-from .._model.options import (
-    NO_METADATA,
-    checked_delay,
-    checked_key,
-    checked_metadata,
-    is_kept,
-)
+from .._model.metadata import NO_METADATA, checked_metadata
+from .._model.options import checked_delay, checked_key, is_kept
 from .._model.settings import check_timeout
 from .._payload.digest import digest_of
 from .._payload.frozen import FrozenPayload
@@ -73,7 +68,7 @@ class Acceptance(QueueLifecycle):
         digest = ""
         if key is not None or delay is not None or unique != "live":
             key, digest, delay = _checked(key, unique, frozen, delay)
-        pairs = NO_METADATA if metadata is None else checked_metadata(metadata)
+        meta = NO_METADATA if metadata is None else self._checked_metadata(metadata)
         holder = key and self._index.holder(definition.name, key, digest)
         if holder:
             return holder, False
@@ -81,7 +76,7 @@ class Acceptance(QueueLifecycle):
         if len(pending.places) + pending.elsewhere >= pending.maxsize and pending.full():
             raise QueueFullError(self.settings.max_pending)
         if self._observers.wants["submitting"]():
-            pairs = self._tell_submitting(definition, frozen, pairs)
+            meta = self._tell_submitting(definition, frozen, meta)
         limit = self.settings.timeout if limit is None else limit
         index, stamp = self._index, self._clock.stamp()
         if stamp <= index.last_submitted:
@@ -95,7 +90,7 @@ class Acceptance(QueueLifecycle):
             frozen,
             limit,
             key,
-            pairs,
+            meta,
             copy_context(),
             stamp,
             self._clock.shift,
@@ -106,11 +101,15 @@ class Acceptance(QueueLifecycle):
         return job, True
 
     def _tell_submitting(
-        self, definition: JobType[..., Any], frozen: FrozenPayload, pairs: Mapping[str, Any]
+        self, definition: JobType[..., Any], frozen: FrozenPayload, metadata: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         # A copy: what an observer does to it must not reach the handler.
         seen = MappingProxyType(definition.form.thaw(frozen.text))
-        return self._observers.submitting(SubmittingEvent(definition.name, seen, pairs))
+        event = SubmittingEvent(definition.name, seen, metadata)
+        return self._observers.submitting(event, self.settings.max_metadata_bytes)
+
+    def _checked_metadata(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+        return checked_metadata(metadata, self.settings.max_metadata_bytes)
 
     def _take_on(self, job: Job, digest: str) -> None:
         self._index.add(job, digest)
@@ -141,12 +140,12 @@ class Acceptance(QueueLifecycle):
         frozen = await frozen_payloads(definition, payloads, self.settings)
         limit = definition.timeout if timeout is None else check_timeout(timeout)
         seconds = delay if delay is None else checked_delay(delay)
-        pairs = NO_METADATA if metadata is None else checked_metadata(metadata)
+        meta = NO_METADATA if metadata is None else self._checked_metadata(metadata)
         self._check_open()  # once more, as turns were given up; from here on it is one piece
         pending = self._scheduler.pending
         if len(pending) + len(frozen) > pending.maxsize:
             raise QueueFullError(self.settings.max_pending)
-        jobs = [self._one_of_many(definition, each, limit, pairs, seconds) for each in frozen]
+        jobs = [self._one_of_many(definition, each, limit, meta, seconds) for each in frozen]
         self._take_on_many(jobs)
         return jobs
 
@@ -155,11 +154,11 @@ class Acceptance(QueueLifecycle):
         definition: JobType[..., Any],
         frozen: FrozenPayload,
         limit: float | None,
-        pairs: Mapping[str, Any],
+        metadata: Mapping[str, Any],
         seconds: float | None,
     ) -> Job:
         if self._observers.wants["submitting"]():
-            pairs = self._tell_submitting(definition, frozen, pairs)
+            metadata = self._tell_submitting(definition, frozen, metadata)
         submitted = self._index.next_submitted(self._clock.stamp())
         return Job(
             job_id=new_job_id(),
@@ -168,7 +167,7 @@ class Acceptance(QueueLifecycle):
             payload=frozen,
             timeout=self.settings.timeout if limit is None else limit,
             key=None,
-            metadata=pairs,
+            metadata=metadata,
             variables=copy_context(),
             submitted=submitted,
             shift=self._clock.shift,

@@ -80,7 +80,7 @@ class Job:
     payload: FrozenPayload
     timeout: float
     key: str | None
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, Any]  # read-only, see checked_metadata
     variables: contextvars.Context
     submitted: float
     shift: float = 0.0

@@ -140,7 +140,7 @@ class QueueLifecycle:
         finally:
             alarm.cancel()
         scheduler.stop_all()
-        await scheduler.wait_until_idle(2 * self.settings.cancel_grace + _HALF_A_SECOND)
+        await scheduler.wait_until_idle(2 * scheduler.longest_grace() + _HALF_A_SECOND)
         scheduler.abandon_all()
         await scheduler.wait_for_tasks(_HALF_A_SECOND)
 

@@ -7,7 +7,7 @@ could die unnoticed, and every change of a job goes through the index.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -60,6 +60,7 @@ class Scheduler:
         self.queue = queue
         self.concurrency = concurrency
         self.cancel_grace: float = settings.cancel_grace
+        self.max_metadata_bytes: int = settings.max_metadata_bytes
         self.pending: PendingJobs = PendingJobs(settings.max_pending)
         self.running: dict[str, JobRun[Job]] = {}
         self.phase = NEW
@@ -174,6 +175,10 @@ class Scheduler:
         for run in tuple(self.running.values()):
             run.stop(StopReason.SHUTDOWN)
 
+    def longest_grace(self) -> float:
+        """Of what runs: the seconds to stop after the shutdown."""
+        return max((run.cancel_grace for run in self.running.values()), default=0.0)
+
     def abandon_all(self) -> None:
         """Finish everything that runs now, whatever its handlers do."""
         self._alarm.cancel()
@@ -280,6 +285,10 @@ class Scheduler:
         if self._observers.wants["progress"]():
             event = ProgressEvent(job.job_id, job.job_type, run.attempt, fraction, message)
             self._observers.tell("progress", event)
+
+    def metadata_updated(self, run: JobRun[Job], metadata: Mapping[str, Any]) -> None:
+        run.job.metadata = metadata
+        run.job.changed()
 
     def stopping(self, run: JobRun[Job]) -> None:
         job = run.job

@@ -30,7 +30,9 @@ class StoredJob(BaseModel, frozen=True):
     )
     timeout: float = Field(description="Seconds it may take from its start; `inf` for no limit.")
     key: str | None = Field(description="As given to `submit`.")
-    metadata: dict[str, str] = Field(description="As given to `submit`.")
+    metadata: dict[str, Any] = Field(
+        description="A JSON object: as given to `submit`, and as the handler has updated it."
+    )
     submitted_at: datetime = Field(description="When it was accepted, in UTC.")
     not_before: datetime | None = Field(
         default=None, description="When it may start, in UTC; None for a job without a delay."

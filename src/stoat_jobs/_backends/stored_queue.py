@@ -13,7 +13,7 @@ import contextvars
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, ClassVar, cast
@@ -25,6 +25,7 @@ from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
 from .._model.capabilities import Capabilities
 from .._model.errors import JobNotKeptError, QueueClosedError, QueueNotStartedError
+from .._model.metadata import read_only
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
 from .._model.status import JobStatus
@@ -163,6 +164,10 @@ class StoredScheduler(Scheduler):
     def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:
         return definition.result_through_json(value)
 
+    def metadata_updated(self, run: JobRun[Job], metadata: Mapping[str, Any]) -> None:
+        super().metadata_updated(run, metadata)
+        self._index.save(run.job, metadata=dict(metadata))
+
     def stopping(self, run: JobRun[Job]) -> None:
         super().stopping(run)
         if run.reason is StopReason.CANCEL:
@@ -295,7 +300,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             payload=_kept_payload(stored),
             timeout=stored.timeout,
             key=stored.key,
-            metadata=stored.metadata,
+            metadata=read_only(stored.metadata),
             variables=contextvars.Context(),
             # The wall clock may have gone back since.
             submitted=self._index.next_submitted(
@@ -354,6 +359,7 @@ def _finish(job: Job, record: JobResult[Any]) -> None:
     """Make *job* what *record* says."""
     for name in SAME_IN_RECORD:
         setattr(job, name, getattr(record, name))
+    job.metadata = read_only(record.metadata)
     job.result = _decoded(job.definition, record.result)
     job.started = None if record.started_at is None else record.started_at.timestamp()
     job.finished = None if record.finished_at is None else record.finished_at.timestamp()

@@ -214,6 +214,12 @@ def log_unstoppable(job_id: str, job_type: str, error: str) -> None:
     log_event(logging.ERROR, "handler_unstoppable", job_id=job_id, job_type=job_type, error=error)
 
 
+def log_retry_on_failed(job_id: str, job_type: str, failure: BaseException) -> None:
+    """Log that a job is not tried again because its ``retry_on`` does not say whether to."""
+    job_type = one_line(job_type, _NAME_LIMIT)
+    log_event(logging.ERROR, "retry_on_failed", exc_info=failure, job_id=job_id, job_type=job_type)
+
+
 def log_thread_left(job_id: str, job_type: str, where: str) -> None:
     """Log that a thread of an executor is still running for a job that has finished."""
     job_type = one_line(job_type, _NAME_LIMIT)

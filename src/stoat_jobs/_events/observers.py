@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from .._jobs.observer import JobObserver
 from .._model.events import SubmittingEvent
-from .._model.options import checked_metadata
+from .._model.metadata import checked_metadata
 from .._text import SHOWN_LIMIT, name_of, one_line
 from .log import LoggingObserver, is_standard, log_event, logger
 
@@ -71,16 +71,19 @@ class Observers:
             except BaseException as error:
                 self._drop(listener.observer, hook, error)
 
-    def submitting(self, event: SubmittingEvent) -> Mapping[str, str]:
-        """The metadata of a new job: that of observers, and the submitter's, which wins."""
+    def submitting(self, event: SubmittingEvent, limit: int) -> Mapping[str, Any]:
+        """The metadata of a new job: that of observers, and the submitter's, which wins.
+
+        *limit* is the most bytes that it may have as JSON.
+        """
         metadata = event.metadata
         for listener in self._listeners["submitting"]:
             try:
-                added = checked_metadata(listener.call(event))
+                added = checked_metadata(listener.call(event), limit)
             except BaseException as error:
                 self._drop(listener.observer, "submitting", error)
             else:
-                metadata = _joined(added, metadata)
+                metadata = _joined(added, metadata, limit)
         return metadata
 
     def ending_together(self) -> AbstractContextManager[None]:
@@ -137,10 +140,10 @@ def _always(hook: str) -> bool:
     return True
 
 
-def _joined(added: Mapping[str, str], metadata: Mapping[str, str]) -> Mapping[str, str]:
+def _joined(added: Mapping[str, Any], metadata: Mapping[str, Any], limit: int) -> Mapping[str, Any]:
     """Both, or only *metadata* if both exceed the limit: that is not the observer's fault."""
     try:
-        return checked_metadata({**added, **metadata})
+        return checked_metadata({**added, **metadata}, limit)
     except ValueError:
         names = one_line(", ".join(added), SHOWN_LIMIT)
         log_event(logging.WARNING, "metadata_left_out", names=names)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from .._model.options import NO_METADATA
+from .._model.metadata import METADATA_LIMIT, NO_METADATA, checked_metadata
 from .._text import one_line
+from .stop_signal import StopSignal, is_running_here
 
 if TYPE_CHECKING:
     from .protocols import JobBackend
@@ -21,6 +22,25 @@ current_job_id: ContextVar[str | None] = ContextVar("stoat_jobs.current_job_id",
 """The id of the job whose handler runs here, None elsewhere; for the handler's own logs."""
 
 
+current_context: ContextVar[JobContext | None] = ContextVar("stoat_jobs.current_job", default=None)
+
+
+def current_job() -> JobContext | None:
+    """The context of the job whose handler runs here, None elsewhere.
+
+    It is there wherever the handler's context variables are: in the functions that it calls, in
+    its tasks, and in threads to which it copies them, as ``asyncio.to_thread`` does. What goes on
+    after the job has finished still gets its context, whose calls are then ignored.
+
+    >>> def report(done: int, of: int) -> None:
+    ...     if job := current_job():
+    ...         job.set_progress(done / of)
+    """
+    context = current_context.get()
+    # Another id: a job that was submitted by the handler, and has no context of its own yet.
+    return context if context is None or context.job_id == current_job_id.get() else None
+
+
 class ContextLink(Protocol):
     """The running job behind a context: what :class:`JobContext` asks of it."""
 
@@ -30,9 +50,16 @@ class ContextLink(Protocol):
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None: ...
 
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+
     def report(self, fraction: float, message: str | None) -> None: ...
 
+    def update_metadata(self, fields: Mapping[str, Any]) -> None: ...
+
     def run_from_thread(self, coro: Coroutine[Any, Any, T]) -> T: ...
+
+    async def wait_cancelled(self) -> None: ...
 
 
 class _Detached:
@@ -40,14 +67,25 @@ class _Detached:
 
     loop = None
 
-    def __init__(self) -> None:
-        self.cancelled = False
+    def __init__(self, metadata: Mapping[str, Any]) -> None:
+        self.metadata = metadata
+        self.signal = StopSignal()
+
+    @property
+    def cancelled(self) -> bool:
+        return self.signal.told is True
 
     def report(self, fraction: float, message: str | None) -> None:
         """The context itself has kept it."""
 
+    def update_metadata(self, fields: Mapping[str, Any]) -> None:
+        self.metadata = checked_metadata({**self.metadata, **fields}, METADATA_LIMIT)
+
     def run_from_thread(self, coro: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(coro)
+
+    async def wait_cancelled(self) -> None:
+        await self.signal.wait()
 
 
 class JobContext:
@@ -67,17 +105,15 @@ class JobContext:
         job_id: the job's id, a UUID4 in text form.
         job_type: the name the handler was registered under.
         attempt: how many times the handler was started for this job before.
-        metadata: the text pairs given at submission, read-only.
         app: the app that ``lifespan`` was given, or None.
         queue: the queue that runs the job, for submitting more. None in a test that does not
             give one; use an ``InMemoryJobQueue``.
     """
 
-    __slots__ = ("_link", "_reported", "app", "attempt", "job_id", "job_type", "metadata", "queue")
+    __slots__ = ("_link", "_reported", "app", "attempt", "job_id", "job_type", "queue")
     job_id: str
     job_type: str
     attempt: int
-    metadata: Mapping[str, str]
     app: Any
     queue: JobBackend
     _reported: tuple[float, str | None]
@@ -88,17 +124,16 @@ class JobContext:
         job_id: str = "",
         job_type: str = "",
         attempt: int = 0,
-        metadata: Mapping[str, str] = NO_METADATA,
+        metadata: Mapping[str, Any] = NO_METADATA,
         app: Any = None,
         queue: JobBackend | None = None,
     ) -> None:
         self.job_id = job_id
         self.job_type = job_type
         self.attempt = attempt
-        self.metadata = metadata
         self.app = app
         self.queue = cast("JobBackend", queue)  # a handler always has one
-        self._link: ContextLink = _Detached()
+        self._link: ContextLink = _Detached(metadata)
 
     def set_progress(self, fraction: float, message: str | None = None) -> None:
         """Report the progress of the job, from 0 to 1; ignored once the job has finished.
@@ -134,6 +169,33 @@ class JobContext:
         return getattr(self, "_reported", (None, None))  # most jobs never set it
 
     @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata given at submission, with all updates; read-only.
+
+        Lists and objects in it are copies.
+        """
+        return self._link.metadata
+
+    def update_metadata(self, /, **fields: Any) -> None:
+        """Set these fields of the job's metadata; ignored once the job has finished.
+
+        Safe in any thread. They are on the record from then on, whoever watches the job sees
+        them, and so do further attempts. Nobody is told of each of several updates that a thread
+        makes in a row, only of the latest. A store keeps them.
+
+        >>> ctx = JobContext(metadata={"user": "ada"})
+        >>> ctx.update_metadata(pages=3, sizes=[10, 20, 30])
+        >>> dict(ctx.metadata)
+        {'user': 'ada', 'pages': 3, 'sizes': [10, 20, 30]}
+
+        Raises:
+            TypeError: a field has no JSON.
+            ValueError: a field is a number or text that JSON does not have, is nested more than
+                64 levels deep, or makes the whole larger than ``max_metadata_bytes``.
+        """
+        self._link.update_metadata(fields)
+
+    @property
     def cancelled(self) -> bool:
         """True once the job was told to stop: by a caller, its deadline or the shutdown.
 
@@ -149,14 +211,29 @@ class JobContext:
         if self._link.cancelled:
             raise asyncio.CancelledError("the job was told to stop")
 
+    async def wait_cancelled(self) -> None:
+        """Return once the job was told to stop, for whatever reason; at once if it was before.
+
+        For a cooperative handler that waits, or for a task beside the handler that ends what the
+        handler has begun. It works on any event loop, also on one that a sync handler runs. If
+        the job finishes without being told to stop, this is cancelled, so that nothing waits for
+        ever. An ``async`` handler that is not cooperative gets ``CancelledError`` as ever.
+
+        Raises:
+            asyncio.CancelledError: the job has finished, and was never told to stop.
+        """
+        await self._link.wait_cancelled()
+
     def cancel(self) -> None:
         """In a unit test, tell the handler to stop: :attr:`cancelled` is True from here.
+
+        Safe in any thread; it wakes :meth:`wait_cancelled`.
 
         Raises:
             RuntimeError: a queue runs this job; cancel it there.
         """
         if isinstance(self._link, _Detached):
-            self._link.cancelled = True
+            self._link.signal.give(told=True)
             return
         raise RuntimeError(
             "ctx.cancel() is for the JobContext() of a unit test: to stop a running job, use"
@@ -190,7 +267,6 @@ class _Known(Protocol):
 
     job_id: str
     job_type: str
-    metadata: Mapping[str, str]
 
 
 _new = object.__new__
@@ -205,17 +281,7 @@ def context_of(job: _Known, attempt: int, queue: Any, link: ContextLink) -> JobC
     context.job_id = job.job_id
     context.job_type = job.job_type
     context.attempt = attempt
-    context.metadata = job.metadata
     context.app = queue.app
     context.queue = queue
     context._link = link
     return context
-
-
-def is_running_here(loop: asyncio.AbstractEventLoop | None) -> bool:
-    """Whether this code runs on *loop*, or on any event loop if that is None."""
-    try:
-        running = asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return loop is None or running is loop

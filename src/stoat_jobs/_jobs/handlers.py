@@ -12,7 +12,7 @@ from .._model.errors import UnknownJobTypeError
 from .._payload.signature import is_async
 from .context import JobContext
 from .job_types import AsyncJobType, JobType, Registry, SyncJobType
-from .type_options import JobTypeOptions
+from .type_options import JobTypeOptions, refuse_unknown
 
 P = ParamSpec("P")
 R = TypeVar("R", default=Any)
@@ -48,11 +48,23 @@ class JobHandlers(Registry):
 
     @overload
     def job(  # type: ignore[overload-overlap]
-        self, function: Callable[Concatenate[JobContext, P], Awaitable[R]], /
+        self,
+        function: Callable[Concatenate[JobContext, P], Awaitable[R]],
+        /,
+        *,
+        replace: bool = False,
+        **options: Unpack[JobTypeOptions],
     ) -> AsyncJobType[P, R]: ...
 
     @overload
-    def job(self, function: Callable[Concatenate[JobContext, P], R], /) -> SyncJobType[P, R]: ...
+    def job(
+        self,
+        function: Callable[Concatenate[JobContext, P], R],
+        /,
+        *,
+        replace: bool = False,
+        **options: Unpack[JobTypeOptions],
+    ) -> SyncJobType[P, R]: ...
 
     @overload
     def job(
@@ -82,12 +94,15 @@ class JobHandlers(Registry):
             retry_on: which exceptions are retried: a type, a tuple of types, or a function of the
                 exception that returns whether to try again, or after how many seconds. What it
                 refuses ends ``failed`` at once. Use it to retry only what may pass, such as a
-                lost connection.
+                lost connection. A group of exceptions is matched as the group that it is. The
+                function is called on the event loop, so it must not block; if it raises, the job
+                is not tried again.
             backoff: the delays between attempts, a :class:`Backoff`; by default random ones, up
                 to 1, 2, 4, ... and at most 60 seconds.
             cancel_grace: seconds its jobs have to stop after a cancel or the shutdown, instead of
-                the queue's setting. Use it if the clean-up takes long.
-            timeout_grace: the same after the time limit.
+                the queue's setting. Use it if the clean-up takes long. While one of them runs, a
+                shutdown may take so much longer.
+            timeout_grace: the same after the time limit. A shutdown may cut it short.
             concurrency: how many of its jobs may run at once in one process, however many slots
                 the queue has; waiting ones let jobs of other types pass. Use 1 for a GPU.
             keep_payload: keep the payload, as plain JSON, on the record of each job, to show it
@@ -103,9 +118,11 @@ class JobHandlers(Registry):
         /``: the payload may then contain a ``ctx`` too, and mypy accepts it.
 
         Raises:
-            TypeError: the signature is not one of a handler; says which parameter.
+            TypeError: the signature is not one of a handler; says which parameter. Or there is
+                no such option.
             ValueError: the name is taken, or an option is out of its range.
         """
+        refuse_unknown(options)
         if callable(name):
             return self.register(_own_name(name), name, replace=replace, **options)
 
@@ -147,6 +164,7 @@ class JobHandlers(Registry):
 
         Like :meth:`job`, but not a decorator.
         """
+        refuse_unknown(options)
         if isinstance(function, JobType):
             function = function.function
         kind = AsyncJobType if is_async(function) else SyncJobType

@@ -302,8 +302,9 @@ class JobBackend(AsyncJobQueue, Protocol):
     ) -> bool | None:
         """Refuse new work, let running jobs finish for ``drain_timeout``, stop the rest.
 
-        It returns within ``drain_timeout + 2 * cancel_grace + 1`` seconds, and every job has
-        then finished; only a durable queue keeps its pending ones. If it is cancelled itself,
-        every job is finished at once.
+        It returns within ``drain_timeout + 2 * cancel_grace + 1`` seconds, where
+        ``cancel_grace`` is the longest of what still runs: that of its job type, or the setting.
+        Every job has then finished; only a durable queue keeps its pending ones. If it is
+        cancelled itself, every job is finished at once.
         """
         ...

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from typing_extensions import TypedDict
 
 from .._model.backoff import Backoff
+from .._payload.signature import is_async
+from .._text import nearest_first
 
 RetryOn = type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], bool | float]
 """Which exceptions are retried: these types, or those for which a function says so."""
@@ -25,6 +27,18 @@ class JobTypeOptions(TypedDict, total=False):
     concurrency: int | None
     keep_payload: bool
     cooperative: bool
+
+
+def refuse_unknown(options: Mapping[str, Any]) -> None:
+    """Refuse options that no job type has.
+
+    Raises:
+        TypeError: names them, and the options that there are.
+    """
+    known = JobTypeOptions.__annotations__.keys()
+    if unknown := [name for name in options if name not in known]:
+        has = ", ".join(nearest_first(unknown[0], [*known, "name", "replace"]))
+        raise TypeError(f"a job type has no option {', '.join(unknown)}; it has {has}")
 
 
 def checked_retries(name: str, retries: int) -> int:
@@ -64,7 +78,7 @@ def checked_retry_on(name: str, retry_on: Any, retries: int) -> Any:
     """What says whether an exception is retried.
 
     Raises:
-        TypeError: it is neither exception types nor a function.
+        TypeError: it is neither exception types nor a function, or the function is ``async``.
         ValueError: there are no retries, so that it would have no effect.
     """
     if retry_on is not Exception:
@@ -73,11 +87,11 @@ def checked_retry_on(name: str, retry_on: Any, retries: int) -> Any:
     if all(isinstance(kind, type) for kind in kinds):
         if kinds and all(issubclass(kind, Exception) for kind in kinds):
             return kinds
-    elif callable(retry_on):
+    elif callable(retry_on) and not is_async(retry_on):
         return retry_on
     raise TypeError(
         f"handler {name!r}: retry_on must be an exception type, a tuple of them, or a function of"
-        " the exception that returns a bool or a number of seconds"
+        " the exception, not async, that returns a bool or a number of seconds"
     )
 
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
-from types import MappingProxyType
-from typing import Any
 
-from .._text import describe, shown
+from .._text import shown
 from .settings import check_finite
 
 KEY_LIMIT = 1024
-METADATA_LIMIT = 4096
 LIST_LIMIT = 1000
 DELAY_LIMIT = timedelta(days=36_525).total_seconds()
-NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 def checked_key(key: str | None) -> str | None:
@@ -96,36 +91,3 @@ def checked_limit(limit: int) -> int:
     if plain > LIST_LIMIT:
         raise ValueError(f"limit must not exceed {LIST_LIMIT}, not {shown(plain)}: read by pages")
     return plain
-
-
-def checked_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
-    """A read-only copy of the metadata of a submission.
-
-    Raises:
-        TypeError: it is not a mapping of text to text, or cannot be read.
-        ValueError: it is larger than 4 KiB in UTF-8, or is not valid Unicode.
-    """
-    if metadata is None:
-        return NO_METADATA
-    if not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata must map text to text, not be {type(metadata).__name__}")
-    pairs = dict(map(_plain, _items(metadata)))
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in pairs.items())
-    if size > METADATA_LIMIT:
-        raise ValueError(f"metadata must not exceed {METADATA_LIMIT} bytes in all, not {size}")
-    return MappingProxyType(pairs) if pairs else NO_METADATA
-
-
-def _items(metadata: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
-    try:
-        return list(dict(metadata).items())
-    except Exception as error:  # the user's own mapping
-        raise TypeError(f"metadata cannot be read: {describe(error)}") from error
-
-
-def _plain(pair: tuple[Any, Any]) -> tuple[str, str]:
-    name, value = pair
-    if isinstance(name, str) and isinstance(value, str):
-        return str.__str__(name), str.__str__(value)
-    kind = type(value).__name__
-    raise TypeError(f"metadata must map text to text, not {shown(name)} to {kind}")

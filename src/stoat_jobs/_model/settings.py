@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from .._text import SHOWN_LIMIT, one_line
+from .metadata import METADATA_LIMIT
 
 T = TypeVar("T")
 
@@ -116,11 +117,12 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
     drain_timeout: Seconds = Field(
         default=5.0,
         description="Seconds that running jobs get to finish at shutdown. Keep this plus twice"
-        " cancel_grace below the time that your server or orchestrator allows.",
+        " the longest cancel_grace below the time that your server or orchestrator allows.",
     )
     cancel_grace: Seconds = Field(
         default=1.0,
-        description="Seconds a handler gets to clean up once told to stop; then it is cut off.",
+        description="Seconds a handler gets to clean up once told to stop; then it is cut off. A"
+        " job type may have its own.",
     )
     loop_block_limit: Seconds = Field(
         default=1.0,
@@ -141,7 +143,7 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
         f" At most {_DEEPEST}.",
     )
     max_metadata_bytes: Count = Field(
-        default=65_536,
+        default=METADATA_LIMIT,
         description="Bytes that a job's metadata may have as JSON, with all that its handler adds.",
     )
     result_ttl: Limit = Field(

@@ -25,7 +25,7 @@ class RunnableJob(Protocol):
     job_type: str
     payload: FrozenPayload
     timeout: float
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, Any]
     variables: contextvars.Context
     """The submitter's context variables; the run sets ``current_job_id`` in them."""
 
@@ -51,7 +51,12 @@ class RunHost(Protocol[J]):
     def deadlines(self) -> Deadlines: ...
 
     @property
-    def cancel_grace(self) -> float: ...
+    def cancel_grace(self) -> float:
+        """Seconds to stop, where the job type says nothing else."""
+        ...
+
+    @property
+    def max_metadata_bytes(self) -> int: ...
 
     def now(self) -> float:
         """The loop's clock, in seconds."""
@@ -72,6 +77,10 @@ class RunHost(Protocol[J]):
 
     def progressed(self, run: JobRun[J], fraction: float, message: str | None) -> None:
         """The handler reported progress."""
+        ...
+
+    def metadata_updated(self, run: JobRun[J], metadata: Mapping[str, Any]) -> None:
+        """The handler has updated the job's metadata: this is all of it, and read-only."""
         ...
 
     def stopping(self, run: JobRun[J]) -> None:

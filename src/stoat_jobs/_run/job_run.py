@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from .._events.log import log_unstoppable
-from .._jobs.context import context_of, current_job_id, is_running_here
+from .._events.log import log_retry_on_failed, log_unstoppable
+from .._jobs.context import context_of, current_context, current_job_id
 from .._jobs.job_types import JobType
+from .._jobs.stop_signal import is_running_here
+from .._model.metadata import checked_metadata
 from .._payload.results import is_awaitable
 from .._text import describe, one_line
 from .calls import (
@@ -52,6 +54,7 @@ from .thread_relay import Relay, relay_of
 T = TypeVar("T")
 
 _set_current_job_id = current_job_id.set  # a lookup less for every job
+_set_current_context = current_context.set
 
 
 class JobRun(FinishingRun[J]):
@@ -95,10 +98,24 @@ class JobRun(FinishingRun[J]):
             late = self._host.now() > self.deadline
             self.reason = StopReason.DEADLINE if late else reason
             advance(self, STOPPING)
-            self._grace = Grace(self, self._host.cancel_grace)
+            self._grace = Grace(self, self._grace_seconds())
             self._host.stopping(self)
+            if self.relay is not None:
+                self.relay.signal.give(told=True)
             self._interrupt()
         return self.reason is reason and not self.is_finished
+
+    @property
+    def cancel_grace(self) -> float:
+        """Seconds that the handler has to stop after a cancel or the shutdown."""
+        own = self.definition.cancel_grace
+        return self._host.cancel_grace if own is None else own
+
+    def _grace_seconds(self) -> float:
+        if self.reason is not StopReason.DEADLINE:
+            return self.cancel_grace
+        own = self.definition.timeout_grace
+        return self._host.cancel_grace if own is None else own
 
     def deadline_passed(self) -> None:
         self.stop(StopReason.DEADLINE)
@@ -144,6 +161,35 @@ class JobRun(FinishingRun[J]):
         else:
             relay_of(self).report(fraction, message)
 
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        relay = self.relay
+        return self.job.metadata if relay is None or self.is_finished else relay.metadata
+
+    def update_metadata(self, fields: Mapping[str, Any]) -> None:
+        host = self._host
+        added = checked_metadata(fields, host.max_metadata_bytes)
+        if self.is_finished:
+            return
+        relay = relay_of(self)
+        relay.merge_metadata(added, host.max_metadata_bytes)
+        if is_running_here(host.loop):
+            host.metadata_updated(self, relay.metadata)
+        else:
+            relay.send_metadata()
+
+    def metadata_updated(self, metadata: Mapping[str, Any]) -> None:
+        """A thread has updated it."""
+        if not self.is_finished:
+            self.job.variables.run(self._host.metadata_updated, self, metadata)
+
+    async def wait_cancelled(self) -> None:
+        signal = relay_of(self).signal
+        # Now that it can be seen: before, whoever told the job to stop told no relay.
+        if self.cancelled or self.is_finished:
+            signal.give(told=self.cancelled)
+        await signal.wait()
+
     def run_from_thread(self, coro: Coroutine[Any, Any, T]) -> T:
         return relay_of(self).run(coro)
 
@@ -166,8 +212,9 @@ class JobRun(FinishingRun[J]):
                 raise asyncio.CancelledError  # noqa: TRY301 - a call less for every job
             if self.definition.is_async:
                 try:
-                    self._host.attempt_started(self, None)
                     context = context_of(self.job, 0, self._host.queue, self)
+                    _set_current_context(context)
+                    self._host.attempt_started(self, None)
                     # In one statement: else a Ctrl-C might leave one that nobody closes.
                     self._call = call = self.definition.function(
                         context, **self.job.payload.arguments
@@ -214,8 +261,9 @@ class JobRun(FinishingRun[J]):
 
     async def _attempt(self, previous: BaseException | None = None) -> CallResult:
         """Call the handler once, in a thread if it is not ``async``."""
-        self._host.attempt_started(self, previous)
         context = context_of(self.job, self.attempt, self._host.queue, self)
+        _set_current_context(context)
+        self._host.attempt_started(self, previous)
         call: Callable[[], Any] = partial(self.definition.function, context, **self._arguments())
         if not self.definition.is_async:
             result = await self._in_thread(call)
@@ -245,8 +293,14 @@ class JobRun(FinishingRun[J]):
         if self.state is not RUNNING:
             return None
         host, retry = self._host, self.attempt + 1
-        left = self.deadline - host.now()
-        return delay_before_retry(error, retry, self.definition.retries, left, delays=host.delays)
+        try:
+            delay = delay_before_retry(error, retry, self.definition, delays=host.delays)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as failure:  # whatever the job type's retry_on can raise
+            log_retry_on_failed(self.job.job_id, self.job.job_type, failure)
+            return None
+        return delay if delay is not None and delay < self.deadline - host.now() else None
 
     async def _rest(self, delay: float) -> None:
         self._pause = Pause(self._host.loop)

@@ -1,37 +1,53 @@
 """Retries: whether there is another attempt, when, and the wait for it.
 
-Any ``Exception`` is retried while there are retries left, and if the delay before the next attempt
-ends before the job's deadline. Nothing is retried once the job was told to stop, or its queue to.
+An ``Exception`` for which the job type's ``retry_on`` is retried while there are retries left, and
+if the delay before the next attempt ends before the job's deadline. Nothing is retried once the
+job was told to stop, or its queue to. A group of exceptions counts as what it is: a group.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import random
+from typing import Any
 
+from .._jobs.job_types import JobType
+from .._model.settings import check_finite
+from .._payload.results import discard
 from .calls import wake
-
-_LONGEST = 60.0
 
 
 def delay_before_retry(
-    error: BaseException, retry: int, retries: int, seconds_left: float, *, delays: bool
+    error: BaseException, retry: int, definition: JobType[..., Any], *, delays: bool
 ) -> float | None:
     """Seconds before retry number *retry*, from 1, after *error*; None if there is none.
 
-    *seconds_left* is the time to the job's deadline. Without *delays* a retry comes at once.
+    Without *delays* a retry comes at once. Raises whatever ``retry_on`` raises, and an error if
+    that is a function that returns neither a bool nor a number of seconds.
     """
     # Not isinstance(), which asks the error for its __class__.
-    if retry > retries or not issubclass(type(error), Exception):
+    if retry > definition.retries or not issubclass(type(error), Exception):
         return None
-    delay = _backoff(retry) if delays else 0.0
-    return delay if delay < seconds_left else None
+    wanted = _wanted(definition.retry_on, error)
+    if wanted is False:
+        return None
+    if not delays:
+        return 0.0
+    return definition.backoff.delay(retry) if wanted is True else wanted
 
 
-def _backoff(retry: int) -> float:
-    """Exponential, with full jitter, so that jobs that failed together do not retry together."""
-    return random.uniform(0.0, min(_LONGEST, 2.0 ** min(retry - 1, 10)))  # noqa: S311
+def _wanted(retry_on: Any, error: BaseException) -> bool | float:
+    """Whether *error* is retried, or after how many seconds."""
+    if type(retry_on) is tuple:
+        return issubclass(type(error), retry_on)
+    answer = retry_on(error)
+    if type(answer) is bool:
+        return answer
+    if not issubclass(type(answer), (int, float)):
+        discard(answer)  # else a coroutine would be "never awaited"
+        kind = type(answer).__name__
+        raise TypeError(f"retry_on must return a bool or a number of seconds, not {kind}")
+    return check_finite(answer, "what retry_on returns")
 
 
 class Pause:

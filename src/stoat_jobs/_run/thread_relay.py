@@ -1,6 +1,8 @@
-"""What a handler's threads send to the event loop: progress, and coroutines to run.
+"""What a handler's threads send to the event loop: progress, metadata, and coroutines to run.
 
 - Of several reports the loop sees the latest: a thread that reports each byte cannot flood it.
+- Metadata is merged here and taken as a whole, so that no update undoes another, wherever it is
+  made. The job itself is only changed on the loop, and so never once it has finished.
 - Coroutines are cancelled with their job, and none begins after it has finished.
 - A SystemExit in a task ends its loop (python/cpython#102572), so the thread gets it instead.
 """
@@ -10,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, TypeVar, cast
 
+from .._jobs.stop_signal import StopSignal
+from .._model.metadata import checked_metadata
 from .calls import call_threadsafe, cancel
 
 T = TypeVar("T")
@@ -20,22 +24,45 @@ T = TypeVar("T")
 _ONE_AT_A_TIME = threading.Lock()
 
 
-class Relay:
-    """The way from one job's threads to the event loop."""
+class HasThreads(Protocol):
+    """A run of a job, as its threads need it."""
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        tell: Callable[[float, str | None], None],
-        *,
-        closed: bool,
-    ) -> None:
-        self._loop = loop
-        self._tell = tell
-        self._closed = closed
+    relay: Relay | None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    @property
+    def is_finished(self) -> bool: ...
+
+    @property
+    def cancelled(self) -> bool: ...
+
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+
+    def progressed(self, fraction: float, message: str | None) -> None: ...
+
+    def metadata_updated(self, metadata: Mapping[str, Any]) -> None: ...
+
+
+class Relay:
+    """The way from one job's threads to the event loop.
+
+    Attributes:
+        metadata: the job's metadata with all updates; the record follows.
+        signal: wakes who waits until the job is told to stop.
+    """
+
+    def __init__(self, run: HasThreads) -> None:
+        self._loop = run.loop
+        self._job_run: HasThreads | None = None if run.is_finished else run
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._reporting = False
+        self._reporting = self._sending = False
         self._latest: tuple[float, str | None] = (0.0, None)
+        self._merging = threading.RLock()  # not a Lock: the collector may call what updates
+        self.metadata: Mapping[str, Any] = run.metadata
+        self.signal = StopSignal()
 
     def report(self, fraction: float, message: str | None) -> None:
         """Send progress to the loop."""
@@ -46,7 +73,28 @@ class Relay:
 
     def _report_latest(self) -> None:
         self._reporting = False  # before reading: a thread may write in between
-        self._tell(*self._latest)
+        if self._job_run is not None:
+            self._job_run.progressed(*self._latest)
+
+    def merge_metadata(self, fields: Mapping[str, Any], limit: int) -> None:
+        """Merge *fields*, which are checked, into the metadata.
+
+        Raises:
+            ValueError: all of it has more than *limit* bytes of JSON.
+        """
+        with self._merging:
+            self.metadata = checked_metadata({**self.metadata, **fields}, limit)
+
+    def send_metadata(self) -> None:
+        """Send the metadata to the loop."""
+        if not self._sending:
+            self._sending = True
+            call_threadsafe(self._loop, self._send_latest)
+
+    def _send_latest(self) -> None:
+        self._sending = False  # before reading, as above
+        if self._job_run is not None:
+            self._job_run.metadata_updated(self.metadata)
 
     def run(self, coro: Coroutine[Any, Any, T]) -> T:
         """Run *coro* on the loop and wait for its value, in a thread.
@@ -73,7 +121,7 @@ class Relay:
 
     async def _run(self, coro: Coroutine[Any, Any, T]) -> tuple[T | None, SystemExit | None]:
         """The value of *coro*, or the SystemExit that it raised."""
-        if self._closed:
+        if self._job_run is None:
             coro.close()
             raise asyncio.CancelledError("the job has finished")
         task = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -92,32 +140,14 @@ class Relay:
 
     def close(self) -> None:
         """The job has finished."""
-        self._closed = True
-        self._tell = _tell_nobody  # it refers to the run, which refers to this
+        run, self._job_run = self._job_run, None  # it refers to the run, which refers to this
+        self.signal.give(told=run is not None and run.cancelled)
         self.cancel()
-
-
-def _tell_nobody(fraction: float, message: str | None) -> None:
-    """The job has finished."""
-
-
-class HasThreads(Protocol):
-    """A run of a job, as its threads need it."""
-
-    relay: Relay | None
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop: ...
-
-    @property
-    def is_finished(self) -> bool: ...
-
-    def progressed(self, fraction: float, message: str | None) -> None: ...
 
 
 def relay_of(run: HasThreads) -> Relay:
     """The relay of *run*, made when the first of its threads needs one."""
     with _ONE_AT_A_TIME:
         if run.relay is None:
-            run.relay = Relay(run.loop, run.progressed, closed=run.is_finished)
+            run.relay = Relay(run)
         return run.relay

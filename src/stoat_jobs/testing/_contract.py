@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._contract_again import AgainPromises
 from ._contract_attempts import AttemptPromises
+from ._contract_context import ContextPromises
 from ._contract_delays import DelayPromises, LimitPromises
 from ._contract_durable import DurablePromises
 from ._contract_hostile import HostilePromises
@@ -11,6 +12,7 @@ from ._contract_input import InputPromises
 from ._contract_keeping import KeepingPromises
 from ._contract_lives import LifePromises
 from ._contract_many import KeptKeyPromises, ManyPromises
+from ._contract_metadata import MetadataPromises
 from ._contract_observers import ObserverPromises
 from ._contract_options import OptionPromises
 from ._contract_outcomes import OutcomePromises
@@ -19,6 +21,7 @@ from ._contract_processes import ProcessPromises
 from ._contract_records import RecordPromises
 from ._contract_resisting import ResistingPromises
 from ._contract_results import ResultPromises
+from ._contract_retries import RetryPromises
 from ._contract_running import RunningPromises
 from ._contract_shutdown import ShutdownPromises
 from ._contract_stopping import StoppingPromises
@@ -28,6 +31,7 @@ from ._contract_watching import WatchingPromises
 class JobQueueContract(
     InputPromises,
     OptionPromises,
+    MetadataPromises,
     KeptKeyPromises,
     ManyPromises,
     DelayPromises,
@@ -36,6 +40,8 @@ class JobQueueContract(
     OutcomePromises,
     ResultPromises,
     AttemptPromises,
+    RetryPromises,
+    ContextPromises,
     StoppingPromises,
     ResistingPromises,
     HostilePromises,

@@ -69,7 +69,7 @@ class _NeverOver(Scheduler):
     def finished(self, run: JobRun[Job], outcome: Outcome) -> None:
         super().finished(run, outcome)
         if run.relay is not None:
-            run.relay._closed = False
+            run.relay._job_run = run
         else:
             run.state = RunState.RUNNING
 
