@@ -31,6 +31,8 @@ from ..support.broken.shared import (
     ResubmitsItsOwnAlone,
     RunsForAll,
     TakesAStoreInUse,
+    TellsAllOfRemovals,
+    UpdatesInSilence,
 )
 from ..support.shared_engine import Engine
 from ..support.shared_queue import SharedJobQueue
@@ -61,6 +63,8 @@ CATCHES: list[tuple[Any, str]] = [
     (HasKeysOfItsOwn, "test_a_kept_key_is_held_in_every_queue"),
     (KeepsKeysForItselfAlone, "test_a_kept_key_is_held_in_every_queue"),
     (LimitsTypesForAll, "test_each_queue_runs_as_many_of_a_type_as_one_may"),
+    (UpdatesInSilence, "test_what_a_handler_updates_is_seen_in_every_queue"),
+    (TellsAllOfRemovals, "test_one_queue_tells_that_a_record_is_gone"),
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from stoat_jobs import BackendError, JobNotFoundError, JobStatus, KeyConflictError
 
 from ._bench import Bench
+from ._contract_again import Removals
 from ._promises import Promises, needs, unless
 
 
@@ -44,8 +45,11 @@ class ProcessPromises(Promises):
     """Several queues on one store share its jobs and behave like one queue."""
 
     @asynccontextmanager
-    async def pair(self, **settings: Any) -> AsyncIterator[Pair]:
-        async with self.bench(**settings) as first, self.bench(**settings) as second:
+    async def pair(self, observers: Iterable[Any] = (), **settings: Any) -> AsyncIterator[Pair]:
+        async with (
+            self.bench(observers, **settings) as first,
+            self.bench(observers, **settings) as second,
+        ):
             yield Pair(first, second)
 
     @needs("cross_process")
@@ -265,6 +269,40 @@ class ProcessPromises(Promises):
             assert await second.status(ids[2]) is JobStatus.PENDING
             await runners[0].finish(await runners[0].call(ids[0]))
             assert (await pair.running(ids[2]))[0] is runners[0]
+
+    @needs("cross_process")
+    async def test_what_a_handler_updates_is_seen_in_every_queue(self) -> None:
+        """Metadata that a running handler updates is on the record that others read and watch."""
+        async with self.pair() as pair:
+            job_id = await pair.benches[0].put(metadata={"by": "Ada"})
+            here, there = await pair.running(job_id)
+            watching = there.watching(job_id)
+            await pair.until(lambda: bool(watching.seen))
+            call = await here.call(job_id)
+            call.ctx.update_metadata(pages=3)
+            expected = {"by": "Ada", "pages": 3}
+            await pair.until(lambda: watching.seen[-1].metadata == expected)
+            assert (await there.queue.get_result(job_id)).metadata == expected
+            assert len(await there.queue.list_jobs(metadata={"pages": 3})) == 1
+            assert (await here.finish(call)).metadata == expected
+            assert (await watching.all())[-1].metadata == expected
+
+    @needs("cross_process")
+    async def test_one_queue_tells_that_a_record_is_gone(self) -> None:
+        """Of all observers of all queues, those of one are told of each record that goes."""
+        seen = Removals()
+        async with self.pair([seen], max_results=1) as pair:
+            ids = [await pair.benches[0].put() for _ in range(3)]
+            for number, job_id in enumerate(ids):
+                here, there = await pair.running(job_id)
+                await here.finish(await here.call(job_id))
+                await there.queue.wait(job_id)
+                if number == 0:
+                    assert await there.queue.delete(job_id) is True
+            await pair.until(lambda: len(seen.events) > 1)
+            for bench in pair.benches:
+                assert [each.job_id for each in await bench.queue.list_jobs()] == ids[2:]
+            assert seen.reasons == [(ids[0], "deleted"), (ids[1], "number")]
 
     @needs("durable")
     @unless("cross_process")

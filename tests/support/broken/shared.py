@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
-from stoat_jobs import JobNotFoundError, JobPage, JobResult, JobStatus, PayloadNotKeptError
+from stoat_jobs import (
+    JobNotFoundError,
+    JobPage,
+    JobResult,
+    JobStatus,
+    PayloadNotKeptError,
+    RemovedEvent,
+)
+from stoat_jobs.backends import JobRun
 
+from ..shared_engine import SharedJob
 from ..shared_queue import SharedJobQueue
+from ..shared_slots import RemovalReason
 from ..stores import TextHandle, TextJobQueue
 
 
@@ -205,6 +216,23 @@ class LimitsTypesForAll(SharedJobQueue):
 
     def _full_types(self) -> set[str]:
         return {name for queue in self._engine.queues for name in SharedJobQueue._full_types(queue)}
+
+
+class UpdatesInSilence(SharedJobQueue):
+    """Tells nobody of metadata that changes."""
+
+    def metadata_updated(self, run: JobRun[SharedJob], metadata: Mapping[str, Any]) -> None:
+        run.job.metadata = metadata
+
+
+class TellsAllOfRemovals(SharedJobQueue):
+    """Tells the observers of every queue of a record that goes."""
+
+    def remove(self, job: SharedJob, reason: RemovalReason) -> None:
+        super().remove(job, reason)
+        for queue in self._engine.queues:
+            if queue is not self:
+                queue._observers.tell("removed", RemovedEvent(job.record(), reason))
 
 
 class _OpenToAll(TextHandle):
