@@ -62,16 +62,14 @@ class Acceptance(QueueLifecycle):
         except UnknownJobTypeError:
             definition = self._stand_in(job_type)
         frozen = definition.form.freeze(payload, self.settings)
-        if definition.keep_payload:
-            frozen = frozen.to_keep()
         limit = definition.timeout if timeout is None else check_timeout(timeout)
+        meta = NO_METADATA if metadata is None else self._checked_metadata(metadata)
         digest = ""
         if key is not None or delay is not None or unique != "live":
             key, digest, delay = _checked(key, unique, frozen, delay)
-        meta = NO_METADATA if metadata is None else self._checked_metadata(metadata)
-        holder = key and self._index.holder(definition.name, key, digest)
-        if holder:
-            return holder, False
+            holder = self._index.holder(definition.name, key, digest) if key else None
+            if holder is not None:
+                return holder, False
         pending = self._scheduler.pending
         if len(pending.places) + pending.elsewhere >= pending.maxsize and pending.full():
             raise QueueFullError(self.settings.max_pending)

@@ -19,7 +19,7 @@ from typing import Any
 from .._model.errors import QueueClosedError
 from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
-from .._payload.frozen import FrozenPayload, KeptPayload, shown_payload
+from .._payload.frozen import FrozenPayload, KeptPayload
 from .._run.calls import wake
 from .._run.clock import as_datetime, from_timestamp
 
@@ -157,10 +157,9 @@ class Job:
 
     def _more(self) -> dict[str, Any]:
         """What few jobs have for their records."""
-        payload = self.payload
         return {
             "not_before": as_datetime(self.not_before),
-            "payload": None if payload is _NO_PAYLOAD else shown_payload(payload),
+            "payload": self.payload.on_record(),
         }
 
     @property

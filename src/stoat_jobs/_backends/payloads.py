@@ -40,11 +40,10 @@ def _frozen(
     definition: JobType[..., Any], payload: Any, settings: JobQueueSettings, index: int
 ) -> FrozenPayload:
     try:
-        frozen = definition.form.freeze(payload, settings)
+        return definition.form.freeze(payload, settings)
     except InvalidPayloadError as error:
         errors = [{**each, "loc": (index, *each["loc"])} for each in error.errors]
         raise InvalidPayloadError(error.job_type, errors) from error
-    return frozen.to_keep() if definition.keep_payload else frozen
 
 
 def _read(payloads: Iterable[Any]) -> Iterator[Any]:

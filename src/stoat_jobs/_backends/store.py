@@ -34,6 +34,10 @@ class StoredJob(BaseModel, frozen=True):
         description="A JSON object: as given to `submit`, and as the handler has updated it."
     )
     submitted_at: datetime = Field(description="When it was accepted, in UTC.")
+    submitted: float = Field(
+        default=0.0,
+        description="The same in seconds since the epoch, exactly: its place in lists.",
+    )
     not_before: datetime | None = Field(
         default=None, description="When it may start, in UTC; None for a job without a delay."
     )

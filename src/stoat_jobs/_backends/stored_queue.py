@@ -13,10 +13,9 @@ import contextvars
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
@@ -30,7 +29,6 @@ from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
 from .._model.status import JobStatus
 from .._payload.frozen import FrozenPayload, KeptPayload
-from .._run.clock import as_datetime
 from .._run.job_run import JobRun
 from .._run.outcome import INTERRUPTED, Outcome, StopReason, failed, never_started
 from .._text import describe, one_line
@@ -38,121 +36,13 @@ from .asyncio_queue import AsyncioJobQueue
 from .in_process_queue import NoOptions
 from .job import SAME_IN_RECORD, Job
 from .job_index import JobIndex
-from .keys import Keys
 from .phase import NEW
 from .scheduler import Scheduler
 from .scripted_outcomes import stand_in
-from .store import JobStore, StoredJob, save_all
+from .store import JobStore, StoredJob
+from .stored_index import StoredIndex, number_of
 
 _NO_PAYLOAD = FrozenPayload({}, b"{}")
-
-
-class StoredIndex(JobIndex):
-    """The index, which also saves what changes."""
-
-    store: JobStore | None = None
-    """None while it is not open."""
-    _stored: dict[str, StoredJob]
-    _number = 0
-    _finishing: tuple[Job, Any] | None = None
-    """The job that is finishing, with its result as plain JSON."""
-
-    def save_new(self, jobs: list[Job], digest: str = "") -> None:
-        """Save all of *jobs*, or none; raises what the store raises."""
-        new = [self._new(job, digest) for job in jobs]
-        save_all(cast(JobStore, self.store), new)
-        self._stored.update([(stored.job_id, stored) for stored in new])
-
-    def _new(self, job: Job, digest: str) -> StoredJob:
-        return StoredJob(
-            job_id=job.job_id,
-            job_type=job.job_type,
-            number=self._next_number(),
-            payload=job.payload.text.decode(),
-            timeout=job.timeout,
-            key=job.key,
-            metadata=dict(job.metadata),
-            submitted_at=cast(datetime, as_datetime(job.submitted)),
-            not_before=as_datetime(job.not_before),
-            unique="kept" if digest else "live",
-            payload_digest=digest,
-        )
-
-    def keep_key(self, job: Job, digest: str) -> None:
-        super().keep_key(job, digest)
-        self.save(job, unique="kept", payload_digest=digest)
-
-    def start(self, job: Job) -> None:
-        self.save(job, deliveries=self._stored[job.job_id].deliveries + 1)
-        super().start(job)
-
-    def save(self, job: Job, **changes: Any) -> None:
-        """Save what changed of *job*."""
-        stored = self._stored[job.job_id].model_copy(update=changes)
-        self._stored[job.job_id] = stored
-        self._keep(job.job_id, lambda store: store.save(stored))
-
-    def _write(self, job: Job, outcome: Outcome) -> None:
-        if self._finishing is not None:  # a Ctrl-C came before it was saved
-            self.repair()
-        self._finishing = job, self._plain(job, outcome)
-        super()._write(job, outcome)
-        self._save_finish()
-
-    def _save_finish(self) -> None:
-        if self._finishing is None:
-            return
-        job, plain = self._finishing
-        if job.is_finished and job.job_id in self._stored:
-            record = job.record().model_copy(update={"result": plain, "payload": None})
-            kept = job.payload.text.decode() if isinstance(job.payload, KeptPayload) else ""
-            self.save(job, payload=kept, record=record, finish_number=self._next_number())
-            del self._stored[job.job_id]
-        self._finishing = None
-
-    def repair(self) -> None:
-        super().repair()
-        self._save_finish()
-
-    def _plain(self, job: Job, outcome: Outcome) -> Any:
-        """The result as plain JSON; None where it cannot be written after all."""
-        if outcome.result is None:
-            return None
-        try:
-            return json.loads(job.definition.encode_result(outcome.result))
-        except Exception as error:
-            log_event(logging.ERROR, "store_failed", job_id=job.job_id, error=describe(error))
-            return None
-
-    def _forget(self, job: Job) -> None:
-        super()._forget(job)
-        self._keep(job.job_id, lambda store: store.forget(job.job_id))
-
-    def _keep(self, job_id: str, keep: Callable[[JobStore], None]) -> None:
-        if self.store is None:
-            return  # a record that grew too old meanwhile; the next start forgets it
-        try:
-            keep(self.store)
-        except Exception as error:
-            log_event(logging.ERROR, "store_failed", job_id=job_id, error=describe(error))
-
-    def _next_number(self) -> int:
-        self._number += 1
-        return self._number
-
-    def restore(self, pairs: Iterable[tuple[StoredJob, Job]]) -> None:
-        """Register these jobs and no others."""
-        pairs = sorted(pairs, key=_number)
-        finished = sorted((pair for pair in pairs if pair[0].record), key=_finish_number)
-        numbers = [*map(_number, pairs), *map(_finish_number, finished)]
-        self._number = max(numbers, default=0)
-        self._jobs = {job.job_id: job for _, job in pairs}
-        self._stored = {stored.job_id: stored for stored, _ in pairs if not stored.record}
-        self.keys = Keys()
-        for stored, job in pairs:
-            if job.key is not None and (stored.unique == "kept" or not stored.record):
-                self.keys.hold(job, stored.payload_digest)
-        self.retention.replace(job for _, job in finished)
 
 
 class StoredScheduler(Scheduler):
@@ -286,7 +176,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         in_order = sorted(self._store.load(), key=attrgetter("number"))
         kept = [(stored, self._restored(stored)) for stored in in_order]
         self._index.restore(kept)
-        waiting = sorted((pair for pair in kept if not pair[0].record), key=_number)
+        waiting = sorted((pair for pair in kept if not pair[0].record), key=number_of)
         self._scheduler.pending.replace(
             job for stored, job in waiting if self._can_run(job, stored)
         )
@@ -304,7 +194,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             variables=contextvars.Context(),
             # The wall clock may have gone back since.
             submitted=self._index.next_submitted(
-                min(stored.submitted_at.timestamp(), self._clock.stamp())
+                min(stored.submitted or stored.submitted_at.timestamp(), self._clock.stamp())
             ),
             cancel_requested=stored.cancel_requested,
             shift=self._clock.shift,
@@ -324,8 +214,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         try:
             definition = self.handlers.get(stored.job_type)
             text = stored.payload.encode()
-            frozen = FrozenPayload(definition.form.thaw(text), text)
-            job.payload = frozen.to_keep() if definition.keep_payload else frozen
+            job.payload = definition.form.payload_type(definition.form.thaw(text), text)
         except Exception as error:  # the code has changed since
             self._scheduler.fail(job, failed(error))
             return False
@@ -341,14 +230,6 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
 def _lost(deliveries: int) -> Outcome:
     text = f"its process ended {deliveries} times while it ran; it is not run again"
     return Outcome(JobStatus.FAILED, None, text, "WorkerLost")
-
-
-def _number(pair: tuple[StoredJob, Job]) -> int:
-    return pair[0].number
-
-
-def _finish_number(pair: tuple[StoredJob, Job]) -> int:
-    return pair[0].finish_number
 
 
 def _kept_payload(stored: StoredJob) -> FrozenPayload:

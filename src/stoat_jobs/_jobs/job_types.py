@@ -97,7 +97,7 @@ class JobType(Generic[P, R]):
         self.cooperative = cooperative
         self.is_async: bool = is_async(function)
         check_first_parameter(name, function)
-        self.form: PayloadForm = PayloadForm(name, function)
+        self.form: PayloadForm = PayloadForm(name, function, keep=keep_payload)
         self._options: dict[str, Any] = {}
 
     if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from .._model.errors import InvalidPayloadError
 from .._model.settings import JobQueueSettings
 from .._text import ERROR_LIMIT, one_line, shown
 from .codec import Codec, all_same, brief, depth_of, json_schema, same
-from .frozen import FrozenPayload
+from .frozen import FrozenPayload, KeptPayload
 from .plain import comes_back_unchanged, is_plain_field, is_plain_payload, most_bytes_of_names
 from .signature import OPEN, read_signature, written
 from .size_limits import NOT_JSON, Problem, find_oversize, find_oversize_json
@@ -38,13 +38,14 @@ _MOST_ERRORS = 100
 Place = tuple[Any, ...]
 
 
-_EMPTY = FrozenPayload({}, b"{}")
-
-
 class PayloadForm:
-    """Validates the payloads of one job type, encodes and decodes them."""
+    """Validates the payloads of one job type, encodes and decodes them.
 
-    def __init__(self, job_type: str, function: Callable[..., Any]) -> None:
+    Attributes:
+        payload_type: :class:`KeptPayload` if payloads stay on the records of their jobs.
+    """
+
+    def __init__(self, job_type: str, function: Callable[..., Any], *, keep: bool = False) -> None:
         self._job_type = job_type
         signature = read_signature(job_type, function)
         self.positional: list[str] = signature.positional
@@ -57,6 +58,8 @@ class PayloadForm:
         self._check_fields()
         self._codec = Codec(self._typed_dict(), closed=True)
         self._encode = self._codec.encode
+        self.payload_type: type[FrozenPayload] = KeptPayload if keep else FrozenPayload
+        self._empty = self.payload_type({}, b"{}")
 
     def _typed_dict(self) -> Any:
         form: Any = TypedDict(one_line(self._job_type, _PLACE_LIMIT), self._fields)  # type: ignore[misc]
@@ -88,7 +91,7 @@ class PayloadForm:
                 was, or is larger or deeper as JSON than *settings* allow.
         """
         if type(payload) is dict and not payload and not self._fields:
-            return _EMPTY
+            return self._empty
         given = self._read(payload)
         room = settings.max_payload_bytes - self._most_bytes_of_names
         is_plain = self._is_plain and is_plain_payload(given, room)
@@ -98,7 +101,7 @@ class PayloadForm:
             given = self._arranged(given)
         value = self._checked(self._codec.validate, given, given)
         if is_plain and value == given:
-            return FrozenPayload(value, self._encode)
+            return self.payload_type(value, self._encode)
         return self._through_json(value, settings)
 
     def _through_json(self, value: dict[str, Any], settings: JobQueueSettings) -> FrozenPayload:
@@ -108,7 +111,7 @@ class PayloadForm:
             self._refuse_oversize(oversize, value, settings)
         if not (self._is_plain and comes_back_unchanged(value, text)):
             value = _opened(self._survivor(value, text))
-        return FrozenPayload(value, text)
+        return self.payload_type(value, text)
 
     def thaw(self, text: bytes) -> dict[str, Any]:
         """The arguments in *text*, which :meth:`freeze` made, perhaps in another process.

@@ -36,9 +36,9 @@ class FrozenPayload:
             self._text = self._text(self.arguments)
         return self._text
 
-    def to_keep(self) -> KeptPayload:
-        """The same, to stay on the record."""
-        return KeptPayload(self.arguments, self.text)
+    def on_record(self) -> dict[str, Any] | None:
+        """What the record shows of it: nothing, because it may hold secrets."""
+        return None
 
 
 class KeptPayload(FrozenPayload):
@@ -46,17 +46,8 @@ class KeptPayload(FrozenPayload):
 
     __slots__ = ()
 
-    def plain(self) -> dict[str, Any]:
+    def on_record(self) -> dict[str, Any]:
         """The arguments as plain JSON: a copy for each reader."""
         arguments: dict[str, Any] = from_json(self.text)
         more = arguments.pop(OPEN, {})
         return {**arguments, **more}
-
-    def kept(self) -> KeptPayload:
-        """What is left of it once its job has finished: the JSON."""
-        return KeptPayload({}, self.text)
-
-
-def shown_payload(payload: FrozenPayload) -> dict[str, Any] | None:
-    """What a record shows of *payload*: None unless it is kept."""
-    return payload.plain() if isinstance(payload, KeptPayload) else None

@@ -52,6 +52,18 @@ class PagePromises(Promises):
             rest = await bench.queue.list_jobs(before=page.cursor, limit=10)
             assert ([record.job_id for record in rest], rest.cursor) == (ids[3:], None)
 
+    @needs("durable")
+    async def test_a_cursor_outlives_the_queue(self) -> None:
+        """The cursor of a page goes on in the next queue where it ended in the last one."""
+        async with self.bench() as old:
+            ids = await self._some(old, 5)
+            cursors = [(await old.queue.list_jobs(limit=limit)).cursor for limit in range(1, 5)]
+            await old.close()
+        async with self.bench() as bench:
+            for limit, cursor in enumerate(cursors, 1):
+                rest = await bench.queue.list_jobs(before=cursor)
+                assert [record.job_id for record in rest] == ids[limit:]
+
     async def test_pages_are_of_those_that_a_filter_finds(self) -> None:
         """With a filter, the cursors lead through the matching records only."""
         async with self.bench() as bench:
