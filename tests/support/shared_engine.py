@@ -67,7 +67,6 @@ class SharedJob:
 
     def record(self) -> JobResult[Any]:
         """As callers see it."""
-        kept = isinstance(self.payload, KeptPayload)
         return JobResult(
             job_id=self.job_id,
             job_type=self.job_type,
@@ -78,7 +77,7 @@ class SharedJob:
             metadata=dict(self.metadata),
             key=self.key,
             not_before=as_datetime(self.not_before) if self.delay else None,
-            payload=cast(KeptPayload, self.payload).plain() if kept else None,
+            payload=self.payload.on_record(),
             **self.said,
         )
 
@@ -91,8 +90,8 @@ class SharedJob:
 
     def drop_live_fields(self) -> None:
         """Let go of what only a live job needs."""
-        text = self.payload.text if isinstance(self.payload, KeptPayload) else None
-        self.payload = FrozenPayload({}, b"") if text is None else KeptPayload({}, text)
+        kept = isinstance(self.payload, KeptPayload)
+        self.payload = KeptPayload({}, self.payload.text) if kept else FrozenPayload({}, b"")
         self.variables = contextvars.Context()
 
     @property

@@ -23,9 +23,7 @@ from stoat_jobs import (
 from stoat_jobs.backends import (
     CallResult,
     Deadlines,
-    FrozenPayload,
     JobRun,
-    KeptPayload,
     Observers,
     Outcome,
     StopReason,
@@ -106,8 +104,7 @@ class SharedSlots:
         try:
             handler = self.handlers.get(job.job_type)
             text = job.payload.text
-            thawed = FrozenPayload(handler.form.thaw(text), text)
-            job.payload = thawed.to_keep() if isinstance(job.payload, KeptPayload) else thawed
+            job.payload = type(job.payload)(handler.form.thaw(text), text)
         except Exception as error:  # another process has other handlers
             self._end(job, classify(None, CallResult(None, error, self.now()), job.timeout))
             return

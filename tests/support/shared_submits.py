@@ -83,8 +83,7 @@ class SharedSubmits(SharedSlots):
         self._check_open()
         handler = self.handlers.get(job_type)
         frozen = handler.form.freeze(payload, self.settings)
-        kept = frozen.to_keep() if handler.keep_payload else frozen
-        job = SharedJob(handler.name, kept, **self._checked(handler, **options))
+        job = SharedJob(handler.name, frozen, **self._checked(handler, **options))
         job.key = checked_key(key)
         job.keeps_key = is_kept(unique, job.key)
         job.digest = digest_of(frozen) if job.key else ""
