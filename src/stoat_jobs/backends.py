@@ -8,6 +8,8 @@ that constructor. An entry point in the group ``stoat_jobs.backends`` names it.
 - :func:`transition` changes a status and refuses changes that the table does not allow.
 - :class:`Observers` logs what happens and calls the observers.
 - :class:`JobFilter`, :func:`cursor_at` and :func:`place_of` are for ``list_jobs``.
+- :func:`is_kept` and :func:`digest_of` are for keys, :func:`frozen_payloads` is for
+  ``submit_many``.
 - :func:`type_stats` counts records by job type, for ``stats``.
 - :class:`StoredJobQueue` is a complete backend that keeps its jobs in a :class:`JobStore`; you
   write five short methods.
