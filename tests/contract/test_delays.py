@@ -71,9 +71,13 @@ def test_a_delay_follows_the_loops_time(loop_type: Any, monkeypatch: pytest.Monk
             wall = __import__("time").time
             monkeypatch.setattr("time.time", lambda: wall() + 3600)
             await queue.wait(await queue.submit("noop"))
+            later = await queue.submit("noop", delay=110)
             assert await queue.get_status(delayed) is JobStatus.PENDING
             await loop.advance(101)
             assert await queue.get_status(delayed) is JobStatus.COMPLETED
+            assert await queue.get_status(later) is JobStatus.PENDING
+            await loop.advance(10)
+            assert await queue.get_status(later) is JobStatus.COMPLETED
 
     on(loop_type, main)
 

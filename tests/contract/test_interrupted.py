@@ -171,7 +171,7 @@ class BusyLife(Life):
             await bench.clock.settle()
 
 
-async def new_life(new_queue: Callable[..., JobBackend], life_type: type[Life]) -> Life:
+async def new_life(new_queue: Callable[..., JobBackend], life_type: type[Life] = Life) -> Life:
     return life_type(new_queue)
 
 

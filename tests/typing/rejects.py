@@ -74,7 +74,7 @@ async def submits(queue: JobBackend, short: AsyncJobQueue) -> None:
     scan.options(metadata=["a"])  # type: ignore[arg-type]
     scan.options(delay="3")  # type: ignore[arg-type]
     scan.options(unique="once")  # type: ignore[arg-type]
-    await scan.submit_many(queue, {"root": "here"})  # type: ignore[arg-type]
+    await scan.submit_many(queue, {"root": "here"})  # type: ignore[dict-item]
     await queue.submit_many("scan", [{}], key="k")  # type: ignore[call-arg]
     await queue.submit("scan", {}, unique="once")  # type: ignore[arg-type]
     await queue.submit("scan", {}, delay="3")  # type: ignore[arg-type]
