@@ -25,7 +25,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(_?asyncio|collections|contextlib|contextvars|datetime|fastapi|importlib|pydantic|starlette|typing)\b.*",
+        r"(_?asyncio|collections|contextlib|contextvars|datetime|fastapi|importlib|pydantic|starlette|typing|typing_extensions)\b.*",
     ),
     ("py:class", r"stoat_jobs\.(http\.|testing\.)?_.*"),
     ("py:class", r"ConfigDict|EntryPoint|Metadata|[CJPRT]"),

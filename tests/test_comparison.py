@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from inspect import signature
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import pytest
+
+from stoat_jobs import JobBackend, JobContext, JobType, backends
+from stoat_jobs._jobs.protocols import Unique
 
 TEXT = (Path(__file__).parents[1] / "docs/explanation/comparison.md").read_text(encoding="utf-8")
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
@@ -89,3 +93,35 @@ def test_it_is_said_when_to_pick_each() -> None:
     assert [peer for peer, _ in reasons] == PEERS
     assert {reason.count("\n") for _, reason in reasons} <= {2, 3, 4}
     assert HEADING.findall(TEXT)[-1] == "When stoat-jobs is the wrong choice"
+
+
+def ours() -> set[str]:
+    """The names of the API in the notes on us; what has a slash is a path."""
+    notes = [
+        re.findall(r"^- stoat-jobs: (.+)$", section.text, re.MULTILINE) for section in FEATURES
+    ]
+    return {code for [note] in filter(None, notes) for code in re.findall(r"`([^`/]+)`", note)}
+
+
+def exists(code: str) -> bool:
+    """Whether *code* is an option of a submission or a job type, or a method, or a base class."""
+    name, is_option, value = code.partition("=")
+    if is_option:
+        return name in OPTIONS and value.strip('"') in ("", "True", *get_args(Unique))
+    owner, _, name = code.rpartition(".")
+    return hasattr({"ctx": JobContext}.get(owner, JobBackend), name) or name in backends.__all__
+
+
+OPTIONS = {*signature(JobBackend.submit).parameters, *signature(JobType).parameters}
+
+
+@pytest.mark.parametrize("code", sorted(ours()))
+def test_what_the_page_says_of_us_is_there(code: str) -> None:
+    """Each method and each option that a note on us names is one of the API."""
+    assert exists(code)
+
+
+def test_the_notes_on_us_are_read() -> None:
+    """The names are found, and one that the API has not is told."""
+    assert {"cancel", "retry_on=", 'unique="kept"', "ctx.update_metadata"} <= ours()
+    assert not any(map(exists, ["abort", "priority=", 'unique="forever"', "ctx.cancel_all"]))

@@ -50,7 +50,8 @@ def way_of_a_job() -> list[str]:
     """The files that a job passes, as ``room/file``, in the order in which it first enters them."""
     handlers = JobHandlers()
 
-    @handlers.job
+    # With a limit, it is put among those that wait by a call; without one that is in line.
+    @handlers.job(concurrency=1)
     async def double(ctx: JobContext, n: int) -> int:
         return 2 * n
 

@@ -50,6 +50,24 @@ async def _follow(ctx: JobContext, process: Process) -> None:
             ctx.set_progress(0.5, f"at {value}")  # it does not report the total
 
 
+@handlers.job(timeout=1800, cooperative=True, cancel_grace=10, timeout_grace=10)
+async def record(ctx: JobContext, source: str, target: str) -> None:
+    """Let the program close its file: it has ten seconds after SIGTERM, then it is killed."""
+    async with running(*CONVERT, source, target) as process, asyncio.TaskGroup() as beside:
+        telling = beside.create_task(_terminate_when_told(ctx, process))
+        await _follow(ctx, process)
+        await process.wait()
+        telling.cancel()
+    if process.returncode != 0 and not ctx.cancelled:
+        raise RuntimeError(f"the recorder ended with {process.returncode}")
+
+
+async def _terminate_when_told(ctx: JobContext, process: Process) -> None:
+    await ctx.wait_cancelled()
+    with suppress(ProcessLookupError):  # it has just ended
+        process.terminate()
+
+
 @handlers.job(timeout=1800)
 def convert_in_thread(ctx: JobContext, source: str, target: str) -> None:
     """In a thread: check regularly whether the job was told to stop."""
@@ -67,6 +85,6 @@ def convert_in_thread(ctx: JobContext, source: str, target: str) -> None:
 
 
 def kill_group(pid: int) -> None:
-    """Kill the program and its children at once: the job has only a second left."""
+    """Kill the program and its children: nothing of them outlives the job."""
     with suppress(ProcessLookupError):  # all of them have ended
         os.killpg(pid, signal.SIGKILL)

@@ -22,7 +22,17 @@ QUICK = JobQueueSettings(drain_timeout=0, cancel_grace=SAFETY_NET)
 STAYS = ["sh", "-c", 'exec 3>"$0"; echo out_time=7; sleep 1000 & echo up >&3; wait']
 ENDS = [sys.executable, "-c", "import sys; print('out_time=1'); sys.exit(int(sys.argv[1]))"]
 
+# Closes its file when it is asked to stop; DEAF is not to be asked.
+CLOSES = [
+    "sh",
+    "-c",
+    """trap 'echo closed > "$1"; kill $!; exit 1' TERM
+    exec 3>"$0"; sleep 1000 >&3 & echo up >&3; wait""",
+]
+DEAF = ["sh", "-c", """trap '' TERM; exec 3>"$0"; echo up >&3; while :; do sleep 1000; done"""]
+
 BOTH = pytest.mark.parametrize("job_type", ["convert", "convert_in_thread"])
+ALL = pytest.mark.parametrize("job_type", ["convert", "record", "convert_in_thread"])
 
 
 class Pipe:
@@ -98,7 +108,45 @@ async def until_its_time_is_up(pipe: Pipe, job_type: str) -> None:
         await pipe.until_all_are_gone()
 
 
-@BOTH
+async def test_a_program_that_closes_its_file(
+    pipe: Pipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recording that is cancelled ends when the program has written what it has."""
+    monkeypatch.setattr(child_processes, "CONVERT", CLOSES)
+    target = tmp_path / "target"
+    async with AsyncioJobQueue(child_processes.handlers, QUICK) as queue:
+        ref = await child_processes.record.submit(queue, source=str(pipe.path), target=str(target))
+        await pipe.until_up()
+        await ref.cancel()
+        assert (await ref.wait()).status == "cancelled"
+        assert target.read_text() == "closed\n"
+        await pipe.until_all_are_gone()
+
+
+@pytest.mark.parametrize("how", ["cancel", "timeout"])
+def test_a_program_that_does_not_close_its_file(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A recorder that ignores SIGTERM is killed ten seconds later, with all of its children."""
+    monkeypatch.setattr(child_processes, "CONVERT", DEAF)
+    run_with_fake_clock(until_it_is_killed(pipe, how))
+
+
+async def until_it_is_killed(pipe: Pipe, how: str) -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, FakeClockLoop)
+    async with AsyncioJobQueue(child_processes.handlers, QUICK) as queue:
+        ref = await start(queue, "record", str(pipe.path), timeout=60.0)
+        await pipe.until_up()
+        await (loop.advance(60) if how == "timeout" else ref.cancel())
+        await loop.advance(9)
+        assert await ref.get_status() == "running"
+        await loop.advance(1)
+        assert (await ref.wait()).status == ("timeout" if how == "timeout" else "cancelled")
+        await pipe.until_all_are_gone()
+
+
+@ALL
 @pytest.mark.parametrize(("code", "status"), [("0", "completed"), ("3", "failed")])
 async def test_a_program_that_ends(
     monkeypatch: pytest.MonkeyPatch, job_type: str, code: str, status: str
@@ -108,11 +156,11 @@ async def test_a_program_that_ends(
     async with AsyncioJobQueue(child_processes.handlers, QUICK) as queue:
         record = await (await start(queue, job_type, code)).wait()
     assert record.status == status
-    assert record.error in (None, "the converter ended with 3")
-    assert record.message == ("at 1" if job_type == "convert" else None)
+    assert record.error is None or record.error.endswith("er ended with 3")
+    assert record.message == (None if job_type == "convert_in_thread" else "at 1")
 
 
-@BOTH
+@ALL
 async def test_a_program_that_is_missing(monkeypatch: pytest.MonkeyPatch, job_type: str) -> None:
     """A program that is not installed fails the job, by its name."""
     monkeypatch.setattr(child_processes, "CONVERT", ["no-such-converter"])
