@@ -181,13 +181,13 @@ async def test_a_retry_comes_after_its_own_limit_at_the_latest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Drawn as late as can be, the delays are 1, 2, 4 seconds, and so on to 60."""
-    monkeypatch.setattr(random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(random, "random", lambda: 0.0)
     assert await delays_of(retries=8) == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 async def test_a_retry_comes_at_once_at_the_earliest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawn as early as can be there is no delay, however many attempts there were."""
-    monkeypatch.setattr(random, "uniform", lambda low, high: low)
+    monkeypatch.setattr(random, "random", lambda: 1.0)
     assert await delays_of(retries=1100) == [0] * 1100
 
 

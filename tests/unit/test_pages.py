@@ -224,3 +224,20 @@ async def test_a_ref_deletes_and_resubmits_its_job() -> None:
     assert (await again.value(), again == ref) == (42, False)
     assert await ref.delete() is True
     assert list(await queue.list_jobs()) == [await again.get_result()]
+
+
+async def test_a_job_whose_metadata_is_at_the_limit_can_be_repeated() -> None:
+    """What a resubmission adds has room, and adds itself once however often it is done."""
+    handlers = JobHandlers()
+
+    @handlers.job(keep_payload=True)
+    def noop(ctx: JobContext) -> None: ...
+
+    queue = InMemoryJobQueue(handlers, JobQueueSettings(max_metadata_bytes=100))
+    ref = await noop.options(metadata={"a": "x" * 92}).submit(queue)
+    for _ in range(2):
+        origin, ref = ref, await ref.resubmit()
+        metadata = (await ref.get_result()).metadata
+        assert metadata == {"a": "x" * 92, "resubmitted_from": origin.job_id}
+    with pytest.raises(ValueError, match="max_metadata_bytes"):
+        await noop.options(metadata={"a": "x" * 93}).submit(queue)

@@ -17,7 +17,7 @@ from .._jobs.job_types import JobType
 from .._jobs.protocols import Unique
 from .._model.errors import QueueClosedError, QueueFullError, UnknownJobTypeError
 from .._model.events import SubmittedEvent, SubmittingEvent
-from .._model.metadata import NO_METADATA, checked_metadata
+from .._model.metadata import NO_METADATA, ORIGIN, ORIGIN_BYTES, checked_metadata
 from .._model.options import checked_delay, checked_key, is_kept
 from .._model.settings import check_timeout
 from .._payload.digest import digest_of
@@ -107,7 +107,9 @@ class Acceptance(QueueLifecycle):
         return self._observers.submitting(event, self.settings.max_metadata_bytes)
 
     def _checked_metadata(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-        return checked_metadata(metadata, self.settings.max_metadata_bytes)
+        # What a resubmission adds always has room, or a job at the limit could not be repeated.
+        room = ORIGIN_BYTES if ORIGIN in metadata else 0
+        return checked_metadata(metadata, self.settings.max_metadata_bytes + room)
 
     def _take_on(self, job: Job, digest: str) -> None:
         self._index.add(job, digest)

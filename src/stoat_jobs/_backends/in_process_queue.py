@@ -20,6 +20,7 @@ from .._model.errors import (
     PayloadNotKeptError,
 )
 from .._model.filters import JobFilter
+from .._model.metadata import ORIGIN
 from .._model.options import (
     checked_limit,
 )
@@ -192,7 +193,7 @@ class InProcessQueue(Acceptance):
                 timeout=job.timeout,
                 key=job.key,
                 unique=unique,
-                metadata={**job.metadata, "resubmitted_from": job_id},
+                metadata={**job.metadata, ORIGIN: job_id},
             )
 
     async def stats(self) -> QueueStats:

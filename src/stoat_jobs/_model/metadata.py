@@ -20,6 +20,12 @@ from .._text import SHOWN_LIMIT, describe, name_of, one_line, shown
 METADATA_LIMIT = 65_536
 """Bytes of JSON, unless the settings say something else."""
 
+ORIGIN = "resubmitted_from"
+"""What a job that is submitted again says of itself: the id of the first one."""
+
+ORIGIN_BYTES = len(f'"{ORIGIN}":"",') + 36
+"""What that adds to the JSON."""
+
 NO_METADATA: Mapping[str, Any] = MappingProxyType({})
 
 # As in payloads; the metadata itself is the first level.

@@ -41,7 +41,7 @@ class SharesMetadata(AsyncioJobQueue):
 
     def _accept(self, *args: Any) -> tuple[Job, bool]:
         job, new = super()._accept(*args)
-        job.metadata = MappingProxyType(dict(args[-1] or {}))
+        job.metadata = MappingProxyType(dict(args[4] or {}))
         return job, new
 
 
