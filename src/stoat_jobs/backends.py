@@ -8,6 +8,9 @@ that constructor. An entry point in the group ``stoat_jobs.backends`` names it.
 - :func:`transition` changes a status and refuses changes that the table does not allow.
 - :class:`Observers` logs what happens and calls the observers.
 - :class:`JobFilter`, :func:`cursor_at` and :func:`place_of` are for ``list_jobs``.
+- :func:`is_kept` and :func:`digest_of` are for keys, :func:`frozen_payloads` is for
+  ``submit_many``.
+- :func:`type_stats` counts records by job type, for ``stats``.
 - :class:`StoredJobQueue` is a complete backend that keeps its jobs in a :class:`JobStore`; you
   write five short methods.
 - :meth:`JobType.form` has ``freeze`` and ``thaw``, which encode a payload as JSON and decode it.
@@ -17,21 +20,30 @@ from __future__ import annotations
 
 from ._backends.asyncio_queue import AsyncioJobQueue
 from ._backends.memory_queue import InMemoryJobQueue
+from ._backends.payloads import frozen_payloads
 from ._backends.store import JobStore, StoredJob
 from ._backends.stored_queue import StoredJobQueue
+from ._backends.type_counts import type_stats
 from ._events.log import log_event
 from ._events.observers import Observers
 from ._exports import export as _export
 from ._model.capabilities import Capabilities
 from ._model.filters import JobFilter
 from ._model.metadata import checked_metadata
-from ._model.options import checked_job_type, checked_key, checked_limit
+from ._model.options import (
+    checked_delay,
+    checked_job_type,
+    checked_key,
+    checked_limit,
+    is_kept,
+)
 from ._model.pages import cursor_at, place_of
 from ._model.settings import check_timeout
 from ._model.status import TRANSITIONS, checked_status, transition
 from ._payload.codec import Codec
+from ._payload.digest import digest_of
 from ._payload.form import PayloadForm
-from ._payload.frozen import FrozenPayload
+from ._payload.frozen import FrozenPayload, KeptPayload
 from ._run.clock import Clock, as_datetime
 from ._run.deadlines import Deadlines
 from ._run.host import RunHost, RunnableJob
@@ -51,6 +63,7 @@ __all__ = [
     "JobFilter",
     "JobRun",
     "JobStore",
+    "KeptPayload",
     "Observers",
     "Outcome",
     "PayloadForm",
@@ -61,6 +74,7 @@ __all__ = [
     "StoredJobQueue",
     "as_datetime",
     "check_timeout",
+    "checked_delay",
     "checked_job_type",
     "checked_key",
     "checked_limit",
@@ -68,10 +82,14 @@ __all__ = [
     "checked_status",
     "classify",
     "cursor_at",
+    "digest_of",
+    "frozen_payloads",
+    "is_kept",
     "log_event",
     "never_started",
     "place_of",
     "transition",
+    "type_stats",
 ]
 
 _export(__name__, *map(globals().__getitem__, __all__))

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stoat_jobs import JobContext, JobHandlers, JobQueueSettings, get_queue, lifespan
-from stoat_jobs.http import allow_all, jobs_app
+from stoat_jobs.http import AccessRequest, HttpLimits, allow_all, jobs_app
 
 # Whatever a field of a record may say, nothing of it is to run.
 EVIL = "<img src=x onerror=\"window.ran = 'yes'\"><script>window.ran = 'yes'</script>"
@@ -88,6 +88,11 @@ async def many(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def only_adas(access: AccessRequest) -> dict[str, str]:
+    """Who looks there may see what is Ada's."""
+    return {"user": "ada"}
+
+
 settings = JobQueueSettings(concurrency=100, drain_timeout=0, cancel_grace=0.2)
 app = Starlette(lifespan=partial(lifespan, handlers=handlers, settings=settings))
 app.add_route("/step", step, methods=["POST"])
@@ -102,3 +107,4 @@ app.mount(
     ),
     name="jobs",
 )
+app.mount("/mine", jobs_app(authorize=only_adas, limits=HttpLimits(max_watched=2)), name="mine")

@@ -325,6 +325,24 @@ _MEASURE = """
 """
 
 
+def test_who_sees_only_the_own_jobs(viewer: Viewer, server: Server) -> None:
+    """A page of the own jobs has no others, no counts of them, and says that older ones lack."""
+    page = viewer.look_at(server.dashboard.replace("/jobs/", "/mine/"))
+    expect(page.locator("#shown")).to_have_text("0 jobs")
+    mine = server.submit("endless")
+    expect(row(page, mine)).to_be_visible()
+    body = {"job_type": "quick"}
+    for _ in range(2):
+        server.client.post("/jobs/", json=body, headers={"user": "grace"}).raise_for_status()
+    server.finished("quick")
+    expect(page.locator("#shown")).to_have_text("the newest 2 jobs, not the older ones")
+    expect(page.locator("#counts b").first).to_have_text("2")
+    expect(page.locator("#slots")).to_have_text("")
+    expect(page.locator("#plot .when")).to_have_text("last hour, of the newest jobs")
+    page.get_by_role("searchbox").fill("no such job")
+    expect(page.locator("#empty p")).to_contain_text("Among the newest 2 jobs")
+
+
 def test_it_is_smooth_with_thousands_of_jobs(viewer: Viewer, server: Server) -> None:
     """With 5,000 jobs kept and 100 changes a second it scrolls, and few rows are in the page."""
     server.client.post("/many").raise_for_status()

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from stoat_jobs import JobStatus
 from stoat_jobs._cli.watch import wording
 from stoat_jobs._cli.watch.drawing import draw_job, draw_jobs
-from stoat_jobs._cli.watch.remote import WatchedJob
+from stoat_jobs._cli.watch.remote import Listing, WatchedJob
 from stoat_jobs._cli.watch.views import LiveView
 
 from ..support.stand_in import JOB_ID, ended, record
@@ -72,6 +72,22 @@ def test_a_low_terminal_has_the_newest_jobs() -> None:
     lines = drawn(draw_jobs(JOBS, NOW, 80, 6), 80)
     assert [line.split()[0] for line in lines] == ["JOB", "aaaaaaaa", "bbbbbbbb", "and"]
     assert lines[-1] == "and 3 more"
+
+
+@pytest.mark.parametrize(
+    ("total", "height", "said"),
+    [
+        (5, 40, None),
+        (1_234, 40, "and 1,229 more"),
+        (1_234, 6, "and 1,232 more"),
+        (None, 40, "the newest 5; the server has older ones"),
+        (None, 6, "the newest 2; the server has older ones"),
+    ],
+)
+def test_a_table_says_what_it_leaves_out(total: int | None, height: int, said: str | None) -> None:
+    """Below a table is how many jobs it lacks, also those that the server keeps back."""
+    last = drawn(draw_jobs(Listing(JOBS, total), NOW, 80, height), 80)[-1]
+    assert last == said if said else last.startswith("eeeeeeee")
 
 
 def test_a_wide_table_has_whole_ids() -> None:

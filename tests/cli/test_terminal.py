@@ -95,3 +95,10 @@ def test_ctrl_c_gives_the_terminal_back(server: StandIn, terminal: StartTerminal
     assert max(map(cell_len, pictures(out))) <= 80
     assert out.rindex(SHOWN) > out.rindex(HIDDEN)
     assert "Traceback" not in out
+
+
+def test_a_table_has_the_number_of_all_jobs(server: StandIn, terminal: StartTerminal) -> None:
+    """Below a table is how many jobs the server has besides those that it lists."""
+    server.answers[MOUNT] = [answer([record()], Link=f'<{MOUNT}?before=x>; rel="next"')]
+    server.answers[f"{MOUNT}stats"] = [answer({"by_status": {"completed": 6, "running": 1}})]
+    terminal("watch", server.url + MOUNT, columns=80).read_until("and 6 more")

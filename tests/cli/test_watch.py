@@ -103,6 +103,37 @@ def test_a_table_is_a_line_for_each_job_that_has_changed(server: StandIn, watch:
     assert tags == [None, None, '"a"', '"a"', '"b"']
 
 
+NEXT = f'<{MOUNT}?before=x>; rel="next"'
+STATS = f"{MOUNT}stats"
+COUNTS = {"by_status": {"completed": 6, "running": 1}, "slots_in_use": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "counts"),
+    [
+        ("", answer(COUNTS)),
+        ("?limit=1", answer(COUNTS)),
+        ("", answer({}, 403)),
+        ("", answer({"by_status": {"completed": -1}})),
+        ("", answer("hostile")),
+        ("?status=running", answer(COUNTS)),
+    ],
+)
+def test_a_page_is_not_taken_for_all_jobs(
+    server: StandIn, watch: Watch, query: str, counts: tuple[int, dict[str, str], bytes]
+) -> None:
+    """Where a server has more jobs than it lists, that is a line, again if it comes true again."""
+    place, rows = MOUNT + query, [record()]
+    some, all_ = answer(rows, Link=NEXT), answer(rows)
+    server.answers[STATS] = [counts]
+    server.answers[place] = [some, some, all_, some, answer({}, 410)]
+    _, out, _ = watch(server.url + place, "--every", "0.001")
+    said = "only the newest jobs are followed; the server has older ones"
+    assert out.splitlines() == [said, f"{JOB_ID}  scan  running", said]
+    asked = [path for path, _ in server.seen if path == STATS]
+    assert len(asked) == (0 if "status" in query else 3)
+
+
 def test_a_query_chooses_among_the_jobs(server: StandIn, watch: Watch) -> None:
     """The query of a mount's URL goes with every request."""
     place = f"{MOUNT}?status=failed&limit=5"

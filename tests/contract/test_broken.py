@@ -8,25 +8,40 @@ from typing import Any
 
 import pytest
 
-from stoat_jobs import JobHandlers, JobNotFoundError, JobQueueSettings
+from stoat_jobs import JobHandlers, JobNotFoundError, JobQueueSettings, PayloadNotKeptError
 from stoat_jobs.testing import DeadlockError, JobQueueContract
 
 from ..support.broken.shared import (
+    CancelsAllItsOwnAlone,
     CancelsItsOwnAlone,
     CancelsWhatItTook,
+    DelaysForItselfAlone,
+    DeletesItsOwnAlone,
+    DeletesWhatRunsElsewhere,
     EndsForAll,
+    HasCursorsOfItsOwn,
+    HasDelaysOfItsOwn,
     HasKeysOfItsOwn,
     HearsItsOwnAlone,
+    KeepsKeysForItselfAlone,
     KnowsItsOwnAlone,
+    LimitsTypesForAll,
+    ListsItsOwnAlone,
     NeverHelps,
+    ResubmitsItsOwnAlone,
     RunsForAll,
     TakesAStoreInUse,
+    TellsAllOfRemovals,
+    UpdatesInSilence,
 )
 from ..support.shared_engine import Engine
 from ..support.shared_queue import SharedJobQueue
 from ..support.stores import TextJobQueue, TextStore
 
-CAUGHT = (AssertionError, DeadlockError, JobNotFoundError, pytest.fail.Exception)
+CAUGHT = (
+    *(AssertionError, DeadlockError, pytest.fail.Exception),
+    *(JobNotFoundError, PayloadNotKeptError),
+)
 
 CATCHES: list[tuple[Any, str]] = [
     (KnowsItsOwnAlone, "test_what_one_queue_accepts_every_queue_knows__fault_42"),
@@ -37,6 +52,19 @@ CATCHES: list[tuple[Any, str]] = [
     (RunsForAll, "test_each_job_runs_in_one_queue_alone__fault_44"),
     (NeverHelps, "test_a_free_slot_anywhere_takes_what_waits"),
     (EndsForAll, "test_a_queue_that_stops_leaves_the_jobs_of_the_others_alone__fault_19"),
+    (ListsItsOwnAlone, "test_pages_lead_through_the_jobs_of_all_queues"),
+    (HasCursorsOfItsOwn, "test_pages_lead_through_the_jobs_of_all_queues"),
+    (DeletesItsOwnAlone, "test_a_record_is_deleted_from_any_queue"),
+    (DeletesWhatRunsElsewhere, "test_a_record_is_deleted_from_any_queue"),
+    (ResubmitsItsOwnAlone, "test_a_finished_job_is_resubmitted_from_any_queue"),
+    (CancelsAllItsOwnAlone, "test_cancel_all_reaches_the_jobs_of_every_queue"),
+    (DelaysForItselfAlone, "test_a_delayed_job_runs_in_another_queue_when_it_is_due"),
+    (HasDelaysOfItsOwn, "test_a_delayed_job_runs_in_another_queue_when_it_is_due"),
+    (HasKeysOfItsOwn, "test_a_kept_key_is_held_in_every_queue"),
+    (KeepsKeysForItselfAlone, "test_a_kept_key_is_held_in_every_queue"),
+    (LimitsTypesForAll, "test_each_queue_runs_as_many_of_a_type_as_one_may"),
+    (UpdatesInSilence, "test_what_a_handler_updates_is_seen_in_every_queue"),
+    (TellsAllOfRemovals, "test_one_queue_tells_that_a_record_is_gone"),
 ]
 
 

@@ -35,13 +35,19 @@ OF_ANOTHER: list[dict[str, str]] = [
 ]
 
 
-async def both(host: Any, headers: dict[str, str], **options: Any) -> tuple[list[Any], list[str]]:
-    """The answers to a submission and a cancel, and what the jobs are like afterwards."""
+async def all_changes(
+    host: Any, headers: dict[str, str], **options: Any
+) -> tuple[list[Any], list[str]]:
+    """The answers to each request that changes something, and what the jobs are like then."""
     async with serving(host, **OPEN, **options) as face:
+        ended = await face.finished("double", n=1)
         place = await face.begun("held")
         answers = [
             await face.post("/", json={"job_type": "held"}, headers=headers),
             await face.post(f"{place}/cancel", headers=headers),
+            await face.post("/cancel?status=pending", headers=headers),
+            await face.post(f"{ended}/resubmit", headers=headers),
+            await face.client.delete(ended, headers=headers),
         ]
         records = await face.works.queue.list_jobs()
         return answers, [str(record.cancel_requested) for record in records]
@@ -51,29 +57,29 @@ async def both(host: Any, headers: dict[str, str], **options: Any) -> tuple[list
 @pytest.mark.parametrize("headers", OF_THIS_SITE, ids=str)
 async def test_what_is_no_page_of_another_site(host: Any, headers: dict[str, str]) -> None:
     """Programs, and pages of the site itself, submit and cancel."""
-    answers, asked_to_stop = await both(host, headers)
-    assert [answer.status_code for answer in answers] == [202, 202]
-    assert asked_to_stop == ["False", "True"]
+    answers, asked_to_stop = await all_changes(host, headers)
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 202, 204]
+    assert asked_to_stop == ["False", "False", "True"]
 
 
 @BY_FACE
 @pytest.mark.parametrize("headers", OF_ANOTHER, ids=str)
 async def test_a_page_of_another_site_changes_nothing(host: Any, headers: dict[str, str]) -> None:
     """What a page of another site has a browser post is refused with the remedy; nothing happens."""
-    answers, asked_to_stop = await both(host, headers)
+    answers, asked_to_stop = await all_changes(host, headers)
     assert all(is_problem(answer, 403, "cross-site-request") for answer in answers)
     assert "trusted_origins=" in answers[0].json()["detail"]
-    assert asked_to_stop == ["False"]
+    assert asked_to_stop == ["False", "False"]
 
 
 @BY_FACE
 @pytest.mark.parametrize("headers", [{}, {"sec-fetch-site": "cross-site"}], ids=["", "fetch"])
 async def test_a_site_that_is_trusted(host: Any, headers: dict[str, str]) -> None:
     """The pages of a site that the application names may submit and cancel; no others may."""
-    for origin, status in ((APP, 202), (f"{APP}.evil.example", 403), (APP.upper(), 403)):
+    for origin, refused in ((APP, False), (f"{APP}.evil.example", True), (APP.upper(), True)):
         sent = {**headers, "origin": origin}
-        answers, _ = await both(host, sent, trusted_origins=[APP])
-        assert [answer.status_code for answer in answers] == [status] * 2
+        answers, _ = await all_changes(host, sent, trusted_origins=[APP])
+        assert [answer.status_code == 403 for answer in answers] == [refused] * 5
 
 
 @pytest.mark.parametrize("make", [jobs_app, jobs_router])

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, model_serializer
 
-from stoat_jobs import JobContext
-from stoat_jobs.http import HttpLimits, JobRecord
+from stoat_jobs import JobContext, JobPage
+from stoat_jobs.http import JobRecord
 
 from ..support import SAFETY_NET
 from ..support.mounted import BOTH_FACES, HOSTS, OPEN, Face, serving
@@ -74,16 +74,16 @@ async def test_what_was_seen_is_not_made_again__fault_70(host: Any) -> None:
 
 @BY_FACE
 async def test_a_long_list_leaves_others_their_turn__fault_70(host: Any) -> None:
-    """A list of ten thousand jobs holds the event loop no longer than a short one does."""
-    async with serving(host, **OPEN, limits=HttpLimits(max_listed=10_000)) as face:
+    """A list of a thousand jobs holds the event loop no longer than a short one does."""
+    async with serving(host, **OPEN) as face:
         place = await face.finished("double", n=1)
         record = await face.works.queue.get_result(place.rpartition("/")[2])
         listed = asyncio.Event()
         turns = 0
 
-        async def ten_thousand(**_: Any) -> Any:
+        async def a_thousand(**_: Any) -> Any:
             listed.set()
-            return [record] * 10_000
+            return JobPage([record] * 1_000)
 
         async def count() -> None:
             nonlocal turns
@@ -92,12 +92,12 @@ async def test_a_long_list_leaves_others_their_turn__fault_70(host: Any) -> None
                 turns += 1
                 await asyncio.sleep(0)
 
-        face.works.queue.list_jobs = ten_thousand  # type: ignore[method-assign]
+        face.works.queue.list_jobs = a_thousand  # type: ignore[method-assign]
         counting = asyncio.ensure_future(count())
-        answer = await asyncio.wait_for(face.get("/?limit=10000"), SAFETY_NET)
+        answer = await asyncio.wait_for(face.get("/?limit=1000"), SAFETY_NET)
         counting.cancel()
-        assert len(answer.json()) == 10_000
-        assert turns > 100
+        assert len(answer.json()) == 1_000
+        assert turns > 10
 
 
 def test_a_list_is_documented_as_rows__fault_70() -> None:
@@ -105,5 +105,6 @@ def test_a_list_is_documented_as_rows__fault_70() -> None:
     openapi = described()
     answer = openapi["paths"]["/"]["get"]["responses"]["200"]
     row = answer["content"]["application/json"]["schema"]["items"]["$ref"].rpartition("/")[2]
+    assert "next" in answer["headers"]["Link"]["description"]
     properties = set(openapi["components"]["schemas"][row]["properties"])
     assert properties == set(JobRecord.model_fields) - {"result", "result_error"}

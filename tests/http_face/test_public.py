@@ -146,6 +146,7 @@ except ImportError as error:
     [
         ("max_body_bytes", 0),
         ("max_listed", 0),
+        ("max_listed", 1_001),
         ("max_open", 0),
         ("max_open_per_client", -1),
         ("wait_timeout", -1),

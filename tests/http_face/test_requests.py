@@ -153,7 +153,7 @@ async def test_an_id_of_any_kind(face: Face, job_id: str) -> None:
 
 async def test_a_method_or_path_that_is_not_there(face: Face) -> None:
     """What is not there is a problem document, too, and says which methods are."""
-    answer = await face.client.delete(f"{JOBS}/stats")
+    answer = await face.client.put(f"{JOBS}/stats")
     assert answer.status_code == 405
     assert "GET" in answer.headers["allow"]
     assert (await face.get("/a/b/c")).status_code == 404

@@ -12,6 +12,7 @@ import pytest
 from httpx_sse import ServerSentEvent, aconnect_sse
 
 from stoat_jobs import AsyncioJobQueue, BackendError, JobQueueSettings, QueueClosedError
+from stoat_jobs.backends import JobFilter
 from stoat_jobs.http import HttpLimits
 from stoat_jobs.http._feed import _KEPT, Feeds
 from stoat_jobs.http._feed_rows import Rows
@@ -78,8 +79,9 @@ async def following(face: Face) -> AsyncIterator[Reader]:
         yield Reader(source.aiter_sse())
 
 
-async def nobody_is_asked() -> None:
+async def nobody_is_asked() -> JobFilter:
     """A check that lets everybody through."""
+    return JobFilter()
 
 
 @asynccontextmanager

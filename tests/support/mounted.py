@@ -39,7 +39,9 @@ class Works:
     def __init__(self, settings: JobQueueSettings) -> None:
         self.gate = asyncio.Event()
         self.handlers = JobHandlers()
-        for function in (self.double, self.held, self.fails, self.opaque):
+        for kept in (self.double, self.kept):
+            self.handlers.register(kept.__name__, kept, keep_payload=True)
+        for function in (self.held, self.fails, self.opaque):
             self.handlers.register(function.__name__, function)
         self.queue = AsyncioJobQueue(self.handlers, settings)
 
@@ -52,6 +54,10 @@ class Works:
             ctx.set_progress(0.5, message)
         await self.gate.wait()
         return "let go"
+
+    async def kept(self, ctx: JobContext, n: int) -> None:
+        """Waits until the gate is open; its payload is kept."""
+        await self.gate.wait()
 
     async def fails(self, ctx: JobContext, text: str = "the password is hunter2") -> None:
         raise PermissionError(text)

@@ -4,33 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections import Counter, deque
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, cast
 from uuid import uuid4
 
-from stoat_jobs import JobNotFoundError, JobResult, JobStatus
-from stoat_jobs.backends import Clock, FrozenPayload, JobRun, Outcome, as_datetime, transition
+from stoat_jobs import JobNotFoundError, JobResult, JobStatus, KeyConflictError
+from stoat_jobs.backends import (
+    Clock,
+    FrozenPayload,
+    JobRun,
+    KeptPayload,
+    Outcome,
+    as_datetime,
+    transition,
+)
+
+IN_ORDER = attrgetter("due", "place")
+"""In which jobs start."""
 
 
 class SharedJob:
     """One job; what runs it needs of it, and what its record says."""
 
+    place = 0
+    """In the order of submission, among the jobs of all queues."""
+    key: str | None = None
+    keeps_key = False
+    """Whether it holds its key as long as its record is kept."""
+    digest = ""
+    """Of the payload of a job that has a key."""
+
     def __init__(
         self,
         job_type: str,
         payload: FrozenPayload,
+        *,
         timeout: float,
-        key: str | None,
         metadata: Mapping[str, Any],
+        delay: float,
     ) -> None:
         self.job_id = str(uuid4())
         self.job_type = job_type
         self.payload = payload
         self.timeout = timeout
-        self.key = key
+        self.delay = delay
         self.metadata = metadata
         self.variables = contextvars.copy_context()
         self.status = JobStatus.PENDING
@@ -40,7 +62,8 @@ class SharedJob:
         """What the record says besides."""
         self.submitted = self.started = self.finished = 0.0
         self.shift = 0.0
-        """The clock's at the start, in which the job ends: its times are as far apart as it took."""
+        """The clock's at the submission and then at the start, in which the job ends: its times are
+        as far apart as it took."""
 
     def record(self) -> JobResult[Any]:
         """As callers see it."""
@@ -52,6 +75,9 @@ class SharedJob:
             started_at=as_datetime(self.started or None),
             finished_at=as_datetime(self.finished or None),
             metadata=dict(self.metadata),
+            key=self.key,
+            not_before=as_datetime(self.not_before) if self.delay else None,
+            payload=self.payload.on_record(),
             **self.said,
         )
 
@@ -61,6 +87,22 @@ class SharedJob:
         self.version += 1
         for waiter in tuple(self.waiters):
             wake(waiter)
+
+    def drop_live_fields(self) -> None:
+        """Let go of what only a live job needs."""
+        kept = isinstance(self.payload, KeptPayload)
+        self.payload = KeptPayload({}, self.payload.text) if kept else FrozenPayload({}, b"")
+        self.variables = contextvars.Context()
+
+    @property
+    def not_before(self) -> float:
+        """When it may start."""
+        return self.submitted + self.delay
+
+    @property
+    def due(self) -> float:
+        """The same as an age of the clock, which no step of the wall clock changes."""
+        return self.not_before - self.shift
 
     @property
     def duration(self) -> float | None:
@@ -84,7 +126,8 @@ class Engine:
         self.jobs: dict[str, SharedJob] = {}
         self.waiting: dict[str, SharedJob] = {}
         self._keys: dict[tuple[str, str], SharedJob] = {}
-        self._finished: deque[SharedJob] = deque()
+        self._finished: dict[str, SharedJob] = {}
+        self._last_place = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -97,45 +140,62 @@ class Engine:
 
     def add(self, job: SharedJob) -> None:
         """Keep a new job, which waits, and holds its key."""
-        job.submitted = self.clock.stamp()
+        job.submitted, job.shift = self.clock.stamp(), self.clock.shift
+        self._last_place += 1
+        job.place = self._last_place
         self.jobs[job.job_id] = self.waiting[job.job_id] = job
         if job.key is not None:
             self._keys[job.job_type, job.key] = job
 
-    def holder(self, job_type: str, key: str | None) -> SharedJob | None:
-        """The job that holds this key."""
-        return None if key is None else self._keys.get((job_type, key))
+    def holder(self, job: SharedJob) -> SharedJob | None:
+        """The job that holds the key of *job*; raises KeyConflictError."""
+        found = self._keys.get((job.job_type, job.key or ""))
+        if found is not None and job.keeps_key:
+            if found.digest != job.digest:
+                raise KeyConflictError(job.key or "", found.job_id)
+            found.keeps_key = True
+        return found
 
     def release_key(self, job: SharedJob) -> None:
-        """Let another job have the key of *job*."""
-        if self.holder(job.job_type, job.key) is job:
+        """Let another job have the key of *job*, unless it is kept."""
+        if not job.keeps_key:
+            self._drop_key(job)
+
+    def _drop_key(self, job: SharedJob) -> None:
+        if self._keys.get((job.job_type, job.key or "")) is job:
             del self._keys[job.job_type, job.key or ""]
 
-    def take(self) -> SharedJob:
-        """The oldest job that waits, which is started."""
-        job = self.waiting.pop(next(iter(self.waiting)))
+    def take(self, full_types: set[str], now: float) -> SharedJob | None:
+        """The job of another type that has been due longest *now*, which is started."""
+        jobs = (job for job in self.waiting.values() if job.job_type not in full_types)
+        job = min((job for job in jobs if job.due <= now), key=IN_ORDER, default=None)
+        if job is None:
+            return None
+        del self.waiting[job.job_id]
         transition(job, JobStatus.RUNNING)
         job.started, job.shift = self.clock.stamp(), self.clock.shift
         job.change()
         return job
+
+    def next_due(self, now: float) -> float:
+        """When the next delayed job is due, as an age of the clock; ``inf`` if none is."""
+        return min((job.due for job in self.waiting.values() if job.due > now), default=math.inf)
 
     def run_of(self, job_id: str) -> JobRun[SharedJob] | None:
         """The run of a job, in whichever queue it is."""
         runs = (queue.running.get(job_id) for queue in self.queues)
         return next(filter(None, runs), None)
 
-    def finish(self, job: SharedJob, outcome: Outcome, max_results: int) -> None:
-        """The job ended; let go of what only a live one needs, and of the oldest record."""
+    def finish(self, job: SharedJob, outcome: Outcome) -> None:
+        """The job ended; let go of what only a live one needs."""
         transition(job, outcome.status)
         job.finished = self.clock.age() + job.shift if job.started else self.clock.stamp()
         job.shift = job.finished - self.clock.age()
-        job.payload, job.variables = FrozenPayload({}, b""), contextvars.Context()
+        job.drop_live_fields()
         if outcome.refused and job.said.get("progress") == 1.0:
             job.said["progress"] = None  # a failed job is not done
         self.release_key(job)
-        self._finished.append(job)
-        if len(self._finished) > max_results:
-            self._forget_oldest()
+        self._finished[job.job_id] = job
         said = {"result": outcome.result, "error": outcome.error}
         job.change(**said, error_type=outcome.error_type)
 
@@ -146,27 +206,38 @@ class Engine:
 
     # Reading.
 
-    def get(self, job_id: str, result_ttl: float) -> SharedJob:
+    def get(self, job_id: str) -> SharedJob:
         """The job with this id; raises JobNotFoundError."""
-        self.expire(result_ttl)
         try:
             return self.jobs[job_id]
         except Exception:  # what is no text may raise anything when it is looked up
             raise JobNotFoundError(job_id) from None
+
+    def before(self, place: int | None) -> Iterable[SharedJob]:
+        """The jobs that were submitted before this place, newest first."""
+        jobs = reversed(tuple(self.jobs.values()))
+        return (job for job in jobs if place is None or job.place < place)
 
     def counts(self) -> dict[JobStatus, int]:
         """How many jobs have each status."""
         counted = Counter(job.status for job in self.jobs.values())
         return {status: counted[status] for status in JobStatus}
 
-    def expire(self, result_ttl: float) -> None:
-        """Forget the records that are too old."""
-        while self._finished and self._age_of_oldest() >= result_ttl:
-            self._forget_oldest()
+    # Forgetting.
 
-    def _age_of_oldest(self) -> float:
-        oldest = self._finished[0]
-        return self.clock.age() - (oldest.finished - oldest.shift)
+    def too_old(self, result_ttl: float) -> SharedJob | None:
+        """The record that is kept longest, if it is too old."""
+        oldest = next(iter(self._finished.values()), None)
+        if oldest is None or self.clock.age() - (oldest.finished - oldest.shift) < result_ttl:
+            return None
+        return oldest
 
-    def _forget_oldest(self) -> None:
-        del self.jobs[self._finished.popleft().job_id]
+    def too_many(self, max_results: int) -> SharedJob | None:
+        """The record that is kept longest, if there are too many."""
+        kept = self._finished
+        return next(iter(kept.values())) if len(kept) > max_results else None
+
+    def forget(self, job: SharedJob) -> None:
+        """Keep the record of *job* no longer."""
+        del self.jobs[job.job_id], self._finished[job.job_id]
+        self._drop_key(job)

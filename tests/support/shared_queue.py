@@ -1,7 +1,8 @@
 """Queues that share an engine, as those in several processes share a database.
 
 They prove that the promises of ``cross_process`` can be kept with what ``stoat_jobs`` and
-``stoat_jobs.backends`` offer: nothing private is used here, nor in the engine and the slots.
+``stoat_jobs.backends`` offer: nothing private is used here, nor in the engine, the slots and what
+accepts jobs.
 """
 
 from __future__ import annotations
@@ -10,53 +11,39 @@ import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Iterable, Mapping
-from enum import Enum, auto
-from types import MappingProxyType
 from typing import Any, Self
 
 from stoat_jobs import (
     JobHandlers,
+    JobPage,
     JobQueueSettings,
     JobResult,
     JobStatus,
     QueueClosedError,
-    QueueFullError,
-    QueueNotStartedError,
     QueueStartedError,
     QueueStats,
-    SubmittedEvent,
-    SubmittingEvent,
 )
 from stoat_jobs.backends import (
     Capabilities,
+    JobFilter,
     StopReason,
-    check_timeout,
-    checked_job_type,
-    checked_key,
     checked_limit,
-    checked_metadata,
-    checked_status,
+    cursor_at,
     log_event,
     never_started,
+    place_of,
+    type_stats,
 )
 
 from .shared_engine import Engine, SharedJob, wake
-from .shared_slots import SharedSlots
+from .shared_submits import Life, SharedSubmits
+
+Statuses = JobStatus | str | Iterable[JobStatus | str]
 
 
-class Life(Enum):
-    """Where in its life a queue is."""
-
-    NEW = auto()
-    STARTED = auto()
-    CLOSING = auto()
-    CLOSED = auto()
-
-
-class SharedJobQueue(SharedSlots):
+class SharedJobQueue(SharedSubmits):
     """One of the queues."""
 
-    name = "shared"
     capabilities = Capabilities(durable=True, cross_process=True)
 
     def __init__(
@@ -70,7 +57,6 @@ class SharedJobQueue(SharedSlots):
         super().__init__(settings, handlers, observers)
         self.app: Any = None
         self._engine = engine
-        self._life = Life.NEW
         self._waiters: set[asyncio.Future[None]] = set()
         engine.queues.append(self)
 
@@ -78,50 +64,47 @@ class SharedJobQueue(SharedSlots):
     def started(self) -> bool:
         return self._life is Life.STARTED
 
-    # Submitting.
-
-    async def submit(
-        self,
-        job_type: str,
-        payload: Mapping[str, Any] = MappingProxyType({}),
-        *,
-        timeout: float | None = None,
-        key: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-    ) -> str:
-        self._check_open()
-        handler = self.handlers.get(job_type)
-        frozen = handler.form.freeze(payload, self.settings)
-        limit = handler.timeout if timeout is None else check_timeout(timeout)
-        key = None if key is None else checked_key(key)
-        most = self.settings.max_metadata_bytes
-        pairs = checked_metadata(metadata, most)
-        if holder := self._engine.holder(handler.name, key):
-            return holder.job_id
-        if len(self._engine.waiting) >= (self.settings.max_pending or math.inf):
-            raise QueueFullError(self.settings.max_pending)
-        seen = MappingProxyType(handler.form.thaw(frozen.text))
-        pairs = self._observers.submitting(SubmittingEvent(handler.name, seen, pairs), most)
-        limit = self.settings.timeout if limit is None else limit
-        job = SharedJob(handler.name, frozen, limit, key, pairs)
-        self._engine.add(job)
-        self._observers.tell("submitted", SubmittedEvent(job.job_id, job.job_type, job.metadata))
-        self._engine.fill()
-        return job.job_id
+    # Stopping jobs, and forgetting them.
 
     async def cancel(self, job_id: str) -> bool:
-        job = self._find(job_id)
+        job = self.find(job_id)
         if job.status.is_terminal:
             return False
-        self._check_loop("cancel")
-        if run := self._engine.run_of(job_id):
+        self.check_loop("cancel")
+        return self._stop(job)
+
+    async def cancel_all(
+        self,
+        *,
+        status: Statuses | None = None,
+        job_type: str | Iterable[str] | None = None,
+        metadata: Mapping[str, str | bool | int | float] | None = None,
+    ) -> int:
+        wanted = JobFilter.checked(status=status, job_type=job_type, metadata=metadata)
+        self.check_loop("cancel_all")
+        # What waits comes first: else it would start when what runs has stopped.
+        jobs = [*self._engine.waiting.values(), *self._engine.before(None)]
+        live = dict.fromkeys(job for job in jobs if not job.status.is_terminal)
+        return sum(self._stop(job) for job in live if wanted.matches(job))
+
+    def _stop(self, job: SharedJob) -> bool:
+        """Tell a live job to stop; whether it ends as cancelled."""
+        if run := self._engine.run_of(job.job_id):
             return run.stop(StopReason.CANCEL)
         if self._life is Life.CLOSED:
             raise QueueClosedError
-        del self._engine.waiting[job_id]
+        del self._engine.waiting[job.job_id]
         job.change(cancel_requested=True)
         self._end(job, never_started(StopReason.CANCEL))
         return True
+
+    async def delete(self, job_id: str) -> bool:
+        job = self.find(job_id)
+        self.check_loop("delete")
+        if job.status.is_terminal:
+            self.remove(job, "deleted")
+            log_event(logging.INFO, "job_deleted", job_id=job.job_id, job_type=job.job_type)
+        return job.status.is_terminal
 
     # Reading.
 
@@ -132,7 +115,7 @@ class SharedJobQueue(SharedSlots):
         return (await self._let_others_run(job_id)).record()
 
     async def _let_others_run(self, job_id: str) -> SharedJob:
-        job = self._find(job_id)
+        job = self.find(job_id)
         if not job.status.is_terminal:
             await asyncio.sleep(0)
         return job
@@ -170,22 +153,30 @@ class SharedJobQueue(SharedSlots):
                 alarm.cancel()
 
     async def list_jobs(
-        self, *, status: JobStatus | None = None, job_type: str | None = None, limit: int = 100
-    ) -> list[JobResult[Any]]:
+        self,
+        *,
+        status: Statuses | None = None,
+        job_type: str | Iterable[str] | None = None,
+        metadata: Mapping[str, str | bool | int | float] | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> JobPage[Any]:
         limit = checked_limit(limit)
-        status, job_type = checked_status(status), checked_job_type(job_type)
-        self._engine.expire(self.settings.result_ttl)
-        matching = [
-            job
-            for job in reversed(self._engine.jobs.values())
-            if status in (None, job.status) and job_type in (None, job.job_type)
-        ]
-        return [job.record() for job in matching[:limit]]
+        wanted = JobFilter.checked(status=status, job_type=job_type, metadata=metadata)
+        place = None if before is None else place_of(before)
+        self.expire()
+        found = [job for job in self._engine.before(place) if wanted.matches(job)]
+        shown, more = found[:limit], len(found) > limit
+        if not shown:
+            return JobPage([], before if more else None)
+        cursor = cursor_at(shown[-1].place) if more else None
+        return JobPage((job.record() for job in shown), cursor)
 
     async def stats(self) -> QueueStats:
-        self._engine.expire(self.settings.result_ttl)
+        self.expire()
         return QueueStats(
             by_status=self._engine.counts(),
+            by_type=type_stats(job.record() for job in self._engine.jobs.values()),
             abandoned=self.count_abandoned(),
             slots_in_use=len(self.running),
             concurrency=self.settings.concurrency,
@@ -193,13 +184,10 @@ class SharedJobQueue(SharedSlots):
 
     def find_to_wait(self, job_id: str, method: str) -> SharedJob:
         """The job, if it may be waited for here."""
-        job = self._find(job_id)
+        job = self.find(job_id)
         if not job.status.is_terminal:
-            self._check_loop(method)
+            self.check_loop(method)
         return job
-
-    def _find(self, job_id: str) -> SharedJob:
-        return self._engine.get(job_id, self.settings.result_ttl)
 
     # The queue's own life.
 
@@ -231,24 +219,6 @@ class SharedJobQueue(SharedSlots):
         counts = {"pending": len(self._engine.waiting), "running": len(self.running)}
         concurrency = self.settings.concurrency
         log_event(logging.INFO, event, backend=self.name, concurrency=concurrency, **counts)
-
-    def _check_open(self) -> None:
-        if self._life is Life.NEW:
-            raise QueueNotStartedError(self.name)
-        if self._life is not Life.STARTED:
-            raise QueueClosedError
-        self._check_loop("submit")
-
-    def _check_loop(self, method: str) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
-        if self._life is Life.STARTED and loop is not self.loop:
-            raise RuntimeError(
-                f"{method}() was called outside the event loop that runs the queue: in a sync"
-                f" handler use ctx.from_thread(ctx.queue.{method}, ...)"
-            )
 
 
 class SharedWatch(AsyncIterator["JobResult[Any]"]):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from stoat_jobs import (
     FinishedEvent,
@@ -13,13 +16,13 @@ from stoat_jobs import (
     JobStatus,
     JobType,
     ProgressEvent,
+    RemovedEvent,
     StartedEvent,
     current_job_id,
 )
 from stoat_jobs.backends import (
     CallResult,
     Deadlines,
-    FrozenPayload,
     JobRun,
     Observers,
     Outcome,
@@ -28,6 +31,8 @@ from stoat_jobs.backends import (
 )
 
 from .shared_engine import Engine, SharedJob, wake
+
+RemovalReason = Literal["age", "number", "deleted"]
 
 MARGIN = 0.5
 """Seconds beyond its graces that a queue may take to stop, twice."""
@@ -54,6 +59,7 @@ class SharedSlots:
         self._observers = Observers(observers)
         self._left_behind: list[JobRun[SharedJob]] = []
         self._idle: asyncio.Future[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def queue(self) -> Any:
@@ -68,19 +74,37 @@ class SharedSlots:
         self._engine.attach(loop)
         self.deadlines = Deadlines(loop, self._engine.clock.now)
 
-    def fill(self) -> None:
-        """Take on what waits, as far as slots are free."""
-        while self._engine.waiting and self._may_start():
-            self._start(self._engine.take())
+    def fill(self, now: float = 0.0) -> None:
+        """Take on what waits and is due, as far as slots are free; *now*, or at the alarm's time."""
+        now = max(now, self._engine.clock.age())
+        while self._may_start() and (job := self._engine.take(self._full_types(), now)):
+            self._start(job)
+        self._set_alarm(self._engine.next_due(now))
 
     def _may_start(self) -> bool:
         return self.takes_jobs and len(self.running) < self.settings.concurrency
+
+    def _full_types(self) -> set[str]:
+        """Those of which as many run here as may."""
+        counts = Counter(run.job.job_type for run in self.running.values())
+        limits = {run.job.job_type: run.definition.concurrency for run in self.running.values()}
+        return {name for name, limit in limits.items() if limit and counts[name] >= limit}
+
+    def _set_alarm(self, due: float) -> None:
+        """Look again when the next delayed job is due."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self.takes_jobs and due < math.inf:
+            seconds = due - self._engine.clock.age()
+            nobodys = contextvars.Context()  # else the timer would keep the submitter's
+            self._alarm = self.loop.call_later(seconds, self.fill, due, context=nobodys)
 
     def _start(self, job: SharedJob) -> None:
         try:
             handler = self.handlers.get(job.job_type)
             text = job.payload.text
-            job.payload = FrozenPayload(handler.form.thaw(text), text)
+            job.payload = type(job.payload)(handler.form.thaw(text), text)
         except Exception as error:  # another process has other handlers
             self._end(job, classify(None, CallResult(None, error, self.now()), job.timeout))
             return
@@ -95,9 +119,21 @@ class SharedSlots:
         variables.run(self._finish, job, outcome)
 
     def _finish(self, job: SharedJob, outcome: Outcome) -> None:
-        self._engine.finish(job, outcome, self.settings.max_results)
+        self._engine.finish(job, outcome)
         event = FinishedEvent(job.record(), job.duration, outcome.exception, outcome.abandoned)
         self._observers.tell("finished", event)
+        while oldest := self._engine.too_many(self.settings.max_results):
+            self.remove(oldest, "number")
+
+    def expire(self) -> None:
+        """Forget the records that are too old."""
+        while oldest := self._engine.too_old(self.settings.result_ttl):
+            self.remove(oldest, "age")
+
+    def remove(self, job: SharedJob, reason: RemovalReason) -> None:
+        """Keep the record of *job* no longer."""
+        self._engine.forget(job)
+        self._observers.tell("removed", RemovedEvent(job.record(), reason))
 
     # What a run asks of its host.
 
@@ -146,7 +182,7 @@ class SharedSlots:
 
     async def drain(self) -> None:
         """Let what runs finish, then tell it to stop, then leave it behind."""
-        self.takes_jobs = False
+        self._take_no_more()
         for run in self.running.values():
             run.drain()
         await self._until_idle(self.settings.drain_timeout)
@@ -157,6 +193,10 @@ class SharedSlots:
         tasks = [run.task for run in self._left_behind if run.task and not run.task.done()]
         if tasks:
             await asyncio.wait(tasks, timeout=MARGIN)
+
+    def _take_no_more(self) -> None:
+        self.takes_jobs = False
+        self._set_alarm(math.inf)
 
     async def _until_idle(self, seconds: float) -> None:
         if not self.running or seconds <= 0:
@@ -175,7 +215,7 @@ class SharedSlots:
 
     def abandon_all(self) -> None:
         """Finish everything that runs now, whatever its handlers do."""
-        self.takes_jobs = False
+        self._take_no_more()
         self._stop_all()
         for run in tuple(self.running.values()):
             run.abandon()

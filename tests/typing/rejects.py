@@ -250,6 +250,10 @@ async def no_bool(access: AccessRequest) -> str:
     return "yes"
 
 
+async def no_items(access: AccessRequest) -> dict[str, list[str]]:
+    return {"owner": ["ada"]}
+
+
 async def of_three(request: Request, operation: Operation, record: object) -> bool:
     return True
 
@@ -257,6 +261,7 @@ async def of_three(request: Request, operation: Operation, record: object) -> bo
 jobs_app(authorize=of_three)  # type: ignore[arg-type]
 jobs_app(authorize=not_async)  # type: ignore[arg-type]
 jobs_app(authorize=no_bool)  # type: ignore[arg-type]
+jobs_app(authorize=no_items)  # type: ignore[arg-type]
 add_problem_handlers(object())  # type: ignore[arg-type]
 jobs_app(AsyncioJobQueue())  # type: ignore[call-arg]
 jobs_app(queue=ThreeMethods())  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from stoat_jobs._backends.store import save_all
 from stoat_jobs._payload.digest import digest_of
 from stoat_jobs.backends import FrozenPayload, StoredJob
 
-from ..support.programs import run_python
+from ..support.programs import run_python, unmeasured
 from ..support.stores import TextHandle, TextJobQueue, TextStore
 
 
@@ -85,7 +85,7 @@ print(digest_of(PayloadForm("a", accept).freeze({"tags": [str(each) for each in 
 
 def test_a_digest_is_the_same_in_every_process() -> None:
     """However Python hashes text there."""
-    seeds = [{"PYTHONHASHSEED": seed} for seed in ("1", "2")]
+    seeds = [{**unmeasured(), "PYTHONHASHSEED": seed} for seed in ("1", "2")]
     assert len({run_python("-c", SETS, env=seed).stdout for seed in seeds}) == 1
 
 

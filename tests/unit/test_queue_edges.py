@@ -205,9 +205,9 @@ async def test_metadata_without_room_for_an_observers_leaves_the_observer_in_pla
             return {"traceparent": "x" * 55}
 
     queue = noop_queue(observers=[Tracing()])
-    large = await queue.submit("noop", metadata={"a": "x" * 4090})
+    large = await queue.submit("noop", metadata={"a": "x" * 65_500})
     small = await queue.submit("noop")
-    assert (await queue.get_result(large)).metadata == {"a": "x" * 4090}
+    assert (await queue.get_result(large)).metadata == {"a": "x" * 65_500}
     assert (await queue.get_result(small)).metadata == {"traceparent": "x" * 55}
 
 

@@ -302,15 +302,15 @@ class Scheduler:
     def completed(self, run: JobRun[Job], value: Any, now: float) -> None:
         job = run.job
         del self.running[job.job_id]
-        pending = self.pending
-        if pending.lines:
-            pending.ended(job)
         try:
             self._index.complete(job, value, now)
             if self._observers.wants["finished"]():
                 self._tell_finished(job, Outcome(COMPLETED, value))
         finally:
-            if pending.places or pending.elsewhere:
+            if self.pending.lines:
+                self.pending.ended(job)
+                self.fill()
+            elif self.pending.places:
                 self.fill()
             if self._idle is not None:
                 self._tell_if_idle()

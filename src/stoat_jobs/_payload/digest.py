@@ -13,7 +13,11 @@ _BYTES = 16
 
 
 def digest_of(payload: FrozenPayload) -> str:
-    """A digest of *payload*, the same in every process."""
+    """A digest of *payload*, the same in every process.
+
+    Make it of the payload that ``freeze`` returns, and keep it: once the arguments are dropped,
+    the order of a set in the JSON is taken for a difference.
+    """
     plain = _in_order(payload.arguments, json.loads(payload.text))
     return blake2b(_written(plain).encode(), digest_size=_BYTES).hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from stoat_jobs import JobResult
-from stoat_jobs.backends import log_event
+from stoat_jobs.backends import JobFilter, log_event
 
 from ._problems import ProblemError, ProblemKind, job_not_found
 
@@ -28,6 +28,9 @@ class Operation(StrEnum):
     WAIT = "wait"
     EVENTS = "events"
     CANCEL = "cancel"
+    CANCEL_MANY = "cancel_many"
+    RESUBMIT = "resubmit"
+    DELETE = "delete"
     STATS = "stats"
     WATCH_ALL = "watch_all"
     DASHBOARD = "dashboard"
@@ -45,7 +48,11 @@ class AccessRequest:
     record: JobResult[Any] | None = None
 
 
-Authorize = Callable[[AccessRequest], Awaitable[bool]]
+Items = Mapping[str, str | bool | int | float]
+
+Authorize = Callable[[AccessRequest], Awaitable[bool | Items]]
+
+_EVERY_JOB = JobFilter()
 
 # What whoever knows the random id of a job may do where nobody is asked.
 _OPEN = frozenset({Operation.READ, Operation.WAIT, Operation.EVENTS})
@@ -80,10 +87,12 @@ class Access:
 
     async def check(
         self, request: Request, operation: Operation, record: JobResult[Any] | None = None
-    ) -> None:
-        """Raise unless *request* may do this."""
-        if not await self.allows(request, operation, record):
+    ) -> JobFilter:
+        """The jobs with which *request* may do this; raises if it may not do it at all."""
+        own = await self._own(request, operation, record)
+        if own is None:
             raise _closed(operation) if self.is_default else _refused(operation)
+        return own
 
     async def check_job(
         self, request: Request, operation: Operation, record: JobResult[Any] | None
@@ -91,41 +100,41 @@ class Access:
         """*record*, with which *request* may do this; None is that of an id that nobody knows.
 
         An unknown id is admitted to be unknown only when *authorize* was asked, and a 404 of
-        *authorize* is that of an unknown id, so that nobody can tell the two apart.
+        *authorize* is that of an unknown id, so that nobody can tell the two apart. So is the
+        answer if the job is not among those that *authorize* names.
         """
         try:
-            await self.check(request, operation, record)
+            own = await self.check(request, operation, record)
         except HTTPException as error:
             if error.status_code != HTTPStatus.NOT_FOUND:
                 raise
             raise job_not_found() from error
-        if record is None:
+        if record is None or not own.matches(record):
             raise job_not_found()
         return record
 
     async def may_read(self, request: Request, record: JobResult[Any]) -> bool:
         """Whether *request* may read *record*, in whichever way *authorize* says no."""
         try:
-            return await self.allows(request, Operation.READ, record)
+            own = await self._own(request, Operation.READ, record)
+            return own is not None and own.matches(record)
         except HTTPException as error:
             if error.status_code not in _REFUSALS:
                 raise
             return False
 
-    async def allows(
+    async def _own(
         self, request: Request, operation: Operation, record: JobResult[Any] | None
-    ) -> bool:
-        """Whether *request* may do this."""
+    ) -> JobFilter | None:
+        """The jobs with which *request* may do this; None if it may not do it at all."""
         try:
-            allowed = await self._authorize(AccessRequest(request, operation, record))
-            _check_answer(allowed)
+            return _jobs_of(await self._authorize(AccessRequest(request, operation, record)))
         except (HTTPException, ClientDisconnect):  # it may have read the body
             raise
         except Exception as error:
             log_event(logging.ERROR, "authorize_failed", exc_info=error, operation=str(operation))
             detail = "the server could not find out whether you may do this"
             raise ProblemError(ProblemKind.AUTHORIZATION_FAILED, detail) from error
-        return allowed
 
 
 def _checked(authorize: Authorize) -> Authorize:
@@ -143,9 +152,17 @@ def _checked(authorize: Authorize) -> Authorize:
     return authorize
 
 
-def _check_answer(allowed: object) -> None:
-    if not isinstance(allowed, bool):  # a coroutine that nobody awaited is true, too
-        raise TypeError(f"authorize must give a bool, not {type(allowed).__name__}")
+def _jobs_of(answer: object) -> JobFilter | None:
+    """The jobs that an *answer* of ``authorize`` allows; None for none."""
+    if isinstance(answer, bool):  # a coroutine that nobody awaited is true, too
+        return _EVERY_JOB if answer else None
+    if not isinstance(answer, Mapping):
+        kind = type(answer).__name__
+        raise TypeError(f"authorize must return a bool or a mapping of metadata, not {kind}")
+    own = JobFilter.checked(metadata=answer)
+    if own.is_open:
+        raise ValueError("authorize returned no metadata: to allow every job, it returns True")
+    return own
 
 
 def _refused(operation: Operation) -> ProblemError:

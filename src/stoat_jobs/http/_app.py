@@ -15,10 +15,11 @@ from stoat_jobs import JobBackend
 
 from ._access import Authorize
 from ._limits import HttpLimits
-from ._operations import Metadata, Operations
+from ._operations import Operations
 from ._paths import routable
 from ._problems import response_to
 from ._routes import PLACES, Place
+from ._submissions import Metadata
 
 
 def jobs_app(
@@ -29,6 +30,7 @@ def jobs_app(
     submittable: Iterable[str] = (),
     metadata: Metadata | None = None,
     expose_errors: bool = False,
+    expose_payload: bool = False,
     limits: HttpLimits | None = None,
     trusted_origins: Iterable[str] = (),
 ) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
@@ -46,14 +48,19 @@ def jobs_app(
         queue_name: the name of the queue, if the app has several: ``"io"`` for the one that
             ``lifespan(app, ..., name="io")`` started.
         authorize: an async function that decides about each request, and once more when a stream
-            begins. It is called with an :class:`AccessRequest`. It returns False to refuse, or
-            raises Starlette's ``HTTPException`` to choose the answer; a 404 about one job gets
-            the same answer as an unknown id. ``allow_all`` lets everyone do everything.
+            begins. It is called with an :class:`AccessRequest`. It returns True to allow, False
+            to refuse, or items of metadata, as in ``{"user": "ada"}``, to allow it only with the
+            jobs whose metadata has them. It raises Starlette's ``HTTPException`` to choose the
+            answer; a 404 about one job gets the same answer as an unknown id. ``allow_all`` lets
+            everyone do everything.
         submittable: the job types that clients may submit; none by default.
         metadata: an async function that returns the metadata for a job that *request* submits,
-            such as the user, so that *authorize* finds it on the record.
+            such as the user, so that *authorize* finds it on the record. Items that *authorize*
+            returned are added, and win.
         expose_errors: show clients the text of errors, which comes from the handlers and may
             contain secrets; by default ``error`` is only ``error_type``.
+        expose_payload: show clients the payload of jobs whose type has ``keep_payload``; by
+            default ``payload`` is None.
         limits: limits for clients; by default those of :class:`HttpLimits`.
         trusted_origins: other sites, as in ``"https://app.example.com"``, whose pages may submit
             and cancel jobs from a browser; by default only pages of the jobs' own site may.
@@ -66,6 +73,7 @@ def jobs_app(
             submittable=submittable,
             metadata=metadata,
             expose_errors=expose_errors,
+            expose_payload=expose_payload,
             limits=limits or HttpLimits(),
             trusted_origins=trusted_origins,
         )

@@ -7,6 +7,7 @@
   jobs up to the first unchanged one, because queues start and drop jobs in that order. If the
   counts show that a pending job left out of order, it reads all pending jobs.
 - A slow reader misses nothing: it gets the missed messages, or a new snapshot.
+- Readers that may see only their own jobs share the poller with the others.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import contextvars
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -29,9 +29,12 @@ from stoat_jobs import (
     JobResult,
     JobStatus,
     QueueClosedError,
+    QueueStats,
 )
+from stoat_jobs.backends import JobFilter
 
-from ._feed_rows import Ids, Rows
+from ._feed_readers import Changes, Everything, Own, message
+from ._feed_rows import Ids, Row, Rows
 from ._held_requests import stopped
 from ._limits import HttpLimits
 from ._records import SLICE, row_json
@@ -47,20 +50,22 @@ _LONGEST_PAGE = 1_000
 class Feeds:
     """The feeds of one application, one for each queue."""
 
-    def __init__(self, limits: HttpLimits, *, expose_errors: bool) -> None:
+    def __init__(
+        self, limits: HttpLimits, *, expose_errors: bool, expose_payload: bool = False
+    ) -> None:
         self._limits = limits
-        self._row_of = partial(row_json, expose_errors=expose_errors)
+        self._row_of = partial(row_json, expose_errors=expose_errors, expose_payload=expose_payload)
         self._feeds: dict[int, Feed] = {}
 
-    async def follow(self, queue: JobBackend, check: Callable[[], Awaitable[None]]) -> Chunks:
-        """The jobs of *queue* and their changes, as events.
+    async def follow(self, queue: JobBackend, check: Callable[[], Awaitable[JobFilter]]) -> Chunks:
+        """The jobs of *queue* and their changes, as events: only those that *check* returns.
 
         Raises:
             ProblemError: raised by *check*, before anything is shown.
         """
-        await check()
+        own = await check()
         async with self._joined(queue) as feed:
-            async for chunk in feed.chunks():
+            async for chunk in feed.chunks(Everything() if own.is_open else Own(own)):
                 yield chunk
 
     @asynccontextmanager
@@ -86,7 +91,7 @@ class Feed:
         self.readers = 0
         self._poll = Poll(queue, Rows(limits.max_watched, row_of), limits.max_watched)
         self._interval = limits.watch_interval
-        self._messages: deque[bytes] = deque(maxlen=_KEPT)
+        self._changes: deque[Changes] = deque(maxlen=_KEPT)
         self._sent = 0
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._poller: asyncio.Task[None] | None = None
@@ -96,27 +101,25 @@ class Feed:
         if self._poller is not None:
             await stopped(self._poller)
 
-    async def chunks(self) -> Chunks:
-        """A snapshot of all jobs, then changes.
+    async def chunks(self, reader: Everything | Own) -> Chunks:
+        """A snapshot of all jobs of the *reader*, then changes.
 
         Raises:
             QueueClosedError: the queue is closed, or closes.
         """
         await self._wait_for_more_than(0)
         seen = self._sent
-        yield RETRY + self._snapshot()
+        yield RETRY + reader.snapshot(self._poll)
         while True:
             await self._wait_for_more_than(seen)
             seen, missed = self._sent, self._sent - seen
-            yield self._missed(missed)
+            if chunk := self._missed(missed, reader):
+                yield chunk
 
-    def _missed(self, number: int) -> bytes:
-        if number > len(self._messages):
-            return self._snapshot()
-        return b"".join(list(self._messages)[-number:])
-
-    def _snapshot(self) -> bytes:
-        return _message(b"snapshot", list(self._poll.rows.newest_first()), [], self._poll)
+    def _missed(self, number: int, reader: Everything | Own) -> bytes:
+        if number > len(self._changes):
+            return reader.snapshot(self._poll)
+        return reader.changes(list(self._changes)[-number:], self._poll)
 
     async def _wait_for_more_than(self, seen: int) -> None:
         """Return once more than *seen* messages have been sent, perhaps at once."""
@@ -135,7 +138,9 @@ class Feed:
         while True:
             await asyncio.sleep(self._interval)
             if await self._poll.again():
-                self._messages.append(_message(b"changes", *self._poll.changes, self._poll))
+                rows, gone = self._poll.changes
+                text = message(b"changes", rows, gone, self._poll.stats)
+                self._changes.append(Changes(rows, gone, text))
                 self._notify()
 
     def _notify(self) -> None:
@@ -150,7 +155,8 @@ class Poll:
     def __init__(self, queue: JobBackend, rows: Rows, limit: int) -> None:
         self.rows = rows
         self.stats = b""
-        self.changes: tuple[list[bytes], list[str]] = ([], [])
+        self.is_partial = False
+        self.changes: tuple[list[Row], list[str]] = ([], [])
         self._queue = queue
         self._limit = limit
         self._steps = 0
@@ -158,13 +164,14 @@ class Poll:
     async def first(self) -> None:
         """Read all jobs, up to the limit."""
         self._check_open()
-        records = await self._queue.list_jobs(limit=self._limit)
+        records = [record async for page in self._pages(_LONGEST_PAGE) for record in page]
         newest = {record.job_id for record in records}
         older = [each for each in await self._running() if each.job_id not in newest]
         await self._put(reversed([*records, *older]))
         self.rows.sort_ends(records)
-        self.stats = to_json(await self._queue.stats())
-        self._collect_changes()
+        stats = await self._queue.stats()
+        self.stats = to_json(stats)
+        self._collect_changes(stats)
 
     async def again(self) -> bool:
         """Read what may have changed; returns whether anything has."""
@@ -177,14 +184,15 @@ class Poll:
         if len(self.rows.pending) > stats.by_status[JobStatus.PENDING]:
             await self._reread_pending()
         before, self.stats = self.stats, to_json(stats)
-        return self._collect_changes() or self.stats != before
+        return self._collect_changes(stats) or self.stats != before
 
     def _check_open(self) -> None:
         if not self._queue.started:
             raise QueueClosedError
 
-    def _collect_changes(self) -> bool:
+    def _collect_changes(self, stats: QueueStats) -> bool:
         self.rows.trim()
+        self.is_partial = self.rows.are_full and sum(stats.by_status.values()) > len(self.rows)
         self.changes = self.rows.take_changes()
         return any(self.changes)
 
@@ -253,11 +261,3 @@ class Poll:
         self._steps += 1
         if not self._steps % SLICE:
             await asyncio.sleep(0)
-
-
-def _message(name: bytes, rows: list[bytes], gone: list[str], poll: Poll) -> bytes:
-    now = to_json(datetime.now(UTC))
-    return b'event: %b\ndata: {"at":%b,"stats":%b,"gone":%b,"jobs":[%b]}\n\n' % (
-        *(name, now, poll.stats, to_json(gone)),
-        b",".join(rows),
-    )

@@ -7,12 +7,22 @@ keeps a result in memory that the queue has dropped.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from stoat_jobs import JobResult, JobStatus
 
 Ids = OrderedDict[str, None]
+
+
+class Row(NamedTuple):
+    """The JSON of a record, and by what it is found out whose it is."""
+
+    job_id: str
+    job_type: str
+    status: JobStatus
+    metadata: Mapping[str, Any]
+    json: bytes
 
 
 class Rows:
@@ -21,7 +31,7 @@ class Rows:
     def __init__(self, limit: int, row_of: Callable[[JobResult[Any]], bytes]) -> None:
         self._limit = limit
         self._row_of = row_of
-        self._rows: OrderedDict[str, bytes] = OrderedDict()
+        self._rows: OrderedDict[str, Row] = OrderedDict()
         self._changed: dict[str, None] = {}
         self._gone: dict[str, None] = {}
         self.pending: Ids = OrderedDict()
@@ -34,18 +44,20 @@ class Rows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def newest_first(self) -> Iterator[bytes]:
+    def newest_first(self) -> Iterator[Row]:
         """All rows, the newest job first."""
         return reversed(self._rows.values())
 
     def put(self, record: JobResult[Any]) -> None:
         """Add or update the row of *record*; a new job counts as the newest."""
-        job_id, row = record.job_id, self._row_of(record)
+        job_id, json = record.job_id, self._row_of(record)
         phase = self._phase(record.status)
         if job_id not in phase:
             self._forget_phase(job_id)
             phase[job_id] = None
-        if self._rows.get(job_id) != row:
+        known = self._rows.get(job_id)
+        if known is None or known.json != json:
+            row = Row(job_id, record.job_type, record.status, record.metadata, json)
             self._rows[job_id] = row
             self._changed[job_id] = None
 
@@ -61,6 +73,11 @@ class Rows:
         del self._rows[job_id]
         self._gone[job_id] = None
 
+    @property
+    def are_full(self) -> bool:
+        """Whether there is no room for another row, unless its job is running."""
+        return len(self.pending) + len(self.ended) >= self._limit
+
     def trim(self) -> None:
         """If there are too many rows, drop the oldest jobs that are not running."""
         over = len(self.pending) + len(self.ended) - self._limit
@@ -68,7 +85,7 @@ class Rows:
         for job_id in [next(idle) for _ in range(over)]:
             self.drop(job_id)
 
-    def take_changes(self) -> tuple[list[bytes], list[str]]:
+    def take_changes(self) -> tuple[list[Row], list[str]]:
         """The rows that changed since the last call, newest first, and the ids of dropped jobs."""
         gone = list(self._gone)
         changed = [job_id for job_id in reversed(self._changed) if job_id in self._rows]

@@ -20,7 +20,9 @@ class HttpLimits(BaseModel, frozen=True, extra="forbid"):
         gt=0,
         description="The most bytes in the body of a submission; more are not read.",
     )
-    max_listed: int = Field(default=1_000, gt=0, description="The most records in one list.")
+    max_listed: int = Field(
+        default=1_000, gt=0, le=1_000, description="The most records in one page of a list."
+    )
     max_open: int = Field(
         default=1_000,
         gt=0,

@@ -19,8 +19,7 @@ from urllib.parse import quote
 
 from starlette.routing import BaseRoute, Host, Match, Mount, NoMatchFound, replace_params
 
-# Characters that a path may contain unescaped (RFC 3986), and the % of existing escapes.
-_IN_PATHS = "/%:@!$&'()*+,;=~"
+from ._paths import IN_PATHS
 
 
 class _Level(NamedTuple):
@@ -140,4 +139,4 @@ def _below(root: str, path: str) -> str:
 
 
 def _encoded(root: str, path: str) -> str:
-    return quote(root, _IN_PATHS.replace("%", "")) + quote(path, _IN_PATHS)
+    return quote(root, IN_PATHS.replace("%", "")) + quote(path, IN_PATHS)

@@ -12,8 +12,10 @@ from pydantic.fields import FieldInfo
 
 from stoat_jobs import JobHandlers, JobResult, JobType, QueueStats
 
-from ._operations import Operations
+from ._idempotency import LONGEST, NAME, PATTERN
+from ._operations import CancelledJobs, Operations
 from ._problems import MEDIA_TYPE, ProblemDocument
+from ._queries import METADATA, CancelQuery, FilterQuery
 from ._records import JobRecord
 from ._requests import Submission
 from ._routes import Place
@@ -64,6 +66,23 @@ _HEADERS = {
 }
 
 
+_LINK = {
+    "description": 'The page after this one, as `rel="next"`; absent on the last.',
+    "schema": {"type": "string"},
+}
+
+_WITHOUT_JSON = ("delete", "events", "health", "watch_all")
+
+_IDEMPOTENCY_KEY = {
+    "name": NAME,
+    "in": "header",
+    "required": False,
+    "description": "A string in quotes, which is new for each job. A repeated request with it is"
+    " answered with the job of the first one, as long as that is kept.",
+    "schema": {"type": "string", "pattern": PATTERN, "maxLength": LONGEST},
+}
+
+
 class Document:
     """The description of each route in the OpenAPI document."""
 
@@ -74,14 +93,22 @@ class Document:
         self._submissions = [
             _submission(name, handlers.get(name) if name in handlers else None) for name in names
         ]
-        forms = operations.forms
-        self._queries = {"list": forms.ListQuery, "wait": forms.WaitQuery}
-        self._models = {"list": list[_ROW], "stats": QueueStats}  # type: ignore[valid-type]
+        queries = operations.queries
+        self._queries: dict[str, type[BaseModel]] = {
+            "list": queries.ListQuery,
+            "wait": queries.WaitQuery,
+            "cancel_many": CancelQuery,
+        }
+        self._models = {
+            "list": list[_ROW],  # type: ignore[valid-type]
+            "stats": QueueStats,
+            "cancel_many": CancelledJobs,
+        }
 
     def described(self, place: Place) -> dict[str, Any]:
         """Arguments for ``add_api_route``."""
         status, description = next(iter(place.answers.items()))
-        has_json = not place.is_page and place.operation not in ("events", "health", "watch_all")
+        has_json = not place.is_page and place.operation not in _WITHOUT_JSON
         model = self._models.get(place.operation, self._record)
         return {
             "status_code": status,
@@ -98,6 +125,8 @@ class Document:
         }
         if place.operation in _EVENTS:
             answers[200]["content"] = _EVENTS[place.operation]
+        if place.operation == "list":
+            answers[200]["headers"] = {"Link": _LINK}
         if place.operation == "wait":
             answers[202]["model"] = self._record
         for status in place.problems:
@@ -108,7 +137,8 @@ class Document:
         if place.operation == "submit":
             schema = {"anyOf": self._submissions}
             content = {"application/json": {"schema": schema}}
-            return {"requestBody": {"required": True, "content": content}}
+            body = {"required": True, "content": content}
+            return {"requestBody": body, "parameters": [_IDEMPOTENCY_KEY]}
         if place.operation in _HEADERS:
             return {"parameters": [_header(*_HEADERS[place.operation])]}
         query = self._queries.get(place.operation)
@@ -128,9 +158,27 @@ def _header(name: str, description: str) -> dict[str, Any]:
 def _parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
     """The fields of *query* as OpenAPI parameters."""
     return [
-        {"name": name, "in": "query", "required": False, "schema": _schema(field)}
+        _METADATA_PARAMETER
+        if name == "metadata"
+        else {"name": name, "in": "query", "required": False, "schema": _schema(field)}
         for name, field in query.model_fields.items()
     ]
+
+
+# Each property is a parameter of its own, as in `metadata.user=ada`.
+_METADATA_PARAMETER = {
+    "name": "metadata",
+    "in": "query",
+    "required": False,
+    "style": "form",
+    "explode": True,
+    "description": FilterQuery.model_fields["metadata"].description,
+    "schema": {
+        "type": "object",
+        "patternProperties": {f"^{re.escape(METADATA)}": {"type": "string"}},
+        "additionalProperties": False,
+    },
+}
 
 
 def _schema(field: FieldInfo) -> dict[str, Any]:

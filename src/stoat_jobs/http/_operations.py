@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, Concatenate
 
+from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import ParamSpec
 
-from stoat_jobs import JobBackend, JobNotFoundError, JobResult, get_queue
+from stoat_jobs import JobBackend, JobNotFoundError, JobPage, JobResult, get_queue
+from stoat_jobs.backends import JobFilter
 
 from ._access import Access, Authorize, Operation
 from ._dashboard import page, part
@@ -21,15 +23,16 @@ from ._held_requests import HeldRequests
 from ._limits import HttpLimits
 from ._origins import Origins
 from ._paths import path_of
-from ._problems import SAFE, SOON, ProblemError, ProblemKind, response_to
-from ._records import ShownRecord, list_json, tag_of
-from ._requests import Forms, Submission
+from ._problems import SAFE, ProblemError, ProblemKind, response_to
+from ._queries import ListQuery, Queries, link_to_next, narrowed, no_such_cursor
+from ._records import ShownRecord, list_json
+from ._requests import Forms
+from ._responses import json_response, list_response, read_response, record_response
 from ._routes import PLACES
 from ._sse import EventStream, job_events
+from ._submissions import Metadata, Submissions
 
 P = ParamSpec("P")
-
-Metadata = Callable[[Request], Awaitable[Mapping[str, str]]]
 
 
 def _answering(
@@ -54,6 +57,12 @@ def _answering(
     return answer
 
 
+class CancelledJobs(BaseModel, frozen=True):
+    """How many jobs were cancelled."""
+
+    cancelled: int = Field(description="How many jobs will end `cancelled`.")
+
+
 class Operations:
     """The operations; each answers one request."""
 
@@ -66,20 +75,27 @@ class Operations:
         submittable: Iterable[str],
         metadata: Metadata | None,
         expose_errors: bool,
+        expose_payload: bool,
         limits: HttpLimits,
         trusted_origins: Iterable[str],
     ) -> None:
-        self.forms = Forms(limits)
+        self.queries = Queries(limits)
         self._queue = _checked_queue(queue, queue_name)
         self._queue_name = queue_name
         self._access = Access(authorize)
-        self.submittable = _checked_names(submittable)
-        self._metadata = metadata
-        self._show = partial(ShownRecord, expose_errors=expose_errors)
-        self._expose_errors = expose_errors
+        self._submissions = Submissions(submittable, Forms(limits), self._access, metadata)
+        self._exposed = {"expose_errors": expose_errors, "expose_payload": expose_payload}
+        self._show = partial(
+            ShownRecord, expose_errors=expose_errors, expose_payload=expose_payload
+        )
         self._held = HeldRequests(limits)
-        self._feeds = Feeds(limits, expose_errors=expose_errors)
+        self._feeds = Feeds(limits, **self._exposed)
         self._origins = Origins(trusted_origins)
+
+    @property
+    def submittable(self) -> frozenset[str]:
+        """The job types that clients may submit."""
+        return self._submissions.names
 
     @property
     def offered(self) -> set[str]:
@@ -92,21 +108,32 @@ class Operations:
 
     @_answering
     async def list(self, request: Request) -> Response:
-        """List the newest jobs."""
-        await self._access.check(request, Operation.LIST)
-        query = self.forms.list_query(request)
-        records = await self._find(request).list_jobs(**dict(query))
-        body = await list_json(records, expose_errors=self._expose_errors)
-        headers = _tagged(tag := tag_of(body))
-        if _has_seen(request, tag):
-            return Response(status_code=304, headers=headers)
-        return Response(body, headers=headers, media_type="application/json")
+        """List jobs by pages, the newest first."""
+        own = await self._access.check(request, Operation.LIST)
+        page = await self._page(request, self.queries.listing(request), own)
+        body = await list_json(page, **self._exposed)
+        return list_response(request, body, link_to_next(request, page.cursor))
+
+    async def _page(self, request: Request, query: ListQuery, own: JobFilter) -> JobPage[Any]:
+        filters = narrowed(query.filters(), own)
+        if filters is None:
+            return JobPage([])
+        find = partial(self._find(request).list_jobs, **filters, limit=query.limit)
+        if query.before is None:
+            return await find()
+        try:
+            return await find(before=query.before)
+        except ValueError as error:  # only the backend knows its cursors
+            raise no_such_cursor() from error
 
     @_answering
     async def stats(self, request: Request) -> Response:
-        """The queue's counts."""
-        await self._access.check(request, Operation.STATS)
-        return _json(to_json(await self._find(request).stats()))
+        """The queue's counts, in all and by job type."""
+        own = await self._access.check(request, Operation.STATS)
+        if not own.is_open:
+            detail = "the counts are of everybody's jobs, and you may see only your own jobs"
+            raise ProblemError(ProblemKind.NOT_ALLOWED, detail)
+        return json_response(to_json(await self._find(request).stats()))
 
     @_answering
     async def health(self, request: Request) -> Response:
@@ -117,19 +144,17 @@ class Operations:
     @_answering
     async def read(self, request: Request, job_id: str) -> Response:
         """The record as it is now."""
-        shown = self._show(await self._record(request, Operation.READ, job_id))
-        if _has_seen(request, shown.tag):
-            return Response(status_code=304, headers=_headers(shown))
-        return _record_response(shown, 200)
+        record = await self._record(request, Operation.READ, job_id)
+        return read_response(request, self._show(record))
 
     @_answering
     async def wait(self, request: Request, job_id: str) -> Response:
         """The terminal record, or the current one when the time is up."""
-        timeout = self.forms.wait_query(request).timeout
+        timeout = self.queries.waiting(request).timeout
         record = await self._record(request, Operation.WAIT, job_id)
         if not record.status.is_terminal:
             record = await self._later(request, job_id, timeout)
-        return _record_response(self._show(record), 200 if record.status.is_terminal else 202)
+        return record_response(self._show(record), 200 if record.status.is_terminal else 202)
 
     async def _later(self, request: Request, job_id: str, timeout: float) -> JobResult[Any]:
         queue = self._find(request)
@@ -181,37 +206,52 @@ class Operations:
         record = await queue.get_result(job_id)
         if not will_be_cancelled:
             raise _too_late(record)
-        return _record_response(self._show(record), 202)
+        return record_response(self._show(record), 202)
+
+    @_answering
+    async def cancel_many(self, request: Request) -> Response:
+        """Cancel all jobs that match."""
+        self._origins.check(request)
+        own = await self._access.check(request, Operation.CANCEL_MANY)
+        filters = narrowed(self.queries.cancelling(request).filters(), own)
+        number = 0 if filters is None else await self._find(request).cancel_all(**filters)
+        return json_response(to_json(CancelledJobs(cancelled=number)), 202)
+
+    @_answering
+    async def delete(self, request: Request, job_id: str) -> Response:
+        """Drop the record of a finished job."""
+        self._origins.check(request)
+        await self._record(request, Operation.DELETE, job_id)
+        if not await self._find(request).delete(job_id):
+            raise _too_early("deleted")
+        return Response(status_code=204, headers={"cache-control": "no-store"})
+
+    @_answering
+    async def resubmit(self, request: Request, job_id: str) -> Response:
+        """Submit a finished job once more."""
+        self._origins.check(request)
+        record = await self._record(request, Operation.RESUBMIT, job_id)
+        if not record.status.is_terminal:
+            raise _too_early("submitted again")
+        queue = self._find(request)
+        new_id = await queue.resubmit(job_id)
+        if record.key is None:
+            new = await queue.get_result(new_id)
+        else:
+            new = await self._submissions.checked_holder(request, queue, new_id)
+        return self._created(path_of(request).rstrip("/").rsplit("/", 2)[0], new)
 
     @_answering
     async def submit(self, request: Request) -> Response:
         """Submit a job."""
         self._origins.check(request)
-        await self._access.check(request, Operation.SUBMIT)
-        submission = await self.forms.submission(request)
-        if submission.job_type not in self.submittable:
-            raise self._not_submittable()
-        record = await self._accepted(request, submission)
-        location = f"{path_of(request).rstrip('/')}/{record.job_id}"
-        return _record_response(self._show(record), 202, {"location": location})
+        own = await self._access.check(request, Operation.SUBMIT)
+        record = await self._submissions.accepted(request, self._find(request), own)
+        return self._created(path_of(request).rstrip("/"), record)
 
-    async def _accepted(self, request: Request, submission: Submission) -> JobResult[Any]:
-        queue = self._find(request)
-        metadata = None if self._metadata is None else await self._metadata(request)
-        job_id = await queue.submit(
-            submission.job_type, submission.payload, key=submission.key, metadata=metadata
-        )
-        record = await queue.get_result(job_id)
-        # With a key it may be another user's job.
-        if submission.key and not await self._access.may_read(request, record):
-            detail = "a job that you may not read has this key; use another key"
-            raise ProblemError(ProblemKind.KEY_IN_USE, detail)
-        return record
-
-    def _not_submittable(self) -> ProblemError:
-        names = ", ".join(sorted(self.submittable)) or "none; the application lists them"
-        detail = f"jobs of this type cannot be submitted over HTTP; submittable: {names}"
-        return ProblemError(ProblemKind.JOB_TYPE_NOT_SUBMITTABLE, detail)
+    def _created(self, mount: str, record: JobResult[Any]) -> Response:
+        location = f"{mount}/{record.job_id}"
+        return record_response(self._show(record), 202, {"location": location})
 
     def _find(self, request: Request) -> JobBackend:
         return get_queue(request, self._queue_name) if self._queue is None else self._queue
@@ -237,15 +277,6 @@ def _checked_queue(queue: JobBackend | None, name: str | None) -> JobBackend | N
     return queue
 
 
-def _checked_names(names: Iterable[str]) -> frozenset[str]:
-    if isinstance(names, str):
-        raise TypeError(f"submittable must be a list of names: [{names!r}], not {names!r}")
-    listed = frozenset(names)
-    if all(isinstance(name, str) for name in listed):
-        return listed
-    raise TypeError("submittable must contain names, as in submittable=[scan.name]")
-
-
 def _too_late(record: JobResult[Any]) -> ProblemError:
     if record.status.is_terminal:
         return ProblemError(
@@ -256,25 +287,8 @@ def _too_late(record: JobResult[Any]) -> ProblemError:
     )
 
 
-def _json(body: bytes) -> Response:
-    return Response(body, headers={"cache-control": "no-store"}, media_type="application/json")
-
-
-def _record_response(
-    shown: ShownRecord, status: int, headers: Mapping[str, str] | None = None
-) -> Response:
-    return Response(shown.body, status, {**_headers(shown), **(headers or {})}, "application/json")
-
-
-def _headers(shown: ShownRecord) -> dict[str, str]:
-    later = {} if shown.is_terminal else SOON
-    return {**_tagged(shown.tag), **later}
-
-
-def _tagged(tag: str) -> dict[str, str]:
-    return {"etag": f'"{tag}"', "cache-control": "private, no-cache"}
-
-
-def _has_seen(request: Request, tag: str) -> bool:
-    tags = request.headers.get("if-none-match", "").split(",")
-    return any(each.strip().removeprefix("W/") in ("*", f'"{tag}"') for each in tags)
+def _too_early(done: str) -> ProblemError:
+    return ProblemError(
+        ProblemKind.JOB_NOT_FINISHED,
+        f"the job has not finished, and only a finished one can be {done}; cancel it first",
+    )

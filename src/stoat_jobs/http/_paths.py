@@ -16,6 +16,9 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.types import Scope
 
+# Characters that a path may contain unescaped (RFC 3986), and the % of existing escapes.
+IN_PATHS = "/%:@!$&'()*+,;=~"
+
 
 def routable(scope: Scope) -> MutableMapping[str, Any]:
     """A copy of *scope* that works with Starlette's router, whichever framework it comes from.

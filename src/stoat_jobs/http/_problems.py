@@ -22,6 +22,8 @@ from stoat_jobs import (
     BackendError,
     InvalidPayloadError,
     JobNotFoundError,
+    KeyConflictError,
+    PayloadNotKeptError,
     QueueClosedError,
     QueueFullError,
     UnknownJobTypeError,
@@ -66,11 +68,14 @@ class ProblemKind(Enum):
     NOT_FOUND = 404, "Not found"
     JOB_FINISHED = 409, "Job finished"
     JOB_STOPPING = 409, "Job stopping"
+    JOB_NOT_FINISHED = 409, "Job not finished"
+    PAYLOAD_NOT_KEPT = 409, "Payload not kept"
     KEY_IN_USE = 409, "Key in use"
     BODY_TOO_LARGE = 413, "Body too large"
     UNSUPPORTED_MEDIA_TYPE = 415, "Unsupported media type"
     INVALID_REQUEST = 422, "Invalid request"
     INVALID_PAYLOAD = 422, "Invalid payload"
+    KEY_CONFLICT = 422, "Key conflict"
     JOB_TYPE_NOT_SUBMITTABLE = 422, "Job type not submittable"
     UNKNOWN_JOB_TYPE = 422, "Unknown job type"
     TOO_MANY_OPEN_FOR_ONE_CLIENT = 429, "Too many open for one client"
@@ -185,6 +190,19 @@ def _invalid_payload(error: Any) -> ProblemError:
     return ProblemError(ProblemKind.INVALID_PAYLOAD, detail, errors=_kept(error.errors))
 
 
+def _key_conflict(error: Any) -> ProblemError:
+    detail = (
+        "this key was sent before, with another payload; send the same payload again, or use"
+        " another key"
+    )
+    return ProblemError(ProblemKind.KEY_CONFLICT, detail)
+
+
+def _payload_not_kept(error: Any) -> ProblemError:
+    detail = "the payloads of this job type are not kept, so the job cannot be submitted again"
+    return ProblemError(ProblemKind.PAYLOAD_NOT_KEPT, detail)
+
+
 def invalid_request(errors: list[Any]) -> ProblemError:
     """The request does not fit; *errors* are pydantic's."""
     return ProblemError(
@@ -233,6 +251,8 @@ PROBLEMS = {
     JobNotFoundError: job_not_found,
     UnknownJobTypeError: _unknown_job_type,
     InvalidPayloadError: _invalid_payload,
+    KeyConflictError: _key_conflict,
+    PayloadNotKeptError: _payload_not_kept,
     QueueFullError: _queue_full,
     QueueClosedError: _queue_closed,
     BackendError: _backend_fails,

@@ -43,9 +43,11 @@ class ShownRecord:
 
     __slots__ = ("_row", "record", "tag")
 
-    def __init__(self, record: JobResult[Any], *, expose_errors: bool) -> None:
+    def __init__(
+        self, record: JobResult[Any], *, expose_errors: bool, expose_payload: bool = False
+    ) -> None:
         self.record = record
-        self._row = row_json(record, expose_errors=expose_errors)
+        self._row = row_json(record, expose_errors=expose_errors, expose_payload=expose_payload)
         self.tag = tag_of(self._row)
 
     @property
@@ -68,25 +70,30 @@ def tag_of(body: bytes) -> str:
     return blake2b(body, digest_size=12).hexdigest()
 
 
-def row_json(record: JobResult[Any], *, expose_errors: bool) -> bytes:
+def row_json(record: JobResult[Any], *, expose_errors: bool, expose_payload: bool = False) -> bytes:
     """*record* as JSON without its result, which may be large and is not in lists."""
-    return _RECORD.dump_json(_shown(record, expose_errors), exclude={"result"})
+    return _RECORD.dump_json(_shown(record, expose_errors, expose_payload), exclude={"result"})
 
 
-async def list_json(records: Iterable[JobResult[Any]], *, expose_errors: bool) -> bytes:
+async def list_json(
+    records: Iterable[JobResult[Any]], *, expose_errors: bool, expose_payload: bool = False
+) -> bytes:
     """The rows of *records* as a JSON array."""
     rows = []
     for number, record in enumerate(records, start=1):
-        rows.append(row_json(record, expose_errors=expose_errors))
+        rows.append(row_json(record, expose_errors=expose_errors, expose_payload=expose_payload))
         if number % SLICE == 0:
             await asyncio.sleep(0)
     return b"[%b]" % b",".join(rows)
 
 
-def _shown(record: JobResult[Any], expose_errors: bool) -> JobResult[Any]:
-    if record.error is None or expose_errors:
-        return record
-    return record.model_copy(update={"error": record.error_type})
+def _shown(record: JobResult[Any], expose_errors: bool, expose_payload: bool) -> JobResult[Any]:
+    hidden: dict[str, Any] = {}
+    if not (record.error is None or expose_errors):
+        hidden["error"] = record.error_type
+    if not (record.payload is None or expose_payload):
+        hidden["payload"] = None
+    return record.model_copy(update=hidden) if hidden else record
 
 
 def _result_json(result: Any) -> tuple[bytes, str | None]:

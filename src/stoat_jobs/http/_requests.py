@@ -1,22 +1,29 @@
-"""Reads and validates the queries and bodies of requests."""
+"""Reads and validates the bodies of requests."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from typing import Annotated, Any, Protocol, TypeVar, cast
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_core import from_json
 from starlette.requests import Request
 
-from stoat_jobs import JobStatus
 from stoat_jobs.backends import checked_key
 
+from ._idempotency import NAME, PREFIX
 from ._limits import HttpLimits
 from ._problems import ProblemError, ProblemKind, invalid_request
 
 M = TypeVar("M", bound=BaseModel)
+
+# How clients give a field, if not by its name.
+_AS_GIVEN = {"metadata": "metadata.NAME"}
+
+
+def _checked_key(key: str) -> str | None:
+    if key.startswith(PREFIX):
+        raise ValueError(f"a key that begins so is given in the header {NAME}")
+    return checked_key(key)
 
 
 class Submission(BaseModel, frozen=True, extra="forbid"):
@@ -25,7 +32,7 @@ class Submission(BaseModel, frozen=True, extra="forbid"):
     job_type: str = Field(description="The name of a job type that may be submitted here.")
     payload: dict[str, Any] = Field(default={}, description="The handler's arguments by name.")
     key: (
-        Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(checked_key)] | None
+        Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_checked_key)] | None
     ) = Field(
         default=None,
         description="At most one job of this type with this key is pending or running; submitting"
@@ -33,31 +40,15 @@ class Submission(BaseModel, frozen=True, extra="forbid"):
     )
 
 
-class WaitQuery(Protocol):
-    """The query of a long poll."""
-
-    timeout: float
-
-
 class Forms:
-    """Validates requests, within the limits."""
+    """Validates bodies, within the limits."""
 
     def __init__(self, limits: HttpLimits) -> None:
         self._limits = limits
-        self.ListQuery = _list_query_model(limits)
-        self.WaitQuery = _wait_query_model(limits)
-
-    def list_query(self, request: Request) -> BaseModel:
-        """Which jobs to list."""
-        return _checked(self.ListQuery, _query(request), "query")
-
-    def wait_query(self, request: Request) -> WaitQuery:
-        """How long to wait."""
-        return cast(WaitQuery, _checked(self.WaitQuery, _query(request), "query"))
 
     async def submission(self, request: Request) -> Submission:
         """The job in the body."""
-        return _checked(Submission, _parsed(await self._body(request)), "body")
+        return checked(Submission, _parsed(await self._body(request)), "body")
 
     async def _body(self, request: Request) -> bytes:
         # Pages of other sites can make a browser post other types without a CORS preflight.
@@ -79,49 +70,6 @@ def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _query(request: Request) -> dict[str, str]:
-    """The query; repeated names are refused, because one of the values would be ignored."""
-    names = Counter(name for name, _ in request.query_params.multi_items())
-    if repeated := [name for name, times in names.items() if times > 1]:
-        msg = "given more than once"
-        raise invalid_request(
-            [{"type": "repeated", "loc": ("query", name), "msg": msg} for name in repeated]
-        )
-    return dict(request.query_params)
-
-
-def _list_query_model(limits: HttpLimits) -> type[BaseModel]:
-    return create_model(
-        "ListQuery",
-        __config__=ConfigDict(extra="forbid"),
-        status=(JobStatus, Field(None, description="Only jobs with this status.")),
-        job_type=(str, Field(None, description="Only jobs of this type.")),
-        limit=(
-            int,
-            Field(
-                min(100, limits.max_listed),
-                ge=1,
-                le=limits.max_listed,
-                description="The most jobs to list.",
-            ),
-        ),
-    )
-
-
-def _wait_query_model(limits: HttpLimits) -> type[BaseModel]:
-    longest = limits.max_wait_timeout
-    seconds = Field(
-        min(limits.wait_timeout, longest),
-        ge=0,
-        le=longest,
-        allow_inf_nan=False,
-        description="Seconds to wait until the job has finished.",
-    )
-    return create_model(
-        "WaitQuery", __config__=ConfigDict(extra="forbid"), timeout=(float, seconds)
-    )
-
-
 def _declared_length(request: Request) -> int:
     """The ``Content-Length`` of the request; 0 if there is none."""
     text = request.headers.get("content-length", "")
@@ -136,7 +84,8 @@ def _parsed(body: bytes) -> Any:
         raise invalid_request(errors) from error
 
 
-def _checked(model: type[M], values: Mapping[str, Any] | Any, place: str) -> M:
+def checked(model: type[M], values: Any, place: str) -> M:
+    """*values* as a *model*; an error has the *place* of the request at which they were."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -144,7 +93,8 @@ def _checked(model: type[M], values: Mapping[str, Any] | Any, place: str) -> M:
         for each in errors:
             each["loc"] = (place, *each["loc"])
             if each["type"] == "extra_forbidden":
-                each["msg"] = f"unknown name; known names: {', '.join(model.model_fields)}"
+                known = ", ".join(_AS_GIVEN.get(name, name) for name in model.model_fields)
+                each["msg"] = f"unknown name; known names: {known}"
         raise invalid_request(errors) from error
 
 

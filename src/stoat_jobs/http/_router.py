@@ -14,8 +14,9 @@ from stoat_jobs import JobBackend, JobHandlers, get_queue
 from ._access import Authorize
 from ._limits import HttpLimits
 from ._openapi import Document
-from ._operations import Metadata, Operations
+from ._operations import Operations
 from ._routes import PLACES, Place, methods_of
+from ._submissions import Metadata
 from ._unknown_routes import UnknownPath, route_class, unknown_path
 
 
@@ -49,6 +50,7 @@ def jobs_router(
     submittable: Iterable[str] = (),
     metadata: Metadata | None = None,
     expose_errors: bool = False,
+    expose_payload: bool = False,
     limits: HttpLimits | None = None,
     trusted_origins: Iterable[str] = (),
     name: str = "jobs",
@@ -69,6 +71,7 @@ def jobs_router(
         submittable=submittable,
         metadata=metadata,
         expose_errors=expose_errors,
+        expose_payload=expose_payload,
         limits=limits or HttpLimits(),
         trusted_origins=trusted_origins,
     )

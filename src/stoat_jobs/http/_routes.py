@@ -53,6 +53,11 @@ PLACES = (
             HTTPStatus.SERVICE_UNAVAILABLE,
         ),
     ),
+    Place(
+        *("cancel_many", "POST", "/cancel"),
+        {202: "How many jobs will end `cancelled`."},
+        (*_REFUSED, *_UNFIT, HTTPStatus.SERVICE_UNAVAILABLE),
+    ),
     Place("stats", "GET", "/stats", {200: "The queue's counts."}, _REFUSED),
     Place(
         *("health", "GET", "/health"),
@@ -92,6 +97,16 @@ PLACES = (
     Place(
         *("cancel", "POST", "/{job_id}/cancel"),
         {202: "The job will end `cancelled`."},
+        (*_ONE_JOB, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
+    ),
+    Place(
+        *("resubmit", "POST", "/{job_id}/resubmit"),
+        {202: "A new job was accepted; `Location` is its URL."},
+        (*_ONE_JOB, HTTPStatus.CONFLICT, *_UNFIT, HTTPStatus.SERVICE_UNAVAILABLE),
+    ),
+    Place(
+        *("delete", "DELETE", "/{job_id}"),
+        {204: "The record is gone."},
         (*_ONE_JOB, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
     ),
 )

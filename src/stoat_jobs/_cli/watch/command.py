@@ -17,7 +17,8 @@ _NEEDS = ("httpx", "httpx_sse", "rich")
 _HELP = "follow a server's job, or all its jobs"
 _MORE = """\
 If URL is where a server mounts jobs_app (.../jobs/), shows a table of its jobs, newest first, until
-Ctrl-C. A query filters them: '.../jobs/?status=running&job_type=scan&limit=20'.
+Ctrl-C. A query filters them: '.../jobs/?status=running&job_type=scan&metadata.user=ada&limit=20'.
+The table has the newest 100, or LIMIT, and says if there are more.
 If URL is one job (.../jobs/ID), shows its progress until it finishes, and its outcome.
 
 If the connection to the server is lost, the command tries again until the server is back.

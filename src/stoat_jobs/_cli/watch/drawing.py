@@ -84,9 +84,8 @@ def draw_jobs(jobs: Jobs, now: datetime, width: int, height: int) -> RenderableT
     table = _jobs_table(width)
     for job in jobs[:room]:
         table.add_row(*_cells(job, now, width))
-    if len(jobs) <= room:
-        return table
-    return Group(table, Text(f"and {len(jobs) - room:,} more", style="dim"))
+    left_out = wording.left_out(jobs, min(room, len(jobs)))
+    return Group(table, Text(left_out, style="dim")) if left_out else table
 
 
 def _jobs_table(width: int) -> Table:

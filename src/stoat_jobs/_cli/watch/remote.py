@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -31,7 +31,7 @@ _TIMEOUT = httpx.Timeout(10.0, read=60.0)
 _LONGEST_WAIT_S = 60.0
 _NO_SKEW = timedelta(seconds=2)  # the Date header has whole seconds, and takes time to arrive
 _MOST_SKEW = timedelta(days=366)  # no clock is that wrong, and datetime arithmetic can overflow
-_MOST_ATTEMPTS = 1_000_000_000
+_MOST_ATTEMPTS = _MOST_JOBS = 1_000_000_000
 _PORTS = {"http": 80, "https": 443}
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 
@@ -61,6 +61,25 @@ class WatchedJob(JobResult[Any], frozen=True):
 
 
 Jobs = Sequence[WatchedJob]
+
+
+class Listing(list[WatchedJob]):
+    """The newest jobs of a mount.
+
+    Attributes:
+        total: how many jobs there are in all; None if there are more than these, and the server
+            does not say how many.
+    """
+
+    def __init__(self, jobs: Iterable[WatchedJob], total: int | None) -> None:
+        super().__init__(jobs)
+        self.total = total
+
+
+class _Stats(BaseModel):
+    """What is read of the counts of a mount."""
+
+    by_status: dict[str, Annotated[int, Field(ge=0, le=_MOST_JOBS)]]
 
 
 class _Problem(BaseModel):
@@ -123,17 +142,18 @@ class Remote:
         """The time by the server's clock, which its records use."""
         return datetime.now(UTC) + self._ahead
 
-    async def look(self) -> WatchedJob | list[WatchedJob]:
-        """The job's record, or a list with the records of all jobs.
+    async def look(self) -> WatchedJob | Listing:
+        """The job's record, or a list with the records of the newest jobs.
 
         Raises:
             RemoteError: the URL is neither, or access to it is denied.
         """
         with _as_remote_errors():
             response = await self._get({})
-        self.url = response.url
-        self._ahead = _ahead(response)
-        return _parsed(response.content)
+            self.url = response.url
+            self._ahead = _ahead(response)
+            found = _parsed(response.content)
+            return await self._listing(response, found) if isinstance(found, list) else found
 
     async def changes(self) -> AsyncGenerator[Jobs, None]:
         """A list of only this job at each change; ends when the server ends the stream."""
@@ -149,7 +169,7 @@ class Remote:
                         yield listed(_parsed(event.data))
 
     async def listings(self) -> AsyncGenerator[Jobs, None]:
-        """All jobs, newest first, again and again; never ends by itself."""
+        """The newest jobs, newest first, again and again; never ends by itself."""
         jobs: Jobs = []
         etag = ""
         with _as_remote_errors():
@@ -158,8 +178,25 @@ class Remote:
                 if response.status_code != HTTPStatus.NOT_MODIFIED:
                     etag = response.headers.get("etag", "")
                     jobs = listed(_parsed(response.content))
-                yield jobs
+                yield await self._listing(response, jobs)
                 await asyncio.sleep(self._every)
+
+    async def _listing(self, page: httpx.Response, jobs: Jobs) -> Listing:
+        """The *jobs* on this *page*, and how many there are in all."""
+        return Listing(jobs, await self._total() if "next" in page.links else len(jobs))
+
+    async def _total(self) -> int | None:
+        """How many jobs the mount has; None if that is not said, as where a query filters them."""
+        if set(self.url.params) - {"limit"}:
+            return None
+        path = f"{self.url.path.rstrip('/')}/stats"
+        response = await self._http.get(self.url.copy_with(path=path, query=None))
+        if not response.is_success:
+            return None
+        try:
+            return sum(_Stats.model_validate_json(response.content).by_status.values())
+        except ValidationError:
+            return None
 
     async def aclose(self) -> None:
         """Close its connections."""

@@ -36,12 +36,17 @@ class LineView:
         self._interrupts = interrupts
         self._printed: dict[str, str] = {}
         self._connected = True
+        self._is_whole = True
 
     def show(self, jobs: Jobs) -> None:
         """Print the jobs that have changed, the oldest first."""
         if not self._connected:
             self._connected = True
             self._print("reconnected")
+        left_out = wording.left_out(jobs, len(jobs))
+        if left_out and self._is_whole:
+            self._print("only the newest jobs are followed; the server has older ones")
+        self._is_whole = not left_out
         before, self._printed = self._printed, {job.job_id: self._format(job) for job in jobs}
         for job_id, text in reversed(self._printed.items()):
             if text != before.get(job_id):

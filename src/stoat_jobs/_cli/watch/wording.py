@@ -8,7 +8,7 @@ from datetime import datetime
 from stoat_jobs import JobStatus
 
 from ..._display import duration_text, safe_text
-from .remote import WatchedJob
+from .remote import Jobs, Listing, WatchedJob
 
 
 def percent(job: WatchedJob) -> str:
@@ -110,3 +110,11 @@ def story(job: WatchedJob) -> str:
     """The line, and below it the result."""
     shown = result(job)
     return f"{line(job)}\nresult: {shown}" if shown else line(job)
+
+
+def left_out(jobs: Jobs, shown: int) -> str:
+    """How many jobs there are besides the *shown* ones; empty if these are all."""
+    total = jobs.total if isinstance(jobs, Listing) else len(jobs)
+    if total is None:
+        return f"the newest {shown:,}; the server has older ones"
+    return f"and {total - shown:,} more" if total > shown else ""

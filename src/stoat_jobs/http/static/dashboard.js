@@ -6,7 +6,7 @@ import { Jobs, isLive } from "./jobs.js";
 import { Plot } from "./plot.js";
 import { Stream, reasonOf } from "./stream.js";
 import { Table } from "./table.js";
-import { STATUSES, count, whole } from "./words.js";
+import { STATUSES, count, plain, whole } from "./words.js";
 
 const $ = (selector) => document.querySelector(selector);
 const NOTICE_MS = 6_000;
@@ -101,7 +101,8 @@ function drawCounts() {
     mark(node, "aria-pressed", filters.status === status);
   }
   const left = abandoned ? `, ${count(abandoned, "handler")} left running` : "";
-  say($("#slots"), `${used} of ${count(concurrency, "slot")} in use${left}`);
+  // Who may see only some of the jobs is not told of the queue.
+  say($("#slots"), concurrency === undefined ? "" : `${used} of ${count(concurrency, "slot")} in use${left}`);
   const { running, failed } = byStatus;
   document.title = [running && `${running} running`, failed && `${failed} failed`, "Jobs"].filter(Boolean).join(" · ");
 }
@@ -115,14 +116,24 @@ function drawTypes() {
 }
 
 function drawShown(list) {
-  const all = Object.values(jobs.stats.by_status).reduce((sum, number) => sum + number, 0);
   const filtered = fits() !== null;
-  const newest = all > jobs.size ? `the newest ${jobs.size.toLocaleString("en")} of ${count(all, "job")}` : count(all, "job");
+  const newest = shownJobs();
   say($("#shown"), filtered ? `${list.length.toLocaleString("en")} of ${newest}` : newest);
   $("#grid").hidden = !list.length;
   $("#empty").hidden = list.length > 0;
   $("#empty button").hidden = !filtered;
-  say($("#empty p"), filtered ? "No job fits the filters." : "No jobs yet. They appear here as soon as one is submitted.");
+  say($("#empty p"), filtered ? nothingFits() : "No jobs yet. They appear here as soon as one is submitted.");
+}
+
+/** How many jobs the page has, and of how many. */
+function shownJobs() {
+  if (!jobs.isPartial) return count(jobs.size, "job");
+  const newest = `the newest ${jobs.size.toLocaleString("en")}`;
+  return jobs.total === null ? `${newest} jobs, not the older ones` : `${newest} of ${count(jobs.total, "job")}`;
+}
+
+function nothingFits() {
+  return jobs.isPartial ? `Among ${shownJobs()}, none fits the filters.` : "No job fits the filters.";
 }
 
 /** Whether a job fits the filters; null where all do. */
@@ -136,7 +147,7 @@ function fits() {
 
 function words(job) {
   const texts = [job.job_type, job.job_id, job.message, job.error, job.error_type];
-  return [...texts, ...Object.values(job.metadata)].join("\n").toLowerCase();
+  return [...texts, ...Object.values(job.metadata).map(plain)].join("\n").toLowerCase();
 }
 
 function filter(change) {

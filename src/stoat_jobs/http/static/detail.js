@@ -4,7 +4,7 @@ import { element, progressBar, symbol } from "./elements.js";
 import { isLive, worked } from "./jobs.js";
 import { reasonOf } from "./stream.js";
 import { parsed, tree } from "./tree.js";
-import { duration, moment, whole } from "./words.js";
+import { duration, moment, plain, whole } from "./words.js";
 
 export class Detail {
   id = null;
@@ -119,7 +119,7 @@ export class Detail {
   #metadata(job) {
     const pairs = Object.entries(job.metadata);
     if (!pairs.length) return [];
-    const rows = pairs.flatMap(([name, value]) => row(name, value));
+    const rows = pairs.flatMap(([name, value]) => row(name, plain(value)));
     return [element("h3", {}, "Metadata"), element("dl", {}, ...rows)];
   }
 

@@ -29,6 +29,17 @@ export class Jobs {
     return this.#order.length;
   }
 
+  /** How many the server keeps; null where it says only whether there are more. */
+  get total() {
+    if (this.stats.is_partial) return null;
+    return Object.values(this.stats.by_status).reduce((sum, number) => sum + number, 0);
+  }
+
+  /** Whether the server keeps older ones, too. */
+  get isPartial() {
+    return this.stats !== null && (this.total === null || this.total > this.size);
+  }
+
   /** The server's time now; it stands still while nothing is heard of the server. */
   now() {
     return this.#stoppedAt ?? Date.now() + this.#ahead;

@@ -14,6 +14,7 @@ export class Plot {
   #columns = [];
   #pointed = null;
   #drawn = "";
+  #isPartial = false;
 
   constructor(figure) {
     this.#figure = figure;
@@ -25,7 +26,8 @@ export class Plot {
   draw(jobs) {
     const last = Math.floor(jobs.now() / MINUTE);
     this.#columns = counted(jobs, last);
-    const told = JSON.stringify([last, this.#columns.map((each) => Object.values(each))]);
+    this.#isPartial = jobs.isPartial;
+    const told = JSON.stringify([last, this.#isPartial, this.#columns.map((each) => Object.values(each))]);
     if (told === this.#drawn) return;
     this.#drawn = told;
     const most = Math.max(1, ...this.#columns.map((each) => Math.max(each.started, each.finished)));
@@ -70,9 +72,10 @@ export class Plot {
     for (const column of shown) for (const name in sums) sums[name] += column[name];
     for (const name in sums) say(this.#figure.querySelector(`.${name} b`), sums[name].toLocaleString("en"));
     const when = this.#pointed === null ? "last hour" : minute(shown[0].at);
-    say(this.#figure.querySelector(".when"), when);
+    const among = this.#isPartial ? ", of the newest jobs" : "";
+    say(this.#figure.querySelector(".when"), when + among);
     if (this.#pointed !== null) return;
-    const text = `In the last hour ${count(sums.started, "job")} started, ${sums.finished} finished, ${sums.failed} failed`;
+    const text = `In the last hour${among} ${count(sums.started, "job")} started, ${sums.finished} finished, ${sums.failed} failed`;
     this.#svg.setAttribute("aria-label", text);
   }
 }

@@ -37,6 +37,11 @@ export function age(ms) {
   return `${Math.max(0, Math.floor(ms / 1000))} s`;
 }
 
+/** Text as it is, and any other value as JSON. */
+export function plain(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
 export function count(number, noun) {
   return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
