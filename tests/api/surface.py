@@ -89,7 +89,8 @@ def _function(target: griffe.Function, name: str) -> Iterator[str]:
     for each in (*(target.overloads or ()), target):
         decorators = (str(decorator.value) for decorator in each.decorators)
         yield from (f"@{decorator}" for decorator in decorators if decorator in DECORATORS)
-        yield f"{prefix}{each.signature(name=name)}: ..."
+        # Where only ``self`` was positional, nothing is left before the slash.
+        yield f"{prefix}{each.signature(name=name).replace('(/, ', '(', 1)}: ..."
 
 
 def _attribute(target: griffe.Attribute, name: str) -> str:
