@@ -94,7 +94,7 @@ class Acceptance(QueueLifecycle):
             self._clock.shift,
         )
         if delay:
-            job.not_before = stamp + delay
+            job.delay = index.shared(delay)
         self._take_on(job, digest)
         return job, True
 
@@ -171,7 +171,7 @@ class Acceptance(QueueLifecycle):
             variables=copy_context(),
             submitted=submitted,
             shift=self._clock.shift,
-            not_before=submitted + seconds if seconds else None,
+            delay=seconds or None,
         )
 
     def _take_on_many(self, jobs: list[Job]) -> None:

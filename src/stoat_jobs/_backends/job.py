@@ -94,7 +94,7 @@ class Job:
     message: str | None = None
     attempt: int = 0
     cancel_requested: bool = False
-    not_before: float | None = None
+    delay: float | None = None  # seconds from the submission; of many jobs the same float
     changes: Changes | None = None  # of a live job that somebody has watched
     waiters: Waiters | None = None  # for the end
 
@@ -108,7 +108,12 @@ class Job:
     @property
     def due(self) -> float:
         """From when on it may start, as an age of the clock."""
-        return (self.submitted if self.not_before is None else self.not_before) - self.shift
+        return self.submitted + (self.delay or 0.0) - self.shift
+
+    @property
+    def not_before(self) -> float | None:
+        """When a delayed job may start."""
+        return None if self.delay is None else self.submitted + self.delay
 
     def __lt__(self, other: Job) -> bool:
         """Whether it starts before *other* if both are due."""
@@ -149,7 +154,7 @@ class Job:
                 "key": self.key,
                 **(
                     _NOTHING_MORE
-                    if self.payload is _NO_PAYLOAD and self.not_before is None
+                    if self.payload is _NO_PAYLOAD and self.delay is None
                     else self._more()
                 ),
             }

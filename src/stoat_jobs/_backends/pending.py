@@ -48,14 +48,14 @@ class Line:
 
     def put(self, job: Job) -> None:
         """Let *job* wait."""
-        if job.not_before is None:
+        if job.delay is None:
             self.places.append(job)
         else:
             heappush(self.delayed, job)
 
     def put_all(self, jobs: list[Job]) -> None:
         """As :meth:`put`, for jobs of one delay."""
-        if jobs[0].not_before is None:
+        if jobs[0].delay is None:
             self.places.extend(jobs)
         else:
             self.delayed.extend(jobs)
@@ -75,7 +75,7 @@ class Line:
 
     def take(self, job: Job) -> None:
         """Let *job*, which is first, wait no longer."""
-        if job.not_before is None:
+        if job.delay is None:
             self.places.popleft()
         else:
             heappop(self.delayed)
@@ -220,7 +220,7 @@ class PendingJobs(Line):
     def _line_of(self, job: Job) -> Line | None:
         """The line in which *job* waits; None for ``places``."""
         limited = job.definition.concurrency is not None
-        if not limited and job.not_before is None:
+        if not limited and job.delay is None:
             return None
         name = job.job_type if limited else None
         line = self.lines.get(name)

@@ -82,7 +82,7 @@ class Scheduler:
 
     def put(self, job: Job) -> None:
         """Accept *job*; it starts now if a slot is free."""
-        if job.not_before is None and job.definition.concurrency is None:
+        if job.delay is None and job.definition.concurrency is None:
             self.pending.places.append(job)
         else:
             self.pending.put(job)

@@ -198,8 +198,9 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             ),
             cancel_requested=stored.cancel_requested,
             shift=self._clock.shift,
-            not_before=None if stored.not_before is None else stored.not_before.timestamp(),
         )
+        if stored.not_before is not None:
+            job.delay = stored.not_before.timestamp() - job.submitted
         if stored.record is not None:
             _finish(job, stored.record)
         elif not job.definition.keep_payload:
