@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
 
-from stoat_jobs import JobHandlers, JobNotFoundError, JobQueueSettings, PayloadNotKeptError
+from stoat_jobs import (
+    JobHandlers,
+    JobNotFoundError,
+    JobQueueSettings,
+    KeyConflictError,
+    PayloadNotKeptError,
+)
 from stoat_jobs.testing import DeadlockError, JobQueueContract
 
+from ..support.broken.forgetful import ForgetfulJobQueue, KeepsTheFirst
 from ..support.broken.shared import (
     CancelsAllItsOwnAlone,
     CancelsItsOwnAlone,
@@ -105,3 +113,42 @@ def test_a_queue_that_takes_a_store_in_use_is_caught(sound: bool) -> None:
 
     with nullcontext() if sound else pytest.raises(CAUGHT):
         Contract().test_a_second_queue_on_the_same_store_is_refused__fault_44()  # type: ignore[unused-coroutine]
+
+
+FORGETS: list[tuple[dict[str, Any], str]] = [
+    ({"not_before": None}, "test_a_delayed_job_is_still_delayed_in_the_next_life"),
+    ({"unique": "live"}, "test_a_kept_key_is_held_in_the_next_life"),
+    ({"payload_digest": "another"}, "test_a_kept_key_is_held_in_the_next_life"),
+    ({"payload": ""}, "test_a_kept_payload_is_there_in_the_next_life"),
+    ({"payload": ""}, "test_a_job_of_the_last_queue_can_be_submitted_again"),
+    ({"submitted": 1.0}, "test_a_cursor_outlives_the_queue"),
+    ({"metadata": {}}, "test_the_next_queue_has_all_of_a_job"),
+    ({"key": None}, "test_the_next_queue_has_all_of_a_job"),
+    ({"timeout": 300.0}, "test_the_next_queue_has_all_of_a_job"),
+]
+
+
+def durable_contract(make: Callable[..., TextJobQueue]) -> JobQueueContract:
+    class Contract(JobQueueContract):
+        store = TextStore()
+
+        async def make_queue(
+            self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+        ) -> TextJobQueue:
+            return make(handlers, settings, observers, store=self.store)
+
+    return Contract()
+
+
+@pytest.mark.parametrize(("forgets", "test"), FORGETS)
+def test_a_store_that_forgets_a_part_of_a_job_is_caught(forgets: dict[str, Any], test: str) -> None:
+    """Each part of a job has to be there in the next life."""
+    getattr(durable_contract(TextJobQueue), test)()
+    with pytest.raises((*CAUGHT, KeyConflictError)):
+        getattr(durable_contract(partial(ForgetfulJobQueue, forgets=forgets)), test)()
+
+
+def test_a_store_that_keeps_one_of_many_is_caught() -> None:
+    """All jobs that were accepted at once have to be there in the next life."""
+    with pytest.raises(CAUGHT):
+        durable_contract(KeepsTheFirst).test_many_that_were_accepted_at_once_run_in_the_next_life()  # type: ignore[unused-coroutine]
