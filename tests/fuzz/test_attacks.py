@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 from stoat_jobs import (
     BackendNotFoundError,
     InvalidPayloadError,
+    JobContext,
     JobNotFoundError,
     JobQueueSettings,
     UnknownJobTypeError,
@@ -86,7 +88,7 @@ def test_job_types(job_type: Any) -> None:
 
 @fuzz
 @given(
-    st.sampled_from(["get_status", "get_result", "cancel", "wait", "watch"]),
+    st.sampled_from(["get_status", "get_result", "cancel", "wait", "watch", "delete", "resubmit"]),
     identifiers,
 )
 def test_ids(method: str, job_id: Any) -> None:
@@ -115,7 +117,49 @@ def test_metadata(metadata: Any) -> None:
     """Metadata are taken, or the error is about metadata."""
     pairs = made(metadata)
     error = attack(lambda queue: queue.submit("nothing", {}, metadata=pairs), TypeError, ValueError)
-    assert error is None or isinstance(error, UnicodeError) or str(error).startswith("metadata ")
+    assert error is None or re.match(r"(the names in )?metadata\b", str(error))
+
+
+@fuzz
+@given(dicts(names, anything))
+def test_updates(fields: Any) -> None:
+    """An update of metadata is taken, or the error is about metadata."""
+    pairs = made(fields)
+
+    async def update(queue: Any) -> None:
+        JobContext().update_metadata(**pairs)
+
+    assume(all(isinstance(name, str) for name in pairs))
+    error = attack(update, TypeError, ValueError)
+    assert error is None or re.match(r"(the names in )?metadata\b", str(error))
+
+
+@fuzz
+@given(identifiers | st.integers() | st.floats())
+def test_delays(delay: Any) -> None:
+    """A delay is taken, or the error is about it."""
+    seconds = made(delay)
+    error = attack(lambda queue: queue.submit("nothing", {}, delay=seconds), TypeError, ValueError)
+    assert error is None or str(error).startswith("delay must ")
+
+
+@fuzz
+@given(identifiers)
+def test_unique(unique: Any) -> None:
+    """How long a key is held is one of two words, or the error is about it."""
+    word = made(unique)
+    error = attack(
+        lambda queue: queue.submit("nothing", {}, key="k", unique=word), TypeError, ValueError
+    )
+    assert error is None or str(error).startswith("unique must ")
+
+
+@fuzz
+@given(st.lists(payloads | anything, max_size=3) | anything)
+def test_many(payloads: Any) -> None:
+    """Many payloads are taken, or refused as what they are."""
+    given_ = made(payloads)
+    attack(lambda queue: queue.submit_many("opened", given_), TypeError, InvalidPayloadError)
 
 
 @fuzz
@@ -128,7 +172,10 @@ def test_timeouts(timeout: Any) -> None:
 
 
 @fuzz
-@given(st.sampled_from(["status", "job_type", "limit"]), identifiers)
+@given(
+    st.sampled_from(["status", "job_type", "limit", "before", "metadata"]),
+    identifiers | dicts(names | odd, names | odd),
+)
 @example("limit", HOSTILE_INT)
 @example("job_type", HOSTILE_TEXT)
 @example("job_type", UNEQUAL)
@@ -136,6 +183,8 @@ def test_lists(argument: str, value: Any) -> None:
     """What jobs are listed by is taken or refused."""
     given_ = {argument: made(value)}
     attack(lambda queue: queue.list_jobs(**given_), TypeError, ValueError)
+    if argument not in ("limit", "before"):
+        attack(lambda queue: queue.cancel_all(**given_), TypeError, ValueError)
 
 
 @fuzz

@@ -108,7 +108,7 @@ class Acceptance(QueueLifecycle):
 
     def _checked_metadata(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
         # What a resubmission adds always has room, or a job at the limit could not be repeated.
-        room = ORIGIN_BYTES if ORIGIN in metadata else 0
+        room = ORIGIN_BYTES if type(metadata) is dict and ORIGIN in metadata else 0
         return checked_metadata(metadata, self.settings.max_metadata_bytes + room)
 
     def _take_on(self, job: Job, digest: str) -> None:

@@ -43,6 +43,7 @@ from .store import JobStore, StoredJob
 from .stored_index import StoredIndex, number_of
 
 _NO_PAYLOAD = FrozenPayload({}, b"{}")
+_AHEAD_S = 1.0
 
 
 class StoredScheduler(Scheduler):
@@ -192,10 +193,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             key=stored.key,
             metadata=read_only(stored.metadata),
             variables=contextvars.Context(),
-            # The wall clock may have gone back since.
-            submitted=self._index.next_submitted(
-                min(stored.submitted or stored.submitted_at.timestamp(), self._clock.stamp())
-            ),
+            submitted=self._index.next_submitted(self._time_of(stored)),
             cancel_requested=stored.cancel_requested,
             shift=self._clock.shift,
         )
@@ -206,6 +204,14 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         elif not job.definition.keep_payload:
             job.payload = _NO_PAYLOAD
         return job
+
+    def _time_of(self, stored: StoredJob) -> float:
+        """When *stored* was submitted, or now, if the wall clock has gone back since.
+
+        Jobs of one instant are a little ahead of it, so a little is no sign of that.
+        """
+        submitted, now = stored.submitted or stored.submitted_at.timestamp(), self._clock.stamp()
+        return submitted if submitted < now + _AHEAD_S else now
 
     def _can_run(self, job: Job, stored: StoredJob) -> bool:
         """Make *job* ready to run, or else finish it."""
