@@ -63,8 +63,6 @@ class JobPage(Sequence["JobResult[R]"], Generic[R]):
             return self._records == other._records and self._cursor == other._cursor
         return list(self._records) == other if isinstance(other, list) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment] # its records have none
-
     def __repr__(self) -> str:
         return f"JobPage({list(self._records)!r}, cursor={self._cursor!r})"
 

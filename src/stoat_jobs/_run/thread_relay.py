@@ -62,7 +62,7 @@ class Relay:
         self._latest: tuple[float, str | None] = (0.0, None)
         self._merging = threading.RLock()  # not a Lock: the collector may call what updates
         self.metadata: Mapping[str, Any] = run.metadata
-        self.signal = StopSignal()
+        self.signal: StopSignal = StopSignal()
 
     def report(self, fraction: float, message: str | None) -> None:
         """Send progress to the loop."""
