@@ -24,7 +24,7 @@ _CHECK_BYTES = 4
 _CURSOR_LENGTH = 16
 
 
-class JobPage(Sequence["JobResult[R]"], Generic[R]):
+class JobPage(Sequence["JobResult[R]"], Generic[R]):  # noqa: PLW1641 - its records have no hash
     """Some records, newest first, and where the next page begins; an immutable sequence.
 
     >>> page = JobPage([], cursor=None)
