@@ -140,6 +140,23 @@ async def test_a_key_opens_no_job_of_others(host: Any) -> None:
         assert (await submit(face, user="ada")).json()["job_id"] == first.json()["job_id"]
 
 
+async def items_of(access: AccessRequest) -> dict[str, str]:
+    return {"owner": access.request.headers["user"]}
+
+
+@BY_FACE
+async def test_clients_with_jobs_of_their_own_have_keys_of_their_own(host: Any) -> None:
+    """Two clients may choose the same key, and each gets a job of its own."""
+    async with serving(host, authorize=items_of, submittable=SUBMITTABLE) as face:
+        first, other = await submit(face, user="ada"), await submit(face, user="bob", n=2)
+        assert [answer.status_code for answer in (first, other)] == [202, 202]
+        assert first.json()["job_id"] != other.json()["job_id"]
+        again = await submit(face, user="ada")
+        assert again.json()["job_id"] == first.json()["job_id"]
+        forged = await submit(face, None, user="bob", body={"key": first.json()["key"]})
+        assert is_problem(forged, 422, "invalid-request")
+
+
 def test_it_is_described_where_jobs_are_submitted() -> None:
     """The OpenAPI document has the header where clients may submit, and not elsewhere."""
     for submittable in ([], ["double"]):

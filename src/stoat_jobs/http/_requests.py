@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from stoat_jobs.backends import checked_key
 
-from ._idempotency import NAME, PREFIX
+from ._idempotency import NAME
 from ._limits import HttpLimits
 from ._problems import ProblemError, ProblemKind, invalid_request
 
@@ -21,7 +21,7 @@ _AS_GIVEN = {"metadata": "metadata.NAME"}
 
 
 def _checked_key(key: str) -> str | None:
-    if key.startswith(PREFIX):
+    if key.startswith(NAME):
         raise ValueError(f"a key that begins so is given in the header {NAME}")
     return checked_key(key)
 

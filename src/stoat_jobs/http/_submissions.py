@@ -34,7 +34,10 @@ class Submissions:
         submission = await self._forms.submission(request)
         if submission.job_type not in self.names:
             raise self._not_submittable()
-        options = {**_key(request, submission), "metadata": await self._metadata_of(request, own)}
+        options = {
+            **_key(request, submission, own),
+            "metadata": await self._metadata_of(request, own),
+        }
         try:
             job_id = await queue.submit(submission.job_type, submission.payload, **options)
         except KeyConflictError as error:
@@ -65,9 +68,9 @@ class Submissions:
         return ProblemError(ProblemKind.JOB_TYPE_NOT_SUBMITTABLE, detail)
 
 
-def _key(request: Request, submission: Submission) -> dict[str, Any]:
+def _key(request: Request, submission: Submission, own: JobFilter) -> dict[str, Any]:
     """The key, and how long it holds; of one in the header a repeated request is told its job."""
-    from_header = idempotency_key(request)
+    from_header = idempotency_key(request, own)
     if from_header is None:
         return {"key": submission.key}
     if submission.key is not None:
