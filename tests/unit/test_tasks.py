@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 from types import FrameType
 from typing import Any
 
@@ -18,6 +22,7 @@ from stoat_jobs import (
     JobStatus,
 )
 from stoat_jobs._run.tasks import JobTask
+from stoat_jobs.backends import JobRun
 
 
 def queue_of(function: Callable[..., Any]) -> AsyncioJobQueue:
@@ -79,3 +84,55 @@ async def test_a_task_that_a_ctrl_c_has_left_without_its_run_is_cancelled_as_any
     assert task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+OF_A_RUN = {JobRun._main.__code__, JobRun._attempt.__code__}
+
+
+def interrupted_at(line: int, retries: int) -> tuple[bool, list[str]]:
+    """Let a Ctrl-C fall on this line of a run, counted from 1: whether it has, and the warnings."""
+    lines = count(1)
+    handlers = JobHandlers()
+    hit = []
+
+    @handlers.job(retries=retries)
+    async def fails_once(ctx: JobContext) -> None:
+        if ctx.attempt < retries:
+            raise OSError
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        if frame.f_code not in OF_A_RUN:
+            return None
+        if event == "line" and next(lines) == line:
+            hit.append(True)
+            raise KeyboardInterrupt
+        return trace
+
+    async def live() -> None:
+        settings = JobQueueSettings(drain_timeout=0, cancel_grace=0, loop_block_limit=0)
+        async with AsyncioJobQueue(handlers, settings) as queue:
+            await queue.wait(await queue.submit("fails_once"))
+
+    before = sys.gettrace()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        sys.settrace(trace)
+        try:
+            with suppress(KeyboardInterrupt):
+                asyncio.run(live())
+        finally:
+            sys.settrace(before)
+        gc.collect()
+    return bool(hit), [str(warning.message) for warning in caught]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_ctrl_c_leaves_no_handler_that_never_began(retries: int) -> None:
+    """Wherever in a run it falls, a coroutine of the handler is closed, and Python warns of none."""
+    for line in count(1):
+        was_hit, warned = interrupted_at(line, retries)
+        assert [text for text in warned if "fails_once" in text] == []
+        if not was_hit:
+            break
+    assert line > 10

@@ -23,7 +23,7 @@ from .._jobs.context import context_of, current_context, current_job_id
 from .._jobs.job_types import JobType
 from .._jobs.stop_signal import is_running_here
 from .._model.metadata import checked_metadata
-from .._payload.results import is_awaitable
+from .._payload.results import discard, is_awaitable
 from .._text import describe, one_line
 from .calls import (
     STAYS_OPEN,
@@ -227,6 +227,7 @@ class JobRun(FinishingRun[J]):
             if result is not None and result.error is not None:
                 result = await self._retried(result)
         except KeyboardInterrupt as error:
+            discard(self._call)  # it may have come before the first step of the coroutine
             self._conclude(CallResult(None, error, self._host.now()))
             if self.task is not None:
                 self.task.add_done_callback(asyncio.Task.exception)  # retrieved, for the loop
