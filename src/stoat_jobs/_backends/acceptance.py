@@ -77,21 +77,13 @@ class Acceptance(QueueLifecycle):
             meta = self._tell_submitting(definition, frozen, meta)
         limit = self.settings.timeout if limit is None else limit
         index, stamp = self._index, self._clock.stamp()
+        name, shift = definition.name, self._clock.shift
         if stamp <= index.last_submitted:
             stamp = nextafter(index.last_submitted, inf)
         index.last_submitted = stamp
         # By position: keywords take twice as long, 0.2 µs more.
         job = Job(
-            new_job_id(),
-            definition.name,
-            definition,
-            frozen,
-            limit,
-            key,
-            meta,
-            copy_context(),
-            stamp,
-            self._clock.shift,
+            new_job_id(), name, definition, frozen, limit, key, meta, copy_context(), stamp, shift
         )
         if delay:
             job.delay = index.shared(delay)
