@@ -16,7 +16,7 @@ RetryOn = type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], 
 
 
 class JobTypeOptions(TypedDict, total=False):
-    """What ``@handlers.job(...)`` takes besides the name; :meth:`JobHandlers.job` explains it."""
+    """The options of ``@handlers.job(...)``, which :meth:`JobHandlers.job` explains."""
 
     timeout: float | None
     retries: int

@@ -73,10 +73,10 @@ class JobFilter:
         )
 
     def _matches_metadata(self, metadata: Mapping[str, Any]) -> bool:
-        return all(
-            name in metadata and _is_same(metadata[name], value)
-            for name, value in self.metadata or ()
-        )
+        for name, value in self.metadata or ():  # all() of a generator takes twice as long
+            if name not in metadata or not _is_same(metadata[name], value):
+                return False
+        return True
 
 
 def _is_same(found: Any, wanted: Any) -> bool:

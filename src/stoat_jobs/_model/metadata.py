@@ -32,7 +32,7 @@ NO_METADATA: Mapping[str, Any] = MappingProxyType({})
 _DEEPEST = 64
 # The bits of 4,300 digits: no longer int can be read by every parser.
 _MOST_INT_BITS = 14_285
-# Bytes of a pair besides the characters of its texts, and of a character at most.
+# At most so many bytes for a pair, without the characters of its texts, and for a character.
 _MOST_BYTES_OF_PAIR = 6
 _MOST_BYTES_OF_CHARACTER = 6
 
