@@ -12,7 +12,7 @@ that constructor. An entry point in the group ``stoat_jobs.backends`` names it.
   ``submit_many``.
 - :func:`type_stats` counts records by job type, for ``stats``.
 - :class:`StoredJobQueue` is a complete backend that keeps its jobs in a :class:`JobStore`; you
-  write five short methods.
+  write seven short methods.
 - :meth:`JobType.form` has ``freeze`` and ``thaw``, which encode a payload as JSON and decode it.
 """
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 from ._backends.asyncio_queue import AsyncioJobQueue
 from ._backends.memory_queue import InMemoryJobQueue
 from ._backends.payloads import frozen_payloads
-from ._backends.store import JobStore, StoredJob
+from ._backends.store import FinishedJob, JobStore, StoredJob, StoreInUseError
 from ._backends.stored_queue import StoredJobQueue
 from ._backends.type_counts import type_stats
 from ._events.log import log_event
@@ -58,6 +58,7 @@ __all__ = [
     "Clock",
     "Codec",
     "Deadlines",
+    "FinishedJob",
     "FrozenPayload",
     "InMemoryJobQueue",
     "JobFilter",
@@ -70,6 +71,7 @@ __all__ = [
     "RunHost",
     "RunnableJob",
     "StopReason",
+    "StoreInUseError",
     "StoredJob",
     "StoredJobQueue",
     "as_datetime",

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 GROUP = "stoat_jobs.backends"
 
 # For when the package has no metadata: vendored, frozen, in a zip file.
-_OURS = {"asyncio": "AsyncioJobQueue", "memory": "InMemoryJobQueue"}
+_OURS = {
+    "asyncio": ":AsyncioJobQueue",
+    "memory": ":InMemoryJobQueue",
+    "sqlite": ".sqlite:SqliteJobQueue",
+}
 
 
 def available_backends() -> tuple[EntryPoint, ...]:
@@ -27,7 +31,7 @@ def available_backends() -> tuple[EntryPoint, ...]:
     listed even if the package has no metadata.
 
     >>> [backend.name for backend in available_backends()]
-    ['asyncio', 'memory']
+    ['asyncio', 'memory', 'sqlite']
     """
     from importlib_metadata import EntryPoint, entry_points
 
@@ -44,7 +48,7 @@ def available_backends() -> tuple[EntryPoint, ...]:
 def _ours() -> list[tuple[str, str]]:
     """The backends of this package, which are available even without metadata."""
     package = __name__.removesuffix("._app.entry_points")
-    return [(name, f"{package}:{value}") for name, value in _OURS.items()]
+    return [(name, f"{package}{value}") for name, value in _OURS.items()]
 
 
 def create_queue(

@@ -35,6 +35,13 @@ _INT = Struct(">Q")
 Waiters = dict[asyncio.Future[None], None]
 
 
+def place_of_stamp(submitted: float) -> int:
+    """The place of a job in the order of submission."""
+    # The bits of a positive float, as a number, are in the order of the floats.
+    place: int = _INT.unpack(_FLOAT.pack(submitted))[0]
+    return place
+
+
 class Changes:
     """The changes of a job that is watched: how many there were, and who waits for the next."""
 
@@ -101,9 +108,7 @@ class Job:
     @property
     def place(self) -> int:
         """Where it is in the order of submission; jobs submitted later have greater ones."""
-        # The bits of a positive float, as a number, are in the order of the floats.
-        place: int = _INT.unpack(_FLOAT.pack(self.submitted))[0]
-        return place
+        return place_of_stamp(self.submitted)
 
     @property
     def due(self) -> float:

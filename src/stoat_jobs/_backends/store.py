@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from .._jobs.protocols import Unique
 from .._model.records import JobResult
+from .._model.status import JobStatus
+from .job import place_of_stamp
 
 
 class StoredJob(BaseModel, frozen=True):
-    """A job as a store keeps it: enough to run it in another process, or its last record.
+    """A job as a store keeps it: its record, and what it takes to run it in another process.
 
     ``model_dump_json()`` and ``model_validate_json()`` make text of it and back.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="constants")
 
-    job_id: str = Field(description="A random UUID4 in its usual text form.")
-    job_type: str = Field(description="The name the handler is registered under.")
+    record: JobResult[Any] = Field(
+        description="The job as it is; without its `result` and `payload`, which follow as text."
+    )
     number: int = Field(description="Jobs accepted later have greater ones.")
+    submitted: float = Field(
+        description="Seconds since the epoch when it was accepted, exactly: its place in lists."
+    )
     payload: str = Field(
         description="The handler's arguments, as JSON; empty once it finished, unless its job type"
         " has `keep_payload`."
     )
+    result: str = Field(default="", description="The result, as JSON; empty if there is none.")
     timeout: float = Field(description="Seconds it may take from its start; `inf` for no limit.")
-    key: str | None = Field(description="As given to `submit`.")
-    metadata: dict[str, Any] = Field(
-        description="A JSON object: as given to `submit`, and as the handler has updated it."
-    )
-    submitted_at: datetime = Field(description="When it was accepted, in UTC.")
-    submitted: float = Field(
-        default=0.0,
-        description="The same in seconds since the epoch, exactly: its place in lists.",
-    )
-    not_before: datetime | None = Field(
-        default=None, description="When it may start, in UTC; None for a job without a delay."
-    )
     unique: Unique = Field(
         default="live",
         description="Whether it holds its key while it is `live`, or as long as it is `kept`.",
@@ -48,67 +42,117 @@ class StoredJob(BaseModel, frozen=True):
     payload_digest: str = Field(
         default="", description="Of the payload of a job whose key is kept; else empty."
     )
-    deliveries: int = Field(default=0, description="How often it was started.")
-    cancel_requested: bool = Field(default=False, description="Whether a caller asked it to stop.")
-    record: JobResult[Any] | None = Field(
-        default=None, description="Its last record once it finished, with plain JSON as `result`."
+    deliveries: int = Field(
+        default=0, description="How many of its starts have not ended in an orderly way."
     )
-    finish_number: int = Field(default=0, description="Jobs that finished later have greater ones.")
+    finish_number: int = Field(
+        default=0, description="0 for a live job; jobs that finished later have greater ones."
+    )
+
+    @property
+    def job_id(self) -> str:
+        """As in its record."""
+        return self.record.job_id
+
+
+@dataclass(slots=True, eq=False)
+class FinishedJob:
+    """What a queue knows of a job whose record is in its store: some 300 bytes.
+
+    Of each record that is kept, one of these is in memory; everything else is read when asked
+    for. Times are seconds since the epoch.
+    """
+
+    job_id: str
+    job_type: str
+    status: JobStatus
+    number: int
+    finish_number: int
+    submitted: float
+    started: float | None
+    finished: float
+    not_before: float | None = None
+    key: str | None = None  # only if it is kept
+    digest: str = ""
+    shift: float = 0.0
+
+    @classmethod
+    def of(cls, stored: StoredJob) -> Self:
+        """What is to be known of *stored*, which has finished."""
+        record = stored.record
+        started, finished, not_before = record.started_at, record.finished_at, record.not_before
+        return cls(
+            job_id=record.job_id,
+            job_type=record.job_type,
+            status=record.status,
+            number=stored.number,
+            finish_number=stored.finish_number,
+            submitted=stored.submitted,
+            started=None if started is None else started.timestamp(),
+            finished=0.0 if finished is None else finished.timestamp(),
+            not_before=None if not_before is None else not_before.timestamp(),
+            key=record.key if stored.unique == "kept" else None,
+            digest=stored.payload_digest,
+        )
+
+    @property
+    def is_finished(self) -> bool:
+        """As of a job."""
+        return True
+
+    @property
+    def place(self) -> int:
+        """Where it is in the order of submission."""
+        return place_of_stamp(self.submitted)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from start to finish; None if it never started."""
+        return None if self.started is None else self.finished - self.started
+
+
+class StoreInUseError(OSError):
+    """Another queue has the store open."""
 
 
 class JobStore(Protocol):
     """Where a :class:`StoredJobQueue` keeps its jobs, by their ids.
 
-    Its methods are called on the event loop's thread, so they should be quick. When ``save`` or
-    ``forget`` returns, the change must survive the end of the process. Nothing is called between
-    ``close`` and the next ``open``.
-
-    A store may have one method more, ``save_many(jobs: Sequence[StoredJob])``, which keeps all of
-    *jobs* or, if it raises, none; ``submit_many`` calls it. Without it they are saved one by one,
-    and forgotten again if one fails.
+    Its methods may block: none is called on the event loop's thread. ``read`` is called in one
+    thread and all others in another one, so ``read`` may run beside ``write``. Nothing is called
+    before ``open`` or after ``close``, except ``open`` again.
     """
 
     def open(self) -> None:
         """Begin; if this raises, the queue does not start.
 
-        Raise if another process has the same store open: jobs would run in both.
+        Raises:
+            StoreInUseError: another queue has the same store open: jobs would run in both.
         """
         ...
 
-    def load(self) -> Iterable[StoredJob]:
-        """All jobs that are kept, in any order."""
+    def live(self) -> Iterable[StoredJob]:
+        """All jobs that have not finished, in any order; called once after ``open``."""
         ...
 
-    def save(self, job: StoredJob) -> None:
-        """Keep *job*, instead of what was kept under its id."""
+    def finished(self) -> Iterable[FinishedJob]:
+        """What the queue has to know of all others, in any order; called once after ``open``."""
         ...
 
-    def forget(self, job_id: str) -> None:
-        """Drop the job with this id."""
+    def write(
+        self, new: Sequence[StoredJob], changed: Sequence[StoredJob], gone: Sequence[str]
+    ) -> None:
+        """Keep *new* jobs and *changed* ones, and drop those with the ids in *gone*.
+
+        All of it or, if this raises, nothing. When it returns, the change must survive the end
+        of the process. No id is in two of the three. A changed job has its old payload, or none.
+        """
+        ...
+
+    def read(self, job_ids: Sequence[str]) -> Iterable[StoredJob]:
+        """The jobs with these ids, in any order; without those that are not kept."""
         ...
 
     def close(self) -> None:
         """End; also after an ``open`` that failed."""
         ...
-
-
-def save_all(store: JobStore, jobs: Sequence[StoredJob]) -> None:
-    """Keep all of *jobs* or, if this raises, none."""
-    save_many = getattr(store, "save_many", None)
-    if save_many is not None and len(jobs) > 1:
-        save_many(jobs)
-    else:
-        _save_one_by_one(store, jobs)
-
-
-def _save_one_by_one(store: JobStore, jobs: Sequence[StoredJob]) -> None:
-    saved: list[StoredJob] = []
-    try:
-        for job in jobs:
-            store.save(job)
-            saved.append(job)
-    except BaseException:
-        for job in reversed(saved):
-            with suppress(Exception):  # what made the save fail
-                store.forget(job.job_id)
-        raise

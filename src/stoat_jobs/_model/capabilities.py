@@ -58,6 +58,11 @@ class Capabilities(BaseModel, frozen=True, extra="forbid"):
         " them. In the kit, `make_queue`, called again in one test, then gives a queue on the"
         " store of the first, which may still be open.",
     )
+    requeues_at_shutdown: bool = Field(
+        default=False,
+        description="A job that the shutdown stops waits again, and runs from its beginning when"
+        " a queue on the same store starts; if not, it ends as `cancelled`. Only for `durable`.",
+    )
     waits_between_attempts: bool = Field(
         default=True,
         description="A retry comes after its delay; if not, at once.",

@@ -146,6 +146,11 @@ class JobQueueSettings(BaseModel, frozen=True, extra="forbid"):
         default=METADATA_LIMIT,
         description="Bytes that a job's metadata may have as JSON, with all that its handler adds.",
     )
+    max_result_bytes: Count = Field(
+        default=16_777_216,
+        description="Bytes that a result's JSON may have on backends that keep results as JSON;"
+        " with a larger one the job fails. Return the path of a large result instead.",
+    )
     result_ttl: Limit = Field(
         default=3600.0,
         description="Seconds a record is kept after its job has finished; `inf` for ever.",
