@@ -61,6 +61,8 @@ class BriefThread(threading.Thread):
 
 
 def _do(future: Future[Any], function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return  # whoever waited for it has left
     try:
         result = function(*args)
     except BaseException as error:

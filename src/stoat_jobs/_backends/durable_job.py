@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 from .job import SAME_IN_RECORD, Job
 from .store import FinishedJob, StoredJob
@@ -66,6 +66,11 @@ class DurableJob(Job):
             digest=self.digest,
             shift=self.shift,
         )
+
+
+def durable(job: Job) -> DurableJob:
+    """*job*, which a queue with a store has made."""
+    return cast(DurableJob, job)
 
 
 _CHANGED_AT_THE_END = (*SAME_IN_RECORD, "payload", "started", "finished", "shift", "finish_number")

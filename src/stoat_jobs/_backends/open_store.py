@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from .._model.errors import BackendError
+from .._run.calls import call_threadsafe
 from .._text import describe
 from .brief_thread import BriefThread
 from .store import FinishedJob, JobStore, StoredJob, StoreInUseError
@@ -65,9 +66,7 @@ class OpenStore:
         for start in range(0, len(job_ids), _READ_AT_ONCE):
             some = job_ids[start : start + _READ_AT_ONCE]
             try:
-                read = await self._call(
-                    self._reading, lambda ids: list(self._store.read(ids)), some
-                )
+                read = await self._call(self._reading, self._read, some)
             except Exception as error:
                 raise BackendError(self._name, f"cannot read: {describe(error)}") from error
             found.update((job.job_id, job) for job in read)
@@ -75,8 +74,11 @@ class OpenStore:
 
     def read_then(self, job_id: str, told: Callable[[StoredJob | None], None]) -> None:
         """Call *told* on the event loop with a job, or None if it cannot be read."""
-        future = self._reading.call(lambda: list(self._store.read([job_id])))
-        future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(told, _first(done)))
+        future = self._reading.call(self._read, [job_id])
+        future.add_done_callback(lambda done: call_threadsafe(self._loop, told, _first(done)))
+
+    def _read(self, job_ids: Sequence[str]) -> list[StoredJob]:
+        return list(self._store.read(job_ids))
 
     async def _call(self, thread: BriefThread, function: Callable[..., T], *args: object) -> T:
         return await asyncio.wrap_future(thread.call(function, *args), loop=self._loop)

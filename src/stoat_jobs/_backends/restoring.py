@@ -7,6 +7,7 @@ import contextvars
 import logging
 from collections.abc import Iterator
 from operator import attrgetter
+from typing import Any, cast
 
 from .._events.log import log_event
 from .._jobs.handlers import JobHandlers
@@ -18,6 +19,7 @@ from .._run.clock import Clock
 from .._run.outcome import Outcome, StopReason, never_started
 from .._text import one_line
 from .durable_job import DurableJob
+from .job import Job
 from .scripted_outcomes import is_stand_in
 from .store import FinishedJob, StoredJob
 from .stored_index import StoredIndex
@@ -47,7 +49,7 @@ class Restoring:
         self._index = index
         self._scheduler = scheduler
         self._max_deliveries = max_deliveries
-        self._definitions: dict[str, JobType[..., object]] = {}
+        self._definitions: dict[str, JobType[..., Any]] = {}
 
     async def restore(self, live: list[StoredJob], finished: list[FinishedJob]) -> None:
         """Let what is *live* wait or finish, and know what has *finished*."""
@@ -63,7 +65,7 @@ class Restoring:
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         finished.sort(key=attrgetter("finish_number"))
-        self._index.retention.replace(finished)
+        self._index.retention.replace(cast(list[Job], finished))
         self._scheduler.pending.replace(self._those_that_wait(waiting))
 
     def _live(self, stored: StoredJob) -> DurableJob:
@@ -100,7 +102,7 @@ class Restoring:
         now = self._clock.stamp()
         return self._index.next_submitted(stamp if stamp < now + _AHEAD else now)
 
-    def _definition(self, job_type: str) -> JobType[..., object]:
+    def _definition(self, job_type: str) -> JobType[..., Any]:
         """The job type; one that this process does not know has no room, so its jobs wait."""
         known = self._definitions.get(job_type)
         if known is None:

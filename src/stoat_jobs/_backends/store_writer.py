@@ -69,7 +69,7 @@ class StoreWriter:
         self._changes: dict[str, Piece] = {}
         self._under_way: dict[str, Piece] = {}
         """The changes that are being written."""
-        self._written: Future[list[Exception | None]] | None = None
+        self._written: Future[Written] | None = None
         self._ended: deque[tuple[Piece, Exception | None]] = deque()
         """What was written, or refused, and is yet to be told."""
         self._pause = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,8 @@ from .._model.records import JobResult
 from .job import Job
 from .store import FinishedJob
 
-Read = Callable[[list[FinishedJob]], Awaitable[dict[str, JobResult[Any]]]]
+Read = Callable[[Sequence[Any]], Awaitable[dict[str, JobResult[Any]]]]
+"""Reads the records of finished jobs."""
 
 # Jobs looked at before the records are read that may belong to the page.
 _AT_ONCE = 200

@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from asyncio import shield
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, ClassVar, TypeGuard
+from typing import Any, ClassVar, TypeGuard, cast
 
 from pydantic import BaseModel
 
@@ -30,7 +30,7 @@ from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
 from .._payload.frozen import FrozenPayload, KeptPayload
 from .asyncio_queue import AsyncioJobQueue
-from .durable_job import DurableJob
+from .durable_job import DurableJob, durable
 from .in_process_queue import NO_PAYLOAD, NoOptions
 from .job import Job
 from .job_index import JobIndex
@@ -75,8 +75,10 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     capabilities: Capabilities = Capabilities(durable=True, requeues_at_shutdown=True)
     """Without ``requeues_at_shutdown`` a job that the shutdown stops ends as ``cancelled``."""
 
-    lock_wait: float = 0.0
-    """Seconds to wait at the start while another queue has the store open."""
+    @property
+    def lock_wait(self) -> float:
+        """Seconds to wait at the start while another queue has the store open; 0 by default."""
+        return 0.0
 
     max_deliveries: ClassVar[int] = 3
     """After so many starts that neither finished nor were stopped in order, a job is ``failed``
@@ -163,7 +165,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
                 jobs[0].variables.run(take_on)
 
         pending.elsewhere += len(jobs)
-        self._index.arrive(jobs, digest, self.name, arrived)
+        self._index.arrive(list(map(durable, jobs)), digest, self.name, arrived)
 
     # Reading.
 
@@ -188,7 +190,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             raise JobNotFoundError(entry.job_id)
         return records[entry.job_id]
 
-    async def _read_all(self, entries: list[FinishedJob]) -> dict[str, JobResult[Any]]:
+    async def _read_all(self, entries: Sequence[FinishedJob]) -> dict[str, JobResult[Any]]:
         """The records of *entries* by their ids, without those that have gone meanwhile."""
         recent = self._index.recent
         ids = [entry.job_id for entry in entries]
@@ -237,7 +239,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
             await self._index.store.writer.attempted(job_id)
 
     async def resubmit(self, job_id: str) -> str:
-        entry = self._finished(job_id)
+        entry = cast(Any, self._finished(job_id))
         if self._index.store is None:
             raise QueueClosedError
         found = await self._index.store.read([job_id])

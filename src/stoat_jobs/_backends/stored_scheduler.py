@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from .._events.log import log_event
 from .._jobs.context import current_job_id
@@ -19,7 +19,7 @@ from .._run.job_run import JobRun
 from .._run.outcome import INTERRUPTED, Outcome, StopReason, failed, never_started
 from .._run.retries import delay_before_retry
 from .._text import one_line
-from .durable_job import DurableJob
+from .durable_job import DurableJob, durable
 from .job import Job
 from .phase import CLOSING
 from .scheduler import Scheduler
@@ -62,11 +62,11 @@ class StoredScheduler(Scheduler):
     # Starting.
 
     def _start(self, job: Job) -> None:
-        starting = Starting(job, self)
-        self.running[job.job_id] = starting
-        if job.is_unread and not self._can_read_payload(job):
+        starting = Starting(durable(job), self)
+        self.running[job.job_id] = cast(Any, starting)
+        if starting.job.is_unread and not self._can_read_payload(starting.job):
             return
-        self._index.write_start(job, partial(self._begin, starting))
+        self._index.write_start(starting.job, partial(self._begin, starting))
 
     def _can_read_payload(self, job: DurableJob) -> bool:
         """Decode the payload of an earlier process; if it fits no more, finish *job*."""
@@ -84,7 +84,7 @@ class StoredScheduler(Scheduler):
     def _begin(self, starting: Starting) -> None:
         """The start is written."""
         job = starting.job
-        if self.running.get(job.job_id) is not starting:
+        if cast(Any, self.running.get(job.job_id)) is not starting:
             return  # it was stopped meanwhile
         self._index.start(job)
         run = self.running[job.job_id] = JobRun(job, job.definition, self)
@@ -116,12 +116,12 @@ class StoredScheduler(Scheduler):
 
     def metadata_updated(self, run: JobRun[Job], metadata: Mapping[str, Any]) -> None:
         super().metadata_updated(run, metadata)
-        self._index.save(run.job)
+        self._index.save(durable(run.job))
 
     def stopping(self, run: JobRun[Job]) -> None:
         super().stopping(run)
         if run.reason is StopReason.CANCEL:
-            self._index.save(run.job)
+            self._index.save(durable(run.job))
 
     def _conclude(self, run: JobRun[Job], outcome: Outcome) -> None:
         if self._is_given_back(run, outcome):
@@ -147,14 +147,14 @@ class StoredScheduler(Scheduler):
             return False
 
     def _give_back(self, job: Job) -> None:
-        self._index.give_back(job)
+        self._index.give_back(durable(job))
         job_type = one_line(job.job_type, 200)
         log_event(logging.INFO, "job_requeued", job_id=job.job_id, job_type=job_type)
 
     def _finish_in_context(self, job: Job, outcome: Outcome) -> None:
         # The job lets go of its variables before it is told.
         told = partial(job.variables.run, self._tell_ended, job, outcome)
-        self._index.end(job, outcome, told)
+        self._index.end(durable(job), outcome, told)
 
     def fail(self, job: DurableJob, outcome: Outcome) -> None:
         """Finish *job*, which cannot be run any more."""
