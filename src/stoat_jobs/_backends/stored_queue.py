@@ -20,6 +20,7 @@ from typing import Any, ClassVar, TypeGuard, cast
 
 from pydantic import BaseModel
 
+from .._jobs.context import current_job_id
 from .._jobs.handlers import JobHandlers
 from .._jobs.protocols import JobTypes, MetadataFilter, Statuses, Unique
 from .._model.capabilities import Capabilities
@@ -235,7 +236,8 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         return is_deleted
 
     async def _until_attempted(self, job_id: str) -> None:
-        if self._index.store is not None:
+        # A handler that cancels its own job would be interrupted while it waits here.
+        if self._index.store is not None and current_job_id.get() != job_id:
             await self._index.store.writer.attempted(job_id)
 
     async def resubmit(self, job_id: str) -> str:
