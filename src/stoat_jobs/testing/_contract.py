@@ -25,6 +25,7 @@ from ._contract_retries import RetryPromises
 from ._contract_running import RunningPromises
 from ._contract_shutdown import ShutdownPromises
 from ._contract_stopping import StoppingPromises
+from ._contract_text import ResultSizePromises, TextPromises
 from ._contract_watching import WatchingPromises
 
 
@@ -32,6 +33,7 @@ class JobQueueContract(
     InputPromises,
     OptionPromises,
     MetadataPromises,
+    TextPromises,
     KeptKeyPromises,
     ManyPromises,
     DelayPromises,
@@ -39,6 +41,7 @@ class JobQueueContract(
     RunningPromises,
     OutcomePromises,
     ResultPromises,
+    ResultSizePromises,
     AttemptPromises,
     RetryPromises,
     ContextPromises,
