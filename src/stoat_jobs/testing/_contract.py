@@ -19,6 +19,7 @@ from ._contract_outcomes import OutcomePromises
 from ._contract_pages import PagePromises
 from ._contract_processes import ProcessPromises
 from ._contract_records import RecordPromises
+from ._contract_requeue import RequeuePromises
 from ._contract_resisting import ResistingPromises
 from ._contract_results import ResultPromises
 from ._contract_retries import RetryPromises
@@ -51,6 +52,7 @@ class JobQueueContract(
     ShutdownPromises,
     LifePromises,
     DurablePromises,
+    RequeuePromises,
     ProcessPromises,
     RecordPromises,
     PagePromises,
