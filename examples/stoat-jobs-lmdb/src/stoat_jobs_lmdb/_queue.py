@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from stoat_jobs import BackendError
-from stoat_jobs.backends import Capabilities, JobStore, StoredJobQueue
+from stoat_jobs.backends import JobStore, StoredJobQueue
 
 from ._store import LmdbStore
 
@@ -27,7 +27,6 @@ class LmdbJobQueue(StoredJobQueue):
 
     name = "lmdb"
     options_type = LmdbOptions
-    capabilities = Capabilities(durable=True, requeues_at_shutdown=True)
 
     def make_store(self) -> JobStore:
         if not self.settings.url:
