@@ -34,6 +34,7 @@ from ._model.errors import (
     QueueNotStartedError,
     QueueStartedError,
     ResultTooLargeError,
+    ResultTooLargeError,
     UnknownJobTypeError,
 )
 from ._model.events import (
@@ -87,6 +88,7 @@ __all__ = [
     "QueueStartedError",
     "QueueStats",
     "RemovedEvent",
+    "ResultTooLargeError",
     "ResultTooLargeError",
     "StartedEvent",
     "SubmittedEvent",

@@ -57,6 +57,7 @@ PUBLIC = [
     "QueueStats",
     "RemovedEvent",
     "ResultTooLargeError",
+    "ResultTooLargeError",
     "StartedEvent",
     "SubmittedEvent",
     "SubmittingEvent",
