@@ -16,6 +16,7 @@ import pytest
 
 from ..support.environments import install
 from ..support.programs import ENDLESS_BYTES, Command, Start
+from ..support.terminal import StartTerminal
 
 EXIT_CODES = [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)]
 
@@ -257,3 +258,18 @@ def test_the_current_directory_is_not_imported_from(
         code, out, err = command.finish()
     assert (code, err) == (0, "")
     assert f"4 files, 7.0 kB in {tree}\n" in out
+
+
+def test_ctrl_c_in_a_terminal_is_for_the_demo(
+    terminal: StartTerminal, tree: Path, temporary: Path
+) -> None:
+    """Ctrl-C in a terminal, which is for all of its processes, is no traceback of a server."""
+    endless(tree)
+    shown = terminal("demo", "--backend", "sqlite", tree, columns=80, TMPDIR=str(temporary))
+    shown.read_until("0%")
+    shown.press(b"\x03")
+    code, out = shown.finish()
+    assert code == 130
+    assert "Traceback" not in out
+    assert out.rstrip().endswith("stoat-jobs demo: stopped by Ctrl-C")
+    assert_nothing_is_left(temporary)
