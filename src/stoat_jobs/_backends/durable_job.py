@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self, cast
 
@@ -66,6 +67,21 @@ class DurableJob(Job):
             digest=self.digest,
             shift=self.shift,
         )
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a job has ended, until that is written."""
+
+    job: DurableJob
+    ended: DurableJob
+    """What it will be."""
+    result: str
+    told: Callable[[], None]
+
+    def stored(self) -> StoredJob:
+        """What is written."""
+        return self.ended.stored(self.result)
 
 
 def durable(job: Job) -> DurableJob:

@@ -51,8 +51,13 @@ class Piece:
         """Whether it is refused if it cannot be written."""
         return bool(self.new)
 
+    @property
+    def job_id(self) -> str:
+        """Whose change it is."""
+        return self.changed.job_id if self.changed is not None else self.gone or ""
 
-Written = list[tuple[Piece, Exception | None]]
+
+Written = deque[tuple[Piece, Exception | None]]
 
 
 class StoreWriter:
@@ -121,27 +126,31 @@ class StoreWriter:
         call_threadsafe(self._loop, self._end, written)
 
     def _end(self, written: Future[Written]) -> None:
-        """A write has ended: tell whoever waits, and begin the next one."""
+        """A write has ended: tell whoever waits, and begin the next one.
+
+        A Ctrl-C may come at any line; then :meth:`close` does the rest.
+        """
         if written is not self._written:
             return  # it was ended by close()
-        changes, self._under_way, self._written = self._under_way, {}, None
         ended = written.result()
-        failed = {id(piece) for piece, error in ended if error is not None}
-        for job_id, piece in changes.items():
-            if id(piece) in failed:
-                self._put_back(job_id, piece)
-        self._ended += [pair for pair in ended if pair[1] is None or pair[0].is_new]
         self._note(next((error for _, error in ended if error is not None), None))
+        while ended:
+            self._sort(*ended[0])
+            ended.popleft()
+        self._under_way, self._written = {}, None
         self._tell_all()
         self._wake_waiters()
         self._go_on()
 
-    def _put_back(self, job_id: str, piece: Piece) -> None:
-        """Let a change that failed wait again, unless something newer does."""
-        newer = self._changes.pop(job_id, None)
-        if newer is not None:
+    def _sort(self, piece: Piece, error: Exception | None) -> None:
+        """Let *piece* be told, or wait again unless something newer does."""
+        if error is None or piece.is_new:
+            self._ended.append((piece, error))
+            return
+        newer = self._changes.pop(piece.job_id, piece)
+        if newer is not piece:
             newer.told = piece.told + newer.told
-        self._changes[job_id] = newer or piece
+        self._changes[piece.job_id] = newer
 
     def _tell_all(self) -> None:
         while self._ended:
@@ -178,9 +187,13 @@ class StoreWriter:
         """Whether everything is written."""
         return self._written is None and not self._new and not self._changes
 
+    def has(self, job_id: str) -> bool:
+        """Whether a change of this job is not written yet."""
+        return job_id in self._changes or job_id in self._under_way
+
     async def attempted(self, job_id: str) -> None:
         """Wait until the change of this job is written, or the store fails."""
-        while (job_id in self._changes or job_id in self._under_way) and not self._pause:
+        while self.has(job_id) and not self._pause:
             await self._next_end()
 
     async def flush(self, seconds: float) -> None:
@@ -238,8 +251,8 @@ def _write(store: JobStore, pieces: list[Piece]) -> Written:
     """Write *pieces*, at once or one by one; each with None or why it is not written."""
     error = _try(store, pieces)
     if error is None or len(pieces) == 1:
-        return [(piece, error) for piece in pieces]
-    written: Written = []
+        return deque((piece, error) for piece in pieces)
+    written: Written = deque()
     failures = 0
     for piece in pieces:
         alone = error if failures >= _MOST_FAILURES else _try(store, [piece])

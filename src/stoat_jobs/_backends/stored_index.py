@@ -23,7 +23,7 @@ from .._model.records import JobResult
 from .._model.status import PENDING, RUNNING, transition
 from .._run.outcome import Outcome
 from .._text import describe
-from .durable_job import DurableJob
+from .durable_job import DurableJob, Ending
 from .job import Job
 from .job_index import JobIndex
 from .keys import Keys
@@ -46,8 +46,8 @@ class StoredIndex(JobIndex):
         super().__init__(*args)
         self.arriving: dict[str, asyncio.Future[None]] = {}
         """Resolved when the job is written, by its id."""
-        self.ending: dict[str, DurableJob] = {}
-        """What a job will be when its end is written, by its id."""
+        self.ending: dict[str, Ending] = {}
+        """Of the jobs whose ends are not written yet, by their ids."""
         self.recent: dict[str, Callable[[], JobResult[Any]]] = {}
         """The records of the jobs that finished last, by their ids."""
         self.record_of: Callable[[StoredJob], JobResult[Any]]
@@ -135,25 +135,29 @@ class StoredIndex(JobIndex):
 
         An *unstarted* job starts and ends at once, as it cannot be run.
         """
-        result = _result_text(job, outcome)
         ended = job.apart()
         if unstarted:
             self.start(ended)
+        ending = Ending(job, ended, _result_text(job, outcome), told)
         self._write(ended, outcome)
         ended.finish_number = self._next_number()
-        self.ending[job.job_id] = ended
-        self._writer.save(ended.stored(result), partial(self._ended, job, len(result), told))
+        self.ending[job.job_id] = ending
+        self._write_end(ending)
 
-    def _ended(self, job: DurableJob, size: int, told: Callable[[], None]) -> None:
-        ended = self.ending.get(job.job_id)
-        if ended is None:
+    def _write_end(self, ending: Ending) -> None:
+        self._writer.save(ending.stored(), partial(self._ended, ending))
+
+    def _ended(self, ending: Ending) -> None:
+        """It is written."""
+        job = ending.job
+        if self.ending.get(job.job_id) is not ending:
             return  # after a Ctrl-C it is told again
-        job.become(ended)
+        job.become(ending.ended)
         job.changed()
         if isinstance(self._jobs[job.job_id], DurableJob):
-            self._keep_entry(job, size + len(ended.payload.text))
+            self._keep_entry(job, len(ending.result) + len(job.payload.text))
         try:
-            told()
+            ending.told()
         finally:
             del self.ending[job.job_id]
 
@@ -228,6 +232,9 @@ class StoredIndex(JobIndex):
 
     def repair(self) -> None:
         """Complete what a Ctrl-C has cut short."""
+        for ending in list(self.ending.values()):
+            if self.store is not None and not self._writer.has(ending.job.job_id):
+                self._write_end(ending)
         finished = [job for job in self._jobs.values() if isinstance(job, FinishedJob)]
         if len(finished) != len(self.retention):
             self.retention.replace(sorted(finished, key=attrgetter("finish_number")))

@@ -159,9 +159,12 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     def _arrive(self, jobs: list[Job], digest: str, take_on: Callable[[], None]) -> None:
         """Write *jobs*, which have their places among those that wait; then take them on."""
         pending = self._scheduler.pending
+        places = [len(jobs)]
 
         def arrived(is_written: bool) -> None:
-            pending.elsewhere -= len(jobs)
+            if not places:
+                return  # after a Ctrl-C it is told again
+            pending.elsewhere -= places.pop()
             if is_written:
                 jobs[0].variables.run(take_on)
 

@@ -106,9 +106,9 @@ class StoredScheduler(Scheduler):
     # What becomes of a job.
 
     def cancel(self, job: Job) -> bool:
-        ended = self._index.ending.get(job.job_id)
-        if ended is not None:
-            return ended.cancel_requested
+        ending = self._index.ending.get(job.job_id)
+        if ending is not None:
+            return ending.ended.cancel_requested
         return super().cancel(job)
 
     def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:

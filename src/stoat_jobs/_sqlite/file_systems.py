@@ -42,6 +42,9 @@ LOCAL_FUSE = frozenset({
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _OCTAL = re.compile(r"\\([0-7]{3})")
+_MOUNTINFO_LINE = re.compile(
+    r"^([^ \n]+) ([^ \n]+) [^ \n]+ [^ \n]+ ([^ \n]+) .*?- ([^ \n]+) ", re.MULTILINE
+)
 _MOUNT_LINE = re.compile(r".+? on (/.*) \(([^()]+)\)")
 _MOUNT_COMMAND_S = 10
 
@@ -115,17 +118,18 @@ def mount_in_mountinfo(table: str, path: str) -> Mount | None:
     From the root down, a mount counts if it is on the one found so far; so what a later mount
     covers does not.
     """
-    lines = [line.split(" ") for line in table.splitlines() if " - " in line]
-    ids = {line[0] for line in lines}
+    lines = _MOUNTINFO_LINE.findall(table)
+    ids = {number for number, *_ in lines}
     mounts = {}
-    for line in lines:
-        parent = line[1] if line[1] in ids and line[1] != line[0] else ""
-        mounts[parent, _unescaped(line[4])] = line
-    found = None
+    for number, parent, point, kind in lines:
+        below = parent if parent in ids and parent != number else ""
+        mounts[below, _unescaped(point)] = number, _unescaped(kind)
+    found, number = None, ""
     for folder in _from_the_root(path):
-        while line := mounts.pop((found[0] if found else "", folder), None):
-            found = line
-    return found and Mount(_unescaped(found[4]), _unescaped(found[found.index("-") + 1]))
+        while above := mounts.pop((number, folder), None):
+            number, kind = above
+            found = Mount(folder, kind)
+    return found
 
 
 def mount_in_list(listed: str, path: str) -> Mount | None:

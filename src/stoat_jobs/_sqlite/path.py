@@ -16,8 +16,8 @@ _REMEDY = "the path of a file, as 'jobs.db' or 'sqlite:////var/lib/app/jobs.db'"
 def path_of(backend: str, url: str | os.PathLike[str] | None) -> Path:
     """The absolute path in *url*: a path, or ``sqlite:///`` and a path, as SQLAlchemy has it.
 
-    A leading ``~`` is the home folder, because settings from the environment or from a file
-    have not been through a shell.
+    A leading ``~`` is what it is in a shell, because settings from the environment or from a file
+    have not been through one.
 
     Raises:
         BackendError: there is none, or it is a url of another kind or for a database in memory.
@@ -47,12 +47,7 @@ def _refusal(name: str, *, is_url: bool) -> str | None:
 
 
 def _absolute(backend: str, name: str) -> Path:
-    try:
-        path = Path(name).expanduser().absolute()
-    except RuntimeError:  # no such user, or none at all
-        raise BackendError(
-            backend, f"cannot tell which folder the ~ in its `url` is; give it {_REMEDY}"
-        ) from None
-    if os.path.isdir(path):  # noqa: PTH112  # Path.is_dir() raises if a name is too long
+    path = Path(os.path.expanduser(name)).absolute()  # noqa: PTH111 # leaves a file named ~.db
+    if os.path.isdir(path):  # noqa: PTH112 # Path.is_dir() raises if a name is too long
         raise BackendError(backend, f"has a `url` that is a folder; give it {_REMEDY}")
     return path
