@@ -18,7 +18,7 @@ from .programs.ledger import Line, lines
 
 ROOT = Path(__file__).parents[2]
 LOAD = "tests.sqlite.programs.load"
-CUTS = 200
+CUTS = 40
 
 
 class Run:
@@ -30,7 +30,7 @@ class Run:
         self.random = random.Random(seed)
         self.folder = folder
         command = ("-m", LOAD, folder / "jobs.db", folder / "ledger", str(seed))
-        options = ("--acts", "400", "--synchronous", synchronous)
+        options = ("--acts", "600", "--synchronous", synchronous)
         self.events = record(folder, library, *command, *options, cwd=ROOT)
         (ledger,) = {event.inode for event in self.events if event.name == "ledger"}
         self._lines = [event.inode == ledger and event.kind == "W" for event in self.events]
@@ -40,15 +40,17 @@ class Run:
         said = zip(self.events[:until], self._lines, strict=False)
         return list(lines(b"".join(event.data for event, is_line in said if is_line)))
 
-    def places(self) -> list[int]:
+    def _places(self, number: int) -> list[int]:
         """Where the power is cut: anywhere, and also while the file is made."""
         first = self._lines.index(True)
-        making = [self.random.randint(1, first) for _ in range(CUTS // 10)]
-        return making + [self.random.randint(first, len(self.events)) for _ in range(CUTS)]
+        making = [self.random.randint(1, first) for _ in range(number // 10)]
+        return making + [self.random.randint(first, len(self.events)) for _ in range(number)]
 
-    def cut(self, into: Path, *, lies: bool = False) -> Iterator[tuple[Path, list[Line]]]:
+    def cut(
+        self, into: Path, number: int = CUTS, *, lies: bool = False
+    ) -> Iterator[tuple[Path, list[Line]]]:
         """The file after each power cut, and what was told; the disk may *lie* about syncs."""
-        for place, files in cuts(self.events, self.random, self.places(), lies=lies):
+        for place, files in cuts(self.events, self.random, self._places(number), lies=lies):
             folder = into / str(place)
             if not folder.exists():
                 write_out(files, folder)
@@ -82,9 +84,12 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> RunOf:
     return run
 
 
-def test_a_power_cut_loses_nothing_that_was_told__fault_43(run_of: RunOf, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [CUTS, pytest.param(10 * CUTS, marks=pytest.mark.slow)])
+def test_a_power_cut_loses_nothing_that_was_told__fault_43(
+    number: int, run_of: RunOf, tmp_path: Path
+) -> None:
     """Whenever it comes, every job is there as its caller knows it."""
-    for path, told in run_of("full").cut(tmp_path):
+    for path, told in run_of("full").cut(tmp_path, number):
         assert wrong(path, told) == []
 
 

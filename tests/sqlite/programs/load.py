@@ -46,7 +46,7 @@ class Load:
         self._ledger.add("began", ctx.job_id, key)
         try:
             await asyncio.sleep(self._random.random() / 10)
-            return "x" * self._random.randrange(5_000)
+            return "x" * self._random.randrange(20_000)
         finally:
             self._ledger.add("left", ctx.job_id, key)
 
