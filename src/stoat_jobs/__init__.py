@@ -34,7 +34,6 @@ from ._model.errors import (
     QueueNotStartedError,
     QueueStartedError,
     ResultTooLargeError,
-    ResultTooLargeError,
     UnknownJobTypeError,
 )
 from ._model.events import (
@@ -88,7 +87,6 @@ __all__ = [
     "QueueStartedError",
     "QueueStats",
     "RemovedEvent",
-    "ResultTooLargeError",
     "ResultTooLargeError",
     "StartedEvent",
     "SubmittedEvent",
