@@ -57,7 +57,6 @@ PUBLIC = [
     "QueueStats",
     "RemovedEvent",
     "ResultTooLargeError",
-    "ResultTooLargeError",
     "StartedEvent",
     "SubmittedEvent",
     "SubmittingEvent",
