@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def stored_job(number: int, *, payload: str = "{}", result: str = "", **record: 
     of_record = {"job_id": str(uuid.uuid4()), "job_type": "scan", "status": "pending"} | record
     is_live = of_record["status"] in ("pending", "running")
     return StoredJob(
-        record=JobResult[Any](submitted_at=as_datetime(submitted), **of_record),
+        record=JobResult[Any](submitted_at=datetime.fromtimestamp(submitted, UTC), **of_record),
         number=number,
         submitted=submitted,
         payload=payload,
