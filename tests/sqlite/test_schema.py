@@ -18,11 +18,6 @@ from ..support.stored_jobs import stored_job
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "jobs.db"
-
-
-@pytest.fixture
 def connection(path: Path) -> Iterator[sqlite3.Connection]:
     make_file(path)
     with closing(connect(path, "rw")) as connection:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 import uuid
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from stoat_jobs import JobResult
+from stoat_jobs import JobResult, JobStatus
 from stoat_jobs._sqlite.store import SqliteStore
 from stoat_jobs.backends import StoredJob, as_datetime
+
+RUNNING = {"status": JobStatus.RUNNING}
+COMPLETED = {"status": JobStatus.COMPLETED}
 
 EPOCH = 1_800_000_000.0
 
@@ -41,6 +45,16 @@ def finished_job(number: int, **record: Any) -> StoredJob:
     submitted = EPOCH + number
     times = {"started_at": as_datetime(submitted + 1), "finished_at": as_datetime(submitted + 2)}
     return stored_job(number, payload="", **({"status": "completed"} | times | record))
+
+
+def kept(store: SqliteStore) -> list[StoredJob]:
+    """What is live in *store*, in its order."""
+    return sorted(store.live(), key=attrgetter("number"))
+
+
+def wal_size(store: SqliteStore) -> int:
+    """The bytes of its WAL."""
+    return Path(f"{store.path}-wal").stat().st_size
 
 
 def hold(path: Path) -> None:
