@@ -196,6 +196,11 @@ class StoreWriter:
         while self.has(job_id) and not self._pause:
             await self._next_end()
 
+    async def all_attempted(self) -> None:
+        """Wait until every change so far is written, or the store fails."""
+        for job_id in [*self._under_way, *self._changes]:
+            await self.attempted(job_id)
+
     async def flush(self, seconds: float) -> None:
         """Wait until everything is written or the store fails; at most so many *seconds*."""
         deadline = self._loop.time() + seconds
