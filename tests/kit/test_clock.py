@@ -3,17 +3,62 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+import time
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
+from tests.support import loops
+from tests.support.loops import ON_UVLOOP, UvloopWithFakeClock
 
-from stoat_jobs.testing import DeadlockError, FakeClockLoop, run_with_fake_clock
+from stoat_jobs.testing import DeadlockError, FakeClockLoop, _clock, run_with_fake_clock
+from stoat_jobs.testing._clock import FakeClock
 
 
 def the_loop() -> FakeClockLoop:
     loop = asyncio.get_running_loop()
-    assert isinstance(loop, FakeClockLoop)
-    return loop
+    assert isinstance(loop, FakeClock)
+    return loop  # type: ignore[return-value] # or one with its methods
+
+
+class Clerk(threading.Thread):
+    """A thread that makes one call after the other, as one that writes to a store."""
+
+    def __init__(self, brief: bool) -> None:
+        super().__init__(daemon=True)
+        self.brief = brief
+        self.idle = False
+        self.calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+
+    def make(self, call: Callable[[], object] | None) -> None:
+        """Let it make *call*; it ends with None."""
+        self.idle = False
+        self.calls.put(call)
+
+    def run(self) -> None:
+        self.idle = self.calls.empty()
+        while call := self.calls.get():
+            call()
+            self.idle = True
+
+
+@contextlib.contextmanager
+def a_clerk(brief: bool = True) -> Iterator[Clerk]:
+    clerk = Clerk(brief)
+    clerk.start()
+    try:
+        yield clerk
+    finally:
+        clerk.make(None)
+        clerk.join()
+
+
+BOTH_LOOPS = pytest.mark.parametrize(
+    "loop_factory", [FakeClockLoop, pytest.param(UvloopWithFakeClock, marks=ON_UVLOOP)]
+)
 
 
 def test_time_stands_still_until_it_is_moved() -> None:
@@ -141,6 +186,159 @@ def test_a_thread_that_ends_while_the_loop_looks_is_heard(monkeypatch: pytest.Mo
         return await gate
 
     assert run_with_fake_clock(main()) == "heard"
+
+
+@BOTH_LOOPS
+@pytest.mark.parametrize("speaks", [True, False])
+def test_settle_waits_for_short_work_in_threads(loop_factory: Any, speaks: bool) -> None:
+    """``settle`` returns once a brief thread is idle and what it said has run."""
+
+    async def main(clerk: Clerk) -> None:
+        loop = the_loop()
+        for _ in range(20):
+            done: list[str] = []
+
+            def work(done: list[str] = done) -> None:
+                threading.Event().wait(0.002)  # long for a loop that does not wait
+                if speaks:
+                    loop.call_soon_threadsafe(done.append, "said")
+                done.append("worked")
+
+            clerk.make(work)
+            await loop.settle()
+            assert sorted(done) == ["said", "worked"][not speaks :]
+
+    with a_clerk() as clerk:
+        run_with_fake_clock(main(clerk), loop_factory)
+
+
+@BOTH_LOOPS
+def test_time_does_not_pass_a_thread_that_works_briefly(loop_factory: Any) -> None:
+    """``advance`` and ``drive`` move no time while a brief thread works."""
+
+    async def main(clerk: Clerk) -> list[float]:
+        loop = the_loop()
+        begun, heard = loop.time(), []
+
+        async def ticking() -> None:
+            for _ in range(3):
+                await asyncio.sleep(1)
+                clerk.make(lambda: loop.call_soon_threadsafe(hear))
+
+        def hear() -> None:
+            heard.append(round(loop.time() - begun, 6))
+
+        first = asyncio.ensure_future(ticking())
+        await loop.advance(10)
+        await first
+        await loop.drive(ticking())
+        await loop.settle()
+        return heard
+
+    with a_clerk() as clerk:
+        assert run_with_fake_clock(main(clerk), loop_factory) == [1, 2, 3, 11, 12, 13]
+
+
+@BOTH_LOOPS
+def test_a_brief_thread_that_speaks_just_before_it_is_idle_is_heard(
+    loop_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A callback from a brief thread runs before ``settle`` returns, however late it came."""
+    threads_now = threading.enumerate
+    go = threading.Event()
+
+    async def main(clerk: Clerk) -> list[str]:
+        loop, heard = the_loop(), list[str]()
+
+        def hear(hops: int) -> None:
+            if hops:
+                loop.call_soon(hear, hops - 1)
+            else:
+                heard.append("heard")
+
+        def speak() -> None:
+            go.wait(10)
+            loop.call_soon_threadsafe(hear, 5)
+
+        def threads_once_it_spoke() -> list[threading.Thread]:
+            go.set()
+            while not clerk.idle:
+                threading.Event().wait(0.001)
+            return threads_now()
+
+        clerk.make(speak)
+        monkeypatch.setattr(threading, "enumerate", threads_once_it_spoke)
+        await loop.settle()
+        monkeypatch.undo()
+        return list(heard)
+
+    with a_clerk() as clerk:
+        assert run_with_fake_clock(main(clerk), loop_factory) == ["heard"]
+
+
+@BOTH_LOOPS
+def test_settle_does_not_wait_for_a_handler(loop_factory: Any) -> None:
+    """``settle`` returns while a thread works that is not brief, and time may be moved."""
+
+    async def main(clerk: Clerk) -> None:
+        gate = threading.Event()
+        clerk.make(lambda: gate.wait(10))
+        await the_loop().settle()
+        await the_loop().advance(5)
+        assert not clerk.idle
+        gate.set()
+
+    with a_clerk(brief=False) as clerk:
+        run_with_fake_clock(main(clerk), loop_factory)
+
+
+@BOTH_LOOPS
+def test_a_brief_thread_that_is_never_idle_is_an_error(
+    loop_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A brief thread that works for long fails the test instead of hanging it, and is named."""
+    monkeypatch.setattr(_clock, "REAL_LIMIT", 0.05)
+    monkeypatch.setattr(loops, "REAL_LIMIT", 0.05)
+    gate = threading.Event()
+
+    async def main(clerk: Clerk) -> None:
+        clerk.make(lambda: gate.wait(10))
+        await the_loop().settle()
+
+    with a_clerk() as clerk:
+        clerk.name = "stuck"
+        with pytest.raises(DeadlockError, match="thread stuck is still not idle"):
+            run_with_fake_clock(main(clerk), loop_factory)
+        gate.set()
+
+
+@BOTH_LOOPS
+def test_much_short_work_is_not_long(loop_factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A brief thread may work for long in all, if it is idle or speaks in between."""
+    now = [1.0]
+
+    async def main(clerk: Clerk) -> None:
+        for _ in range(5):
+            monkeypatch.setattr(time, "monotonic", lambda: now[0])
+            clerk.make(lambda: threading.Event().wait(0.003))
+            await the_loop().settle()
+            monkeypatch.undo()
+            now[0] += _clock.REAL_LIMIT - 1
+
+    with a_clerk() as clerk:
+        run_with_fake_clock(main(clerk), loop_factory)
+
+
+@BOTH_LOOPS
+def test_an_idle_brief_thread_is_no_hope(loop_factory: Any) -> None:
+    """A deadlock is an error at once even if there is a brief thread, which is idle."""
+
+    async def main(clerk: Clerk) -> None:
+        clerk.make(lambda: None)
+        await the_loop().create_future()
+
+    with a_clerk() as clerk, pytest.raises(DeadlockError, match="main, line"):
+        run_with_fake_clock(main(clerk), loop_factory)
 
 
 @pytest.mark.parametrize("timer", [False, True])

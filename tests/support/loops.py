@@ -6,6 +6,8 @@ import asyncio
 import contextvars
 import heapq
 import itertools
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -14,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stoat_jobs.testing import DeadlockError, FakeClockLoop
-from stoat_jobs.testing._clock import REAL_LIMIT, FakeClock
+from stoat_jobs.testing._clock import (
+    BRIEF_LOOK,
+    REAL_LIMIT,
+    FakeClock,
+    at_brief_work,
+    too_long,
+)
 
 if TYPE_CHECKING or find_spec("uvloop"):
     from uvloop import Loop
@@ -92,6 +100,7 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
         self._reason: str | None = None
         self._stops = False
         self._alarm: asyncio.Handle | None = None
+        self._brief_since: float | None = None
         self.set_exception_handler(lambda _, context: self.errors.append(context))
 
     # Callbacks, counted.
@@ -116,6 +125,7 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
 
     def _run(self, number: int, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
         del self._ready[number]
+        self._brief_since = None
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -130,8 +140,23 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
         for number, handle in tuple(self._ready.items()):
             if handle is not None and handle.cancelled():
                 self._ready.pop(number, None)
-        if self._ready or self._stops or self._wake_settlers():
+        thread = at_brief_work()  # before the next line: it speaks, and then it is idle
+        if self._ready or self._stops:
             return
+        if thread is not None:
+            self._look_again(thread)
+        elif not self._wake_settlers():
+            self._wait()
+
+    def _look_again(self, thread: threading.Thread) -> None:
+        now = time.monotonic()
+        self._brief_since = self._brief_since or now
+        if now > self._brief_since + REAL_LIMIT:
+            self._give_up(too_long(thread))
+        else:
+            self._alarm = super().call_later(BRIEF_LOOK, self._look)
+
+    def _wait(self) -> None:
         refusal = self._deadlock()
         if self._ready:  # a thread has spoken meanwhile, before it became idle
             return

@@ -84,7 +84,8 @@ class Command(Program):
 
     def __init__(self, command: list[Any], **options: Any) -> None:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        super().__init__(command, stdin=subprocess.DEVNULL, text=True, **{**pipes, **options})
+        pipes["stdin"] = subprocess.DEVNULL
+        super().__init__(command, text=True, **{**pipes, **options})
         self.lines: list[str] = []
 
     @property

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobBackend
-from stoat_jobs.backends import JobStore, StoredJob, StoredJobQueue
+from stoat_jobs.backends import (
+    FinishedJob,
+    JobStore,
+    StoredJob,
+    StoredJobQueue,
+    StoreInUseError,
+)
 
 
 class TextStore:
@@ -30,25 +36,32 @@ class TextHandle:
 
     def open(self) -> None:
         if self._store.owner is not None:
-            raise OSError("another queue has it open")
+            raise StoreInUseError("another queue has it open")
         self._store.owner = self
 
-    def load(self) -> Iterable[StoredJob]:
+    def live(self) -> Iterable[StoredJob]:
+        return [job for job in self._all() if not job.finish_number]
+
+    def finished(self) -> Iterable[FinishedJob]:
+        return [FinishedJob.of(job) for job in self._all() if job.finish_number]
+
+    def _all(self) -> list[StoredJob]:
         return [StoredJob.model_validate_json(text) for text in reversed(self._store.jobs.values())]
 
-    def save(self, job: StoredJob) -> None:
-        self._write()
-        self._store.jobs[job.job_id] = job.model_dump_json()
-
-    def forget(self, job_id: str) -> None:
-        self._write()
-        del self._store.jobs[job_id]
-
-    def _write(self) -> None:
+    def write(
+        self, new: Sequence[StoredJob], changed: Sequence[StoredJob], gone: Sequence[str]
+    ) -> None:
         if self._store.owner is not self:
             raise OSError("not open")
         if self._store.fails:
             raise OSError("disk full")
+        self._store.jobs.update((job.job_id, job.model_dump_json()) for job in [*new, *changed])
+        for job_id in gone:
+            del self._store.jobs[job_id]
+
+    def read(self, job_ids: Sequence[str]) -> Iterable[StoredJob]:
+        texts = [self._store.jobs.get(job_id) for job_id in job_ids]
+        return [StoredJob.model_validate_json(text) for text in texts if text is not None]
 
     def close(self) -> None:
         if self._store.owner is self:

@@ -44,7 +44,7 @@ class AsyncioJobQueue(InProcessQueue):
     _warned = False
     _watchdog: Watchdog | None = None
 
-    def _open(self) -> None:
+    async def _open(self) -> None:
         self._index.retention.expire_on(self._loop)
         if self.settings.loop_block_limit and self._loop is not None:
             self._watchdog = Watchdog(

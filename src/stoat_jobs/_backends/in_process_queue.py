@@ -29,7 +29,7 @@ from .._model.records import JobResult
 from .._model.settings import JobQueueSettings, required, without_input
 from .._model.stats import QueueStats
 from .._model.status import TERMINAL, JobStatus
-from .._payload.frozen import KeptPayload
+from .._payload.frozen import FrozenPayload, KeptPayload
 from .._run.clock import Clock
 from .._text import SHOWN_LIMIT, one_line
 from .acceptance import Acceptance
@@ -156,7 +156,10 @@ class InProcessQueue(Acceptance):
         place = None if before is None else place_of(before)
         # One more than asked for shows whether there is another page.
         jobs = self._index.newest(limit + 1 if wanted.is_open else None, place)
-        return await page_of(jobs, wanted, limit) if limit else JobPage([], before)
+        return await self._page(jobs, wanted, limit) if limit else JobPage([], before)
+
+    async def _page(self, jobs: list[Job], wanted: JobFilter, limit: int) -> JobPage[Any]:
+        return await page_of(jobs, wanted, limit)
 
     async def cancel_all(
         self,
@@ -181,19 +184,35 @@ class InProcessQueue(Acceptance):
         return True
 
     async def resubmit(self, job_id: str) -> str:
+        job = self._finished(job_id)
+        return await self._repeat(job, job.payload, job.timeout, job.key, job.metadata)
+
+    def _finished(self, job_id: str) -> Job:
+        """The job with this id, which must have finished to be resubmitted."""
         job = self._index.get(job_id)
         if not job.is_finished:
             raise ValueError(f"job {job_id} is {job.status}: only a finished job is resubmitted")
-        if not isinstance(job.payload, KeptPayload):
-            raise PayloadNotKeptError(job_id, job.job_type)
+        return job
+
+    async def _repeat(
+        self,
+        job: Job,
+        payload: FrozenPayload,
+        timeout: float,
+        key: str | None,
+        metadata: Mapping[str, Any],
+    ) -> str:
+        """Submit what *job* was once more, and hand its key on if it is kept."""
+        if not isinstance(payload, KeptPayload):
+            raise PayloadNotKeptError(job.job_id, job.job_type)
         with self._index.passing_key_on(job) as unique:
             return await self.submit(
                 job.job_type,
-                self.handlers.get(job.job_type).form.thaw(job.payload.text),
-                timeout=job.timeout,
-                key=job.key,
+                self.handlers.get(job.job_type).form.thaw(payload.text),
+                timeout=timeout,
+                key=key,
                 unique=unique,
-                metadata={**job.metadata, ORIGIN: job_id},
+                metadata={**metadata, ORIGIN: job.job_id},
             )
 
     async def stats(self) -> QueueStats:

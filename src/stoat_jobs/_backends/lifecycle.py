@@ -17,7 +17,7 @@ from .._model.errors import BackendStartError, QueueStartedError
 from .._model.settings import JobQueueSettings
 from .._text import describe
 from .loop_checks import asyncio_loop, is_orphaned
-from .phase import CLOSED, CLOSING, STARTED
+from .phase import CLOSED, CLOSING, STARTED, STARTING
 from .scheduler import Scheduler
 
 # A stop may take a second more than its settings say, in two halves.
@@ -45,8 +45,9 @@ class QueueLifecycle:
             raise QueueStartedError(self.name)
         self._attach(asyncio_loop(self.name))
         before = self._scheduler.phase
+        self._scheduler.phase = STARTING
         try:
-            self._open()
+            await self._open()
             self._owner = asyncio.current_task()
             self._scheduler.phase = STARTED
             self._scheduler.fill()
@@ -83,7 +84,7 @@ class QueueLifecycle:
                 self._end_life(first)
 
     def _is_live(self) -> bool:
-        return self._scheduler.phase in (STARTED, CLOSING)
+        return self._scheduler.phase in (STARTING, STARTED, CLOSING)
 
     def _end_if_orphaned(self) -> None:
         """Stop a queue that nobody can leave any more, as after a Ctrl-C."""
@@ -122,7 +123,7 @@ class QueueLifecycle:
                 raise
             log_event(logging.ERROR, "shut_failed", backend=self.name, exc_info=error)
 
-    def _open(self) -> None:
+    async def _open(self) -> None:
         """Get ready to run jobs."""
 
     def _shut(self) -> None:

@@ -71,7 +71,8 @@ class Line:
 
     def has_room(self, job: Job) -> bool:
         """Whether *job*, which waits here, may run beside those that do."""
-        return len(self.running) < (job.definition.concurrency or math.inf)
+        limit = job.definition.concurrency
+        return limit is None or len(self.running) < limit
 
     def take(self, job: Job) -> None:
         """Let *job*, which is first, wait no longer."""
@@ -117,7 +118,7 @@ class PendingJobs(Line):
         self.lines: dict[str | None, Line] = {}
         """Of the limited types, by name, and of the delayed jobs of all others, by None."""
         self.elsewhere: int = 0
-        """How many wait in these lines."""
+        """How many wait in these lines, or have a place and are not there yet."""
 
     def __bool__(self) -> bool:
         return bool(self.places) or self.elsewhere > 0

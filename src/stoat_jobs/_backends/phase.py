@@ -9,10 +9,11 @@ class Phase(Enum):
     """Where a queue is in its own life; one that is closed may be started again."""
 
     NEW = "new"
+    STARTING = "starting"
     STARTED = "started"
     CLOSING = "closing"
     CLOSED = "closed"
 
 
 # Before Python 3.12 looking one up in its class takes as long as a call.
-NEW, STARTED, CLOSING, CLOSED = Phase
+NEW, STARTING, STARTED, CLOSING, CLOSED = Phase

@@ -323,10 +323,13 @@ class Scheduler:
         elif run.reason is not None:
             self._look_for_threads(run.job)
         try:
-            self._finish_in_context(run.job, outcome)
+            self._conclude(run, outcome)
         finally:
             self.fill()
             self._tell_if_idle()
+
+    def _conclude(self, run: JobRun[Job], outcome: Outcome) -> None:
+        self._finish_in_context(run.job, outcome)
 
     def _tell_if_idle(self) -> None:
         if self._idle is not None and not self.running:

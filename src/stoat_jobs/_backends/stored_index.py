@@ -1,137 +1,265 @@
-"""The index of a queue that keeps its jobs outside the process: it also saves what changes."""
+"""The index of a queue that keeps its jobs outside the process.
+
+- Live jobs are in memory, as they are in the store; what becomes of them is written first, and
+  true when that is done. Of a finished job there is a small entry; its record is in the store.
+- A new job *arrives*: it has its key and its place among those that wait, but nobody sees it
+  before it is written.
+- A job that *ends* has its outcome, but is still what it was until that is written.
+"""
 
 from __future__ import annotations
 
-import json
+import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable
+from functools import partial
+from operator import attrgetter
 from typing import Any, cast
 
 from .._events.log import log_event
-from .._payload.frozen import KeptPayload
-from .._run.clock import as_datetime
+from .._model.errors import JobNotKeptError, QueueClosedError
+from .._model.events import RemovalReason, RemovedEvent
+from .._model.records import JobResult
+from .._model.status import PENDING, RUNNING, transition
 from .._run.outcome import Outcome
 from .._text import describe
+from .durable_job import DurableJob, Ending
 from .job import Job
 from .job_index import JobIndex
 from .keys import Keys
-from .store import JobStore, StoredJob, save_all
+from .open_store import OpenStore
+from .store import FinishedJob, StoredJob
+from .store_writer import StoreWriter
+
+# The jobs that finished last are in memory too, for whoever asks for their records at once.
+_RECENT = 256
+_RECENT_BYTES = 65_536
 
 
 class StoredIndex(JobIndex):
-    """The index, which also saves what changes."""
+    """The index, and what of it is on its way to the store."""
 
-    store: JobStore | None = None
-    """None while it is not open."""
-    _stored: dict[str, StoredJob]
-    _number = 0
-    _finishing: tuple[Job, Any] | None = None
-    """The job that is finishing, with its result as plain JSON."""
+    store: OpenStore | None = None
+    """None while the queue is not started."""
 
-    def save_new(self, jobs: list[Job], digest: str = "") -> None:
-        """Save all of *jobs*, or none; raises what the store raises."""
-        new = [self._new(job, digest) for job in jobs]
-        save_all(cast(JobStore, self.store), new)
-        self._stored.update([(stored.job_id, stored) for stored in new])
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.arriving: dict[str, asyncio.Future[None]] = {}
+        """Resolved when the job is written, by its id."""
+        self.ending: dict[str, Ending] = {}
+        """Of the jobs whose ends are not written yet, by their ids."""
+        self.recent: dict[str, Callable[[], JobResult[Any]]] = {}
+        """The records of the jobs that finished last, by their ids."""
+        self.record_of: Callable[[StoredJob], JobResult[Any]]
+        self.number = 0
 
-    def _new(self, job: Job, digest: str) -> StoredJob:
-        return StoredJob(
-            job_id=job.job_id,
-            job_type=job.job_type,
-            number=self._next_number(),
-            payload=job.payload.text.decode(),
-            timeout=job.timeout,
-            key=job.key,
-            metadata=dict(job.metadata),
-            submitted_at=cast(datetime, as_datetime(job.submitted)),
-            submitted=job.submitted,
-            not_before=as_datetime(job.not_before),
-            unique="kept" if digest else "live",
-            payload_digest=digest,
-        )
+    @property
+    def _writer(self) -> StoreWriter:
+        return cast(OpenStore, self.store).writer
+
+    def _next_number(self) -> int:
+        self.number += 1
+        return self.number
+
+    # New jobs.
+
+    def arrive(
+        self, jobs: list[DurableJob], digest: str, backend: str, told: Callable[[bool], None]
+    ) -> None:
+        """Write new *jobs*, all or none, and call *told* with whether they are."""
+        cast(OpenStore, self.store).check_here()
+        for job in jobs:
+            job.number, job.digest = self._next_number(), digest
+            if job.key is not None:
+                self.keys.hold(job, digest)
+        future = asyncio.get_running_loop().create_future()
+        self.arriving.update((job.job_id, future) for job in jobs)
+        stored = [job.stored() for job in jobs]
+        self._writer.add(stored, partial(self._arrived, jobs, digest, backend, told))
+
+    def _arrived(
+        self,
+        jobs: list[DurableJob],
+        digest: str,
+        backend: str,
+        told: Callable[[bool], None],
+        error: Exception | None,
+    ) -> None:
+        future = self.arriving.get(jobs[0].job_id)
+        if future is None:
+            return  # after a Ctrl-C it is told again
+        if error is None:
+            told(True)
+            future.set_result(None)
+        else:
+            for job in jobs:
+                self.keys.drop(job)
+            told(False)
+            future.set_exception(JobNotKeptError(backend, describe(error)))
+            future.exception()  # retrieved, also if nobody waits any more
+        for job in jobs:
+            del self.arriving[job.job_id]
+            if job.digest != digest:  # somebody has asked meanwhile that its key be kept
+                self.save(job)
 
     def keep_key(self, job: Job, digest: str) -> None:
         super().keep_key(job, digest)
-        self.save(job, unique="kept", payload_digest=digest)
+        if isinstance(job, DurableJob):
+            job.digest = digest
+            if job.job_id not in self.arriving:
+                self.save(job)
 
-    def start(self, job: Job) -> None:
-        self.save(job, deliveries=self._stored[job.job_id].deliveries + 1)
-        super().start(job)
+    # What becomes of them.
 
-    def save(self, job: Job, **changes: Any) -> None:
-        """Save what changed of *job*."""
-        stored = self._stored[job.job_id].model_copy(update=changes)
-        self._stored[job.job_id] = stored
-        self._keep(job.job_id, lambda store: store.save(stored))
+    def save(self, job: DurableJob) -> None:
+        """Write what *job* is now; nobody waits for it."""
+        if self.store is not None and job.job_id not in self.ending:
+            self._writer.save(job.stored())
 
-    def _write(self, job: Job, outcome: Outcome) -> None:
-        if self._finishing is not None:  # a Ctrl-C came before it was saved
-            self.repair()
-        self._finishing = job, self._plain(job, outcome)
-        super()._write(job, outcome)
-        self._save_finish()
+    def write_start(self, job: DurableJob, told: Callable[[], None]) -> None:
+        """Write that *job* starts, and call *told* when that is done."""
+        job.deliveries += 1
+        ahead = job.apart()
+        self.start(ahead)
+        self._writer.save(ahead.stored(), told)
 
-    def _save_finish(self) -> None:
-        if self._finishing is None:
-            return
-        job, plain = self._finishing
-        if job.is_finished and job.job_id in self._stored:
-            record = job.record().model_copy(update={"result": plain, "payload": None})
-            kept = job.payload.text.decode() if isinstance(job.payload, KeptPayload) else ""
-            self.save(job, payload=kept, record=record, finish_number=self._next_number())
-            del self._stored[job.job_id]
-        self._finishing = None
+    def end(
+        self,
+        job: DurableJob,
+        outcome: Outcome,
+        told: Callable[[], None],
+        *,
+        unstarted: bool = False,
+    ) -> None:
+        """Write *outcome* as that of *job*; when that is done, it is so, and *told* is called.
+
+        An *unstarted* job starts and ends at once, as it cannot be run.
+        """
+        ended = job.apart()
+        if unstarted:
+            self.start(ended)
+        ending = Ending(job, ended, _result_text(job, outcome), told)
+        self._write(ended, outcome)
+        ended.finish_number = self._next_number()
+        self.ending[job.job_id] = ending
+        self._write_end(ending)
+
+    def _write_end(self, ending: Ending) -> None:
+        self._writer.save(ending.stored(), partial(self._ended, ending))
+
+    def _ended(self, ending: Ending) -> None:
+        """It is written."""
+        job = ending.job
+        if self.ending.get(job.job_id) is not ending:
+            return  # after a Ctrl-C it is told again
+        job.become(ending.ended)
+        job.changed()
+        if isinstance(self._jobs[job.job_id], DurableJob):
+            self._keep_entry(job, len(ending.result) + len(job.payload.text))
+        try:
+            ending.told()
+        finally:
+            del self.ending[job.job_id]
+
+    def _keep_entry(self, job: DurableJob, size: int) -> None:
+        """Keep of *job*, which has finished, only what is to be known of it."""
+        entry = job.entry()
+        if size <= _RECENT_BYTES:
+            self.recent[job.job_id] = job.record
+            if len(self.recent) > _RECENT:
+                del self.recent[next(iter(self.recent))]
+        self._jobs[job.job_id] = cast(Job, entry)
+        if self.keys.drop(job):
+            self.keys.hold(cast(Job, entry), entry.digest)
+        self.retention.add(cast(Job, entry))
+
+    def give_back(self, job: DurableJob) -> None:
+        """Let *job*, which was started, wait for the next start of the queue."""
+        job.deliveries = max(0, job.deliveries - 1)
+        if job.status is RUNNING:
+            transition(job, PENDING)
+        job.started = job.progress = job.message = None
+        job.attempt = 0
+        self.save(job)
+        job.leave_in_store()
+
+    # What is kept no longer.
+
+    def _remove(self, job: Job, reason: RemovalReason) -> None:
+        self._forget(job)
+        known = self.recent.pop(job.job_id, None)
+        if self.store is None:
+            return  # it grew too old meanwhile; the next start drops it
+        if not self._observers.wants["removed"]():
+            self._writer.drop(job.job_id)
+        elif known is not None:
+            self._drop(known(), reason)
+        else:
+            self.store.read_then(job.job_id, partial(self._drop_read, job.job_id, reason))
+
+    def _drop_read(self, job_id: str, reason: RemovalReason, stored: StoredJob | None) -> None:
+        if stored is not None:
+            self._drop(self.record_of(stored), reason)
+        elif self.store is not None:
+            self._writer.drop(job_id)
+
+    def _drop(self, record: JobResult[Any], reason: RemovalReason) -> None:
+        if self.store is not None:
+            event = RemovedEvent(record, reason)
+            self._writer.drop(record.job_id, lambda: self._observers.tell("removed", event))
+
+    def hand_key_on(self, entry: FinishedJob, stored: StoredJob) -> None:
+        """Another job has the kept key of *entry*, also after a restart."""
+        entry.key, entry.digest = None, ""
+        if entry.job_id in self._jobs:
+            changes = {"unique": "live", "payload_digest": ""}
+            self._writer.save(stored.model_copy(update=changes))
+
+    # A life of the queue.
+
+    def clear(self) -> None:
+        """Know no jobs."""
+        self._jobs, self.arriving, self.ending, self.recent = {}, {}, {}, {}
+        self.keys = Keys()
+        self.number, self.last_submitted = 0, 0.0
+        self.retention.replace(())
+
+    def put_back(self, job: DurableJob | FinishedJob) -> None:
+        """Know *job*, which the store has, as the newest."""
+        self._jobs[job.job_id] = cast(Job, job)
+        self.number = max(self.number, job.number, job.finish_number)
+        if job.key is not None:
+            self.keys.hold(cast(Job, job), job.digest)
 
     def repair(self) -> None:
-        super().repair()
-        self._save_finish()
+        """Complete what a Ctrl-C has cut short."""
+        for ending in list(self.ending.values()):
+            if self.store is not None and not self._writer.has(ending.job.job_id):
+                self._write_end(ending)
+        finished = [job for job in self._jobs.values() if isinstance(job, FinishedJob)]
+        if len(finished) != len(self.retention):
+            self.retention.replace(sorted(finished, key=attrgetter("finish_number")))
 
-    def _plain(self, job: Job, outcome: Outcome) -> Any:
-        """The result as plain JSON; None where it cannot be written after all."""
-        if outcome.result is None:
-            return None
-        try:
-            return json.loads(job.definition.encode_result(outcome.result))
-        except Exception as error:
-            log_event(logging.ERROR, "store_failed", job_id=job.job_id, error=describe(error))
-            return None
-
-    def _forget(self, job: Job) -> None:
-        super()._forget(job)
-        self._keep(job.job_id, lambda store: store.forget(job.job_id))
-
-    def _keep(self, job_id: str, keep: Callable[[JobStore], None]) -> None:
-        if self.store is None:
-            return  # a record that grew too old meanwhile; the next start forgets it
-        try:
-            keep(self.store)
-        except Exception as error:
-            log_event(logging.ERROR, "store_failed", job_id=job_id, error=describe(error))
-
-    def _next_number(self) -> int:
-        self._number += 1
-        return self._number
-
-    def restore(self, pairs: Iterable[tuple[StoredJob, Job]]) -> None:
-        """Register these jobs and no others."""
-        pairs = sorted(pairs, key=number_of)
-        finished = sorted((pair for pair in pairs if pair[0].record), key=_finish_number)
-        numbers = [*map(number_of, pairs), *map(_finish_number, finished)]
-        self._number = max(numbers, default=0)
-        self._jobs = {job.job_id: job for _, job in pairs}
-        self._stored = {stored.job_id: stored for stored, _ in pairs if not stored.record}
-        self.keys = Keys()
-        for stored, job in pairs:
-            if job.key is not None and (stored.unique == "kept" or not stored.record):
-                self.keys.hold(job, stored.payload_digest)
-        self.retention.replace(job for _, job in finished)
+    def leave_all(self) -> None:
+        """The queue is closed: what is live goes on elsewhere, and whoever waits is told."""
+        for arrival in self.arriving.values():
+            if not arrival.done():
+                arrival.set_exception(QueueClosedError())
+                arrival.exception()  # retrieved, also if nobody waits any more
+        self.arriving.clear()
+        self.ending.clear()
+        for job in self._jobs.values():
+            if isinstance(job, DurableJob):
+                job.leave_in_store()
 
 
-def number_of(pair: tuple[StoredJob, Job]) -> int:
-    """The place of a job in the order of acceptance."""
-    return pair[0].number
-
-
-def _finish_number(pair: tuple[StoredJob, Job]) -> int:
-    return pair[0].finish_number
+def _result_text(job: DurableJob, outcome: Outcome) -> str:
+    """The result as JSON; empty if there is none, or it cannot be written after all."""
+    if outcome.result is None:
+        return ""
+    try:
+        text: bytes = job.definition.encode_result(outcome.result)
+        return text.decode()
+    except Exception as error:
+        log_event(logging.ERROR, "store_failed", job_id=job.job_id, error=describe(error))
+        return ""

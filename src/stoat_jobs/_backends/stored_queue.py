@@ -1,88 +1,54 @@
 """Jobs that outlive their process: the `asyncio` queue, with a store behind it.
 
-- A job is saved before ``submit`` returns, and its record before anybody is told that it finished.
+- What happens to a job is true, and told, when it is in the store.
 - Each start of the queue reads the store. What waited, or ran in a process that is gone,
   runs again, in the order of submission.
-- If the store fails, new jobs are refused. What it fails to keep of an accepted job is logged,
-  and the job goes on: at worst it runs once more.
+- The event loop never waits for the store: a thread writes, another one reads.
+- If the store fails, new jobs are refused. What it fails to keep of an accepted job is written
+  again until that succeeds.
 """
 
 from __future__ import annotations
 
-import contextvars
-import json
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from operator import attrgetter
-from typing import Any, ClassVar
+from asyncio import shield
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any, ClassVar, TypeGuard, cast
 
 from pydantic import BaseModel
 
-from .._events.log import log_event
+from .._jobs.context import current_job_id
 from .._jobs.handlers import JobHandlers
-from .._jobs.job_types import JobType
+from .._jobs.protocols import JobTypes, MetadataFilter, Statuses, Unique
 from .._model.capabilities import Capabilities
-from .._model.errors import JobNotKeptError, QueueClosedError, QueueNotStartedError
-from .._model.metadata import read_only
+from .._model.errors import JobNotFoundError, QueueClosedError, QueueNotStartedError
+from .._model.filters import JobFilter
+from .._model.pages import JobPage
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
-from .._model.status import JobStatus
 from .._payload.frozen import FrozenPayload, KeptPayload
-from .._run.job_run import JobRun
-from .._run.outcome import INTERRUPTED, Outcome, StopReason, failed, never_started
-from .._text import describe, one_line
 from .asyncio_queue import AsyncioJobQueue
-from .in_process_queue import NoOptions
-from .job import SAME_IN_RECORD, Job
+from .durable_job import DurableJob, durable
+from .in_process_queue import NO_PAYLOAD, NoOptions
+from .job import Job
 from .job_index import JobIndex
-from .phase import NEW
+from .open_store import OpenStore
+from .phase import NEW, STARTING
+from .restoring import Restoring
 from .scheduler import Scheduler
-from .scripted_outcomes import stand_in
-from .store import JobStore, StoredJob
-from .stored_index import StoredIndex, number_of
+from .store import FinishedJob, JobStore
+from .stored_index import StoredIndex
+from .stored_pages import page_of
+from .stored_records import record_of
+from .stored_scheduler import StoredScheduler
+from .waiting import Watch, until_finished
+
+# Seconds that a store has to close.
+_CLOSE_S = 0.5
 
 _NO_PAYLOAD = FrozenPayload({}, b"{}")
-_AHEAD_S = 1.0
-
-
-class StoredScheduler(Scheduler):
-    """The scheduler, which leaves what waits in the store."""
-
-    _index: StoredIndex
-    kept_as_is = frozenset()
-
-    def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:
-        return definition.result_through_json(value)
-
-    def metadata_updated(self, run: JobRun[Job], metadata: Mapping[str, Any]) -> None:
-        super().metadata_updated(run, metadata)
-        self._index.save(run.job, metadata=dict(metadata))
-
-    def stopping(self, run: JobRun[Job]) -> None:
-        super().stopping(run)
-        if run.reason is StopReason.CANCEL:
-            self._index.save(run.job, cancel_requested=True)
-
-    def _close_rest(self) -> None:
-        for job in self.pending:
-            self._close(job)
-
-    def _close(self, job: Job) -> None:
-        if not job.left_in_store:
-            job.leave_in_store()
-
-    def _finish_lost(self) -> None:
-        for job in self._index.live():
-            if job.status is JobStatus.PENDING:
-                job.leave_in_store()
-            else:
-                self.finish(job, INTERRUPTED)
-
-    def fail(self, job: Job, outcome: Outcome) -> None:
-        """Finish *job*, which cannot be run any more."""
-        self._index.start(job)
-        self.finish(job, outcome)
 
 
 class StoredJobQueue(AsyncioJobQueue, ABC):
@@ -90,13 +56,15 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
 
     A subclass has a ``name``, which its errors and log lines say, and makes its store in
     :meth:`make_store`; everything else is here. Jobs run in this process, and only one process
-    at a time has a store open. When the queue stops, pending jobs stay in the store. When it
-    starts, also after a ``kill -9``, they run, and so do those that were running: delivery is
-    at-least-once, so make handlers idempotent. Results are JSON.
+    at a time has a store open. When the queue stops, pending jobs stay in the store, and so do
+    those that the shutdown stops. When it starts, also after a ``kill -9``, they run, and so do
+    those that were running: delivery is at-least-once, so make handlers idempotent. Results are
+    JSON.
     """
 
     _index_type: ClassVar[type[JobIndex]] = StoredIndex
     _scheduler_type: ClassVar[type[Scheduler]] = StoredScheduler
+    _new_job: ClassVar[type[Job]] = DurableJob
     _index: StoredIndex
     _scheduler: StoredScheduler
 
@@ -104,11 +72,17 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     """The pydantic model of ``settings.options``; the default refuses any. Forbid extra fields
     in yours, or a misspelt option is ignored."""
 
-    capabilities: Capabilities = Capabilities(durable=True)
+    capabilities: Capabilities = Capabilities(durable=True, requeues_at_shutdown=True)
+    """Without ``requeues_at_shutdown`` a job that the shutdown stops ends as ``cancelled``."""
+
+    @property
+    def lock_wait(self) -> float:
+        """Seconds to wait at the start while another queue has the store open; 0 by default."""
+        return 0.0
 
     max_deliveries: ClassVar[int] = 3
-    """After so many starts without a finish, a job is ``failed`` with the error type
-    ``WorkerLost`` instead of being run again: it probably kills its process."""
+    """After so many starts that neither finished nor were stopped in order, a job is ``failed``
+    with the error type ``WorkerLost`` instead of being run again: it probably kills its process."""
 
     def __init__(
         self,
@@ -118,7 +92,8 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     ) -> None:
         super().__init__(handlers, settings, observers)
         self._store = self.make_store()
-        self._index.restore(())
+        self._scheduler.requeues = self.capabilities.requeues_at_shutdown
+        self._index.record_of = lambda stored: record_of(stored, self.handlers)
 
     @property
     def options(self) -> Any:
@@ -132,131 +107,181 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         Raise ``BackendError`` for settings that cannot be right.
         """
 
-    async def cancel(self, job_id: str) -> bool:
-        job = self._index.get(job_id)
-        if job.left_in_store and job.status is JobStatus.PENDING:
-            raise QueueClosedError
-        return await super().cancel(job_id)
+    # New jobs.
+
+    async def submit(
+        self,
+        job_type: str,
+        payload: Mapping[str, Any] = NO_PAYLOAD,
+        *,
+        timeout: float | None = None,
+        key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        delay: float | timedelta | None = None,
+        unique: Unique = "live",
+    ) -> str:
+        job, _ = self._accept(job_type, payload, timeout, key, metadata, delay, unique)
+        await self._until_written(job.job_id)
+        return job.job_id
+
+    async def submit_many(
+        self,
+        job_type: str,
+        payloads: Iterable[Mapping[str, Any]],
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        delay: float | timedelta | None = None,
+    ) -> list[str]:
+        jobs = await self._accept_many(job_type, payloads, timeout, metadata, delay)
+        if jobs:
+            await self._until_written(jobs[0].job_id)
+        return [job.job_id for job in jobs]
+
+    async def _until_written(self, job_id: str) -> None:
+        arrival = self._index.arriving.get(job_id)
+        if arrival is not None:
+            await shield(arrival)  # others may wait for it too
 
     def _check_open(self) -> None:
-        if self._scheduler.phase is NEW:
+        if self._scheduler.phase in (NEW, STARTING):
             raise QueueNotStartedError(self.name)
         super()._check_open()
 
     def _take_on(self, job: Job, digest: str) -> None:
-        self._save_new([job], digest)
-        super()._take_on(job, digest)
+        self._arrive([job], digest, partial(super()._take_on, job, digest))
 
     def _take_on_many(self, jobs: list[Job]) -> None:
-        self._save_new(jobs)
-        super()._take_on_many(jobs)
+        if jobs:
+            self._arrive(jobs, "", partial(super()._take_on_many, jobs))
 
-    def _save_new(self, jobs: list[Job], digest: str = "") -> None:
-        try:
-            self._index.save_new(jobs, digest)
-        except Exception as error:
-            raise JobNotKeptError(self.name, describe(error)) from error
+    def _arrive(self, jobs: list[Job], digest: str, take_on: Callable[[], None]) -> None:
+        """Write *jobs*, which have their places among those that wait; then take them on."""
+        pending = self._scheduler.pending
+        places = [len(jobs)]
+
+        def arrived(is_written: bool) -> None:
+            if not places:
+                return  # after a Ctrl-C it is told again
+            pending.elsewhere -= places.pop()
+            if is_written:
+                jobs[0].variables.run(take_on)
+
+        pending.elsewhere += len(jobs)
+        self._index.arrive(list(map(durable, jobs)), digest, self.name, arrived)
+
+    # Reading.
+
+    async def get_result(self, job_id: str) -> JobResult[Any]:
+        job = self._index.get(job_id)
+        return await (self._read(job) if _is_entry(job) else super().get_result(job_id))
+
+    async def wait(self, job_id: str, timeout: float | None = None) -> JobResult[Any]:
+        job = self._find_to_wait(job_id, "wait")
+        await until_finished(job, self._scheduler.loop, timeout)
+        return await self._read(job) if _is_entry(job) else job.record()
+
+    def watch(self, job_id: str) -> AsyncIterator[JobResult[Any]]:
+        return Watch(partial(self._find_to_wait, job_id, "watch"), self._read)
+
+    async def _page(self, jobs: list[Job], wanted: JobFilter, limit: int) -> JobPage[Any]:
+        return await page_of(jobs, wanted, limit, self._read_all)
+
+    async def _read(self, entry: FinishedJob) -> JobResult[Any]:
+        records = await self._read_all([entry])
+        if not records:
+            raise JobNotFoundError(entry.job_id)
+        return records[entry.job_id]
+
+    async def _read_all(self, entries: Sequence[FinishedJob]) -> dict[str, JobResult[Any]]:
+        """The records of *entries* by their ids, without those that have gone meanwhile."""
+        recent = self._index.recent
+        ids = [entry.job_id for entry in entries]
+        known = {job_id: recent[job_id]() for job_id in ids if job_id in recent}
+        others = [job_id for job_id in ids if job_id not in known]
+        if others:
+            if self._index.store is None:
+                raise QueueClosedError
+            read = await self._index.store.read(others)
+            known.update((stored.job_id, record_of(stored, self.handlers)) for stored in read)
+        return known
+
+    # What callers do with jobs.
+
+    async def cancel(self, job_id: str) -> bool:
+        job = self._index.get(job_id)
+        if isinstance(job, DurableJob) and job.left_in_store:
+            raise QueueClosedError
+        is_cancelled = await super().cancel(job_id)
+        await self._until_attempted(job_id)
+        return is_cancelled
+
+    async def cancel_all(
+        self,
+        *,
+        status: Statuses | None = None,
+        job_type: JobTypes | None = None,
+        metadata: MetadataFilter | None = None,
+    ) -> int:
+        count = await super().cancel_all(status=status, job_type=job_type, metadata=metadata)
+        if self._index.store is not None:
+            await self._index.store.writer.all_attempted()
+        return count
+
+    async def delete(self, job_id: str) -> bool:
+        job = self._index.get(job_id)
+        if _is_entry(job) and self._observers.wants["removed"]():
+            record = await self._read(job)
+            self._index.recent[job_id] = lambda: record
+        is_deleted = await super().delete(job_id)
+        await self._until_attempted(job_id)
+        return is_deleted
+
+    async def _until_attempted(self, job_id: str) -> None:
+        # A handler that cancels its own job would be interrupted while it waits here.
+        if self._index.store is not None and current_job_id.get() != job_id:
+            await self._index.store.writer.attempted(job_id)
+
+    async def resubmit(self, job_id: str) -> str:
+        entry = cast(Any, self._finished(job_id))
+        if self._index.store is None:
+            raise QueueClosedError
+        found = await self._index.store.read([job_id])
+        if not found:
+            raise JobNotFoundError(job_id)
+        (stored,) = found
+        payload = KeptPayload({}, stored.payload.encode()) if stored.payload else _NO_PAYLOAD
+        record = stored.record
+        again = await self._repeat(entry, payload, stored.timeout, record.key, record.metadata)
+        if entry.digest:
+            self._index.hand_key_on(entry, stored)
+        return again
 
     # The queue's own life.
 
-    def _open(self) -> None:
-        self._store.open()
-        self._index.store = self._store
-        self._restore_all()
-        super()._open()
+    async def _open(self) -> None:
+        store = OpenStore(self.name, self._store, self._scheduler.loop)
+        self._index.store = store
+        await store.open(self.lock_wait)
+        restoring = Restoring(
+            self.handlers, self._clock, self._index, self._scheduler, self.max_deliveries
+        )
+        await restoring.restore(*await store.load())
+        await super()._open()
 
     def _shut(self) -> None:
+        store = self._index.store
         try:
             super()._shut()
         finally:
-            self._index.store = None
-            self._store.close()
-
-    def _restore_all(self) -> None:
-        self._index.last_submitted = 0.0
-        in_order = sorted(self._store.load(), key=attrgetter("number"))
-        kept = [(stored, self._restored(stored)) for stored in in_order]
-        self._index.restore(kept)
-        waiting = sorted((pair for pair in kept if not pair[0].record), key=number_of)
-        self._scheduler.pending.replace(
-            job for stored, job in waiting if self._can_run(job, stored)
-        )
-
-    def _restored(self, stored: StoredJob) -> Job:
-        known = stored.job_type in self.handlers
-        job = Job(
-            job_id=stored.job_id,
-            job_type=stored.job_type,
-            definition=self.handlers.get(stored.job_type) if known else stand_in(stored.job_type),
-            payload=_kept_payload(stored),
-            timeout=stored.timeout,
-            key=stored.key,
-            metadata=read_only(stored.metadata),
-            variables=contextvars.Context(),
-            submitted=self._index.next_submitted(self._time_of(stored)),
-            cancel_requested=stored.cancel_requested,
-            shift=self._clock.shift,
-        )
-        if stored.not_before is not None:
-            job.delay = stored.not_before.timestamp() - job.submitted
-        if stored.record is not None:
-            _finish(job, stored.record)
-        elif not job.definition.keep_payload:
-            job.payload = _NO_PAYLOAD
-        return job
-
-    def _time_of(self, stored: StoredJob) -> float:
-        """When *stored* was submitted, or now, if the wall clock has gone back since.
-
-        Jobs of one instant are a little ahead of it, so a little is no sign of that.
-        """
-        submitted, now = stored.submitted or stored.submitted_at.timestamp(), self._clock.stamp()
-        return submitted if submitted < now + _AHEAD_S else now
-
-    def _can_run(self, job: Job, stored: StoredJob) -> bool:
-        """Make *job* ready to run, or else finish it."""
-        if stored.cancel_requested:
-            self._scheduler.finish(job, never_started(StopReason.CANCEL))
-            return False
-        try:
-            definition = self.handlers.get(stored.job_type)
-            text = stored.payload.encode()
-            job.payload = definition.form.payload_type(definition.form.thaw(text), text)
-        except Exception as error:  # the code has changed since
-            self._scheduler.fail(job, failed(error))
-            return False
-        if stored.deliveries >= self.max_deliveries:
-            self._scheduler.fail(job, _lost(stored.deliveries))
-            return False
-        if stored.deliveries:
-            job_type = one_line(job.job_type, 200)
-            log_event(logging.WARNING, "job_redelivered", job_id=job.job_id, job_type=job_type)
-        return True
+            if store is not None:
+                try:
+                    store.close(_CLOSE_S)
+                finally:
+                    self._index.store = None
+                    self._index.leave_all()
 
 
-def _lost(deliveries: int) -> Outcome:
-    text = f"its process ended {deliveries} times while it ran; it is not run again"
-    return Outcome(JobStatus.FAILED, None, text, "WorkerLost")
-
-
-def _kept_payload(stored: StoredJob) -> FrozenPayload:
-    return KeptPayload({}, stored.payload.encode()) if stored.payload else _NO_PAYLOAD
-
-
-def _finish(job: Job, record: JobResult[Any]) -> None:
-    """Make *job* what *record* says."""
-    for name in SAME_IN_RECORD:
-        setattr(job, name, getattr(record, name))
-    job.metadata = read_only(record.metadata)
-    job.result = _decoded(job.definition, record.result)
-    job.started = None if record.started_at is None else record.started_at.timestamp()
-    job.finished = None if record.finished_at is None else record.finished_at.timestamp()
-    job.drop_live_fields()
-
-
-def _decoded(definition: JobType[..., Any], plain: Any) -> Any:
-    """A result from its JSON, of the declared type if it still fits."""
-    try:
-        return definition.decode_result(json.dumps(plain).encode())
-    except Exception:  # the code has changed since, or there is no result
-        return plain
+def _is_entry(job: Any) -> TypeGuard[FinishedJob]:
+    """Whether *job* has finished, and its record is in the store."""
+    return isinstance(job, FinishedJob)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from .._model.records import JobResult
 from .._model.status import TERMINAL
 from .._run.calls import wake
 from .job import Changes, Job
+
+Read = Callable[[Any], Awaitable[JobResult[Any]]]
+"""Reads the record of a finished job that is not in memory."""
 
 
 class Watch(AsyncIterator["JobResult[Any]"]):
@@ -18,10 +21,11 @@ class Watch(AsyncIterator["JobResult[Any]"]):
     Not an async generator: somebody has to close one that is left half-way.
     """
 
-    __slots__ = ("_changes", "_find", "_job", "_over", "_seen")
+    __slots__ = ("_changes", "_find", "_job", "_over", "_read", "_seen")
 
-    def __init__(self, find: Callable[[], Job]) -> None:
+    def __init__(self, find: Callable[[], Job], read: Read | None = None) -> None:
         self._find = find
+        self._read = read
         self._job: Job | None = None
         self._changes = Changes()
         self._seen = -1
@@ -39,7 +43,9 @@ class Watch(AsyncIterator["JobResult[Any]"]):
             await self._changes.next()
         self._seen = self._changes.count
         self._over = self._job.is_finished
-        return self._job.record()
+        if self._read is None or isinstance(self._job, Job):
+            return self._job.record()
+        return await self._read(self._job)
 
 
 async def until_finished(

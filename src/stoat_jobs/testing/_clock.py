@@ -3,11 +3,16 @@
 - Only :meth:`FakeClockLoop.advance`, ``drive`` and ``jump`` change ``time()``.
 - The loop is idle when it would have to wait for a timer, a file or a thread. Then ``settle``
   returns, so a test never has to guess how often to yield.
+- A thread that does short work for a backend, as the one that writes to its store, tells by an
+  attribute ``brief`` that is True. The loop is not idle while such a thread works, and hears
+  what it said before it became idle.
 - If the loop is idle, nothing awaits ``settle`` and nothing can ever wake the loop, it is a
   deadlock. A loop that is never idle is one too. Both are an error at once, instead of a test
   that hangs. But a thread that was started after the loop was created, or an open connection,
   may still wake the loop: then it really waits. A thread that a backend uses again tells by an
   attribute ``idle`` that it waits for its next call. Such a thread counts while it is not idle.
+- So ``idle`` becomes False in whoever hands a call over, before the thread wakes up; and True
+  in the thread, after it has told the loop how the call ended.
 """
 
 from __future__ import annotations
@@ -33,6 +38,8 @@ REAL_LIMIT = 20.0
 
 # Real seconds between two looks at the threads, where only they can wake the loop.
 _LOOK = 0.05
+# The same for threads whose work is short.
+BRIEF_LOOK = 0.001
 
 ROUNDS_LIMIT = 200_000
 """Iterations that the loop may be busy without a pause before it counts as a deadlock."""
@@ -55,6 +62,19 @@ def is_idle(thread: threading.Thread) -> bool:
     return getattr(thread, "idle", False) is True
 
 
+def at_brief_work() -> threading.Thread | None:
+    """A thread that does short work for a backend now, if there is one."""
+    for thread in threading.enumerate():
+        if getattr(thread, "brief", False) is True and not is_idle(thread):
+            return thread
+    return None
+
+
+def too_long(thread: threading.Thread) -> str:
+    """What is wrong with a thread whose work is not short after all."""
+    return f"thread {thread.name} is still not idle after {REAL_LIMIT} real seconds"
+
+
 class DeadlockError(RuntimeError):
     """The loop has nothing to run, and nothing can ever wake it."""
 
@@ -72,10 +92,22 @@ class _Selector(selectors.DefaultSelector):
         if self._rounds > ROUNDS_LIMIT:
             self._rounds = 0
             raise DeadlockError(f"still busy after {ROUNDS_LIMIT:,} rounds, at one moment in time")
-        if events or timeout == 0 or self.on_idle():
+        if events or timeout == 0:
+            return events
+        if (events := self._after_brief_work()) or self.on_idle():
             return events
         refusal = self.may_wait()
         return self._last_look(refusal) if refusal else self._wait()
+
+    def _after_brief_work(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """What happens while threads do short work, or else once all of them are idle."""
+        limit = time.monotonic() + REAL_LIMIT
+        while thread := at_brief_work():
+            if events := super().select(BRIEF_LOOK):
+                return events
+            if time.monotonic() > limit:
+                raise DeadlockError(too_long(thread))
+        return super().select(0)
 
     def _last_look(self, refusal: str) -> list[tuple[selectors.SelectorKey, int]]:
         # A thread may have woken the loop and ended since the first select().
@@ -119,7 +151,8 @@ class FakeClock:
     async def settle(self) -> None:
         """Return once nothing is ready to run; time stands still.
 
-        It does not wait for threads: first await what the thread produces.
+        It waits for threads that do short work for a backend, but not for those of handlers:
+        first await what such a thread produces.
         """
         settled = self.create_future()
         self._settlers.append(settled)

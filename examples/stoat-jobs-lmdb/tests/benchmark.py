@@ -23,7 +23,7 @@ async def nothing(ctx: JobContext) -> None:
 
 async def jobs_per_second(backend: str, **options: Any) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        url = f"{folder}/jobs.db" if backend == "sqlite" else None
+        url = f"{folder}/jobs.lmdb" if backend == "lmdb" else None
         settings = JobQueueSettings(
             backend=backend,
             url=url,
@@ -40,8 +40,8 @@ async def jobs_per_second(backend: str, **options: Any) -> float:
 async def main() -> None:
     contestants: dict[str, tuple[str, dict[str, Any]]] = {
         "asyncio": ("asyncio", {}),
-        "sqlite": ("sqlite", {}),
-        "sqlite, fsync=False": ("sqlite", {"fsync": False}),
+        "lmdb": ("lmdb", {}),
+        "lmdb, sync=False": ("lmdb", {"sync": False}),
     }
     seen: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(ROUNDS):  # in turn, so that changes in the machine's load affect all alike

@@ -1,0 +1,33 @@
+"""From what a store keeps to what callers receive."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .._jobs.handlers import JobHandlers
+from .._jobs.job_types import JobType
+from .._model.records import JobResult, unchecked_record
+from .._payload.frozen import KeptPayload
+from .scripted_outcomes import stand_in
+from .store import StoredJob
+
+
+def definition_of(job_type: str, handlers: JobHandlers) -> JobType[..., Any]:
+    """The job type of this name, or a stand-in."""
+    return handlers.get(job_type) if job_type in handlers else stand_in(job_type)
+
+
+def record_of(stored: StoredJob, handlers: JobHandlers) -> JobResult[Any]:
+    """The record of a finished job, with a result of the declared type if it still fits."""
+    payload = KeptPayload({}, stored.payload.encode()).on_record() if stored.payload else None
+    result = _result(stored, handlers) if stored.result else None
+    return unchecked_record({**vars(stored.record), "result": result, "payload": payload})
+
+
+def _result(stored: StoredJob, handlers: JobHandlers) -> Any:
+    try:
+        definition = definition_of(stored.record.job_type, handlers)
+        return definition.decode_result(stored.result.encode())
+    except Exception:  # the code has changed since
+        return json.loads(stored.result)
