@@ -248,7 +248,10 @@ def killed_holder(path: Path, visits: int) -> list[str]:
 
 
 def test_a_killed_holder_loses_nothing_to_a_visitor(path: Path) -> None:
-    """Who opens and closes the file, before and after a kill, takes no acknowledged job with it."""
+    """Who opens and closes the file, before and after a kill, takes no acknowledged job with it.
+
+    Also if nothing tells SQLite that somebody else has it open.
+    """
     acknowledged = list[str]()
     for _ in range(3):
         acknowledged += killed_holder(path, visits=30)
