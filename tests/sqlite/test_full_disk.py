@@ -122,7 +122,8 @@ async def _fill_and_free(disk: SmallDisk, caplog: pytest.LogCaptureFixture) -> N
             assert "disk is full" in reason
             held.may_end.set()
             waiting = asyncio.ensure_future(queue.wait(first))
-            assert (await submit_until_refused(queue))[0] == []
+            for _ in range(3):  # the first may be refused before the end is tried
+                assert (await submit_until_refused(queue))[0] == []
             assert await queue.get_status(first) is JobStatus.RUNNING
             assert not waiting.done()
             assert heard(caplog) == ["store_failed"]

@@ -8,10 +8,17 @@ import tempfile
 import time
 from typing import Any
 
-from stoat_jobs import JobContext, JobHandlers, JobQueueSettings, create_queue
+from stoat_jobs import JobBackend, JobContext, JobHandlers, JobQueueSettings, create_queue
 
-JOBS = 2_000
-ROUNDS = 5
+JOBS = 1_000
+ROUNDS = 3
+CALLERS = (1, 100)
+CONTESTANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "asyncio": ("asyncio", {}),
+    "sqlite": ("sqlite", {}),
+    "lmdb": ("lmdb", {}),
+    "lmdb, sync=False": ("lmdb", {"sync": False}),
+}
 
 handlers = JobHandlers()
 
@@ -21,35 +28,40 @@ async def nothing(ctx: JobContext) -> None:
     """Do nothing, so that only the queue is measured."""
 
 
-async def jobs_per_second(backend: str, **options: Any) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"{folder}/jobs.lmdb" if backend == "lmdb" else None
+async def jobs_per_second(backend: str, options: dict[str, Any], callers: int) -> float:
+    with tempfile.TemporaryDirectory(dir=".") as folder:  # on a disk, which /tmp may not be
+        url = None if backend == "asyncio" else f"{folder}/jobs"
         settings = JobQueueSettings(
             backend=backend,
             url=url,
             options=options,
+            concurrency=callers,
             loop_block_limit=0,  # nothing else wants the loop here
         )
         async with create_queue(handlers, settings) as queue:
             begun = time.perf_counter()
-            ids = [await queue.submit("nothing") for _ in range(JOBS)]
-            await queue.wait(ids[-1])
+            await asyncio.gather(*(call(queue, JOBS // callers) for _ in range(callers)))
             return JOBS / (time.perf_counter() - begun)
 
 
+async def call(queue: JobBackend, jobs: int) -> None:
+    """Submit so many *jobs*, one after another, and wait for the last."""
+    for _ in range(jobs):
+        job_id = await queue.submit("nothing")
+    await queue.wait(job_id)
+
+
 async def main() -> None:
-    contestants: dict[str, tuple[str, dict[str, Any]]] = {
-        "asyncio": ("asyncio", {}),
-        "lmdb": ("lmdb", {}),
-        "lmdb, sync=False": ("lmdb", {"sync": False}),
-    }
-    seen: dict[str, list[float]] = {name: [] for name in contestants}
+    seen: dict[tuple[str, int], list[float]] = {}
     for _ in range(ROUNDS):  # in turn, so that changes in the machine's load affect all alike
-        for name, (backend, options) in contestants.items():
-            seen[name].append(await jobs_per_second(backend, **options))
-    for name, rates in seen.items():
+        for name, (backend, options) in CONTESTANTS.items():
+            for callers in CALLERS:
+                rate = await jobs_per_second(backend, options, callers)
+                seen.setdefault((name, callers), []).append(rate)
+    for (name, callers), rates in seen.items():
         rate = statistics.median(rates)
-        print(f"{name}: {rate:,.0f} a second, 1/{statistics.median(seen['asyncio']) / rate:.1f}")
+        share = statistics.median(seen["asyncio", callers]) / rate
+        print(f"{name}, {callers} callers: {rate:,.0f} a second, 1/{share:.1f}")
 
 
 if __name__ == "__main__":

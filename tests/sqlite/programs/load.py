@@ -34,6 +34,7 @@ class Load:
         self._random = random
         self._acts = acts
         self._ended: list[str] = []
+        self._running: list[str] = []  # that have no key
         queue.handlers.register("quick", self._quick, keep_payload=True)
         queue.handlers.register("slow", self._slow)
 
@@ -44,9 +45,14 @@ class Load:
 
     async def _slow(self, ctx: JobContext, key: str = "-") -> str:
         self._ledger.add("began", ctx.job_id, key)
+        if key == "-":
+            self._running.append(ctx.job_id)
         try:
             await asyncio.sleep(self._random.random() / 10)
             return "x" * self._random.randrange(20_000)
+        except asyncio.CancelledError:
+            await asyncio.sleep(self._random.random() / 20)  # it is being stopped for a while
+            raise
         finally:
             self._ledger.add("left", ctx.job_id, key)
 
@@ -104,9 +110,10 @@ class Load:
         self._ended.append(job_id)
 
     async def _cancel(self) -> None:
-        job_id = await self._submit_slow()
-        if self._random.random() < 0.5:
-            await asyncio.sleep(self._random.random() / 50)
+        if self._running and self._random.random() < 0.5:
+            job_id = self._running.pop()  # which may be over
+        else:
+            job_id = await self._submit_slow()
         if await self.queue.cancel(job_id):
             self._ledger.add("cancelled", job_id)
 
