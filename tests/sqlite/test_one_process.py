@@ -19,6 +19,7 @@ from stoat_jobs import BackendError
 from stoat_jobs._backends.store import StoreInUseError
 from stoat_jobs._sqlite.hold import FileHold
 
+from ..support import SAFETY_NET
 from ..support.another import Another
 from ..support.holding import is_free
 from ..support.listening import Heard, listening
@@ -29,8 +30,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="files and proce
 
 LOOPS = ["asyncio", pytest.param("uvloop", marks=ON_UVLOOP)]
 
-LONG = 1000.0
-"""Seconds of `lock_wait` that no test waits for."""
+SEVERAL = 3
+"""Refusals after which a successor has waited."""
 
 
 @pytest.fixture
@@ -56,34 +57,33 @@ def other(path: Path, loop: str) -> Iterator[Another]:
 def run(loop: str) -> Iterator[Callable[[Any], Any]]:
     """Runs coroutines, one after the other."""
     with asyncio.Runner(loop_factory=import_module(loop).new_event_loop) as runner:
-        yield runner.run
+        yield lambda main: runner.run(asyncio.wait_for(main, SAFETY_NET))
 
 
 class Refusals:
-    """How often a hold was refused, and what to do then."""
+    """Counts how often a hold is refused."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._take = FileHold.take
         self._count = 0
-        self._reached = threading.Event()
+        self._told: Callable[[], object] = lambda: None
+        original = FileHold.take
 
         def take(hold: FileHold) -> None:
-            self._counted(hold)
+            try:
+                original(hold)
+            except StoreInUseError:
+                self._count += 1
+                if self._count == SEVERAL:
+                    self._told()
+                raise
 
         monkeypatch.setattr(FileHold, "take", take)
 
-    def _counted(self, hold: FileHold) -> None:
-        try:
-            self._take(hold)
-        except StoreInUseError:
-            self._count += 1
-            if self._count == 3:
-                self._reached.set()
-            raise
-
     async def several(self) -> None:
-        """Wait until there were three of them."""
-        await asyncio.to_thread(self._reached.wait)
+        """Wait for the third one."""
+        reached, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._told = lambda: loop.call_soon_threadsafe(reached.set)
+        await reached.wait()
 
 
 @pytest.fixture
@@ -149,12 +149,12 @@ def test_a_successor_waits_for_a_predecessor_that_drains(
     """With `lock_wait` it starts when the last job of the other process has finished."""
     gate = path.with_name("gate")
     os.mkfifo(gate)
+    opened = os.open(gate, os.O_RDWR)
     job_id = other.do(f"answer = run(begin({str(gate)!r}))")
     other.tell("stop()")
 
     async def main() -> str:
-        opened = await asyncio.to_thread(os.open, gate, os.O_WRONLY)
-        queue = notes_queue(path, lock_wait=LONG)
+        queue = notes_queue(path, lock_wait=SAFETY_NET)
         starts = asyncio.ensure_future(queue.__aenter__())
         await refusals.several()
         assert not starts.done()
@@ -174,7 +174,7 @@ def test_a_successor_that_is_cancelled_while_it_waits_leaves_nothing(
     """No lock, no thread and nothing in the way of another queue."""
 
     async def main() -> None:
-        starts = asyncio.ensure_future(notes_queue(path, lock_wait=LONG).__aenter__())
+        starts = asyncio.ensure_future(notes_queue(path, lock_wait=SAFETY_NET).__aenter__())
         await refusals.several()
         starts.cancel()
         with pytest.raises(asyncio.CancelledError):
