@@ -21,7 +21,7 @@ from __future__ import annotations
 from ._backends.asyncio_queue import AsyncioJobQueue
 from ._backends.memory_queue import InMemoryJobQueue
 from ._backends.payloads import frozen_payloads
-from ._backends.store import FinishedJob, JobStore, StoredJob, StoreInUseError
+from ._backends.store import FinishedJob, JobReader, JobStore, StoredJob, StoreInUseError
 from ._backends.stored_queue import StoredJobQueue
 from ._backends.type_counts import type_stats
 from ._events.log import log_event
@@ -62,6 +62,7 @@ __all__ = [
     "FrozenPayload",
     "InMemoryJobQueue",
     "JobFilter",
+    "JobReader",
     "JobRun",
     "JobStore",
     "KeptPayload",

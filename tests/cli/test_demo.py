@@ -21,8 +21,8 @@ from starlette.routing import Route
 
 from stoat_jobs import JobStatus
 from stoat_jobs._cli.demo.client import Client
-from stoat_jobs._cli.demo.run import summary
 from stoat_jobs._cli.demo.server import Server
+from stoat_jobs._cli.demo.steps import summary
 from stoat_jobs._cli.main import main
 from stoat_jobs._demo.app import create_app
 

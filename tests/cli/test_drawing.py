@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from stoat_jobs import JobStatus
-from stoat_jobs._cli.watch import wording
+from stoat_jobs._cli.terminal import wording
 from stoat_jobs._cli.watch.drawing import draw_job, draw_jobs
 from stoat_jobs._cli.watch.remote import Listing, WatchedJob
 from stoat_jobs._cli.watch.views import LiveView

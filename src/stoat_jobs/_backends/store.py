@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .._jobs.protocols import Unique
+from .._jobs.protocols import JobTypes, MetadataFilter, Statuses, Unique
+from .._model.pages import JobPage
 from .._model.records import JobResult
 from .._model.status import JobStatus
 from .job import place_of_stamp
@@ -155,4 +157,55 @@ class JobStore(Protocol):
 
     def close(self) -> None:
         """End; also after an ``open`` that failed."""
+        ...
+
+
+class JobReader(Protocol):
+    """Reads the jobs of a queue from outside its process, as for a command line.
+
+    A backend that has one has a classmethod ``open_reader(settings)`` that returns it. It is a
+    context manager: it opens what it reads when it is entered. It changes nothing, and may be
+    used while a queue runs; what that has not committed yet it does not show.
+    """
+
+    def __enter__(self) -> Self:
+        """Begin.
+
+        Raises:
+            BackendError: there is nothing that it can read; says why.
+        """
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End."""
+        ...
+
+    def list_jobs(
+        self,
+        *,
+        status: Statuses | None = None,
+        job_type: JobTypes | None = None,
+        metadata: MetadataFilter | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> JobPage[Any]:
+        """As :meth:`JobBackend.list_jobs`; results are plain JSON.
+
+        Raises:
+            BackendError: it cannot be read; says why.
+        """
+        ...
+
+    def get_result(self, job_id: str) -> JobResult[Any]:
+        """As :meth:`JobBackend.get_result`; the result is plain JSON.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            BackendError: it cannot be read; says why.
+        """
         ...

@@ -14,6 +14,7 @@ from stoat_jobs import available_backends
 from .._display import printable
 from .check import command as check
 from .demo import command as demo
+from .stored import command as stored
 from .terminal.output import discard_output
 from .watch import command as watch
 
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     backends.set_defaults(run=_backends)
     check.add_to(commands)
     demo.add_to(commands)
+    stored.add_to(commands)
     watch.add_to(commands)
     return parser
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -23,13 +24,15 @@ HOST = "127.0.0.1"
 SETTINGS = JobQueueSettings(backend="asyncio", concurrency=4, drain_timeout=2.0)
 
 
-def create_app(root: Path) -> Starlette:
-    """Create the app that scans *root*."""
+def create_app(
+    root: Path, settings: JobQueueSettings = SETTINGS, held_at: float = math.inf
+) -> Starlette:
+    """Create the app that scans *root*, but goes no further than *held_at*, a fraction."""
     # Everyone on this machine may do everything. A web page in a browser here may not: its POST
     # requests are refused, and so are requests under another host name (DNS rebinding).
     jobs = jobs_app(authorize=allow_all, submittable=SUBMITTABLE, expose_errors=True)
     return Starlette(
-        lifespan=partial(lifespan, handlers=demo_handlers(root), settings=SETTINGS),
+        lifespan=partial(lifespan, handlers=demo_handlers(root, held_at), settings=settings),
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
         routes=[
             Route("/scan", start_scan, methods=["POST"]),

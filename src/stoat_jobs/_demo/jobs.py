@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from itertools import count
 from pathlib import Path
 from typing import Annotated
@@ -18,10 +19,11 @@ SUBMITTABLE = ("scan", "failing", "endless")
 
 _STEPS = 20
 _LAST_STEP = 15
+_HELD_S = 0.05
 
 
-def demo_handlers(root: Path) -> JobHandlers:
-    """The registry of the demo.
+def demo_handlers(root: Path, held_at: float = math.inf) -> JobHandlers:
+    """The registry of the demo, whose scan goes no further than *held_at*, a fraction.
 
     The server chooses the directory, not the client. Otherwise everyone who can reach the port
     could make the server read any file.
@@ -30,11 +32,26 @@ def demo_handlers(root: Path) -> JobHandlers:
 
     @handlers.job(timeout=math.inf)
     def scan(ctx: JobContext) -> ScanReport:
-        return scan_directory(ctx, root)
+        return scan_directory(_Held(ctx, held_at), root)
 
     handlers.register("failing", failing)
     handlers.register("endless", endless, timeout=math.inf)
     return handlers
+
+
+class _Held:
+    """The context of a scan that waits at a fraction of its way, until it is told to stop."""
+
+    def __init__(self, ctx: JobContext, fraction: float) -> None:
+        self._ctx = ctx
+        self._fraction = fraction
+        self.raise_if_cancelled = ctx.raise_if_cancelled
+
+    def set_progress(self, fraction: float, message: str | None = None) -> None:
+        self._ctx.set_progress(fraction, message)
+        while fraction >= self._fraction:
+            self._ctx.raise_if_cancelled()
+            time.sleep(_HELD_S)
 
 
 async def failing(ctx: JobContext, seconds: Annotated[float, Field(ge=0, le=60)] = 5.0) -> None:

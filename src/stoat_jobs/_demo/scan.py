@@ -11,10 +11,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, Field
 
-from stoat_jobs import JobContext
-
 from .._display import counted
-from .tree import CHUNK_BYTES, File, Tree, chunks
+from .tree import CHUNK_BYTES, File, ScanContext, Tree, chunks
 
 ROWS = 5
 COPIES_NAMED = 3
@@ -71,7 +69,7 @@ class ScanReport(BaseModel, frozen=True):
     hard_links: int = Field(description="Further names of files that were read already.")
 
 
-def scan_directory(ctx: JobContext, root: Path) -> ScanReport:
+def scan_directory(ctx: ScanContext, root: Path) -> ScanReport:
     """Read every regular file below *root*; reports progress by bytes.
 
     The first pass counts the files and bytes, the second reads them. Contents are compared by
@@ -94,7 +92,7 @@ def scan_directory(ctx: JobContext, root: Path) -> ScanReport:
     return _report(tree, tally)
 
 
-def _sizes(ctx: JobContext, root: Path) -> Counter[int]:
+def _sizes(ctx: ScanContext, root: Path) -> Counter[int]:
     """The number of files of each size."""
     sizes: Counter[int] = Counter()
     for number, file in enumerate(Tree(ctx, os.fspath(root)).files(), start=1):
@@ -105,7 +103,7 @@ def _sizes(ctx: JobContext, root: Path) -> Counter[int]:
 
 
 def _read(
-    ctx: JobContext, file: File, buffer: memoryview, progress: _Progress
+    ctx: ScanContext, file: File, buffer: memoryview, progress: _Progress
 ) -> tuple[int, bytes]:
     """The size and the digest of the content of *file*.
 
@@ -123,7 +121,7 @@ def _read(
 class _Progress:
     """Reports each thousandth of the bytes and of the files, however many there are."""
 
-    def __init__(self, ctx: JobContext, sizes: Counter[int]) -> None:
+    def __init__(self, ctx: ScanContext, sizes: Counter[int]) -> None:
         self._ctx = ctx
         self._files = sum(sizes.values())
         self._bytes = sum(size * files for size, files in sizes.items())

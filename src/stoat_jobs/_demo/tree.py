@@ -7,9 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from io import FileIO
-from typing import NamedTuple
-
-from stoat_jobs import JobContext
+from typing import NamedTuple, Protocol
 
 from .._display import printable
 
@@ -21,6 +19,14 @@ MOST_BYTES = 1 << 40
 
 # A file may have become a fifo or a link since it was listed: do not block, do not follow.
 _OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+class ScanContext(Protocol):
+    """What a scan needs of the context of its job."""
+
+    def set_progress(self, fraction: float, message: str | None = None) -> None: ...
+
+    def raise_if_cancelled(self) -> None: ...
 
 
 class File(NamedTuple):
@@ -37,7 +43,7 @@ class Tree:
     Symbolic links are not followed. If a file has several names (hard links), the first counts.
     """
 
-    def __init__(self, ctx: JobContext, root: str) -> None:
+    def __init__(self, ctx: ScanContext, root: str) -> None:
         self.symlinks = 0
         self.special = 0
         self.hard_links = 0

@@ -6,11 +6,12 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from .._backends.store import JobStore
+from .._backends.store import JobReader, JobStore
 from .._backends.stored_queue import StoredJobQueue
 from .._model.capabilities import Capabilities
-from .._model.settings import Seconds
+from .._model.settings import JobQueueSettings, Seconds
 from .path import path_of
+from .reader import SqliteReader
 from .store import SqliteStore
 
 
@@ -72,3 +73,14 @@ class SqliteJobQueue(StoredJobQueue):
             synchronous=options.synchronous,
             unsafe_filesystem=options.unsafe_filesystem,
         )
+
+    @classmethod
+    def open_reader(cls, settings: JobQueueSettings) -> JobReader:
+        """What reads the jobs of the file in *settings*, also while a queue has it open.
+
+        Raises:
+            BackendError: ``url`` is no path of a file.
+        """
+        options = SqliteOptions.model_validate(settings.options)
+        path = path_of(cls.name, settings.url)
+        return SqliteReader(cls.name, path, unsafe_filesystem=options.unsafe_filesystem)

@@ -6,17 +6,16 @@ hundred thousand rows.
 
 from __future__ import annotations
 
-import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from .._backends.store import FinishedJob, StoredJob
 from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
-from .._run.clock import as_datetime
+from .._run.clock import from_timestamp
 
 COLUMNS = (
     "number",
@@ -62,6 +61,7 @@ Row = tuple[Any, ...]
 
 _STATUSES = {str(status): status for status in JobStatus}
 _FIELDS = set(StoredJob.model_fields)
+_NOTHING_MORE: dict[str, Any] = {"result": None, "payload": None}
 
 
 def row_of(job: StoredJob) -> Row:
@@ -98,7 +98,11 @@ def _stamp(time: datetime | None) -> float | None:
 
 def job_of(row: Row) -> StoredJob:
     """The job of a row of :data:`COLUMNS`, and its payload and result."""
-    return _unchecked_job(
+    job = _new(StoredJob)
+    # As unchecked_record does: to validate the record would take longer than to read it.
+    _set(
+        job,
+        "__dict__",
         {
             "record": record_of(row),
             "number": row[0],
@@ -110,31 +114,39 @@ def job_of(row: Row) -> StoredJob:
             "payload_digest": row[11],
             "deliveries": row[13],
             "finish_number": row[7],
-        }
+        },
     )
+    _set(job, "__pydantic_fields_set__", _FIELDS)
+    _set(job, "__pydantic_extra__", None)
+    _set(job, "__pydantic_private__", None)
+    return job
 
 
 def record_of(row: Row) -> JobResult[Any]:
     """The record of a row of :data:`COLUMNS`, without its payload and its result."""
+    _, job_id, job_type, status, submitted, started, finished, _, not_before, key, *others = row
+    _, _, _, _, attempt, cancel_requested, progress, message, error, error_type, metadata = others[
+        :11
+    ]
     return unchecked_record(
         {
-            "job_id": row[1],
-            "job_type": row[2],
-            "status": _STATUSES[row[3]],
-            "result": None,
-            "error": row[18],
-            "error_type": row[19],
-            "progress": row[16],
-            "message": row[17],
-            "attempt": row[14],
-            "submitted_at": as_datetime(row[4]),
-            "started_at": as_datetime(row[5]),
-            "finished_at": as_datetime(row[6]),
-            "cancel_requested": bool(row[15]),
-            "metadata": {} if row[20] == "{}" else json.loads(row[20]),
-            "key": row[9],
-            "not_before": as_datetime(row[8]),
-            "payload": None,
+            "job_id": job_id,
+            "job_type": job_type,
+            "status": _STATUSES[status],
+            "error": error,
+            "error_type": error_type,
+            "progress": progress,
+            "message": message,
+            "attempt": attempt,
+            # As in Job.record().
+            "submitted_at": from_timestamp(submitted, UTC),
+            "started_at": None if started is None else from_timestamp(started, UTC),
+            "finished_at": None if finished is None else from_timestamp(finished, UTC),
+            "cancel_requested": cancel_requested == 1,
+            "metadata": {} if metadata == "{}" else from_json(metadata),
+            "key": key,
+            "not_before": None if not_before is None else from_timestamp(not_before, UTC),
+            **_NOTHING_MORE,
         }
     )
 
@@ -147,7 +159,7 @@ def whole_record_of(row: Row) -> JobResult[Any]:
     record = record_of(row)
     if record.status not in TERMINAL:
         return record
-    payload, result = (json.loads(text) if text else None for text in row[21:23])
+    payload, result = (from_json(text) if text else None for text in row[21:23])
     return record.model_copy(update={"payload": payload, "result": result})
 
 
@@ -158,14 +170,5 @@ def finished_of(row: Row) -> FinishedJob:
     return FinishedJob(job_id, sys.intern(job_type), _STATUSES[status], *others)
 
 
-def _unchecked_job(fields: dict[str, Any]) -> StoredJob:
-    """As :func:`unchecked_record`: to validate the record would take longer than to read it."""
-    job = object.__new__(StoredJob)
-    _set(job, "__dict__", fields)
-    _set(job, "__pydantic_fields_set__", _FIELDS.copy())
-    _set(job, "__pydantic_extra__", None)
-    _set(job, "__pydantic_private__", None)
-    return job
-
-
+_new = object.__new__
 _set = object.__setattr__  # not the model's own, which refuses everything, as it is frozen

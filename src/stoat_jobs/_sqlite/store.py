@@ -6,6 +6,8 @@
 - A failure leaves no transaction behind, so the next write needs no restart.
 """
 
+# ruff: noqa: S608 - all names in the statements are our own
+
 from __future__ import annotations
 
 import sqlite3

@@ -23,6 +23,9 @@ Starts a web server that only this machine can reach, asks it to read every file
 shows that it still answers other requests meanwhile. It writes nothing and sends nothing to other
 machines.
 
+With --backend sqlite the server keeps its jobs in a temporary file. It is killed in the middle of
+the scan and started again, and the job goes on.
+
 exit codes: 0 done (also: Ctrl-C while --serve waits), 1 the job failed, 2 DIR cannot be scanned or
 the extra [demo] is missing, 130 Ctrl-C, 143 SIGTERM
 """
@@ -37,6 +40,12 @@ def add_to(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("dir", metavar="DIR", nargs="?", default=".", help="default: here")
+    parser.add_argument(
+        "--backend",
+        choices=("asyncio", "sqlite"),
+        default="asyncio",
+        help="default: asyncio; with sqlite the job survives the end of its process",
+    )
     parser.add_argument(
         "--serve",
         action="store_true",
@@ -58,17 +67,24 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo; returns the exit code."""
     with Interrupts() as interrupts:
         try:
-            return _scan(Path(arguments.dir), arguments.port, arguments.serve, interrupts)
+            return _scan(Path(arguments.dir), arguments, interrupts)
         except KeyboardInterrupt:
             discard_output()
             print(f"stoat-jobs demo: stopped by {interrupts.name}", file=sys.stderr)
             return interrupts.exit_code
 
 
-def _scan(root: Path, port: int, serve: bool, interrupts: Interrupts) -> int:
+def _scan(root: Path, arguments: argparse.Namespace, interrupts: Interrupts) -> int:
     if problem := missing_extra("demo", _NEEDS) or _unreadable(root):
         return _refuse(problem)
-    print(f"A web app reads {printable(os.path.abspath(root))} in a background job.", flush=True)
+    killed = ", and is killed in the middle" if arguments.backend == "sqlite" else ""
+    where = printable(os.path.abspath(root))
+    print(f"A web app reads {where} in a background job{killed}.", flush=True)
+    start = _in_a_process if killed else _in_a_thread
+    return start(root, arguments.port, arguments.serve, interrupts)
+
+
+def _in_a_thread(root: Path, port: int, serve: bool, interrupts: Interrupts) -> int:
     from ..._demo.app import HOST, create_app
     from .run import run
     from .server import Server
@@ -78,6 +94,12 @@ def _scan(root: Path, port: int, serve: bool, interrupts: Interrupts) -> int:
     except OSError as error:
         return _refuse(f"cannot listen on {HOST}:{port}: {error.strerror}")
     return run(server, root, serve=serve, interrupts=interrupts)
+
+
+def _in_a_process(root: Path, port: int, serve: bool, interrupts: Interrupts) -> int:
+    from .restart import run
+
+    return run(root, port, serve=serve, interrupts=interrupts)
 
 
 def _refuse(problem: str) -> int:

@@ -19,7 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..terminal.console import is_plain, make_console
+from ..terminal.console import make_console
+from ..terminal.output import is_plain
 from .client import ScanRecord
 
 if TYPE_CHECKING:

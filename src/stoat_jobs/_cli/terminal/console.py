@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 from rich.console import Console
-
-
-def is_plain() -> bool:
-    """Whether output must have no control codes: in a pipe, a dumb terminal, or with NO_COLOR."""
-    unwanted = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    return unwanted or not sys.stdout.isatty()
 
 
 def make_console(*, plain: bool) -> Console:

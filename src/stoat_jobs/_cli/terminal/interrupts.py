@@ -36,6 +36,7 @@ class Interrupts:
         self.signum: int | None = None
         self.repeated = False
         self._raising = False
+        self._ignored = False
         self._wake: Callable[[], object] | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
@@ -60,6 +61,10 @@ class Interrupts:
         finally:
             self._raising = False
 
+    def ignore(self) -> None:
+        """From here on a signal does nothing: what is left to do is short, and must be done."""
+        self._ignored = True
+
     async def cancelling(self, work: Coroutine[Any, Any, R]) -> R | None:
         """Await *work*; at the first signal cancel it and return None."""
         task = asyncio.create_task(work)
@@ -82,6 +87,8 @@ class Interrupts:
             await received.wait()
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
+        if self._ignored:
+            return
         self.repeated = self.signum is not None
         if self.signum is None:
             self.signum = signum

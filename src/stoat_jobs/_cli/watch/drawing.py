@@ -12,8 +12,9 @@ from rich.text import Text
 
 from stoat_jobs import JobStatus
 
-from . import wording
+from ..terminal import wording
 from .remote import Jobs, WatchedJob
+from .wording import left_out, result
 
 _COLOURS = {
     JobStatus.PENDING: "dim",
@@ -43,8 +44,8 @@ def _job(job: WatchedJob, now: datetime, width: int) -> Iterator[RenderableType]
         yield _bar_row(job, width)
     if job.status.is_terminal and (failure := wording.failure(job)):
         yield Text(failure, style="red")
-    if result := wording.result(job):
-        yield Text(result)
+    if shown := result(job):
+        yield Text(shown)
 
 
 def _head(job: WatchedJob, now: datetime) -> Text:
@@ -84,8 +85,8 @@ def draw_jobs(jobs: Jobs, now: datetime, width: int, height: int) -> RenderableT
     table = _jobs_table(width)
     for job in jobs[:room]:
         table.add_row(*_cells(job, now, width))
-    left_out = wording.left_out(jobs, min(room, len(jobs)))
-    return Group(table, Text(left_out, style="dim")) if left_out else table
+    others = left_out(jobs, min(room, len(jobs)))
+    return Group(table, Text(others, style="dim")) if others else table
 
 
 def _jobs_table(width: int) -> Table:

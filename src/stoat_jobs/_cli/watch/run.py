@@ -13,9 +13,9 @@ from rich.console import Console, RenderableType
 
 from stoat_jobs import JobStatus
 
-from ..terminal.console import is_plain, make_console
+from ..terminal.console import make_console
 from ..terminal.interrupts import Interrupts
-from ..terminal.output import discard_output
+from ..terminal.output import discard_output, is_plain
 from . import wording
 from .drawing import draw_job, draw_jobs
 from .reconnect import View, stay_connected

@@ -13,8 +13,9 @@ from rich.live import Live
 from rich.text import Text
 
 from ..terminal.interrupts import Interrupts
-from . import wording
+from ..terminal.wording import clock
 from .remote import Jobs, WatchedJob
+from .wording import left_out
 
 if TYPE_CHECKING:
     from typing import Self
@@ -43,10 +44,10 @@ class LineView:
         if not self._connected:
             self._connected = True
             self._print("reconnected")
-        left_out = wording.left_out(jobs, len(jobs))
-        if left_out and self._is_whole:
+        others = left_out(jobs, len(jobs))
+        if others and self._is_whole:
             self._print("only the newest jobs are followed; the server has older ones")
-        self._is_whole = not left_out
+        self._is_whole = not others
         before, self._printed = self._printed, {job.job_id: self._format(job) for job in jobs}
         for job_id, text in reversed(self._printed.items()):
             if text != before.get(job_id):
@@ -106,7 +107,7 @@ class LiveView:
     def _warning(self, now: datetime, lost_for: timedelta) -> RenderableType:
         wait = (self._again_at - now).total_seconds()
         retry = f"retrying in {wait:.0f} s" if wait >= 1 else "retrying"
-        lost = wording.clock(lost_for.total_seconds())
+        lost = clock(lost_for.total_seconds())
         return Text(f"disconnected for {lost}: {self._reason}; {retry}", style="yellow")
 
     def __enter__(self) -> Self:
