@@ -34,7 +34,7 @@ KEPT = {
 }
 CHECKED = ["src", "tests", "examples", "benchmarks", "hatch_build.py"]
 QUICK = ["tests/contract", "tests/unit"]
-THIRD_PARTY = "./examples/stoat-jobs-sqlite"
+THIRD_PARTY = "./examples/stoat-jobs-lmdb"
 PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))
 
 

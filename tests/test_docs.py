@@ -56,7 +56,7 @@ def test_included_files_are_there() -> None:
 def test_the_backend_of_the_guide_is_shown_whole() -> None:
     """Whoever follows the page on backends has each file of the example's package."""
     page = (ROOT / "docs/how-to/write-a-backend.md").read_text()
-    example = ROOT / "examples/stoat-jobs-sqlite"
+    example = ROOT / "examples/stoat-jobs-lmdb"
     for file in [example / "pyproject.toml", *example.glob("src/**/*.py")]:
         assert f"{{literalinclude}} ../../{file.relative_to(ROOT)}\n" in page
 
@@ -70,7 +70,7 @@ def test_the_folder_of_the_guide_is_all_that_it_needs(tmp_path: Path) -> None:
         r'^readme = "(.+)"$', (tmp_path / "pyproject.toml").read_text(), re.MULTILINE
     )
     assert readme is None or Path(readme[1]) in made
-    assert "class TestSqliteJobQueue" in (tmp_path / "tests/test_contract.py").read_text()
+    assert "class TestLmdbJobQueue" in (tmp_path / "tests/test_contract.py").read_text()
 
 
 class Finder(doctest.DocTestFinder):

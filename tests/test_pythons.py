@@ -15,7 +15,7 @@ from unittest.mock import MagicMock
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PROJECTS = [Path("pyproject.toml"), Path("examples/stoat-jobs-sqlite/pyproject.toml")]
+PROJECTS = [Path("pyproject.toml"), Path("examples/stoat-jobs-lmdb/pyproject.toml")]
 PROSE = ["*.md", "docs/*.md", "docs/how-to/*.md", "docs/reference/*.md", "examples/**/*.md"]
 SOURCES = ["pyproject.toml", "noxfile.py", *(f"{each}/**/*.py" for each in ("src", "tests"))]
 MACHINERY = ["noxfile.py", ".ci/*", ".github/**/*.yml", ".pre-commit-config.yaml", "*.yaml"]

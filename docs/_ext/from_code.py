@@ -18,6 +18,7 @@ import stoat_jobs
 import stoat_jobs.backends
 import stoat_jobs.http
 import stoat_jobs.http._router  # here, since autodoc imports it in a way that FastAPI does not bear
+import stoat_jobs.sqlite
 from stoat_jobs._model.status import TRANSITIONS
 from stoat_jobs._run import state
 

@@ -33,6 +33,7 @@ from ._model.errors import (
     QueueFullError,
     QueueNotStartedError,
     QueueStartedError,
+    ResultTooLargeError,
     UnknownJobTypeError,
 )
 from ._model.events import (
@@ -86,6 +87,7 @@ __all__ = [
     "QueueStartedError",
     "QueueStats",
     "RemovedEvent",
+    "ResultTooLargeError",
     "StartedEvent",
     "SubmittedEvent",
     "SubmittingEvent",

@@ -13,6 +13,9 @@ from uuid import UUID
 ERROR_LIMIT = 1000
 SHOWN_LIMIT = 200
 
+WHY_NO_NUL = "which not every engine can keep: leave it out, or encode the text"
+"""How an error goes on that names U+0000 in what engines compare as text."""
+
 _MOST_ERRORS = 10_000
 _LEAVES_SHOWN = 100
 

@@ -80,6 +80,7 @@ def test_installed_backends_are_listed(environment: Environment) -> None:
         ["brook", "a-brook"],
         ["memory", "stoat-jobs"],
         ["river", "river-jobs"],
+        ["sqlite", "stoat-jobs"],
     ]
     assert imported == []
 
@@ -129,7 +130,7 @@ def test_distribution_found_twice_counts_once(environment: Environment, tmp_path
     """
     )
     assert on_path == 2
-    assert listed == ["asyncio", "memory", "river"]
+    assert listed == ["asyncio", "memory", "river", "sqlite"]
     assert answer[:2] == ["river_jobs", "Queue"]
 
 
@@ -177,7 +178,7 @@ def test_unknown_name_lists_what_is_installed(environment: Environment) -> None:
     answer = environment.run(CREATE + "    print(json.dumps(attempt('rivr')))")
     assert answer == [
         "BackendNotFoundError",
-        "no backend 'rivr'; installed: asyncio, memory, river",
+        "no backend 'rivr'; installed: asyncio, memory, river, sqlite",
         None,
     ]
 

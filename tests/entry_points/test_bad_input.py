@@ -155,7 +155,7 @@ def test_unknown_backend(name: str) -> None:
     """A name that no backend has is quoted, with the names that would do."""
     with pytest.raises(BackendNotFoundError) as caught:
         create_queue(settings=JobQueueSettings(backend=name))
-    assert str(caught.value) == f"no backend {name!r}; installed: asyncio, memory"
+    assert str(caught.value) == f"no backend {name!r}; installed: asyncio, memory, sqlite"
     assert isinstance(caught.value, LookupError)
 
 
@@ -166,7 +166,7 @@ async def test_unknown_backend_in_lifespan() -> None:
             pytest.fail("the app came up")
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "memory"])
+@pytest.mark.parametrize("backend", ["asyncio", "memory", "sqlite"])
 def test_unknown_option(backend: str) -> None:
     """An option that a backend does not know is refused, with the names of both."""
     settings = JobQueueSettings(backend=backend, options={"autorn": SECRET})

@@ -68,14 +68,16 @@ def test_the_backends_of_ours_need_no_metadata(
                 return type(state["job_queue"]).__name__
 
         print([each.name for each in available_backends()], asyncio.run(main()))
-        for name in ("asyncio", "memory"):
-            print(type(create_queue(settings=JobQueueSettings(backend=name))).__name__)
+        for name in ("asyncio", "memory", "sqlite"):
+            settings = JobQueueSettings(backend=name, url="jobs.db")
+            print(type(create_queue(settings=settings)).__name__)
         """,
     )
     assert said.splitlines() == [
-        "['asyncio', 'memory'] AsyncioJobQueue",
+        "['asyncio', 'memory', 'sqlite'] AsyncioJobQueue",
         "AsyncioJobQueue",
         "InMemoryJobQueue",
+        "SqliteJobQueue",
     ]
 
 
@@ -94,7 +96,7 @@ def test_another_name_is_refused_as_always(tmp_path: Path, place: Callable[[Path
             print(error)
         """,
     )
-    assert said == "no backend 'abacus'; installed: asyncio, memory"
+    assert said == "no backend 'abacus'; installed: asyncio, memory, sqlite"
 
 
 @PLACES
@@ -128,7 +130,7 @@ def test_a_backend_that_is_installed_is_found_beside_them(tmp_path: Path) -> Non
         """,
     )
     names, refusal = said.splitlines()
-    assert names == "['asyncio', 'memory', 'memory', 'river']"
+    assert names == "['asyncio', 'memory', 'memory', 'river', 'sqlite']"
     assert refusal == (
         "backend 'memory' is claimed by bold (bold:Queue) and stoat-jobs"
         " (stoat_jobs:InMemoryJobQueue); uninstall one of them"

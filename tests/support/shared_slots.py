@@ -138,7 +138,7 @@ class SharedSlots:
     # What a run asks of its host.
 
     def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:
-        return definition.result_through_json(value)
+        return definition.result_through_json(value, self.settings.max_result_bytes)
 
     def attempt_started(self, run: JobRun[SharedJob], previous: BaseException | None) -> None:
         job = run.job

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 import uuid
+from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from stoat_jobs import JobResult
+from stoat_jobs import JobResult, JobStatus
 from stoat_jobs._sqlite.store import SqliteStore
 from stoat_jobs.backends import StoredJob, as_datetime
+
+RUNNING = {"status": JobStatus.RUNNING}
+COMPLETED = {"status": JobStatus.COMPLETED}
 
 EPOCH = 1_800_000_000.0
 
@@ -20,7 +25,7 @@ def stored_job(number: int, *, payload: str = "{}", result: str = "", **record: 
     of_record = {"job_id": str(uuid.uuid4()), "job_type": "scan", "status": "pending"} | record
     is_live = of_record["status"] in ("pending", "running")
     return StoredJob(
-        record=JobResult[Any](submitted_at=as_datetime(submitted), **of_record),
+        record=JobResult[Any](submitted_at=datetime.fromtimestamp(submitted, UTC), **of_record),
         number=number,
         submitted=submitted,
         payload=payload,
@@ -40,6 +45,16 @@ def finished_job(number: int, **record: Any) -> StoredJob:
     submitted = EPOCH + number
     times = {"started_at": as_datetime(submitted + 1), "finished_at": as_datetime(submitted + 2)}
     return stored_job(number, payload="", **({"status": "completed"} | times | record))
+
+
+def kept(store: SqliteStore) -> list[StoredJob]:
+    """What is live in *store*, in its order."""
+    return sorted(store.live(), key=attrgetter("number"))
+
+
+def wal_size(store: SqliteStore) -> int:
+    """The bytes of its WAL."""
+    return Path(f"{store.path}-wal").stat().st_size
 
 
 def hold(path: Path) -> None:

@@ -22,7 +22,7 @@ DECLARED = [
             "waits_for_delays": False,
         },
     ),
-    (StoredJobQueue, {"durable": True}),
+    (StoredJobQueue, {"durable": True, "requeues_at_shutdown": True}),
 ]
 
 

@@ -32,6 +32,7 @@ from stoat_jobs import (
     QueueFullError,
     QueueNotStartedError,
     QueueStartedError,
+    ResultTooLargeError,
     UnknownJobTypeError,
 )
 from stoat_jobs._model import errors as errors_module
@@ -127,6 +128,12 @@ ERRORS: dict[str, tuple[JobsError, type[BaseException], dict[str, Any], list[str
         LookupError,
         {"name": "nats", "available": (), "extra": None},
         ["'nats'", "none"],
+    ),
+    "ResultTooLargeError": (
+        ResultTooLargeError(2_000, 1_000),
+        ValueError,
+        {"size": 2_000, "limit": 1_000},
+        ["2000 bytes", "max_result_bytes (1000)", "return the path of a large result"],
     ),
     "BackendError": (
         BackendError("sqlite", "needs `url` in its settings"),

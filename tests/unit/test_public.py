@@ -56,6 +56,7 @@ PUBLIC = [
     "QueueStartedError",
     "QueueStats",
     "RemovedEvent",
+    "ResultTooLargeError",
     "StartedEvent",
     "SubmittedEvent",
     "SubmittingEvent",

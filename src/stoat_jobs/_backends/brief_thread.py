@@ -43,7 +43,13 @@ class BriefThread(threading.Thread):
         return os.getpid() != self._pid
 
     def call(self, function: Callable[..., T], *args: Any) -> Future[T]:
-        """Call *function* after all that was given before."""
+        """Call *function* after all that was given before.
+
+        Raises:
+            RuntimeError: the thread lives in the process from which this one was forked.
+        """
+        if self.is_forked:
+            raise RuntimeError("this process was forked from the one that uses the store")
         future: Future[T] = Future()
         self._given += 1
         self._pieces.put((future, function, args))

@@ -66,7 +66,7 @@ class _MemoryScheduler(Scheduler):
         self._finish_in_context(job, script)
 
     def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:
-        return definition.result_through_json(value)
+        return definition.result_through_json(value, self.queue.settings.max_result_bytes)
 
     def finished(self, run: JobRun[Job], outcome: Outcome) -> None:
         super().finished(run, outcome)
@@ -207,12 +207,14 @@ class InMemoryJobQueue(InProcessQueue):
         Raises:
             ValueError: *status* is not terminal, or does not go with *result* or *error*.
             TypeError: *result* is not what the handler declares, or is not JSON-serialisable.
+            ResultTooLargeError: its JSON is larger than ``max_result_bytes``.
         """
         outcome = scripted(JobStatus(status), result, error)
         known = job_type in self.handlers
         definition = self.handlers.get(job_type) if known else stand_in(job_type)
         if result is not None:
-            outcome = replace(outcome, result=definition.result_through_json(result))
+            limit = self.settings.max_result_bytes
+            outcome = replace(outcome, result=definition.result_through_json(result, limit))
         if not known:
             self._stand_ins[job_type] = definition
         self._scheduler.scripts[job_type] = outcome
@@ -231,10 +233,12 @@ class InMemoryJobQueue(InProcessQueue):
         Raises:
             ValueError: *status* is not terminal, or does not go with *result* or *error*.
             TypeError: *result* is not JSON-serialisable.
+            ResultTooLargeError: its JSON is larger than ``max_result_bytes``.
         """
         outcome = scripted(JobStatus(status), result, error)
         if result is not None:
-            outcome = replace(outcome, result=stand_in("any").result_through_json(result))
+            limit = self.settings.max_result_bytes
+            outcome = replace(outcome, result=stand_in("any").result_through_json(result, limit))
         self._scheduler.default_script = outcome
 
     def _stand_in(self, job_type: str) -> JobType[..., Any]:

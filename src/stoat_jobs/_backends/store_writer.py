@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -31,6 +32,9 @@ _LONGEST_PAUSE = 1.0
 
 # How many jobs one write has at most, so that no one waits long for it.
 _MOST_AT_ONCE = 2_000
+
+# How many are told in one turn of the event loop: a millisecond or two, with their log lines.
+_TOLD_A_TURN = 50
 
 # So many pieces that fail one by one are the store's fault.
 _MOST_FAILURES = 2
@@ -134,12 +138,13 @@ class StoreWriter:
             return  # it was ended by close()
         ended = written.result()
         self._note(next((error for _, error in ended if error is not None), None))
+        is_telling = bool(self._ended)
         while ended:
             self._sort(*ended[0])
             ended.popleft()
         self._under_way, self._written = {}, None
-        self._tell_all()
-        self._wake_waiters()
+        if not is_telling:
+            self._tell_some()
         self._go_on()
 
     def _sort(self, piece: Piece, error: Exception | None) -> None:
@@ -152,10 +157,19 @@ class StoreWriter:
             newer.told = piece.told + newer.told
         self._changes[piece.job_id] = newer
 
-    def _tell_all(self) -> None:
-        while self._ended:
+    def _tell_some(self) -> None:
+        """Tell some of those who wait for what has ended; the others in a later turn."""
+        self._tell(_TOLD_A_TURN)
+        if self._ended:
+            self._loop.call_soon(self._tell_some, context=contextvars.Context())
+        else:
+            self._wake_waiters()
+
+    def _tell(self, most: float) -> None:
+        while self._ended and most > 0:
             _tell(*self._ended[0])
             self._ended.popleft()  # last: after a Ctrl-C in between it is told again
+            most -= 1
 
     def _note(self, error: Exception | None) -> None:
         """Log when the store begins to fail, and when it works again."""
@@ -185,16 +199,25 @@ class StoreWriter:
     @property
     def is_idle(self) -> bool:
         """Whether everything is written."""
-        return self._written is None and not self._new and not self._changes
+        return self._written is None and not (self._new or self._changes or self._ended)
 
     def has(self, job_id: str) -> bool:
-        """Whether a change of this job is not written yet."""
-        return job_id in self._changes or job_id in self._under_way
+        """Whether a change of this job is not written, or not told, yet."""
+        return (
+            job_id in self._changes
+            or job_id in self._under_way
+            or any(piece.job_id == job_id for piece, _ in self._ended)
+        )
 
     async def attempted(self, job_id: str) -> None:
         """Wait until the change of this job is written, or the store fails."""
         while self.has(job_id) and not self._pause:
             await self._next_end()
+
+    async def all_attempted(self) -> None:
+        """Wait until every change so far is written, or the store fails."""
+        for job_id in [*self._under_way, *self._changes]:
+            await self.attempted(job_id)
 
     async def flush(self, seconds: float) -> None:
         """Wait until everything is written or the store fails; at most so many *seconds*."""
@@ -232,7 +255,7 @@ class StoreWriter:
                 except TimeoutError:
                     break
                 self._end(written)
-        self._tell_all()
+        self._tell(math.inf)
         if self._alarm is not None:
             self._alarm.cancel()
         self._written = None  # what ends later is told to nobody

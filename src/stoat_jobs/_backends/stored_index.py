@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Any, cast
 
 from .._events.log import log_event
-from .._model.errors import JobNotKeptError
+from .._model.errors import JobNotKeptError, QueueClosedError
 from .._model.events import RemovalReason, RemovedEvent
 from .._model.records import JobResult
 from .._model.status import PENDING, RUNNING, transition
@@ -164,13 +164,13 @@ class StoredIndex(JobIndex):
     def _keep_entry(self, job: DurableJob, size: int) -> None:
         """Keep of *job*, which has finished, only what is to be known of it."""
         entry = job.entry()
-        self._jobs[job.job_id] = cast(Job, entry)
-        if self.keys.drop(job):
-            self.keys.hold(cast(Job, entry), entry.digest)
         if size <= _RECENT_BYTES:
             self.recent[job.job_id] = job.record
             if len(self.recent) > _RECENT:
                 del self.recent[next(iter(self.recent))]
+        self._jobs[job.job_id] = cast(Job, entry)
+        if self.keys.drop(job):
+            self.keys.hold(cast(Job, entry), entry.digest)
         self.retention.add(cast(Job, entry))
 
     def give_back(self, job: DurableJob) -> None:
@@ -211,8 +211,9 @@ class StoredIndex(JobIndex):
     def hand_key_on(self, entry: FinishedJob, stored: StoredJob) -> None:
         """Another job has the kept key of *entry*, also after a restart."""
         entry.key, entry.digest = None, ""
-        changes = {"unique": "live", "payload_digest": ""}
-        self._writer.save(stored.model_copy(update=changes))
+        if entry.job_id in self._jobs:
+            changes = {"unique": "live", "payload_digest": ""}
+            self._writer.save(stored.model_copy(update=changes))
 
     # A life of the queue.
 
@@ -240,10 +241,15 @@ class StoredIndex(JobIndex):
             self.retention.replace(sorted(finished, key=attrgetter("finish_number")))
 
     def leave_all(self) -> None:
-        """The queue is closed: what is live goes on elsewhere."""
+        """The queue is closed: what is live goes on elsewhere, and whoever waits is told."""
+        for arrival in self.arriving.values():
+            if not arrival.done():
+                arrival.set_exception(QueueClosedError())
+                arrival.exception()  # retrieved, also if nobody waits any more
+        self.arriving.clear()
         self.ending.clear()
-        for job in self.live():
-            if not job.left_in_store:
+        for job in self._jobs.values():
+            if isinstance(job, DurableJob):
                 job.leave_in_store()
 
 

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from asyncio import shield
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -226,7 +225,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     ) -> int:
         count = await super().cancel_all(status=status, job_type=job_type, metadata=metadata)
         if self._index.store is not None:
-            await self._index.store.writer.flush(math.inf)
+            await self._index.store.writer.all_attempted()
         return count
 
     async def delete(self, job_id: str) -> bool:

@@ -112,7 +112,7 @@ class StoredScheduler(Scheduler):
         return super().cancel(job)
 
     def keep_result(self, definition: JobType[..., Any], value: Any) -> Any:
-        return definition.result_through_json(value)
+        return definition.result_through_json(value, self.queue.settings.max_result_bytes)
 
     def metadata_updated(self, run: JobRun[Job], metadata: Mapping[str, Any]) -> None:
         super().metadata_updated(run, metadata)

@@ -190,8 +190,9 @@ class JobContext:
 
         Raises:
             TypeError: a field has no JSON.
-            ValueError: a field is a number or text that JSON does not have, is nested more than
-                64 levels deep, or makes the whole larger than ``max_metadata_bytes``.
+            ValueError: a field is a number or text that JSON does not have, contains U+0000, is
+                nested more than 64 levels deep, or makes the whole larger than
+                ``max_metadata_bytes``.
         """
         self._link.update_metadata(fields)
 

@@ -120,7 +120,7 @@ class JobHandlers(Registry):
         Raises:
             TypeError: the signature is not one of a handler; says which parameter. Or there is
                 no such option.
-            ValueError: the name is taken, or an option is out of its range.
+            ValueError: the name is taken or contains U+0000, or an option is out of its range.
         """
         refuse_unknown(options)
         if callable(name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import math
 from collections.abc import (
     Awaitable,
     Callable,
@@ -21,13 +22,14 @@ from typing import TYPE_CHECKING, Any, Generic, Union, get_args, get_origin
 from typing_extensions import ParamSpec, TypeVar
 
 from .._model.backoff import Backoff
-from .._model.errors import HandlerMismatchError
+from .._model.errors import HandlerMismatchError, ResultTooLargeError
 from .._model.settings import check_finite, check_timeout
 from .._payload.codec import Codec, same
 from .._payload.form import PayloadForm, why_no_json
 from .._payload.results import refuse_used_up
 from .._payload.signature import UNIONS, is_async, resolve, signature_of
 from .._payload.unsupported_types import refuse_unsupported
+from .._text import WHY_NO_NUL, shown
 from .context import JobContext
 from .context_parameter import check_first_parameter
 from .protocols import JobBackend, Unique
@@ -189,8 +191,8 @@ class JobType(Generic[P, R]):
             raise TypeError(f"{self.name}.submit() got {', '.join(sorted(twice))} twice")
         return {**payload, **kwargs}
 
-    def result_through_json(self, value: Any) -> Any:
-        """*value*, a handler's result, as it comes back from JSON.
+    def result_through_json(self, value: Any, limit: float = math.inf) -> Any:
+        """*value*, a handler's result, as it comes back from at most *limit* bytes of JSON.
 
         If the handler declares a type, the value is validated and must come back equal. If it
         declares none, or one that is only imported under ``TYPE_CHECKING``, the plain JSON comes
@@ -199,15 +201,19 @@ class JobType(Generic[P, R]):
         Raises:
             TypeError: the value is used up by its first reader, has no JSON, or is not of the
                 type that the handler declares.
+            ResultTooLargeError: its JSON is larger.
         """
         refuse_used_up(value)
         annotation = self.result_type
         try:
             codec = self._result_codec
             valid = codec.validate(value)
-            decoded = codec.decode(codec.encode(valid))
+            text = codec.encode(valid)
+            decoded = codec.decode(text) if len(text) <= limit else None
         except Exception as error:
             raise TypeError(self._not_kept(value, why_no_json(error, annotation))) from error
+        if len(text) > limit:
+            raise ResultTooLargeError(len(text), limit)
         if annotation is not Any and not same(valid, decoded):
             raise TypeError(self._not_kept(value, "it does not come back from JSON as it was"))
         return decoded
@@ -305,9 +311,11 @@ def _awaited(annotation: Any) -> Any:
 
 
 def _checked_name(name: Any) -> str:
-    if isinstance(name, str) and name:
-        return name
-    raise TypeError(f"the name of a job type must be text that is not empty, not {name!r}")
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"the name of a job type must be text that is not empty, not {name!r}")
+    if "\0" in name:
+        raise ValueError(f"the name of job type {shown(name)} contains U+0000, {WHY_NO_NUL}")
+    return name
 
 
 def _grace(seconds: float | None, name: str) -> float | None:

@@ -143,8 +143,8 @@ class JobBackend(AsyncJobQueue, Protocol):
 
         Raises:
             ValueError: an option is out of its range: a *timeout* that is not positive, an
-                empty *key* or one over 1 KiB, *metadata* that is too large, a *delay* that is
-                negative or not finite.
+                empty *key* or one over 1 KiB, *metadata* that is too large, U+0000 in either, a
+                *delay* that is negative or not finite.
             TypeError: an option has the wrong type, or *metadata* has no JSON.
             KeyConflictError: with ``unique="kept"``, a job with another payload holds the *key*.
             RuntimeError: it was called from another thread or event loop while the queue runs;

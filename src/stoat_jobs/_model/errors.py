@@ -7,6 +7,7 @@ JobsError
  +- InvalidPayloadError      also a ValueError
  +- KeyConflictError         also a ValueError
  +- PayloadNotKeptError      also a ValueError
+ +- ResultTooLargeError      also a ValueError
  +- QueueFullError
  +- QueueClosedError         also a RuntimeError
  +- InvalidTransitionError   also a RuntimeError
@@ -178,6 +179,24 @@ class PayloadNotKeptError(JobsError, ValueError):
         return (
             f"the payload of job {shown(self.job_id)} was not kept: register {shown(self.job_type)}"
             " with keep_payload=True, for the jobs from then on"
+        )
+
+
+class ResultTooLargeError(JobsError, ValueError):
+    """A result is larger than ``max_result_bytes``; on a record, it is why the job has failed.
+
+    ``size`` and ``limit`` are bytes of JSON. Backends that keep results as JSON have the limit.
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(size, limit)
+        self.size = size
+        self.limit = limit
+
+    def _message(self) -> str:
+        return (
+            f"the result is {self.size} bytes of JSON, more than max_result_bytes ({self.limit}):"
+            " keep large data in a file or an object store, and return the path of a large result"
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from .._text import SHOWN_LIMIT, describe, name_of, one_line, shown
+from .._text import SHOWN_LIMIT, WHY_NO_NUL, describe, name_of, one_line, shown
 
 METADATA_LIMIT = 65_536
 """Bytes of JSON, unless the settings say something else."""
@@ -45,7 +45,7 @@ def checked_metadata(metadata: Mapping[str, Any] | None, limit: int) -> Mapping[
     Raises:
         TypeError: it is not a mapping of text to JSON values, or cannot be read.
         ValueError: it is too large, nested more than 64 levels deep, not valid Unicode, or
-            contains a number that JSON does not have.
+            contains U+0000 or a number that JSON does not have.
     """
     if metadata is None:
         return NO_METADATA
@@ -106,6 +106,8 @@ def _is_short_text(items: dict[Any, Any], limit: int) -> bool:
     for name, value in items.items():
         if not (type(name) is type(value) is str and name.isascii() and value.isascii()):
             return False
+        if "\0" in name or "\0" in value:
+            return False
         size += _MOST_BYTES_OF_CHARACTER * (len(name) + len(value)) + _MOST_BYTES_OF_PAIR
     return size <= limit
 
@@ -138,6 +140,8 @@ class _Copies:
         self._add(len(plain))
         if not _is_unicode(plain):
             raise ValueError(f"{_named(place)} is not valid Unicode: it has half a surrogate pair")
+        if "\0" in plain:
+            raise ValueError(f"{_named(place)} contains U+0000, {WHY_NO_NUL}")
         return plain
 
     def _int(self, value: int, place: Place) -> int:

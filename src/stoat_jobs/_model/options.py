@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from .._text import shown
+from .._text import WHY_NO_NUL, shown
 from .settings import check_finite
 
 KEY_LIMIT = 1024
@@ -17,7 +17,8 @@ def checked_key(key: str | None) -> str | None:
 
     Raises:
         TypeError: it is not text.
-        ValueError: it is empty, is longer than 1 KiB in UTF-8, or is not valid Unicode.
+        ValueError: it is empty, is longer than 1 KiB in UTF-8, is not valid Unicode, or contains
+            U+0000.
     """
     if key is None:
         return None
@@ -28,6 +29,8 @@ def checked_key(key: str | None) -> str | None:
         raise ValueError("key must not be empty; leave it out, or give None, for no key")
     if (size := len(plain.encode())) > KEY_LIMIT:
         raise ValueError(f"key must not exceed {KEY_LIMIT} bytes, not {size}; hash a longer one")
+    if "\0" in plain:
+        raise ValueError(f"key must not contain U+0000, {WHY_NO_NUL}")
     return plain
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from .schema import version_of
 
 _BUSY_S = 3.0
-_WAL_LIMIT_BYTES = 16 * 2**20
+WAL_LIMIT_BYTES = 16 * 2**20
 _CACHE_KIB = 16 * 1024
 
 
@@ -82,5 +82,5 @@ def set_up(connection: sqlite3.Connection, synchronous: str) -> None:
     connection.execute(f"pragma synchronous = {synchronous}")
     connection.execute("pragma fullfsync = on")  # of macOS, whose fsync does not reach the disk
     connection.execute("pragma checkpoint_fullfsync = on")
-    connection.execute(f"pragma journal_size_limit = {_WAL_LIMIT_BYTES}")
+    connection.execute(f"pragma journal_size_limit = {WAL_LIMIT_BYTES}")
     connection.execute(f"pragma cache_size = -{_CACHE_KIB}")

@@ -110,19 +110,21 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     """
     connection.execute("begin immediate")
     try:
-        for steps in STEPS[version_of(connection, path) :]:
-            for statement in steps:
+        version = version_of(connection, path)
+        for statements in STEPS[version:]:
+            for statement in statements:
                 connection.execute(statement)
         connection.execute(f"pragma application_id = {APPLICATION_ID}")
+        # A file that is read-only refuses this, and not the beginning of the transaction.
         connection.execute(f"pragma user_version = {len(STEPS)}")
-        connection.execute("commit")
-    except BaseException:
+        if version < len(STEPS):
+            connection.execute("commit")
+    finally:
         roll_back(connection)
-        raise
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
-    """End a transaction that failed, if SQLite has not done so itself."""
+    """End a transaction without its changes, unless it has ended already."""
     with suppress(sqlite3.Error):
         if connection.in_transaction:
             connection.execute("rollback")

@@ -19,6 +19,8 @@ M = TypeVar("M", bound=BaseModel)
 # How clients give a field, if not by its name.
 _AS_GIVEN = {"metadata": "metadata.NAME"}
 
+_NO_NUL = r"^[^\u0000]*$"
+
 
 def _checked_key(key: str) -> str | None:
     if key.startswith(NAME):
@@ -32,11 +34,16 @@ class Submission(BaseModel, frozen=True, extra="forbid"):
     job_type: str = Field(description="The name of a job type that may be submitted here.")
     payload: dict[str, Any] = Field(default={}, description="The handler's arguments by name.")
     key: (
-        Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_checked_key)] | None
+        Annotated[
+            str,
+            Field(min_length=1, max_length=1024, json_schema_extra={"pattern": _NO_NUL}),
+            AfterValidator(_checked_key),
+        ]
+        | None
     ) = Field(
         default=None,
         description="At most one job of this type with this key is pending or running; submitting"
-        " again returns that job. At most 1,024 bytes.",
+        " again returns that job. At most 1,024 bytes, without U+0000.",
     )
 
 

@@ -172,6 +172,13 @@ class Bench:
         """Stop the queue, and advance time as far as that needs."""
         await self.clock.drive(self.queue.__aexit__(None, None, None))
 
+    async def close_after(self, call: Call) -> None:
+        """Stop the queue, and let *call* return while it drains: so no job of it goes on."""
+        closing = asyncio.ensure_future(self.queue.__aexit__(None, None, None))
+        await self.clock.settle()
+        call.finish()
+        await closing
+
     # Cleaning up.
 
     def open_gates(self) -> None:

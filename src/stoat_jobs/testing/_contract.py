@@ -19,12 +19,14 @@ from ._contract_outcomes import OutcomePromises
 from ._contract_pages import PagePromises
 from ._contract_processes import ProcessPromises
 from ._contract_records import RecordPromises
+from ._contract_requeue import RequeuePromises
 from ._contract_resisting import ResistingPromises
 from ._contract_results import ResultPromises
 from ._contract_retries import RetryPromises
 from ._contract_running import RunningPromises
 from ._contract_shutdown import ShutdownPromises
 from ._contract_stopping import StoppingPromises
+from ._contract_text import ResultSizePromises, TextPromises
 from ._contract_watching import WatchingPromises
 
 
@@ -32,6 +34,7 @@ class JobQueueContract(
     InputPromises,
     OptionPromises,
     MetadataPromises,
+    TextPromises,
     KeptKeyPromises,
     ManyPromises,
     DelayPromises,
@@ -39,6 +42,7 @@ class JobQueueContract(
     RunningPromises,
     OutcomePromises,
     ResultPromises,
+    ResultSizePromises,
     AttemptPromises,
     RetryPromises,
     ContextPromises,
@@ -48,6 +52,7 @@ class JobQueueContract(
     ShutdownPromises,
     LifePromises,
     DurablePromises,
+    RequeuePromises,
     ProcessPromises,
     RecordPromises,
     PagePromises,

@@ -101,10 +101,12 @@ class AgainPromises(Promises):
             first = await bench.finish(await bench.begin(metadata={"file": "a"}))
             assert await bench.queue.delete(first.job_id) is True
             ids = [(await bench.finish(await bench.begin())).job_id for _ in range(3)]
+            await bench.clock.settle()
             assert seen.reasons == [(first.job_id, "deleted"), (ids[0], "number")]
             assert (seen.events[0].record, seen.events[0].job_type) == (first, "hold")
             await bench.clock.advance(101)
             assert list(await bench.queue.list_jobs()) == []
+            await bench.clock.settle()
             assert seen.reasons[2:] == [(ids[1], "age"), (ids[2], "age")]
 
     # Payloads that are kept.

@@ -12,6 +12,7 @@ from stoat_jobs import JobContext, JobStatus, current_job
 
 from ._bench import Bench
 from ._clock import REAL_LIMIT
+from ._contract_stopping import assert_stopped
 from ._promises import Promises
 
 
@@ -133,7 +134,11 @@ class ContextPromises(Promises):
             assert heard == []
             await tell(bench, job_id, how)
             assert heard == [True]
-            assert (await bench.record(job_id)).status.is_terminal
+            record = await bench.record(job_id)
+            if how == "shutdown":
+                assert_stopped(bench, record)
+            else:
+                assert record.status.is_terminal
 
     async def test_a_task_beside_the_handler_hears_of_the_stop(self) -> None:
         """A task that waits beside an async handler goes on; the handler is cancelled as ever."""

@@ -30,9 +30,9 @@ class DurablePromises(Promises):
     async def test_what_waits_runs_in_the_next_life__fault_19(self) -> None:
         """The shutdown leaves jobs pending, and the next start runs them in their order."""
         async with self.bench() as bench:
-            await bench.begin()
+            call = await bench.begin()
             waiting = [await bench.put() for _ in range(3)]
-            await bench.close()
+            await bench.close_after(call)
             statuses = [await bench.queue.get_status(job_id) for job_id in waiting]
             assert statuses == [JobStatus.PENDING] * 3
             await bench.open()
@@ -68,9 +68,9 @@ class DurablePromises(Promises):
     async def test_the_next_queue_has_all_of_a_job(self) -> None:
         """Payload, metadata, key and time limit outlive the queue that accepted the job."""
         async with self.bench() as old:
-            await old.begin()
+            call = await old.begin()
             job_id = await old.put("hold", {"n": 5}, key="k", metadata={"by": "Ada"}, timeout=7)
-            await old.close()
+            await old.close_after(call)
         async with self.bench() as bench:
             call = await bench.call(job_id)
             assert (call.payload, call.ctx.metadata) == ({"n": 5}, {"by": "Ada"})
@@ -97,35 +97,61 @@ class DurablePromises(Promises):
     async def test_a_waiting_job_that_was_cancelled_stays_so__fault_9(self) -> None:
         """The next queue does not run jobs that were cancelled before."""
         async with self.bench() as old:
-            await old.begin()
+            call = await old.begin()
             job_id = await old.put()
             assert await old.queue.cancel(job_id) is True
-            await old.close()
+            await old.close_after(call)
         async with self.bench() as bench:
             assert await bench.status(job_id) is JobStatus.CANCELLED
             assert bench.calls == []
 
     @needs("durable")
-    async def test_a_job_whose_handler_is_gone_fails(self) -> None:
-        """A job of a type that the next queue does not know fails with an error that says so."""
+    async def test_a_job_whose_handler_is_gone_waits(self) -> None:
+        """A job of a type that the next queue does not know waits, until a later one knows it."""
         async with self.bench() as old:
-            await old.begin()
+            call = await old.begin()
+            old.handlers.register("old", locate)
+            job_id = await old.put("old", {"x": 1}, metadata={"by": "Ada"})
+            await old.close_after(call)
+        async with self.bench() as bench:
+            assert (await bench.finish(await bench.begin(), 1)).result == 1
+            record = await bench.record(job_id)
+            assert (record.status, record.metadata) == (JobStatus.PENDING, {"by": "Ada"})
+            assert [each.job_id for each in await bench.queue.list_jobs(job_type="old")] == [job_id]
+            assert (await bench.queue.stats()).by_status[JobStatus.PENDING] == 1
+        bench = await self.new_bench()
+        bench.handlers.register("old", locate)
+        async with bench:
+            assert (await bench.queue.wait(job_id)).result == Point(1, b"\xff")
+
+    @needs("durable")
+    async def test_a_job_whose_handler_is_gone_can_be_cancelled(self) -> None:
+        """Whoever waits for a job of an unknown type waits on, and a cancel ends it."""
+        async with self.bench() as old:
+            call = await old.begin()
             old.handlers.register("old", locate)
             job_id = await old.put("old", {"x": 1})
-            await old.close()
+            await old.close_after(call)
         async with self.bench() as bench:
-            record = await bench.queue.wait(job_id)
-            assert (record.status, record.error_type) == (JobStatus.FAILED, "UnknownJobTypeError")
-            assert (await bench.finish(await bench.begin(), 1)).result == 1
+            waiting = asyncio.ensure_future(bench.queue.wait(job_id))
+            await bench.clock.settle()
+            assert not waiting.done()
+            assert await bench.queue.cancel(job_id) is True
+            assert (await waiting).status is JobStatus.CANCELLED
+            await bench.close()
+        bench = await self.new_bench()
+        bench.handlers.register("old", locate)
+        async with bench:
+            assert await bench.status(job_id) is JobStatus.CANCELLED
 
     @needs("durable")
     async def test_a_payload_that_fits_no_more_fails(self) -> None:
         """A payload that the next queue's handler refuses fails only that job."""
         async with self.bench() as old:
-            await old.begin()
+            call = await old.begin()
             old.handlers.register("changed", locate)
             job_id = await old.put("changed", {"x": 1})
-            await old.close()
+            await old.close_after(call)
         bench = await self.new_bench()
 
         @bench.handlers.job
@@ -157,9 +183,9 @@ class DurablePromises(Promises):
             options: dict[str, Any] = {"unique": "kept"}
             done = await old.begin("hold", {"n": 1}, key="done", **options)
             await old.finish(done)
-            await old.begin()
+            call = await old.begin()
             waiting = await old.put("hold", {"n": 2}, key="waiting", **options)
-            await old.close()
+            await old.close_after(call)
         async with self.bench() as bench:
             await bench.finish(await bench.call(waiting))
             assert await bench.put("hold", {"n": 1}, key="done", **options) == done.job_id
@@ -175,9 +201,9 @@ class DurablePromises(Promises):
             old.handlers.register("kept", old.hold, keep_payload=True)
             done = await old.begin("kept", {"n": 1})
             await old.finish(done)
-            await old.begin()
+            call = await old.begin()
             waiting = await old.put("kept", {"n": 2})
-            await old.close()
+            await old.close_after(call)
         bench = await self.new_bench()
         bench.handlers.register("kept", bench.hold, keep_payload=True)
         async with bench:
@@ -192,9 +218,9 @@ class DurablePromises(Promises):
     async def test_many_that_were_accepted_at_once_run_in_the_next_life(self) -> None:
         """They are all kept, in their order."""
         async with self.bench(concurrency=1) as old:
-            await old.begin()
+            call = await old.begin()
             ids = await old.queue.submit_many("hold", [{"n": each} for each in range(5)])
-            await old.close()
+            await old.close_after(call)
         async with self.bench(concurrency=1) as bench:
             for number, job_id in enumerate(ids):
                 call = await bench.call(job_id)

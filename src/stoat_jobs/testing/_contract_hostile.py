@@ -12,6 +12,7 @@ import pytest
 from stoat_jobs import FinishedEvent, JobContext, JobObserver, JobResult, JobStatus
 
 from ._bench import Bench
+from ._contract_stopping import assert_stopped
 from ._hostile import SHAPES, EndlessGroup, HidingGroup, hostile_errors
 from ._promises import Promises
 
@@ -155,13 +156,15 @@ class HostilePromises(Promises):
             bench.submit("asking")
             await began.wait()
             job_id = (await bench.queue.list_jobs())[0].job_id
-            record = asyncio.ensure_future(bench.queue.wait(job_id))
             stop = asyncio.ensure_future(self._stop(bench, job_id, why))
             await bench.clock.settle()
             assert noted[:1] == ["coroutine"]  # at once
             await stop
-            expected = JobStatus.TIMEOUT if why == "deadline" else JobStatus.CANCELLED
-            assert (await record).status is expected
+            if why == "shutdown":
+                assert_stopped(bench, await bench.record(job_id))
+            else:
+                expected = JobStatus.TIMEOUT if why == "deadline" else JobStatus.CANCELLED
+                assert (await bench.queue.wait(job_id)).status is expected
             assert noted == ["coroutine", "thread"]
 
     async def _stop(self, bench: Bench, job_id: str, why: str) -> None:

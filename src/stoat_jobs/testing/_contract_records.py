@@ -17,6 +17,9 @@ from stoat_jobs import JobContext, JobNotFoundError, JobStatus
 from ._clock import REAL_LIMIT
 from ._promises import Promises
 
+# More than it takes until a thread has written three changes.
+POLLS = 100_000
+
 REQUEST: contextvars.ContextVar[object] = contextvars.ContextVar("REQUEST", default=None)
 
 
@@ -201,11 +204,15 @@ class RecordPromises(Promises):
                     await asyncio.sleep(0)
 
             for read in (bench.queue.get_status, bench.queue.get_result):
+                before = len(await bench.queue.list_jobs())
                 submission = bench.submit("slow")
-                await asyncio.sleep(0)
-                job_id = (await bench.queue.list_jobs())[0].job_id
-                for _ in range(20):
+                while len(jobs := await bench.queue.list_jobs()) == before:
+                    await asyncio.sleep(0)
+                job_id, last = jobs[0].job_id, None
+                for _ in range(POLLS):
                     last = await read(job_id)
+                    if getattr(last, "status", last) is JobStatus.COMPLETED:
+                        break
                 assert getattr(last, "status", last) is JobStatus.COMPLETED
                 assert await submission == job_id
 

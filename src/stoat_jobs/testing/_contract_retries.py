@@ -12,6 +12,7 @@ import pytest
 from stoat_jobs import Backoff, JobContext, JobStatus
 
 from ._bench import Bench
+from ._contract_stopping import assert_stopped
 from ._promises import Promises, needs
 
 
@@ -155,8 +156,7 @@ class RetryPromises(Promises):
             await bench.close()
             seconds = bench.clock.time() - begun
             assert 3 + 2 * grace <= seconds <= 3 + 2 * grace + 1
-            record = await bench.record(call.job_id)
-            assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Shutdown")
+            assert_stopped(bench, await bench.record(call.job_id))
             # It was told, and had all of its time.
             assert (call.ctx.cancelled, call.cancels, call.ended) == (True, 1, True)
 

@@ -9,26 +9,26 @@ from pydantic import BaseModel, Field
 from stoat_jobs import BackendError
 from stoat_jobs.backends import JobStore, StoredJobQueue
 
-from ._store import SqliteStore
+from ._store import LmdbStore
 
 
-class SqliteOptions(BaseModel, frozen=True, extra="forbid"):
+class LmdbOptions(BaseModel, frozen=True, extra="forbid"):
     """The ``options`` that the settings may contain."""
 
-    fsync: bool = Field(
+    sync: bool = Field(
         default=True,
         description="Whether each change is on the disk before it takes effect. If not, a power cut"
-        " may lose the changes of the last seconds; killing the process loses none.",
+        " may damage the file; killing the process loses nothing.",
     )
 
 
-class SqliteJobQueue(StoredJobQueue):
+class LmdbJobQueue(StoredJobQueue):
     """Keeps jobs in the file ``settings.url``; only one process at a time can open it."""
 
-    name = "sqlite"
-    options_type = SqliteOptions
+    name = "lmdb"
+    options_type = LmdbOptions
 
     def make_store(self) -> JobStore:
         if not self.settings.url:
             raise BackendError(self.name, "needs `url` in its settings: the path of its file")
-        return SqliteStore(Path(self.settings.url), fsync=self.options.fsync)
+        return LmdbStore(Path(self.settings.url), sync=self.options.sync)

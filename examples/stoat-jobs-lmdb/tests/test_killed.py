@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ SAFETY_NET = 60.0
 
 
 def new_queue(url: str, handlers: JobHandlers | None = None) -> JobBackend:
-    return create_queue(handlers, JobQueueSettings(backend="sqlite", url=url))
+    return create_queue(handlers, JobQueueSettings(backend="lmdb", url=url))
 
 
 def ids_until_killed(process: subprocess.Popen[str], lines: int) -> list[str]:
@@ -73,12 +74,18 @@ async def test_an_accepted_job_survives_kill_9(url: str, launch: Launch) -> None
     assert len(records) >= 300
 
 
-async def test_a_second_process_is_refused(url: str, launch: Launch) -> None:
+@pytest.mark.parametrize("link", [False, True])
+async def test_a_second_process_is_refused(url: str, launch: Launch, link: bool) -> None:
     """A second process would run every job again: it fails to start, and names the file."""
+    ours = Path(url).with_name("link") if link else Path(url)
+    if link:
+        ours.symlink_to(url)
     for _ in range(2):  # a new file, then an existing one
-        async with new_queue(url):
+        async with new_queue(str(ours)):
+            with pytest.raises(BackendError, match="another queue has it open"):
+                await new_queue(url).__aenter__()  # which does not release the lock of the first
             words, _ = launch("flood").communicate()
-        assert words.startswith(f"backend 'sqlite' cannot start: {url}: another queue has it open")
+        assert words.startswith(f"backend 'lmdb' cannot start: {url}: another queue has it open")
 
 
 async def test_a_file_in_use_is_refused_until_its_process_is_killed(
@@ -89,7 +96,7 @@ async def test_a_file_in_use_is_refused_until_its_process_is_killed(
     assert process.stdout is not None
     process.stdout.readline()
     for _ in range(2):
-        with pytest.raises(BackendError, match=r"jobs\.db: another queue has it open"):
+        with pytest.raises(BackendError, match=r"jobs\.lmdb: another queue has it open"):
             await new_queue(url).__aenter__()
     process.kill()
     process.wait()

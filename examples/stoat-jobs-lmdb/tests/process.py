@@ -49,7 +49,7 @@ async def flood(queue: JobBackend) -> None:
 
 
 async def main(url: str, what: str) -> None:
-    settings = JobQueueSettings(backend="sqlite", url=url, max_pending=1_000_000)
+    settings = JobQueueSettings(backend="lmdb", url=url, max_pending=1_000_000)
     try:
         async with create_queue(handlers, settings) as queue:
             await {"be_held": be_held, "flood": flood}[what](queue)

@@ -22,7 +22,7 @@ Process = subprocess.Popen[str]
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     """Return the path of a file that does not exist yet."""
-    return str(tmp_path / "jobs.db")
+    return str(tmp_path / "jobs.lmdb")
 
 
 @pytest.fixture
