@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -224,11 +224,12 @@ def test_damage_that_is_found_later(store: SqliteStore) -> None:
     """A value that no queue wrote is an error in one line, wherever it is read."""
     store.write([job := stored_job(1)], [], [])
     damage = "update job set status = ?, job_type = ?"
-    for values, read in [
+    cases: list[tuple[tuple[object, object], Callable[[], object]]] = [
         (("running?", "scan"), lambda: list(store.live())),
         (("running?", "scan"), lambda: store.read([job.job_id])),
         (("completed", b"scan"), lambda: list(store.finished())),
-    ]:
+    ]
+    for values, read in cases:
         store._writer.execute(damage, values)
         with pytest.raises(OSError, match=f"^{store.path}: is damaged"):
             read()
