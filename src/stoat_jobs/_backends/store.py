@@ -202,7 +202,7 @@ class JobReader(Protocol):
         ...
 
     def get_result(self, job_id: str) -> JobResult[Any]:
-        """As :meth:`stoat_jobs.JobBackend.get_result`; the result is plain JSON.
+        """As :meth:`stoat_jobs.AsyncJobQueue.get_result`; the result is plain JSON.
 
         Raises:
             JobNotFoundError: there is no such job.
