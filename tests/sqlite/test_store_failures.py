@@ -23,6 +23,8 @@ from ..support.stored_jobs import (
     stored_job,
 )
 
+ROOT = Path(__file__).parents[2]
+
 
 def test_an_unlinked_file_acknowledges_nothing(path: Path, store: SqliteStore) -> None:
     """What is committed to a file that nobody will find is an error."""
@@ -153,7 +155,7 @@ from stoat_jobs._sqlite.store import SqliteStore
 from tests.support.stored_jobs import stored_job
 store = SqliteStore(Path({path!r}))
 store.open()
-store.write([stored_job(1)], [], [])
+store.write([stored_job({number})], [], [])
 
 def in_child(act):
     reading, writing = os.pipe()
@@ -163,28 +165,51 @@ def in_child(act):
         except Exception as error:
             answer = f"{{type(error).__name__}}: {{error}}"
         os.write(writing, str(answer).encode())
-        sys.exit()
+        os._exit(0)
     os.close(writing)
     os.wait()
     with open(reading) as file:
         return file.read()
 """
 
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system")
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system")
-def test_a_forked_child_touches_nothing(path: Path) -> None:
-    """It can neither write nor read, and its close leaves the parent's WAL alone."""
-    with Another(_BEGINNING.format(path=str(path)), cwd=Path(__file__).parents[2]) as parent:
+
+def holder(path: Path, number: int) -> Another:
+    """Another process that has the file open, and has written one job."""
+    return Another(_BEGINNING.format(path=str(path), number=number), cwd=ROOT)
+
+
+@FORKS
+def test_a_forked_child_can_do_nothing(path: Path) -> None:
+    """It can neither write nor read, and its parent goes on."""
+    with holder(path, 1) as parent:
         for act in "store.write([stored_job(2)], [], [])", "store.read(['x'])":
-            refused = parent.do(f"answer = in_child(lambda: {act})")
-            assert "forked child" in refused
-        wal = Path(f"{path}-wal").stat()
+            assert "forked child" in parent.do(f"answer = in_child(lambda: {act})")
         assert parent.do("answer = in_child(store.close)") == "None"
-        assert Path(f"{path}-wal").stat().st_ino == wal.st_ino
         assert parent.do("store.write([stored_job(2)], [], [])") is None
+
+
+@FORKS
+@pytest.mark.parametrize("end", ["store.close(), sys.exit()", "sys.exit()"])
+def test_a_child_that_outlives_its_parent_deletes_no_wal(path: Path, end: str) -> None:
+    """What a later holder acknowledged before it was killed is there after the child has left."""
+    gate = path.parent / "gate"
+    os.mkfifo(gate)
+    with holder(path, 1) as parent:
+        parent.do(f"if os.fork() == 0: open({str(gate)!r}).read(), {end}")
+        opened = os.open(gate, os.O_WRONLY)
         parent.kill()
         parent.process.wait()
+        with holder(path, 2) as successor:
+            successor.do("store.close()")
+        with holder(path, 3) as successor:
+            successor.kill()
+            successor.process.wait()
+        assert Path(f"{path}-wal").stat().st_size > 0
+        os.close(opened)
+        parent.stdout.read()  # until the child has left too
     store = SqliteStore(path)
     store.open()
-    assert len(kept(store)) == 2
+    assert [job.number for job in kept(store)] == [1, 2, 3]
     store.close()

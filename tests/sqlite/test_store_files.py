@@ -220,6 +220,21 @@ def test_damage_that_is_found_later(store: SqliteStore) -> None:
             read()
 
 
+def test_a_file_system_that_is_shared(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before anything is made there, unless an option says it is none."""
+
+    def refuse(path: Path) -> None:
+        raise OSError(f"{path}: is on nfs")
+
+    monkeypatch.setattr("stoat_jobs._sqlite.store.check_file_system", refuse)
+    with pytest.raises(OSError, match=f"^{path}: is on nfs$"):
+        SqliteStore(path).open()
+    assert list(path.parent.iterdir()) == []
+    store = SqliteStore(path, unsafe_filesystem=True)
+    store.open()
+    store.close()
+
+
 def test_a_missing_folder(tmp_path: Path) -> None:
     """The line names it, and it is not made."""
     path = tmp_path / "missing" / "jobs.db"
