@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 from .job import SAME_IN_RECORD, Job
-from .store import FinishedJob, StoredJob, unchecked_stored
+from .store import STORED_FIELDS, FinishedJob, StoredJob, unchecked
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -26,7 +26,8 @@ class DurableJob(Job):
         record = self.record()
         # Nobody else has this record; a copy without the two would take longer than all the rest.
         vars(record).update(result=None, payload=None)
-        return unchecked_stored(
+        return unchecked(
+            StoredJob,
             {
                 "record": record,
                 "number": self.number,
@@ -38,7 +39,8 @@ class DurableJob(Job):
                 "payload_digest": self.digest,
                 "deliveries": self.deliveries,
                 "finish_number": self.finish_number,
-            }
+            },
+            STORED_FIELDS,
         )
 
     def apart(self) -> Self:
