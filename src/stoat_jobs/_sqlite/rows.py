@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from .._backends.store import STORED_FIELDS, FinishedJob, StoredJob, unchecked
+from .._backends.store import FinishedJob, StoredJob, unchecked_job
 from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
 from .._run.clock import from_timestamp
@@ -97,8 +97,7 @@ def _stamp(time: datetime | None) -> float | None:
 
 def job_of(row: Row) -> StoredJob:
     """The job of a row of :data:`COLUMNS`, and its payload and result."""
-    return unchecked(
-        StoredJob,
+    return unchecked_job(
         {
             "record": record_of(row),
             "number": row[0],
@@ -110,8 +109,7 @@ def job_of(row: Row) -> StoredJob:
             "payload_digest": row[11],
             "deliveries": row[13],
             "finish_number": row[7],
-        },
-        STORED_FIELDS,
+        }
     )
 
 
