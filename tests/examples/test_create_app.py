@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi import FastAPI
@@ -122,6 +122,63 @@ def test_earlier_record_survives_with_an_injected_queue(settings: Settings) -> N
         first = finish(client, app, job_id)
     with TestClient(app) as client:
         assert client.get(f"/jobs/{job_id}").json() == first
+
+
+@pytest.fixture
+def durable(library: Path, tmp_path: Path) -> Settings:
+    """The app's settings, with jobs in a file."""
+    jobs = JobQueueSettings(backend="sqlite", url=str(tmp_path / "jobs.db"), drain_timeout=0)
+    return Settings(library=library, jobs=jobs)
+
+
+def test_records_survive_with_jobs_in_a_file(durable: Settings) -> None:
+    """With `sqlite` in its settings a new app has the records of the one before."""
+    with TestClient(create_app(settings=durable)) as client:
+        job_id = start(client)["job_id"]
+        first = finish(client, cast(FastAPI, client.app), job_id)
+        assert (first["status"], first["result"]) == ("completed", REPORT_2024)
+    with TestClient(create_app(settings=durable)) as client:
+        assert client.get(f"/jobs/{job_id}").json() == first
+        assert client.delete(f"/jobs/{job_id}").json() == {"cancelled": False}
+
+
+def test_the_environment_chooses_a_file(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two variables of the environment make the jobs durable."""
+    monkeypatch.setenv("SCANNER_LIBRARY", str(library))
+    monkeypatch.setenv("SCANNER_JOBS__BACKEND", "sqlite")
+    monkeypatch.setenv("SCANNER_JOBS__URL", str(tmp_path / "jobs.db"))
+    app = create_app()
+    with TestClient(app) as client:
+        assert finish(client, app, start(client)["job_id"])["result"] == REPORT_2024
+    assert (tmp_path / "jobs.db").exists()
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_an_interrupted_scan_runs_again_unless_it_was_cancelled(
+    durable: Settings, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    """A scan that ran when the app stopped is done in the next app; one that was cancelled is not."""
+    held = JobHandlers()
+
+    @held.job("scan")
+    async def endless(ctx: JobContext, root: Path) -> None:
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr("scanner.app.handlers", held)
+        with TestClient(create_app(settings=durable)) as client:
+            url = start(client)["status_url"]
+            while client.get(url).json()["status"] == "pending":
+                pass
+            if cancelled:
+                assert client.delete(url).json() == {"cancelled": True}
+    app = create_app(settings=durable)
+    with TestClient(app) as client:
+        record = finish(client, app, url.rpartition("/")[2])
+    expected = ("cancelled", None) if cancelled else ("completed", REPORT_2024)
+    assert (record["status"], record["result"]) == expected
 
 
 def test_two_apps_at_once_have_queues_of_their_own(settings: Settings) -> None:
@@ -245,7 +302,9 @@ def test_backend_that_is_not_installed_stops_the_start(library: Path) -> None:
     """A wrong backend name fails the app's startup and lists the names that would do."""
     settings = Settings(library=library, jobs=JobQueueSettings(backend="asyncoi"))
     app = create_app(settings=settings)
-    with pytest.raises(LookupError, match="no backend 'asyncoi'; installed: asyncio, memory"):
+    with pytest.raises(
+        LookupError, match="no backend 'asyncoi'; installed: asyncio, memory, sqlite"
+    ):
         TestClient(app).__enter__()
 
 

@@ -194,7 +194,7 @@ class JobReader(Protocol):
         before: str | None = None,
         limit: int = 100,
     ) -> JobPage[Any]:
-        """As :meth:`JobBackend.list_jobs`; results are plain JSON.
+        """As :meth:`stoat_jobs.JobBackend.list_jobs`; results are plain JSON.
 
         Raises:
             BackendError: it cannot be read; says why.
@@ -202,7 +202,7 @@ class JobReader(Protocol):
         ...
 
     def get_result(self, job_id: str) -> JobResult[Any]:
-        """As :meth:`JobBackend.get_result`; the result is plain JSON.
+        """As :meth:`stoat_jobs.AsyncJobQueue.get_result`; the result is plain JSON.
 
         Raises:
             JobNotFoundError: there is no such job.

@@ -60,7 +60,7 @@ FINISHED_COLUMNS = (
 Row = tuple[Any, ...]
 
 _STATUSES = {str(status): status for status in JobStatus}
-_FIELDS = set(StoredJob.model_fields)
+_FIELDS = set(StoredJob.model_fields)  # one for all, as of records
 _NOTHING_MORE: dict[str, Any] = {"result": None, "payload": None}
 
 

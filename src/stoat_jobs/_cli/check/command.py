@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
 from stoat_jobs import JobsError
+from stoat_jobs._cli.terminal.arguments import option
 from stoat_jobs._cli.terminal.extras import missing_extra
 from stoat_jobs._display import printable
 from stoat_jobs.backends import Capabilities
@@ -42,7 +42,7 @@ def add_to(commands: Any) -> None:
         "--option",
         dest="options",
         metavar="KEY=VALUE",
-        type=_option,
+        type=option,
         action="append",
         default=[],
         help="an entry of the settings' options; VALUE is JSON, or else a string",
@@ -58,16 +58,6 @@ def add_to(commands: Any) -> None:
             help=f"a capability that the backend {'has' if value else 'lacks'}; overrides its own",
         )
     parser.set_defaults(run=run)
-
-
-def _option(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,11 +10,20 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from stoat_jobs import JobNotFoundError, JobPage, JobResult, JobsError, JobStatus
+from stoat_jobs import (
+    JobNotFoundError,
+    JobPage,
+    JobQueueSettings,
+    JobResult,
+    JobsError,
+    JobStatus,
+)
+from stoat_jobs.backends import JobReader
 
 from ..._display import printable
+from ..terminal.arguments import option
 from .details import detail_lines
-from .reading import JobReader, UnreadableError, Where, older, open_reader, pages
+from .reading import UnreadableError, Where, open_reader, pages
 from .table import Row, row_of, table_lines
 
 _LIST = "list the jobs that a backend keeps outside its process, newest first"
@@ -41,10 +50,10 @@ def add_to(commands: Any) -> None:
     listing.add_argument(
         "--status",
         dest="statuses",
-        choices=list(map(str, JobStatus)),
+        type=_status,
         metavar="STATUS",
         action="append",
-        help=f"only jobs of this status: {', '.join(JobStatus)}; can be repeated",
+        help="only jobs of this status, such as failed; can be repeated",
     )
     listing.add_argument(
         "--type",
@@ -68,9 +77,27 @@ def _add(commands: Any, name: str, what: str, codes: str, act: Act) -> Any:
     )
     parser.add_argument("--backend", metavar="NAME", required=True, help="such as sqlite")
     parser.add_argument("--url", help="where it keeps its jobs, as in the settings: jobs.db")
+    parser.add_argument(
+        "--option",
+        dest="options",
+        metavar="KEY=VALUE",
+        type=option,
+        action="append",
+        default=[],
+        help="an entry of the settings' options; VALUE is JSON, or else a string",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on each line, for jq")
     parser.set_defaults(run=partial(_run, name, act))
     return parser
+
+
+def _status(text: str) -> JobStatus:
+    try:
+        return JobStatus(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a status; there are {', '.join(JobStatus)}"
+        ) from None
 
 
 def _limit(text: str) -> int:
@@ -81,7 +108,7 @@ def _limit(text: str) -> int:
 
 def _run(command: str, act: Act, arguments: argparse.Namespace) -> int:
     try:
-        with open_reader(arguments.backend, arguments.url) as reader:
+        with open_reader(_settings(arguments)) as reader:
             act(reader, arguments)
     except BrokenPipeError:
         raise
@@ -90,6 +117,11 @@ def _run(command: str, act: Act, arguments: argparse.Namespace) -> int:
     except (JobsError, UnreadableError, OSError, ValueError) as error:
         return _refuse(command, str(error))
     return 0
+
+
+def _settings(arguments: argparse.Namespace) -> JobQueueSettings:
+    options = dict(arguments.options)
+    return JobQueueSettings(backend=arguments.backend, url=arguments.url, options=options)
 
 
 def _list(reader: JobReader, arguments: argparse.Namespace) -> None:
@@ -103,8 +135,9 @@ def _list(reader: JobReader, arguments: argparse.Namespace) -> None:
             rows += (row_of(job, now) for job in page)
     if not arguments.json:
         _print_table(rows)
-    if more := older(reader, where, page.cursor):
-        print(f"stoat-jobs list: {more}: raise --limit", file=sys.stderr)
+    if page.cursor is not None:
+        newest = f"the newest {arguments.limit:,}; there are older ones: raise --limit"
+        print(f"stoat-jobs list: {newest}", file=sys.stderr)
 
 
 def _show(reader: JobReader, arguments: argparse.Namespace) -> None:
