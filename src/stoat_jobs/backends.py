@@ -12,7 +12,7 @@ that constructor. An entry point in the group ``stoat_jobs.backends`` names it.
   ``submit_many``.
 - :func:`type_stats` counts records by job type, for ``stats``.
 - :class:`StoredJobQueue` is a complete backend that keeps its jobs in a :class:`JobStore`; you
-  write seven short methods.
+  write six short methods.
 - :meth:`JobType.form` has ``freeze`` and ``thaw``, which encode a payload as JSON and decode it.
 """
 

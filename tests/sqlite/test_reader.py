@@ -77,6 +77,7 @@ def test_a_cursor_of_the_queue_is_one_here(path: Path, store: SqliteStore) -> No
         ({"job_type": ["mail", "none"], "status": "completed"}, [4]),
         ({"metadata": {"user": "ada"}}, [3, 1]),
         ({"metadata": {"user": "ada"}, "limit": 1}, [3]),
+        ({"metadata": {"n": 1}, "limit": 1}, [1]),
         ({"metadata": {"user": 1}}, []),
         ({"job_type": "\ud800"}, []),
     ],
@@ -87,7 +88,7 @@ def test_filters(
     """They mean what they mean to the queue."""
     ada = {"user": "ada"}
     jobs = [
-        stored_job(1, metadata=ada),
+        stored_job(1, metadata={**ada, "n": 1}),
         finished_job(2),
         finished_job(3, status="failed", error="no", job_type="mail", metadata=ada),
         finished_job(4, job_type="mail"),
@@ -195,6 +196,23 @@ def test_an_older_version(path: Path, store: SqliteStore, monkeypatch: pytest.Mo
         pass
 
 
+def test_a_file_system_that_is_shared(
+    path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused, as SQLite would harm the holder there, unless an option says it is none."""
+
+    def refuse(path: Path) -> None:
+        raise OSError(f"{path}: is on nfs")
+
+    monkeypatch.setattr("stoat_jobs._sqlite.reader.check_file_system", refuse)
+    with pytest.raises(BackendError, match=f"cannot read {path}: is on nfs"), reader_of(path):
+        pass
+    options = {"unsafe_filesystem": True}
+    settings = JobQueueSettings(backend="sqlite", url=str(path), options=options)
+    with SqliteJobQueue.open_reader(settings) as reader:
+        assert list(reader.list_jobs()) == []
+
+
 def test_a_busy_file(path: Path, store: SqliteStore) -> None:
     """A holder that is in the middle of a transaction keeps nobody from reading."""
     store.write([job := stored_job(1)], [], [])
@@ -230,7 +248,10 @@ def killed_holder(path: Path, visits: int) -> list[str]:
 
 
 def test_a_killed_holder_loses_nothing_to_a_visitor(path: Path) -> None:
-    """Who opens and closes the file, before and after a kill, takes no acknowledged job with it."""
+    """Who opens and closes the file, before and after a kill, takes no acknowledged job with it.
+
+    Also if nothing tells SQLite that somebody else has it open.
+    """
     acknowledged = list[str]()
     for _ in range(3):
         acknowledged += killed_holder(path, visits=30)

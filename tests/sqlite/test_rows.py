@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -128,6 +129,7 @@ def test_a_record_that_was_read_is_like_any_other(store: SqliteStore) -> None:
     assert type(read.record.status) is JobStatus
     assert read.record.cancel_requested is True
     assert StoredJob.model_validate_json(read.model_dump_json()) == job
+    assert pickle.loads(pickle.dumps(read)) == job
     assert read.model_copy(update={"number": 2}) != job
     assert read.model_fields_set == set(StoredJob.model_fields)
 

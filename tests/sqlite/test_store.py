@@ -69,10 +69,20 @@ def test_a_payload_that_its_type_keeps_stays(store: SqliteStore) -> None:
     assert store.read([job.job_id]) == [done]
 
 
+def test_a_live_job_keeps_its_payload(store: SqliteStore) -> None:
+    """Also if it changes without one: it may have to run again."""
+    job = stored_job(1, payload='{"n": 1}')
+    store.write([job], [], [])
+    running = changed(job, record=RUNNING)
+    store.write([], [running.model_copy(update={"payload": ""})], [])
+    assert kept(store) == [running]
+
+
 def test_many_are_read_and_dropped_at_once(store: SqliteStore) -> None:
     """More ids than a statement of an older SQLite may have are no error."""
     jobs = [finished_job(number) for number in range(1, 1_201)]
     store.write(jobs, [], [])
+    store._reader.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
     ids = [job.job_id for job in jobs]
     assert {job.job_id for job in store.read(ids)} == set(ids)
     store.write([], [], ids[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,6 +23,8 @@ from ..support.stored_jobs import (
     kept,
     stored_job,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_an_unlinked_file_acknowledges_nothing(path: Path, store: SqliteStore) -> None:
@@ -153,7 +156,7 @@ from stoat_jobs._sqlite.store import SqliteStore
 from tests.support.stored_jobs import stored_job
 store = SqliteStore(Path({path!r}))
 store.open()
-store.write([stored_job(1)], [], [])
+store.write([stored_job({number})], [], [])
 
 def in_child(act):
     reading, writing = os.pipe()
@@ -163,28 +166,81 @@ def in_child(act):
         except Exception as error:
             answer = f"{{type(error).__name__}}: {{error}}"
         os.write(writing, str(answer).encode())
-        sys.exit()
+        os._exit(0)
     os.close(writing)
     os.wait()
     with open(reading) as file:
         return file.read()
 """
 
+_LIMITED = """
+from resource import RLIMIT_FSIZE, getrlimit, setrlimit
+_, most = getrlimit(RLIMIT_FSIZE)
+wal = os.stat(f"{store.path}-wal").st_size
+setrlimit(RLIMIT_FSIZE, (wal + 10_000, most))
+"""
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system")
-def test_a_forked_child_touches_nothing(path: Path) -> None:
-    """It can neither write nor read, and its close leaves the parent's WAL alone."""
-    with Another(_BEGINNING.format(path=str(path)), cwd=Path(__file__).parents[2]) as parent:
-        for act in "store.write([stored_job(2)], [], [])", "store.read(['x'])":
-            refused = parent.do(f"answer = in_child(lambda: {act})")
-            assert "forked child" in refused
-        wal = Path(f"{path}-wal").stat()
-        assert parent.do("answer = in_child(store.close)") == "None"
-        assert Path(f"{path}-wal").stat().st_ino == wal.st_ino
-        assert parent.do("store.write([stored_job(2)], [], [])") is None
-        parent.kill()
-        parent.process.wait()
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limits")
+def test_a_disk_that_fails(path: Path) -> None:
+    """An I/O error in the middle of a write is one line; nothing of it stays, and writing goes on."""
+    with holder(path, 1) as process:
+        process.do(_LIMITED)
+        write = "store.write([stored_job(number) for number in range({}, {})], [], [])"
+        failed = process.do(write.format(2, 1_000))
+        assert re.fullmatch(
+            rf"OSError: {path}: the disk failed; the system's log may say how \(.*SQLITE_IOERR_.*\)",
+            failed,
+        )
+        assert process.do("answer = len(list(store.live()))") == 1
+        assert process.do("setrlimit(RLIMIT_FSIZE, (most, most))") is None
+        assert process.do(write.format(2, 10)) is None
+        process.kill()
+        process.process.wait()
     store = SqliteStore(path)
     store.open()
-    assert len(kept(store)) == 2
+    assert len(kept(store)) == 9
+    store.close()
+
+
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system")
+
+
+def holder(path: Path, number: int) -> Another:
+    """Another process that has the file open, and has written one job."""
+    return Another(_BEGINNING.format(path=str(path), number=number), cwd=ROOT)
+
+
+@FORKS
+def test_a_forked_child_can_do_nothing(path: Path) -> None:
+    """It can neither write nor read, and its parent goes on."""
+    with holder(path, 1) as parent:
+        for act in "store.write([stored_job(2)], [], [])", "store.read(['x'])":
+            assert "forked child" in parent.do(f"answer = in_child(lambda: {act})")
+        assert parent.do("answer = in_child(store.close)") == "None"
+        assert parent.do("store.write([stored_job(2)], [], [])") is None
+
+
+@FORKS
+@pytest.mark.parametrize("end", ["store.close(), sys.exit()", "sys.exit()"])
+def test_a_child_that_outlives_its_parent_deletes_no_wal(path: Path, end: str) -> None:
+    """What a later holder acknowledged before it was killed is there after the child has left."""
+    gate = path.parent / "gate"
+    os.mkfifo(gate)
+    with holder(path, 1) as parent:
+        parent.do(f"if os.fork() == 0: open({str(gate)!r}).read(), {end}")
+        opened = os.open(gate, os.O_WRONLY)
+        parent.kill()
+        parent.process.wait()
+        with holder(path, 2) as successor:
+            successor.do("store.close()")
+        with holder(path, 3) as successor:
+            successor.kill()
+            successor.process.wait()
+        assert Path(f"{path}-wal").stat().st_size > 0
+        os.close(opened)
+        parent.stdout.read()  # until the child has left too
+    store = SqliteStore(path)
+    store.open()
+    assert [job.number for job in kept(store)] == [1, 2, 3]
     store.close()

@@ -177,6 +177,10 @@ class Engine:
         job.change()
         return job
 
+    def types(self) -> set[str]:
+        """The job types of what waits."""
+        return {job.job_type for job in self.waiting.values()}
+
     def next_due(self, now: float) -> float:
         """When the next delayed job is due, as an age of the clock; ``inf`` if none is."""
         return min((job.due for job in self.waiting.values() if job.due > now), default=math.inf)

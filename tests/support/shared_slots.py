@@ -85,10 +85,11 @@ class SharedSlots:
         return self.takes_jobs and len(self.running) < self.settings.concurrency
 
     def _full_types(self) -> set[str]:
-        """Those of which as many run here as may."""
+        """Those of which as many run here as may: none of a type that is not known here."""
         counts = Counter(run.job.job_type for run in self.running.values())
         limits = {run.job.job_type: run.definition.concurrency for run in self.running.values()}
-        return {name for name, limit in limits.items() if limit and counts[name] >= limit}
+        full = {name for name, limit in limits.items() if limit and counts[name] >= limit}
+        return full | {name for name in self._engine.types() if name not in self.handlers}
 
     def _set_alarm(self, due: float) -> None:
         """Look again when the next delayed job is due."""

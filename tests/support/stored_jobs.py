@@ -58,9 +58,13 @@ def wal_size(store: SqliteStore) -> int:
 
 
 def hold(path: Path) -> None:
-    """Keep one job after the other, and say the id of each, until somebody kills this process."""
+    """Keep one job after the other, and say the id of each, until somebody kills this process.
+
+    Something in it has opened and closed the file, as a backup would: so SQLite's locks are gone.
+    """
     store = SqliteStore(path, synchronous="normal")
     store.open()
+    path.read_bytes()
     number = max((job.number for job in store.live()), default=0)
     while True:
         number += 1

@@ -12,7 +12,7 @@ import lmdb
 import pytest
 from stoat_jobs_lmdb import LmdbStore
 
-from stoat_jobs import JobResult
+from stoat_jobs import JobResult, JobStatus
 from stoat_jobs.backends import FinishedJob, StoredJob, StoreInUseError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -23,7 +23,7 @@ def job(number: int, *, finished: int = 0, result: str = "") -> StoredJob:
     record = JobResult(
         job_id=f"job-{number}",
         job_type="nothing",
-        status="completed" if finished else "pending",
+        status=JobStatus.COMPLETED if finished else JobStatus.PENDING,
         submitted_at=NOW,
         finished_at=NOW if finished else None,
     )

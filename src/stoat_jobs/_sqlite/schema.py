@@ -114,8 +114,8 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         for statements in STEPS[version:]:
             for statement in statements:
                 connection.execute(statement)
-        connection.execute(f"pragma application_id = {APPLICATION_ID}")
         # A file that is read-only refuses this, and not the beginning of the transaction.
+        connection.execute(f"pragma application_id = {APPLICATION_ID}")
         connection.execute(f"pragma user_version = {len(STEPS)}")
         if version < len(STEPS):
             connection.execute("commit")

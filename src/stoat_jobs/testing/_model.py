@@ -21,7 +21,7 @@ P, R, C, F, T, X = (
     JobStatus.CANCELLED,
 )
 
-LEGAL = {P: {R, X}, R: {C, F, T, X}, C: set(), F: set(), T: set(), X: set()}
+LEGAL = {P: {R, X}, R: {C, F, T, X, P}, C: set(), F: set(), T: set(), X: set()}
 
 STOPPED = {"Cancelled": X, "Timeout": T, "Shutdown": X}
 
@@ -74,9 +74,11 @@ class QueueModel:
         now: float,
         *,
         durable: bool = False,
+        requeues: bool = False,
         waits: bool = True,
     ) -> None:
         self.durable = durable
+        self.requeues = requeues
         self.waits = waits
         self.settings = settings
         self.slots = slots
@@ -115,6 +117,9 @@ class QueueModel:
 
     def end(self, job: ModelJob, status: JobStatus, error_type: str | None) -> None:
         """The handler of *job* has let go, by itself unless it was told to stop."""
+        if job.reason == "Shutdown" and self.requeues:
+            self._give_back(job)
+            return
         if job.reason is not None:
             status, error_type = STOPPED[job.reason], job.reason
         self._settle(job, status, error_type)
@@ -209,6 +214,11 @@ class QueueModel:
         """What may start, oldest first."""
         due = [job for job in self.in_status(P) if job.due <= self.now or not self.waits]
         return [job for job in due if not (job.limited and self._limited_runs())]
+
+    def _give_back(self, job: ModelJob) -> None:
+        self._change(job, P)
+        job.reason = job.progress = None
+        job.deadline = job.grace_end = math.inf
 
     def _settle(self, job: ModelJob, status: JobStatus, error_type: str | None) -> None:
         self._change(job, status)
