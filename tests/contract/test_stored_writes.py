@@ -265,16 +265,39 @@ class TestChanges(Gated):
             submission = bench.submit("hold")
             await bench.clock.settle()
             self.store.writes.open()
-            job_id = await submission  # its start is on its way now
-            self.store.writes.shut()
+            self.store.writes.shut()  # again, for the next
+            job_id = await submission
+            await bench.clock.settle()
+            assert (await bench.queue.stats()).slots_in_use == 1
             cancel = asyncio.ensure_future(bench.queue.cancel(job_id))
             await bench.clock.settle()
             self.store.writes.open()
             assert await cancel is True
             record = await bench.record(job_id)
             assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Cancelled")
+            assert record.started_at is None
+            assert bench.calls == []
             assert (await bench.finish(await bench.begin(), 1)).result == 1
-            assert bench.calls_of(job_id) == [] or bench.calls_of(job_id)[0].cancels == 1
+
+    async def test_a_stop_while_the_start_is_written_gives_the_job_back(self) -> None:
+        """Its handler is not called any more, and it starts in the next life."""
+        async with self.bench(drain_timeout=5) as old:
+            self.store.writes.shut()
+            submission = old.submit("hold", {"n": 1})
+            await old.clock.settle()
+            self.store.writes.open()
+            self.store.writes.shut()
+            job_id = await submission
+            await old.clock.settle()
+            closing = asyncio.ensure_future(old.close())
+            await asyncio.sleep(0)
+            self.store.writes.open()
+            await closing
+            assert await old.queue.get_status(job_id) is JobStatus.PENDING
+            assert old.calls == []
+        assert '"deliveries":0' in self.store.jobs[job_id]
+        async with self.bench() as bench:
+            assert (await bench.finish(await bench.call(job_id), 1)).result == 1
 
     async def test_a_cancel_while_the_finish_is_written_is_too_late(self) -> None:
         """It is False, and the job ends as its handler said."""
