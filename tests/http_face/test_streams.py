@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -20,12 +20,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stoat_jobs import JobResult, lifespan
-from stoat_jobs.backends import StoredJob, StoredJobQueue
 from stoat_jobs.http import HttpLimits, _held_requests, jobs_app
 
 from ..support import SAFETY_NET
 from ..support.mounted import BOTH_FACES, JOBS, OPEN, SETTINGS, Face, Works, serving
 from ..support.serving import on_socket
+from ..support.stores import TextJobQueue, TextStore
 from .test_routes import is_problem
 
 BY_FACE = pytest.mark.parametrize("host", BOTH_FACES, ids=lambda host: host.__name__)
@@ -171,38 +171,11 @@ async def test_a_stream_ends_when_a_durable_queue_closes__fault_25() -> None:
         assert is_problem(poll, 503, "queue-closed")
 
 
-class DictStore:
-    """Keeps jobs as long as the object."""
-
-    def __init__(self) -> None:
-        self.jobs: dict[str, StoredJob] = {}
-
-    def open(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def load(self) -> Iterable[StoredJob]:
-        return list(self.jobs.values())
-
-    def save(self, job: StoredJob) -> None:
-        self.jobs[job.job_id] = job
-
-    def forget(self, job_id: str) -> None:
-        del self.jobs[job_id]
-
-
-class DurableQueue(StoredJobQueue):
-    name = "durable"
-
-    def make_store(self) -> DictStore:
-        return DictStore()
-
-
 @asynccontextmanager
-async def _waiting_in_a_store(works: Works) -> AsyncIterator[tuple[DurableQueue, Starlette]]:
+async def _waiting_in_a_store(works: Works) -> AsyncIterator[tuple[TextJobQueue, Starlette]]:
     """A queue with a store whose only slot is taken, and its app."""
     settings = SETTINGS.model_copy(update={"concurrency": 1})
-    async with DurableQueue(works.handlers, settings) as queue:
+    async with TextJobQueue(works.handlers, settings, store=TextStore()) as queue:
         await queue.submit("held")
         app = Starlette(lifespan=partial(lifespan, queue=queue))
         app.mount(JOBS, jobs_app(**OPEN))

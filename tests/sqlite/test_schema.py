@@ -93,7 +93,7 @@ from stoat_jobs._sqlite import schema
 from stoat_jobs._sqlite.connections import connect, set_up
 path = Path(sys.argv[1])
 connection = connect(path, "rw")
-set_up(connection, "full")
+set_up(connection, path, "full")
 connection.create_function("crash", 0, lambda: os._exit(0))
 schema.STEPS = (*schema.STEPS, ("create table a (b)", "select crash()"))
 schema.prepare(connection, path)

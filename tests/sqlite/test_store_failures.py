@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -171,6 +172,36 @@ def in_child(act):
     with open(reading) as file:
         return file.read()
 """
+
+_LIMITED = """
+from resource import RLIMIT_FSIZE, getrlimit, setrlimit
+_, most = getrlimit(RLIMIT_FSIZE)
+wal = os.stat(f"{store.path}-wal").st_size
+setrlimit(RLIMIT_FSIZE, (wal + 10_000, most))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limits")
+def test_a_disk_that_fails(path: Path) -> None:
+    """An I/O error in the middle of a write is one line; nothing of it stays, and writing goes on."""
+    with holder(path, 1) as process:
+        process.do(_LIMITED)
+        write = "store.write([stored_job(number) for number in range({}, {})], [], [])"
+        failed = process.do(write.format(2, 1_000))
+        assert re.fullmatch(
+            rf"OSError: {path}: the disk failed; the system's log may say how \(.*SQLITE_IOERR_.*\)",
+            failed,
+        )
+        assert process.do("answer = len(list(store.live()))") == 1
+        assert process.do("setrlimit(RLIMIT_FSIZE, (most, most))") is None
+        assert process.do(write.format(2, 10)) is None
+        process.kill()
+        process.process.wait()
+    store = SqliteStore(path)
+    store.open()
+    assert len(kept(store)) == 9
+    store.close()
+
 
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system")
 

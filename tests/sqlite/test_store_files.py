@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -211,11 +211,26 @@ def test_a_file_that_cannot_be_used(path: Path, make: Any, reason: str) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_file_that_can_have_no_wal(path: Path) -> None:
+    """Where SQLite keeps to another journal, the line says so."""
+    with (
+        closing(sqlite3.connect(":memory:")) as connection,
+        pytest.raises(OSError, match=rf"^{path}: cannot have a WAL here \(memory\)"),
+    ):
+        connections.set_up(connection, path, "full")
+
+
 def test_damage_that_is_found_later(store: SqliteStore) -> None:
     """A value that no queue wrote is an error in one line, wherever it is read."""
     store.write([job := stored_job(1)], [], [])
-    store._writer.execute("update job set status = 'running?'")
-    for read in lambda: list(store.finished()), lambda: store.read([job.job_id]):
+    damage = "update job set status = ?, job_type = ?"
+    cases: list[tuple[tuple[object, object], Callable[[], object]]] = [
+        (("running?", "scan"), lambda: list(store.live())),
+        (("running?", "scan"), lambda: store.read([job.job_id])),
+        (("completed", b"scan"), lambda: list(store.finished())),
+    ]
+    for values, read in cases:
+        store._writer.execute(damage, values)
         with pytest.raises(OSError, match=f"^{store.path}: is damaged"):
             read()
 

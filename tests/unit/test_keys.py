@@ -1,21 +1,18 @@
-"""Digests of payloads, and stores that save many jobs or none."""
+"""Digests of payloads."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from stoat_jobs import JobContext, JobHandlers, JobNotKeptError
-from stoat_jobs._backends.store import save_all
+from stoat_jobs import JobContext, JobHandlers
 from stoat_jobs._payload.digest import digest_of
-from stoat_jobs.backends import FrozenPayload, StoredJob
+from stoat_jobs.backends import FrozenPayload
 
 from ..support.programs import run_python, unmeasured
-from ..support.stores import TextHandle, TextJobQueue, TextStore
 
 
 class Tagged(BaseModel):
@@ -87,56 +84,3 @@ def test_a_digest_is_the_same_in_every_process() -> None:
     """However Python hashes text there."""
     seeds = [{**unmeasured(), "PYTHONHASHSEED": seed} for seed in ("1", "2")]
     assert len({run_python("-c", SETS, env=seed).stdout for seed in seeds}) == 1
-
-
-class FullStore(TextHandle):
-    """Has room for two jobs."""
-
-    def save(self, job: StoredJob) -> None:
-        if len(self._store.jobs) == 2:
-            raise OSError("disk full")
-        super().save(job)
-
-
-class FullQueue(TextJobQueue):
-    def make_store(self) -> FullStore:
-        return FullStore(self._given)
-
-
-class AtOnceStore(TextHandle):
-    """Has the optional method."""
-
-    calls = 0
-
-    def save_many(self, jobs: Iterable[StoredJob]) -> None:
-        self.calls += 1
-        for job in jobs:
-            self.save(job)
-
-
-async def test_many_that_the_store_does_not_keep_are_none() -> None:
-    """Those already saved are forgotten, nothing is accepted, and the queue goes on."""
-    handlers = JobHandlers()
-    handlers.register("accept", accept)
-    store = TextStore()
-    async with FullQueue(handlers, None, (), store=store) as queue:
-        with pytest.raises(JobNotKeptError, match="disk full"):
-            await queue.submit_many("accept", [{}] * 3)
-        assert not await queue.list_jobs()
-        assert store.jobs == {}
-        ids = await queue.submit_many("accept", [{}] * 2)
-        assert [(await queue.wait(job_id)).status for job_id in ids] == ["completed"] * 2
-
-
-async def test_a_store_may_save_many_at_once() -> None:
-    """One write for all of them, if it has the method."""
-    handlers = JobHandlers()
-    handlers.register("accept", accept)
-    queue = TextJobQueue(handlers, None, (), store=TextStore())
-    store = queue._store = AtOnceStore(queue._given)
-    async with queue:
-        ids = await queue.submit_many("accept", [{}] * 3)
-        for job_id in ids:
-            await queue.wait(job_id)
-    assert store.calls == 1
-    save_all(store, [])

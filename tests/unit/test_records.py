@@ -124,6 +124,15 @@ def test_a_record_that_was_not_checked_is_like_one_that_was() -> None:
         made.result = 5  # type: ignore[misc]
 
 
+def test_records_share_the_names_of_their_fields() -> None:
+    """A hundred thousand of them would take 2 KB each; a copy has its own, and may have more."""
+    first, second = (unchecked_record({**vars(record())}) for _ in range(2))
+    assert first.model_fields_set is second.model_fields_set
+    for copied in (first.model_copy(update={"more": 1}), copy.deepcopy(first), copy.copy(first)):
+        copied.model_fields_set.add("another")
+    assert first.model_fields_set == set(JobResult.model_fields)
+
+
 @pytest.mark.parametrize("kind", [JobResult, JobResult[Report]], ids=["any", "typed"])
 def test_every_field_of_the_schema_is_described(kind: Any) -> None:
     """The schema, which an API publishes, says of every field what it means."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 from .job import SAME_IN_RECORD, Job
-from .store import STORED_FIELDS, FinishedJob, StoredJob, unchecked
+from .store import FinishedJob, StoredJob, unchecked_job
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -26,8 +26,7 @@ class DurableJob(Job):
         record = self.record()
         # Nobody else has this record; a copy without the two would take longer than all the rest.
         vars(record).update(result=None, payload=None)
-        return unchecked(
-            StoredJob,
+        return unchecked_job(
             {
                 "record": record,
                 "number": self.number,
@@ -39,8 +38,7 @@ class DurableJob(Job):
                 "payload_digest": self.digest,
                 "deliveries": self.deliveries,
                 "finish_number": self.finish_number,
-            },
-            STORED_FIELDS,
+            }
         )
 
     def apart(self) -> Self:

@@ -67,7 +67,7 @@ def unchecked_record(fields: dict[str, Any]) -> JobResult[Any]:
     """
     record = _new(JobResult)
     _set_dict(record, fields)
-    _set_fields_set(record, _FIELDS.copy())
+    _set_fields_set(record, _FIELDS)
     _set_extra(record, None)
     _set_private(record, None)
     return record
@@ -80,6 +80,7 @@ def _setter(name: str) -> Callable[[object, Any], None]:
 
 
 _new = object.__new__
+# One for all, as one for each would take 2 KB; a copy of a record has one of its own.
 _FIELDS = set(JobResult.model_fields)
 _set_dict = _setter("__dict__")
 _set_fields_set = _setter("__pydantic_fields_set__")

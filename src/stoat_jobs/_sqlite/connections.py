@@ -65,8 +65,8 @@ def look_at(path: Path) -> None:
                 raise
 
 
-def set_up(connection: sqlite3.Connection, synchronous: str) -> None:
-    """Let *connection* write to a WAL.
+def set_up(connection: sqlite3.Connection, path: Path, synchronous: str) -> None:
+    """Let *connection* write to a WAL beside *path*.
 
     A checkpoint after each commit that leaves 1,000 pages or more in the WAL is SQLite's default;
     it never waits for readers. A reader that holds an old snapshot keeps it from the whole, and
@@ -78,7 +78,7 @@ def set_up(connection: sqlite3.Connection, synchronous: str) -> None:
     """
     mode = connection.execute("pragma journal_mode = wal").fetchone()[0]
     if mode != "wal":
-        raise OSError(f"cannot have a WAL, only the journal mode {mode}; use a local disk")
+        raise OSError(f"{path}: cannot have a WAL here ({mode}); use a local disk")
     connection.execute(f"pragma synchronous = {synchronous}")
     connection.execute("pragma fullfsync = on")  # of macOS, whose fsync does not reach the disk
     connection.execute("pragma checkpoint_fullfsync = on")

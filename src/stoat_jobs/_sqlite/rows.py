@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from .._backends.store import STORED_FIELDS, FinishedJob, StoredJob, unchecked
-from .._model.records import JobResult
+from .._backends.store import FinishedJob, StoredJob, unchecked_job
+from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
 from .._run.clock import from_timestamp
 
@@ -60,7 +60,6 @@ FINISHED_COLUMNS = (
 Row = tuple[Any, ...]
 
 _STATUSES = {str(status): status for status in JobStatus}
-_RECORD_FIELDS = set(JobResult.model_fields)
 _NOTHING_MORE: dict[str, Any] = {"result": None, "payload": None}
 
 
@@ -98,8 +97,7 @@ def _stamp(time: datetime | None) -> float | None:
 
 def job_of(row: Row) -> StoredJob:
     """The job of a row of :data:`COLUMNS`, and its payload and result."""
-    return unchecked(
-        StoredJob,
+    return unchecked_job(
         {
             "record": record_of(row),
             "number": row[0],
@@ -111,8 +109,7 @@ def job_of(row: Row) -> StoredJob:
             "payload_digest": row[11],
             "deliveries": row[13],
             "finish_number": row[7],
-        },
-        STORED_FIELDS,
+        }
     )
 
 
@@ -122,8 +119,7 @@ def record_of(row: Row) -> JobResult[Any]:
     _, _, _, _, attempt, cancel_requested, progress, message, error, error_type, metadata = others[
         :11
     ]
-    return unchecked(
-        JobResult,
+    return unchecked_record(
         {
             "job_id": job_id,
             "job_type": job_type,
@@ -142,8 +138,7 @@ def record_of(row: Row) -> JobResult[Any]:
             "key": key,
             "not_before": None if not_before is None else from_timestamp(not_before, UTC),
             **_NOTHING_MORE,
-        },
-        _RECORD_FIELDS,
+        }
     )
 
 

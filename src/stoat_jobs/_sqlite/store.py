@@ -26,7 +26,7 @@ from .rows import COLUMNS, FINISHED_COLUMNS, finished_of, job_of, row_of
 from .schema import check_sqlite, prepare, roll_back
 
 _IDS_A_QUERY = 500  # older SQLites take no more than 999 variables
-_IS_LIVE = "status in ('pending', 'running')"
+_IS_LIVE = f"status not in ({', '.join(map(repr, map(str, TERMINAL)))})"
 
 _INSERT = f"insert into job ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})"
 # Without the id, whose index would be written again.
@@ -72,7 +72,7 @@ class SqliteStore:
         make_file(self.path)
         look_at(self.path)
         self._writer = self._connection("rw")
-        set_up(self._writer, self._synchronous)
+        set_up(self._writer, self.path, self._synchronous)
         prepare(self._writer, self.path)
         self._reader = self._connection("ro")
 
@@ -87,7 +87,7 @@ class SqliteStore:
             yield from map(job_of, self._writer.execute(f"{SELECT} where {_IS_LIVE}"))
 
     def finished(self) -> Iterator[FinishedJob]:
-        query = f"select {', '.join(FINISHED_COLUMNS)} from job where not {_IS_LIVE}"
+        query = f"select {', '.join(FINISHED_COLUMNS)} from job where not ({_IS_LIVE})"
         with errors_of(self.path):
             yield from map(finished_of, self._writer.execute(query))
 
