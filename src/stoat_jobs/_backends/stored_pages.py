@@ -51,4 +51,6 @@ async def _records_of(
         (job.place, records.get(job.job_id) if isinstance(job, FinishedJob) else job.record())
         for job in jobs
     ]
-    return [(place, record) for place, record in pairs if record and wanted.matches(record)]
+    return [
+        (place, record) for place, record in pairs if record is not None and wanted.matches(record)
+    ]
