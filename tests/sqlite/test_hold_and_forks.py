@@ -14,12 +14,10 @@ import pytest
 from ..support.another import Another
 from ..support.holding import another, held, is_free
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system")
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "jobs.db"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system"),
+]
 
 
 @pytest.fixture

@@ -26,17 +26,15 @@ from ..support.listening import Heard, listening
 from ..support.loops import ON_UVLOOP
 from ..support.notes_queue import another_queue, kept, notes_queue
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="files and processes of POSIX")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="files and processes of POSIX"),
+]
 
 LOOPS = ["asyncio", pytest.param("uvloop", marks=ON_UVLOOP)]
 
 SEVERAL = 3
 """Refusals after which a successor has waited."""
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "jobs.db"
 
 
 @pytest.fixture(params=LOOPS)
