@@ -20,7 +20,7 @@ def rows(out: str) -> list[list[str]]:
 
 
 def test_the_shipped_backends_are_listed(start: Start) -> None:
-    """Both backends are there, with distribution and version, and can be imported."""
+    """Our three are there, with distribution and version, and can be imported."""
     code, out, err = start("backends").finish()
     assert (code, err) == (0, "")
     heading, *listed = rows(out)
@@ -28,6 +28,7 @@ def test_the_shipped_backends_are_listed(start: Start) -> None:
     assert [row[:2] + row[3:] for row in listed] == [
         ["asyncio", "stoat-jobs", "ok"],
         ["memory", "stoat-jobs", "ok"],
+        ["sqlite", "stoat-jobs", "ok"],
     ]
     assert len({line.index(row[3]) for line, row in zip(out.splitlines(), rows(out))}) == 1
 
@@ -57,7 +58,7 @@ def test_a_backend_that_cannot_be_imported_is_shown_with_its_cause(
     code, out, err = start("backends", PYTHONPATH=str(tmp_path)).finish()
     assert (code, err) == (1, "")
     assert ["broken", "broken-plugin", "1.2", f"cannot be imported: {reason}"] in rows(out)
-    assert len(rows(out)) == 4
+    assert len(rows(out)) == 5
 
 
 def test_two_distributions_that_claim_one_name_are_a_clash(start: Start, tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_a_distribution_that_is_found_twice_is_no_clash(start: Start, tmp_path: 
     path = os.pathsep.join(str(tmp_path / name) for name in ("one", "two"))
     code, out, err = start("backends", PYTHONPATH=path).finish()
     assert (code, err) == (0, "")
-    assert [row[0] for row in rows(out)] == ["BACKEND", "asyncio", "good", "memory"]
+    assert [row[0] for row in rows(out)] == ["BACKEND", "asyncio", "good", "memory", "sqlite"]
 
 
 def test_a_backend_without_a_distribution_is_said_to_be_unnamed() -> None:

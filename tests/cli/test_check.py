@@ -27,7 +27,7 @@ class Queue(AsyncioJobQueue):
 
 WITH_A_STORE = """
 from pydantic import BaseModel
-from stoat_jobs.backends import StoredJobQueue
+from stoat_jobs.backends import FinishedJob, StoredJobQueue, StoreInUseError
 
 class Options(BaseModel):
     deep: list[str]
@@ -42,21 +42,26 @@ class Store:
 
     def open(self):
         if self.folder in self.owners:
-            raise OSError("in use")
+            raise StoreInUseError("in use")
         self.owners[self.folder] = self
 
     def close(self):
         if self.owners.get(self.folder) is self:
             del self.owners[self.folder]
 
-    def load(self):
-        return list(self.jobs.values())
+    def live(self):
+        return [job for job in self.jobs.values() if not job.record.status.is_terminal]
 
-    def save(self, job):
-        self.jobs[job.job_id] = job
+    def finished(self):
+        return [FinishedJob.of(job) for job in self.jobs.values() if job.record.status.is_terminal]
 
-    def forget(self, job_id):
-        del self.jobs[job_id]
+    def write(self, new, changed, gone):
+        self.jobs.update({job.job_id: job for job in [*new, *changed]})
+        for job_id in gone:
+            del self.jobs[job_id]
+
+    def read(self, job_ids):
+        return [self.jobs[job_id] for job_id in job_ids if job_id in self.jobs]
 
 class Queue(StoredJobQueue):
     options_type = Options
@@ -118,7 +123,7 @@ def total(out: str) -> str:
     return out.splitlines()[-1]
 
 
-LACKS = {"durable", "cross_process"}
+LACKS = {"durable", "cross_process", "requeues_at_shutdown"}
 
 
 def by_test() -> dict[str, Promise]:

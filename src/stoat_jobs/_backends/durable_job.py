@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 from .job import SAME_IN_RECORD, Job
-from .store import FinishedJob, StoredJob
+from .store import FinishedJob, StoredJob, unchecked_job
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -26,17 +26,19 @@ class DurableJob(Job):
         record = self.record()
         # Nobody else has this record; a copy without the two would take longer than all the rest.
         vars(record).update(result=None, payload=None)
-        return StoredJob.model_construct(
-            record=record,
-            number=self.number,
-            submitted=self.submitted,
-            payload=self.payload.text.decode(),
-            result=result,
-            timeout=self.timeout,
-            unique="kept" if self.digest else "live",
-            payload_digest=self.digest,
-            deliveries=self.deliveries,
-            finish_number=self.finish_number,
+        return unchecked_job(
+            {
+                "record": record,
+                "number": self.number,
+                "submitted": self.submitted,
+                "payload": self.payload.text.decode(),
+                "result": result,
+                "timeout": self.timeout,
+                "unique": "kept" if self.digest else "live",
+                "payload_digest": self.digest,
+                "deliveries": self.deliveries,
+                "finish_number": self.finish_number,
+            }
         )
 
     def apart(self) -> Self:

@@ -57,6 +57,24 @@ class StoredJob(BaseModel, frozen=True):
         return self.record.job_id
 
 
+def unchecked_job(fields: dict[str, Any]) -> StoredJob:
+    """A stored job of these *fields*, which must be complete and valid.
+
+    ``StoredJob.model_construct`` takes a fifth of all the time that a submission takes.
+    """
+    job = _new(StoredJob)
+    _set(job, "__dict__", fields)
+    _set(job, "__pydantic_fields_set__", _FIELDS)
+    _set(job, "__pydantic_extra__", None)
+    _set(job, "__pydantic_private__", None)
+    return job
+
+
+_FIELDS = set(StoredJob.model_fields)  # one for all, as of records
+_new = object.__new__
+_set = object.__setattr__  # not the model's own, which refuses everything, as it is frozen
+
+
 @dataclass(slots=True, eq=False)
 class FinishedJob:
     """What a queue knows of a job whose record is in its store: some 300 bytes.

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from .._backends.store import FinishedJob, StoredJob
+from .._backends.store import FinishedJob, StoredJob, unchecked_job
 from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
 from .._run.clock import from_timestamp
@@ -60,7 +60,6 @@ FINISHED_COLUMNS = (
 Row = tuple[Any, ...]
 
 _STATUSES = {str(status): status for status in JobStatus}
-_FIELDS = set(StoredJob.model_fields)  # one for all, as of records
 _NOTHING_MORE: dict[str, Any] = {"result": None, "payload": None}
 
 
@@ -98,11 +97,7 @@ def _stamp(time: datetime | None) -> float | None:
 
 def job_of(row: Row) -> StoredJob:
     """The job of a row of :data:`COLUMNS`, and its payload and result."""
-    job = _new(StoredJob)
-    # As unchecked_record does: to validate the record would take longer than to read it.
-    _set(
-        job,
-        "__dict__",
+    return unchecked_job(
         {
             "record": record_of(row),
             "number": row[0],
@@ -114,12 +109,8 @@ def job_of(row: Row) -> StoredJob:
             "payload_digest": row[11],
             "deliveries": row[13],
             "finish_number": row[7],
-        },
+        }
     )
-    _set(job, "__pydantic_fields_set__", _FIELDS)
-    _set(job, "__pydantic_extra__", None)
-    _set(job, "__pydantic_private__", None)
-    return job
 
 
 def record_of(row: Row) -> JobResult[Any]:
@@ -168,7 +159,3 @@ def finished_of(row: Row) -> FinishedJob:
     job_id, job_type, status, *others = row
     # Of a thousand jobs of a type, each has the same text.
     return FinishedJob(job_id, sys.intern(job_type), _STATUSES[status], *others)
-
-
-_new = object.__new__
-_set = object.__setattr__  # not the model's own, which refuses everything, as it is frozen
