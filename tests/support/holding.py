@@ -89,6 +89,7 @@ def make_database(path: Path) -> None:
     """The files that SQLite would make, as far as a hold looks at them."""
     path.touch()
     Path(f"{path}-wal").touch()
+    Path(f"{path}-shm").touch()
 
 
 def next_descriptor() -> int:
