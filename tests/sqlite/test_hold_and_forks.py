@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -118,6 +119,15 @@ def test_a_child_that_outlives_its_parent_deletes_no_wal(
     os.close(opened)
     parent.stdout.read()  # until the child has left too
     assert rows(path) == 30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a guard of Linux")
+def test_a_child_takes_no_guard_from_its_parent(path: Path, parent: Another) -> None:
+    """It shares the guard with its parent, and leaves it alone."""
+    parent.do("add(10); in_child(hold.unguard)")
+    parent.do("open(hold.path).close()")
+    assert rows(path) == 10  # a visitor that would delete the WAL as it leaves
+    assert parent.do("add(10); hold.check()") is None
 
 
 def test_a_child_is_told_that_it_is_one(parent: Another) -> None:
