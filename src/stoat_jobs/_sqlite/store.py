@@ -132,6 +132,7 @@ class SqliteStore:
         return found
 
     def close(self) -> None:
+        self._hold.unguard()
         try:
             while self._connections:
                 connection = self._connections.pop()
