@@ -117,7 +117,15 @@ from ..support.broken.shelf_submits import (
     TakesWhatItCanRead,
     WaitsInTheSlot,
 )
-from ..support.broken.shelf_values import AwaitsNoWrapper, HandsOnSubclasses, KeepsIterators
+from ..support.broken.shelf_values import (
+    AwaitsNoWrapper,
+    CutsWhatObserversAdd,
+    DropsNul,
+    HandsOnSubclasses,
+    IgnoresFiltersWithNul,
+    KeepsIterators,
+    ShowsNul,
+)
 
 FIXTURES = ("caplog", "monkeypatch")
 
@@ -218,6 +226,13 @@ CATCHES: list[tuple[Any, ...]] = [
     (UndoesUpdates, "test_updates_from_threads_and_the_loop_all_count"),
     (UpdatesTheDead, "test_an_update_after_the_end_is_ignored", "hold"),
     (TakesAnyUpdate, "test_an_update_without_json_is_refused_at_the_call", b"", TypeError),
+    (DropsNul, "test_a_key_with_u0000_is_refused"),
+    (DropsNul, "test_metadata_with_u0000_is_refused_by_its_place", {"a": "\0"}, "'a'"),
+    (DropsNul, "test_u0000_arrives_intact_in_payloads_and_results"),
+    (TakesAnyUpdate, "test_an_update_with_u0000_is_refused_at_the_call", {"a": "\0"}, "'a'"),
+    (CutsWhatObserversAdd, "test_an_observer_that_adds_u0000_is_dropped"),
+    (IgnoresFiltersWithNul, "test_a_filter_with_u0000_matches_nothing"),
+    (ShowsNul, "test_u0000_in_messages_and_errors_is_escaped"),
     (TakesAnyUpdate, "test_updates_count_towards_the_limit_with_the_rest"),
     (BeginsAnew, "test_a_further_attempt_has_the_updates"),
     (HidesTheJob, "test_the_current_job_is_the_context_of_the_handler"),

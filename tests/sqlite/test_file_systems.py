@@ -65,6 +65,8 @@ map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
 //ada@server/share on /Volumes/my share (new) (smbfs, nodev, nosuid, mounted by ada)
 server:/export on /Volumes/export (nfs, asynchronous)
 /dev/disk4s1 on /Volumes/STICK (exfat, local, nodev, nosuid, noowners)
+server:/twice on /Volumes/twice (nfs)
+/dev/disk5s1 on /Volumes/twice (apfs, local)
 """
 
 
@@ -112,6 +114,7 @@ LISTED = [
     ("/Volumes/export/jobs.db", "nfs", False),
     ("/Volumes/exported/jobs.db", "apfs", True),
     ("/Volumes/STICK/jobs.db", "exfat", True),
+    ("/Volumes/twice/jobs.db", "apfs", True),
     ("/System/Volumes/Data/home/jobs.db", "autofs", False),
 ]
 

@@ -56,6 +56,7 @@ def test_a_child_that_ends_leaves_the_lock_with_its_parent(
     parent.do("os.wait()")
     assert not is_free(path)
     assert parent.do("add(10); hold.check()") is None
+    assert Path(f"{path}.lock").read_text()  # still says who has it
     parent.kill()
     parent.process.wait()
     assert rows(path) == 20
@@ -95,7 +96,10 @@ def test_a_child_that_lives_on_keeps_no_lock_of_a_killed_parent(
     os.close(opened)
 
 
-def test_a_child_that_outlives_its_parent_deletes_no_wal(path: Path, parent: Another) -> None:
+@pytest.mark.parametrize("end", ["sys.exit()", "hold.release(), sys.exit()"])
+def test_a_child_that_outlives_its_parent_deletes_no_wal(
+    path: Path, parent: Another, end: str
+) -> None:
     """SQLite would, as the child's interpreter exits: that of a process which it knows nothing of.
 
     Its parent was killed, the next process stopped, and of the one after that, killed too, all
@@ -104,7 +108,7 @@ def test_a_child_that_outlives_its_parent_deletes_no_wal(path: Path, parent: Ano
     gate = path.parent / "gate"
     os.mkfifo(gate)
     parent.do("add(10)")
-    parent.do(f"if os.fork() == 0: open({str(gate)!r}).read(), sys.exit()")
+    parent.do(f"if os.fork() == 0: open({str(gate)!r}).read(), {end}")
     opened = os.open(gate, os.O_WRONLY)
     parent.kill()
     for ending in ["connection.close(); hold.release()", "os.kill(os.getpid(), 9)"]:

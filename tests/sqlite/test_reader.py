@@ -6,12 +6,13 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stoat_jobs import BackendError, JobNotFoundError, JobQueueSettings
+from stoat_jobs import BackendError, JobContext, JobHandlers, JobNotFoundError, JobQueueSettings
 from stoat_jobs._backends.job import place_of_stamp
 from stoat_jobs._sqlite import schema
 from stoat_jobs._sqlite.store import SqliteStore
@@ -95,6 +96,44 @@ def test_filters(
     ]
     store.write(jobs, [], [])
     assert listed(path, **wanted) == [jobs[number - 1].job_id for number in numbers]
+
+
+def _double(ctx: JobContext, n: int) -> int:
+    return 2 * n
+
+
+def _fail(ctx: JobContext) -> None:
+    raise ValueError("\0 no")
+
+
+async def test_it_shows_what_the_queue_shows(path: Path) -> None:
+    """Of every job the same record, on the same page, with the same cursor."""
+    handlers = JobHandlers()
+    handlers.register("double", _double, keep_payload=True)
+    handlers.register("fail", _fail)
+    settings = JobQueueSettings(backend="sqlite", url=str(path))
+    filters: list[dict[str, Any]] = [
+        {},
+        {"status": "failed"},
+        {"status": ["completed", "pending"], "job_type": "double"},
+        {"metadata": {"n": 3}},
+        {"metadata": {"n": 3}, "job_type": ["fail"]},
+    ]
+    async with SqliteJobQueue(handlers, settings) as queue:
+        for n in range(6):
+            done = await queue.submit("double", {"n": n}, metadata={"n": n, "at": [n]}, key=str(n))
+            await queue.wait(done)
+            await queue.wait(await queue.submit("fail", metadata={"n": n / 2}))
+        await queue.submit("fail", delay=1000)
+        with reader_of(path) as reader:
+            for wanted, limit in product(filters, [0, 1, 4, 100]):
+                cursor = None
+                for _ in range(20):
+                    page = await queue.list_jobs(**wanted, limit=limit, before=cursor)
+                    assert reader.list_jobs(**wanted, limit=limit, before=cursor) == page
+                    cursor = page.cursor
+                assert cursor is None or limit < 4
+            assert reader.get_result(done) == await queue.get_result(done)
 
 
 @pytest.mark.parametrize("wanted", [{"limit": -1}, {"status": "done"}, {"before": "x"}])

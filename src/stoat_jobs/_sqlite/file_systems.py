@@ -133,11 +133,11 @@ def mount_in_mountinfo(table: str, path: str) -> Mount | None:
 
 
 def mount_in_list(listed: str, path: str) -> Mount | None:
-    """What the absolute *path* is on, as the command ``mount`` of macOS says."""
+    """What the absolute *path* is on, as the command ``mount`` of macOS says, oldest first."""
     found = None
     for point, kind in _MOUNT_LINE.findall(listed):
         words = kind.split(", ")
-        if path.startswith(point.rstrip("/") + "/") and (not found or len(point) >= len(found[0])):
+        if path.startswith(point.rstrip("/") + "/"):
             found = Mount(point, words[0], is_local="local" in words)
     return found
 

@@ -142,6 +142,7 @@ class RequeuePromises(Promises):
             call = await bench.begin("polite")
             assert await bench.queue.cancel(call.job_id) is True
             await bench.close()
+            assert await bench.queue.get_status(call.job_id) is JobStatus.CANCELLED
             await bench.open()
             record = await bench.record(call.job_id)
             assert (record.status, record.error_type) == (JobStatus.CANCELLED, "Cancelled")
