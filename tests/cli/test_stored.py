@@ -15,6 +15,7 @@ import pytest
 
 from stoat_jobs import JobResult, JobStatus
 from stoat_jobs._cli.main import main
+from stoat_jobs._cli.stored.details import detail_lines
 from stoat_jobs._cli.stored.table import columns_of, row_of, table_lines
 
 from ..support.environments import install
@@ -290,3 +291,46 @@ def test_the_commands_need_no_extra() -> None:
     )
     done: subprocess.CompletedProcess[str] = run_python("-c", program)
     assert done.stdout == "set()\n"
+
+
+DOCUMENTED = [
+    record(
+        job_id="3fa85f64-5717-4562-b3fc-2c963f66afa6",
+        submitted_at="2026-01-01T10:01:34Z",
+        started_at="2026-01-01T10:01:34Z",
+    ),
+    record(
+        job_id="9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d",
+        status="pending",
+        submitted_at="2026-01-01T10:01:23Z",
+        started_at=None,
+    ),
+    record(
+        job_id="1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed",
+        job_type="mail",
+        status="failed",
+        error="no answer",
+        error_type="TimeoutError",
+        submitted_at="2026-01-01T09:53:00Z",
+        started_at="2026-01-01T09:53:01Z",
+        finished_at="2026-01-01T09:53:02.200Z",
+    ),
+    record(
+        job_id="6ec0bd7f-11c0-43da-975e-2a8ad9ebae0b",
+        status="completed",
+        metadata={"user": "ada"},
+        result={"files": 1935, "bytes": 5120044},
+        submitted_at="2026-01-01T08:01:35Z",
+        started_at="2026-01-01T08:01:36Z",
+        finished_at="2026-01-01T08:03:11.400Z",
+    ),
+]
+
+
+def test_the_reference_shows_what_is_printed() -> None:
+    """The table and the record in the reference are those that the commands print."""
+    text = (Path(__file__).parents[2] / "docs/reference/command-line.md").read_text()
+    jobs = [JobResult[Any].model_validate(each) for each in DOCUMENTED]
+    for lines in (table_lines([row_of(job, NOW) for job in jobs]), detail_lines(jobs[-1])):
+        shown = "\n".join(lines)
+        assert f"```text\n{shown}\n```" in text, shown

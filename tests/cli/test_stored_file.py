@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -78,6 +79,24 @@ def test_a_reader_that_waits_holds_nothing(start: Start, filled: Path) -> None:
     code, out, err = command.finish()
     assert (code, err) == (0, "")
     assert len({json.loads(line)["job_id"] for line in out.splitlines()}) == 300
+
+
+def test_a_reader_of_the_output_that_leaves(start: Start, filled: Path) -> None:
+    """`stoat-jobs list | head -1` ends without a word."""
+    command = start("list", "--json", "--limit", "300", "--backend", "sqlite", "--url", filled)
+    command.wait_until_unread(4096)
+    command.stdout.close()
+    assert command.finish_unread() == (1, "")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_ctrl_c_ends_a_list_that_nobody_reads(start: Start, filled: Path, form: list[str]) -> None:
+    """Ctrl-C ends a list also while its output waits for a reader that has stopped."""
+    command = start("list", *form, "--limit", "300", "--backend", "sqlite", "--url", filled)
+    fcntl.fcntl(command.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    command.wait_until_unread(3500)
+    command.interrupt()
+    assert command.finish_unread() == (130, "")
 
 
 @pytest.fixture

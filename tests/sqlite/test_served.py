@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,12 @@ def launch(path: Path) -> Launch:
 
 
 @EACH_END
-def test_a_server_goes_on_where_another_one_ended(launch: Launch, tmp_path: Path, end: str) -> None:
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_server_goes_on_where_another_one_ended(
+    launch: Launch, tmp_path: Path, end: str, loop: str
+) -> None:
     """After SIGTERM and after SIGKILL the next server knows every job, and runs what had not ended."""
+    launch = replace(launch, loop=loop)
     with Address() as address:
         with ServerProcess(launch, address, tmp_path) as first:
             first.serve()
@@ -52,7 +57,7 @@ def test_a_server_goes_on_where_another_one_ended(launch: Launch, tmp_path: Path
             second.terminate()
             second.finish()
             assert second.complaints == ""
-        wider = Launch("uvicorn", settings={**launch.settings, "concurrency": 3})
+        wider = replace(launch, settings={**launch.settings, "concurrency": 3})
         with ServerProcess(wider, address, tmp_path) as third:
             third.serve()
             for job_id in waiting:

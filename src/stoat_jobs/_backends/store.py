@@ -152,11 +152,18 @@ class JobStore(Protocol):
         ...
 
     def live(self) -> Iterable[StoredJob]:
-        """All jobs that have not finished, in any order; called once after ``open``."""
+        """All jobs that have not finished, in the order of their numbers.
+
+        Called once after ``finished``, which is read to its end before. What this returns is
+        iterated in several calls of the same thread.
+        """
         ...
 
     def finished(self) -> Iterable[FinishedJob]:
-        """What the queue has to know of all others, in any order; called once after ``open``."""
+        """What the queue has to know of all others, in the order of their numbers.
+
+        Called once after ``open``.
+        """
         ...
 
     def write(

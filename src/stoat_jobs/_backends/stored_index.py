@@ -35,6 +35,9 @@ from .store_writer import StoreWriter
 _RECENT = 256
 _RECENT_BYTES = 65_536
 
+# Seconds that the time of a submission may be ahead: jobs of one instant are a little.
+_AHEAD = 1.0
+
 
 class StoredIndex(JobIndex):
     """The index, and what of it is on its way to the store."""
@@ -224,10 +227,16 @@ class StoredIndex(JobIndex):
         self.number, self.last_submitted = 0, 0.0
         self.retention.replace(())
 
-    def put_back(self, job: DurableJob | FinishedJob) -> None:
-        """Know *job*, which the store has, as the newest."""
+    def put_back(self, job: DurableJob | FinishedJob, now: float) -> None:
+        """Know *job*, which the store has, as the newest.
+
+        If the wall clock has gone back since, it was submitted *now*.
+        """
+        if self.last_submitted < job.submitted < now + _AHEAD:
+            self.last_submitted = job.submitted
+        else:
+            job.submitted = self.next_submitted(min(job.submitted, now))
         self._jobs[job.job_id] = cast(Job, job)
-        self.number = max(self.number, job.number, job.finish_number)
         if job.key is not None:
             self.keys.hold(cast(Job, job), job.digest)
 

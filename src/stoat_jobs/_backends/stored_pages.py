@@ -43,7 +43,7 @@ async def page_of(jobs: list[Job], wanted: JobFilter, limit: int, read: Read) ->
 
 
 async def _records_of(
-    jobs: list[Job], wanted: JobFilter, read: Read
+    jobs: list[Any], wanted: JobFilter, read: Read
 ) -> list[tuple[int, JobResult[Any]]]:
     """The records of those of *jobs* that are *wanted* and still kept, with their places."""
     records = await read([job for job in jobs if isinstance(job, FinishedJob)])

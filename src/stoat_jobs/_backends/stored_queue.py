@@ -266,7 +266,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         restoring = Restoring(
             self.handlers, self._clock, self._index, self._scheduler, self.max_deliveries
         )
-        await restoring.restore(*await store.load())
+        await restoring.restore(store)
         await super()._open()
 
     def _shut(self) -> None:
