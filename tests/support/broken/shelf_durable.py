@@ -64,8 +64,8 @@ class KeepsWhatWasReported(TextJobQueue):
 
 class _ReversedHandle(TextHandle):
     def live(self) -> Iterable[StoredJob]:
-        last = 1_000_000
-        return [job.model_copy(update={"number": last - job.number}) for job in super().live()]
+        last_first = reversed(list(super().live()))
+        return [job.model_copy(update={"number": n}) for n, job in enumerate(last_first, 1)]
 
 
 class StartsTheLastFirst(TextJobQueue):
