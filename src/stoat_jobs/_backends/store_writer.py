@@ -116,6 +116,8 @@ class StoreWriter:
 
     def _begin_soon(self) -> None:
         """Write what waits after this turn of the event loop, which may bring more."""
+        if self._loop.is_closed():
+            return  # under a queue that nobody left: close() writes it
         if self._soon is None and self._written is None:
             self._soon = self._loop.call_soon(self._begin, context=contextvars.Context())
 
