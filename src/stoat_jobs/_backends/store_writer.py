@@ -104,9 +104,9 @@ class StoreWriter:
         self._change(job_id, Piece(gone=job_id), told)
 
     def _change(self, job_id: str, piece: Piece, told: Callable[[], None] | None) -> None:
-        earlier = self._changes.pop(job_id, None)
+        earlier = self._changes.get(job_id)
         if earlier is not None:
-            piece.told = earlier.told
+            piece.told = [*earlier.told]  # a Ctrl-C in here leaves the earlier one as it is
         if told is not None:
             piece.told.append(lambda _: told())
         self._changes[job_id] = piece
