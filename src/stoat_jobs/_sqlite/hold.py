@@ -34,7 +34,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .._backends.store import StoreInUseError
+from .._stored.store import StoreInUseError
 from .._text import one_line
 
 if sys.platform == "win32":
