@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from stoat_jobs._backends.store import StoreInUseError
 from stoat_jobs._sqlite.hold import FileHold
+from stoat_jobs._stored.store import StoreInUseError
 
 from ..support.another import Another
 from ..support.holding import another, held, is_free, make_database, next_descriptor

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from stoat_jobs._backends.store import StoreInUseError
 from stoat_jobs._sqlite import hold as module
 from stoat_jobs._sqlite.hold import FileHold
+from stoat_jobs._stored.store import StoreInUseError
 
 from ..support.holding import another, held, is_free, make_database, next_descriptor
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from stoat_jobs import BackendError
-from stoat_jobs._backends.store import StoreInUseError
 from stoat_jobs._sqlite.hold import FileHold
+from stoat_jobs._stored.store import StoreInUseError
 
 from ..support import SAFETY_NET
 from ..support.another import Another

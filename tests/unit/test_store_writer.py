@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from stoat_jobs._backends.brief_thread import BriefThread
-from stoat_jobs._backends.store_writer import StoreWriter
+from stoat_jobs._stored.brief_thread import BriefThread
+from stoat_jobs._stored.writer import StoreWriter
 from stoat_jobs.backends import StoredJob
 from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
@@ -256,7 +256,7 @@ def test_one_who_raises_when_told_keeps_nobody_else_from_it(
     """The error is logged, and the next one is told."""
 
     async def test(desk: Desk, loop: FakeClockLoop) -> None:
-        desk.writer.save(stored_job(1), lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+        desk.writer.save(stored_job(1), lambda: 1 / 0)  # type: ignore[arg-type]
         desk.save(2)
         await loop.settle()
         assert desk.told == [(2, None)]

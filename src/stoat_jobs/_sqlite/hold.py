@@ -14,8 +14,8 @@
 - The lock file stays. If the holder deleted it, a second process could lock the file that is
   gone, and a third one a new file of that name.
 - A forked child has the holder's memory, but not its lock. It closes nothing, not even as its
-  interpreter exits: SQLite would write what it thinks is left in the WAL over what the holder, or
-  the next one, wrote since.
+  interpreter exits: once the holder is gone, SQLite would delete the WAL there, and that may be
+  the one of a later holder.
 - What is in the lock file is text for people: in a container every process may have the id 1.
 """
 
@@ -34,7 +34,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .._backends.store import StoreInUseError
+from .._stored.store import StoreInUseError
 from .._text import one_line
 
 if sys.platform == "win32":

@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from .._backends.store import FinishedJob, StoredJob, unchecked_job
 from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
 from .._run.clock import from_timestamp
+from .._stored.store import FinishedJob, StoredJob, unchecked_job
 
 COLUMNS = (
     "number",

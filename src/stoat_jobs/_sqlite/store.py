@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from .._backends.store import FinishedJob, StoredJob
 from .._model.status import TERMINAL
+from .._stored.store import FinishedJob, StoredJob
 from .connections import connect, look_at, make_file, set_up
 from .file_systems import check_file_system
 from .hold import FileHold

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .._backends.job import Job
+from .._backends.listing import STEPS_A_TURN
 from .._model.filters import JobFilter
 from .._model.pages import JobPage, cursor_at
 from .._model.records import JobResult
-from .job import Job
-from .listing import STEPS_A_TURN
 from .store import FinishedJob
 
 Read = Callable[[Sequence[Any]], Awaitable[dict[str, JobResult[Any]]]]

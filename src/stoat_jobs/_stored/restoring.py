@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any, cast
 
+from .._backends.job import Job
+from .._backends.scripted_outcomes import is_stand_in
 from .._events.log import log_event
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
@@ -20,13 +22,11 @@ from .._run.clock import Clock
 from .._run.outcome import Outcome, StopReason, never_started
 from .._text import one_line
 from .durable_job import DurableJob
-from .job import Job
+from .index import StoredIndex
 from .open_store import OpenStore
-from .scripted_outcomes import is_stand_in
+from .records import definition_of
+from .scheduler import StoredScheduler
 from .store import FinishedJob, StoredJob
-from .stored_index import StoredIndex
-from .stored_records import definition_of
-from .stored_scheduler import StoredScheduler
 
 # How many finished jobs are put back in one turn of the event loop: some milliseconds.
 _AT_ONCE = 500

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .._backends.job import place_of_stamp
 from .._jobs.protocols import JobTypes, MetadataFilter, Statuses, Unique
 from .._model.pages import JobPage
 from .._model.records import JobResult
 from .._model.status import JobStatus
-from .job import place_of_stamp
 
 
 class StoredJob(BaseModel, frozen=True):

@@ -16,6 +16,9 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, cast
 
+from .._backends.job import Job
+from .._backends.job_index import JobIndex
+from .._backends.keys import Keys
 from .._events.log import log_event
 from .._model.errors import JobNotKeptError, QueueClosedError
 from .._model.events import RemovalReason, RemovedEvent
@@ -24,12 +27,9 @@ from .._model.status import PENDING, RUNNING, transition
 from .._run.outcome import Outcome
 from .._text import describe
 from .durable_job import DurableJob, Ending
-from .job import Job
-from .job_index import JobIndex
-from .keys import Keys
 from .open_store import OpenStore
 from .store import FinishedJob, StoredJob
-from .store_writer import StoreWriter
+from .writer import StoreWriter
 
 # The jobs that finished last are in memory too, for whoever asks for their records at once.
 _RECENT = 256

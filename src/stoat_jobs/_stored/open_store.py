@@ -13,7 +13,7 @@ from .._run.calls import call_threadsafe
 from .._text import describe
 from .brief_thread import BriefThread
 from .store import FinishedJob, JobStore, StoredJob, StoreInUseError
-from .store_writer import StoreWriter
+from .writer import StoreWriter
 
 T = TypeVar("T")
 
