@@ -34,6 +34,7 @@ KEPT = {
 }
 CHECKED = ["src", "tests", "examples", "benchmarks", "hatch_build.py"]
 QUICK = ["tests/contract", "tests/unit"]
+BETWEEN = ["-m", "not slow", *QUICK, "tests/sqlite/test_contract.py"]
 THIRD_PARTY = "./examples/stoat-jobs-lmdb"
 PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))
 
@@ -64,8 +65,8 @@ WHOLE = {*FOUND[:1], MEASURED}
 def tests(session: nox.Session) -> None:
     """Run the tests, on the newest Python with coverage; arguments go to pytest.
 
-    Between the oldest Python and the newest that is tested only those of the contract and the
-    units: all of them would take minutes more for each.
+    Between the oldest Python and the newest that is tested only what is quick of the contracts and
+    the units: all of it would take minutes more for each.
     """
     _enter_sdist(session, "tests")
     # Before the run: tests that fail were run, and nox itself says that they failed.
@@ -74,7 +75,7 @@ def tests(session: nox.Session) -> None:
     (tested / str(session.python)).touch()
     # Before Python 3.14 measuring takes half as long again, and few lines are for older Pythons.
     run = ("coverage", "run") if session.python == MEASURED else ("python",)
-    folders = session.posargs or ([] if session.python in WHOLE else QUICK)
+    folders = session.posargs or ([] if session.python in WHOLE else BETWEEN)
     session.run(*run, "-m", "pytest", *PARALLEL, KEEPING, *folders, env=KEPT)
 
 

@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import (
+    durable,
     equal_features,
     growth,
     held,
@@ -33,6 +34,7 @@ from . import (
     plot,
     quiet,
     report,
+    restart,
     throughput,
     watching,
 )
@@ -50,6 +52,8 @@ SUBJECTS: dict[str, Callable[[Size], list[Bench]]] = {
     "watching": watching.benches,
     "http": http_face.benches,
     "imports": imports.benches,
+    "durable": durable.benches,
+    "restart": restart.benches,
 }
 _DOCS = Path("docs", "explanation", "benchmarks")
 _PICTURED = "3.11"

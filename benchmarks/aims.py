@@ -6,7 +6,19 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from . import equal_features, growth, held, http_face, imports, latency, memory, quiet, throughput
+from . import (
+    durable,
+    equal_features,
+    growth,
+    held,
+    http_face,
+    imports,
+    latency,
+    memory,
+    quiet,
+    restart,
+    throughput,
+)
 from .measure import CLOCK, PROCESSOR, Bench, Figure, Results, Size
 
 
@@ -39,6 +51,7 @@ def aims(size: Size) -> list[Aim]:
         *_loop(size),
         *_growth(size),
         *_others(size),
+        *_durable(size),
     ]
 
 
@@ -146,6 +159,21 @@ def _others(size: Size) -> list[Aim]:
         Aim(f"{imports.OWN}, ms", Figure(imports.OWN, imports.MS)),
         Aim(f"{imports.COLD}, from the start of its process, ms",
             Figure(imports.COLD, imports.MS)),
+    ]  # fmt: skip
+
+
+def _durable(size: Size) -> list[Aim]:
+    """Submissions wait for the disk, so they are compared by the clock."""
+    huey, ours = durable.HUEY, (durable.ONE_BY_ONE, durable.BY_CALLERS, durable.BY_BATCHES)
+    hold, empty = (Figure(name, durable.MS) for name in (durable.HOLD, durable.EMPTY_HOLD))
+    seconds = restart.SECONDS.format(*restart.counts(size))
+    return [
+        *(Aim(f"submits/s over SqliteHuey: {name}", Figure(name, CLOCK), [Figure(huey, CLOCK)])
+          for name in ours),
+        Aim(f"submits/s: {durable.QUICK_COMMITS}", Figure(durable.QUICK_COMMITS, CLOCK),
+            limit=10_000),
+        Aim(f"{durable.HOLD}, over an empty loop", hold, [empty]),
+        Aim(f"{seconds}, s", Figure(seconds, "s"), limit=2, at_least=False),
     ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -219,20 +219,21 @@ async def _held_by_submits(samples: int) -> list[float]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, quiet():
         settings = JobQueueSettings(url=f"{folder}/jobs.db", concurrency=CALLERS)
         async with SlowQueue(handlers, settings) as queue:
-            submitting = asyncio.ensure_future(_submit_at_rate(queue))
+            stop = asyncio.Event()
+            submitting = asyncio.ensure_future(_submit_at_rate(queue, stop))
             found = await late(samples)
-            submitting.cancel()
-            with suppress(asyncio.CancelledError):
-                await submitting
-            accepted = await _jobs(queue)
-    require(accepted > samples * TICK_S * RATE / 4, expected=True, what="enough jobs accepted")
+            stop.set()
+            accepted = await submitting
+            require(await _jobs(queue), accepted, "jobs accepted")
     return found
 
 
-async def _submit_at_rate(queue: JobBackend) -> None:
+async def _submit_at_rate(queue: JobBackend, stop: asyncio.Event) -> int:
+    """How many were accepted until *stop*."""
+    accepted, due = 0, time.perf_counter()
     async with asyncio.TaskGroup() as tasks:
-        due = time.perf_counter()
-        while True:
-            due += 1 / RATE
-            await asyncio.sleep(max(0, due - time.perf_counter()))
+        while not stop.is_set():
             tasks.create_task(queue.submit("quick"))
+            accepted, due = accepted + 1, due + 1 / RATE
+            await asyncio.sleep(max(0, due - time.perf_counter()))
+    return accepted

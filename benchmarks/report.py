@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from . import equal_features, throughput
+from . import durable, equal_features, throughput
 from .aims import Verdict, judge_all
 from .contenders import Contender, left_out
 from .measure import CLOCK, PROCESSOR, Figure, Results, Size
 
 _PACKAGES = (
-    "stoat-jobs", "pydantic", "aiojobs", "taskiq", "apscheduler", "huey", "dramatiq", "starlette",
-    "saq", "arq", "streaq",
+    "stoat-jobs", "pydantic", "aiojobs", "taskiq", "apscheduler", "huey", "litequeue", "dramatiq",
+    "starlette", "saq", "arq", "streaq",
 )  # fmt: skip
 
-_CONTENDERS = (*equal_features.CONTENDERS, *throughput.CONTENDERS)
+_CONTENDERS = (*equal_features.CONTENDERS, *throughput.CONTENDERS, *durable.CONTENDERS)
 _WORDS = {True: "met", False: "MISSED", None: ""}
 
 
@@ -63,6 +63,10 @@ def as_text(results: Results, size: Size, place: dict[str, Any]) -> str:
              "rate over floor C, cpu", "rate over floor C, clock"),
             _rate_rows(results),
         ),
+        _table(
+            ("submit, not run", "submits/s", "cpu, µs a job", "rate over SqliteHuey, clock"),
+            _durable_rows(results),
+        ),
         _table(("also", "", "unit"), _other_rows(results)),
         *(f"left out: {line}" for line in left_out(_CONTENDERS)),
     ]  # fmt: skip
@@ -94,6 +98,21 @@ def _rate_rows(results: Results) -> list[list[str]]:
             *(_spread(_over_floor(results, one, unit)) for unit in (PROCESSOR, CLOCK)),
         ]
         for one in throughput.CONTENDERS
+        if results.has(Figure(one.name, CLOCK))
+    ]
+
+
+def _durable_rows(results: Results) -> list[list[str]]:
+    return [
+        [
+            one.name,
+            _spread(results.values[Figure(one.name, CLOCK)]),
+            _microseconds(results, one),
+            _spread(_over_floor(results, one, CLOCK))
+            if results.has(Figure(one.against, CLOCK))
+            else "",
+        ]
+        for one in durable.CONTENDERS
         if results.has(Figure(one.name, CLOCK))
     ]
 

@@ -44,7 +44,7 @@ def counts(size: Size) -> tuple[int, int]:
 
 def _start(finished: int, pending: int) -> Round:
     path = Path(_made(finished, pending).name, "jobs.db")
-    command = [sys.executable, "-m", "benchmarks.restart", path]
+    command = [sys.executable, "-m", "benchmarks.restart", str(path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds, mebibytes, found = json.loads(done.stdout)
     require(found, finished + pending, "jobs")

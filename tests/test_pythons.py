@@ -119,11 +119,14 @@ def test_nox_tests_them(noxfile: dict[str, Any]) -> None:
     assert noxfile["tests"].python == PYTHONS
 
 
+QUICK = ["tests/contract", "tests/unit"]
+
+
 @pytest.mark.parametrize(
     ("python", "given", "expected"),
     [
         ("3.11", [], []),
-        ("3.12", [], ["tests/contract", "tests/unit"]),
+        ("3.12", [], ["not slow", *QUICK, "tests/sqlite/test_contract.py"]),
         ("3.13", [], []),
         ("3.12", ["tests/cli"], ["tests/cli"]),
     ],
@@ -131,13 +134,13 @@ def test_nox_tests_them(noxfile: dict[str, Any]) -> None:
 def test_the_oldest_and_the_newest_run_every_test(
     noxfile: dict[str, Any], python: str, given: list[str], expected: list[str]
 ) -> None:
-    """Between the oldest and the newest Python that are here, contract and units are tested."""
+    """Between the oldest and the newest Python that are here, what is quick is tested."""
     scope = noxfile["tests"].run.__globals__
     scope.update(WHOLE={"3.11", "3.13"}, _enter_sdist=MagicMock(), ROOT=MagicMock())
     session = MagicMock(python=python, posargs=given)
     noxfile["tests"].run(session)
     (call,) = session.run.call_args_list
-    assert [word for word in call.args if word.startswith("tests/")] == expected
+    assert [word for word in call.args if word.startswith(("tests/", "not"))] == expected
 
 
 def test_what_the_chroot_has_tested_is_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,6 @@ from __future__ import annotations
 from ._backends.asyncio_queue import AsyncioJobQueue
 from ._backends.memory_queue import InMemoryJobQueue
 from ._backends.payloads import frozen_payloads
-from ._backends.store import FinishedJob, JobReader, JobStore, StoredJob, StoreInUseError
-from ._backends.stored_queue import StoredJobQueue
 from ._backends.type_counts import type_stats
 from ._events.log import log_event
 from ._events.observers import Observers
@@ -49,6 +47,8 @@ from ._run.deadlines import Deadlines
 from ._run.host import RunHost, RunnableJob
 from ._run.job_run import JobRun
 from ._run.outcome import CallResult, Outcome, StopReason, classify, never_started
+from ._stored.queue import StoredJobQueue
+from ._stored.store import FinishedJob, JobReader, JobStore, StoredJob, StoreInUseError
 
 __all__ = [
     "TRANSITIONS",

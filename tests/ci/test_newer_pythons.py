@@ -9,7 +9,8 @@ import pytest
 
 from ..support.machine import Machine
 
-OTHER_AND_NEWEST = ["3.14 -- tests/unit tests/contract", "3.15 --"]
+BETWEEN = "-m not slow tests/contract tests/unit tests/sqlite/test_contract.py"
+OTHER_AND_NEWEST = [f"3.14 -- {BETWEEN}", "3.15 --"]
 
 
 @pytest.fixture

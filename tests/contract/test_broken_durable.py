@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from stoat_jobs import JobHandlers, JobQueueSettings, KeyConflictError, QueueClosedError
-from stoat_jobs.testing import DeadlockError, JobQueueContract
+from stoat_jobs.testing import DeadlockError, JobQueueContract, JobQueueMachine
 
 from ..support.broken.shelf_durable import (
     CancelsNoUnknownTypes,
@@ -82,3 +84,25 @@ def test_a_broken_queue_with_a_store_is_caught(
     getattr(contract_of(TextJobQueue), test)(*arguments)
     with pytest.raises(CAUGHT):
         getattr(contract_of(queue_class), test)(*arguments)
+
+
+@pytest.mark.parametrize("queue_class", [EndsWhatItStops, KeepsWhatWasReported, StartsTheLastFirst])
+def test_the_machine_finds_a_broken_queue_with_a_store(queue_class: type[TextJobQueue]) -> None:
+    """The state machine knows what goes on in the next life, and how."""
+
+    class Machine(JobQueueMachine):
+        async def make_queue(
+            self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+        ) -> TextJobQueue:
+            return queue_class(handlers, settings, observers, store=TextStore())
+
+    quick = settings(
+        max_examples=200,
+        stateful_step_count=30,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+    )
+    with pytest.raises(CAUGHT):
+        run_state_machine_as_test(Machine, settings=quick)

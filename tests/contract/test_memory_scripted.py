@@ -127,6 +127,7 @@ async def test_a_scripted_type_still_checks_its_payload() -> None:
         ({"status": JobStatus.TIMEOUT, "result": 1}, ValueError("ends timeout has no result")),
         ({"status": JobStatus.FAILED, "error": 5}, TypeError("text or an exception, not 5")),
         ({"result": object()}, TypeError("cannot be kept as JSON")),
+        ({"result": "x" * 100}, ValueError(r"102 bytes.*max_result_bytes \(50\)")),
     ],
     ids=[
         "running",
@@ -136,12 +137,13 @@ async def test_a_scripted_type_still_checks_its_payload() -> None:
         "timeout with result",
         "5",
         "no JSON",
+        "too large",
     ],
 )
 async def test_an_outcome_that_cannot_be_is_refused(
     options: dict[str, Any], error: Exception
 ) -> None:
     """A script that no real job could follow is an error in the test that wrote it."""
-    async with memory() as (bench, queue):
+    async with memory(max_result_bytes=50) as (bench, queue):
         with pytest.raises(type(error), match=str(error)):
             queue.set_outcome("hold", **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from stoat_jobs import JobQueueSettings
 from stoat_jobs.http import HttpLimits
+from stoat_jobs.http._requests import Submission
 
 from ..support.mounted import BOTH_FACES, JOBS, OPEN, Face, serving
 from .test_routes import is_problem
@@ -69,6 +71,20 @@ async def test_a_key_that_is_too_long() -> None:
         answer = await face.post("/", json=submission)
         assert is_problem(answer, 422, "invalid-request")
         assert answer.json()["errors"][0]["loc"] == ["body", "key"]
+
+
+async def test_a_key_with_u0000() -> None:
+    """It is refused by name, as the queue would; the description of the API says so, too."""
+    async with serving(BOTH_FACES[0], **OPEN) as face:
+        submission = {"job_type": "double", "payload": {"n": 1}, "key": "a\0b"}
+        answer = await face.post("/", json=submission)
+        assert is_problem(answer, 422, "invalid-request")
+        (error,) = answer.json()["errors"]
+        assert error["loc"] == ["body", "key"]
+        assert "U+0000" in error["msg"]
+    (key, _) = Submission.model_json_schema()["properties"]["key"]["anyOf"]
+    assert re.search(key["pattern"], "a b\n")
+    assert not re.search(key["pattern"], "a\0b")
 
 
 async def test_a_secret_is_not_sent_back(face: Face) -> None:

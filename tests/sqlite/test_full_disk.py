@@ -62,7 +62,7 @@ def run_on(make_loop: Any, main: Coroutine[Any, Any, Any]) -> Any:
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         pytest.skip("only root can make a small disk")
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", tmp_path]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", str(tmp_path)]
     if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
         pytest.skip("this system lets nobody make a small disk")
     yield SmallDisk(tmp_path)

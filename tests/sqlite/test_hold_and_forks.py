@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,12 +15,10 @@ import pytest
 from ..support.another import Another
 from ..support.holding import another, held, is_free
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system")
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "jobs.db"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system"),
+]
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def rows(path: Path) -> int:
 ENDS = {
     "exit": "sys.exit()",
     "exit at once": "os._exit(0)",
-    "exit after a release": "hold.release(), sys.exit()",
+    "exit after a release": "hold.unguard(), hold.release(), sys.exit()",
     "exit without the queue": "del hold, connection; sys.exit()",
     "another program": 'os.execv(sys.executable, [sys.executable, "-c", ""])',
 }
@@ -107,7 +106,7 @@ def test_a_child_that_outlives_its_parent_deletes_no_wal(
     """
     gate = path.parent / "gate"
     os.mkfifo(gate)
-    parent.do("add(10)")
+    parent.do("hold.unguard(); add(10)")  # a guard would do, but is not everywhere
     parent.do(f"if os.fork() == 0: open({str(gate)!r}).read(), {end}")
     opened = os.open(gate, os.O_WRONLY)
     parent.kill()
@@ -120,6 +119,15 @@ def test_a_child_that_outlives_its_parent_deletes_no_wal(
     os.close(opened)
     parent.stdout.read()  # until the child has left too
     assert rows(path) == 30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a guard of Linux")
+def test_a_child_takes_no_guard_from_its_parent(path: Path, parent: Another) -> None:
+    """It shares the guard with its parent, and leaves it alone."""
+    parent.do("add(10); in_child(hold.unguard)")
+    parent.do("open(hold.path).close()")
+    assert rows(path) == 10  # a visitor that would delete the WAL as it leaves
+    assert parent.do("add(10); hold.check()") is None
 
 
 def test_a_child_is_told_that_it_is_one(parent: Another) -> None:

@@ -32,6 +32,7 @@ class Rounds:
         self._database = folder / "jobs.db"
         self._ledger = folder / "ledger"
         self._ledger.touch()
+        self._log = folder / "log"
 
     def _command(self) -> list[str]:
         seed = str(self._random.getrandbits(32))
@@ -44,7 +45,8 @@ class Rounds:
         """Start a process and kill it at a random moment, again and again; what it said is so."""
         for _ in range(times):
             until = len(self._entries()) + self._random.randrange(10, 1_500)
-            with Program([sys.executable, *self._command()], cwd=ROOT) as program:
+            command = [sys.executable, *self._command()]
+            with self._log.open("wb") as log, Program(command, cwd=ROOT, stderr=log) as program:
                 self._wait_for(until, program)
                 time.sleep(self._random.random() / 50)
                 program.kill()
@@ -53,7 +55,7 @@ class Rounds:
     def _wait_for(self, number: int, program: Program) -> None:
         """Until the ledger has so many lines."""
         while self._ledger.read_bytes().count(b"\n") < number:
-            assert program.process.poll() is None, f"it hangs: {program.hangs}"
+            assert program.process.poll() is None, (program.hangs, self._log.read_text()[-2_000:])
             time.sleep(0.002)
 
     def _found(self) -> Found:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,8 +17,8 @@ from typing import Any
 import pytest
 
 from stoat_jobs import BackendError
-from stoat_jobs._backends.store import StoreInUseError
 from stoat_jobs._sqlite.hold import FileHold
+from stoat_jobs._stored.store import StoreInUseError
 
 from ..support import SAFETY_NET
 from ..support.another import Another
@@ -26,17 +27,17 @@ from ..support.listening import Heard, listening
 from ..support.loops import ON_UVLOOP
 from ..support.notes_queue import another_queue, kept, notes_queue
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="files and processes of POSIX")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="files and processes of POSIX"),
+]
+
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a guard of Linux")
 
 LOOPS = ["asyncio", pytest.param("uvloop", marks=ON_UVLOOP)]
 
 SEVERAL = 3
 """Refusals after which a successor has waited."""
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "jobs.db"
 
 
 @pytest.fixture(params=LOOPS)
@@ -235,13 +236,28 @@ def test_visitors_take_nothing_with_them(path: Path, other: Another) -> None:
     assert kept(path) == list(range(20))
 
 
-def test_a_visitor_that_takes_the_wal_with_it_is_noticed(path: Path, other: Another) -> None:
-    """SQLite's own locks are gone once anything in the process has opened and closed the file.
+@ON_LINUX
+@pytest.mark.parametrize("suffix", ["", "-shm"])
+def test_visitors_take_nothing_although_sqlites_locks_are_gone(
+    path: Path, other: Another, suffix: str
+) -> None:
+    """Anything in the process that opens and closes a file of SQLite's takes its locks away.
 
-    Then a visitor from outside deletes the WAL as it leaves. From there on jobs are refused, and
-    what was acknowledged before is in the file.
+    Then a visitor would delete the WAL as it leaves, or begin its index anew under the queue.
     """
+    for number in range(10):
+        other.do(f"run(add({number})); open({str(path) + suffix!r}).close()")
+        visit(path)
+    assert other.do("run(add(10))") is None
+    other.kill()
+    other.process.wait()
+    assert kept(path) == list(range(11))
+
+
+def test_a_visitor_that_takes_the_wal_with_it_is_noticed(path: Path, other: Another) -> None:
+    """Where there is no guard: from there on, jobs are refused by name."""
     other.do("run(add(*range(10)))")
+    other.do("from stoat_jobs._sqlite.hold import _registry; _registry.holds[0].unguard()")
     other.do(f"open({str(path)!r}).close()")
     visit(path)
     refused = other.do("run(add(10))")
@@ -250,6 +266,13 @@ def test_a_visitor_that_takes_the_wal_with_it_is_noticed(path: Path, other: Anot
     other.kill()
     other.process.wait()
     assert kept(path) == list(range(10))
+
+
+def test_the_last_one_who_leaves_takes_the_wal_along(path: Path, other: Another) -> None:
+    """After an orderly stop there is one file with everything in it."""
+    other.do("run(add(1)); stop()")
+    assert sorted(file.name for file in path.parent.iterdir()) == ["jobs.db", "jobs.db.lock"]
+    assert kept(path) == [1]
 
 
 def delete(path: Path) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
+from operator import attrgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from stoat_jobs import JobStatus
 from stoat_jobs._sqlite import connections
 from stoat_jobs._sqlite.store import SqliteStore
+from stoat_jobs.backends import StoredJob
 
 from ..support.stored_jobs import (
     COMPLETED,
@@ -138,3 +144,44 @@ def test_the_wal_shrinks_after_a_long_reader(path: Path) -> None:
     assert wal_size(store) <= connections.WAL_LIMIT_BYTES
     assert len(kept(store)) == 24
     store.close()
+
+
+@settings(deadline=None, max_examples=40)
+@given(writes=st.lists(st.dictionaries(st.integers(1, 6), st.booleans(), max_size=6), max_size=8))
+def test_any_writes(writes: list[dict[int, bool]]) -> None:
+    """Whatever is written, and in whatever order, the file has what a dict would have."""
+    expected = dict[int, StoredJob]()
+    with TemporaryDirectory() as folder:
+        store = SqliteStore(Path(folder, "jobs.db"), synchronous="normal")
+        for steps in writes:
+            store.open()
+            store.write(*parts(expected, steps))
+            ids = [job.job_id for job in expected.values()]
+            found = store.read(ids)
+            assert sorted(found, key=attrgetter("number")) == [
+                job for _, job in sorted(expected.items())
+            ]
+            live = [job for job in found if job.record.status is not JobStatus.COMPLETED]
+            assert kept(store) == sorted(live, key=attrgetter("number"))
+            assert len(list(store.finished())) == len(found) - len(live)
+            store.close()
+
+
+def parts(
+    jobs: dict[int, StoredJob], steps: dict[int, bool]
+) -> tuple[list[StoredJob], list[StoredJob], list[str]]:
+    """What each step makes of *jobs*: a new one, one that starts or ends, or one that goes."""
+    new, become, gone = list[StoredJob](), list[StoredJob](), list[str]()
+    for number, goes in steps.items():
+        job = jobs.get(number)
+        if job is None:
+            jobs[number] = stored_job(number, payload="[1]")
+            new.append(jobs[number])
+        elif goes:
+            gone.append(jobs.pop(number).job_id)
+        else:
+            ends = job.record.status is not JobStatus.PENDING
+            ended = changed(job, record=COMPLETED, payload="", result="[2]", finish_number=number)
+            jobs[number] = ended if ends else changed(job, record=RUNNING, deliveries=1)
+            become.append(jobs[number])
+    return new, become, gone

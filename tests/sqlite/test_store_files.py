@@ -56,24 +56,32 @@ def test_sqlite_never_makes_the_file(path: Path) -> None:
     assert not path.exists()
 
 
-def test_only_sqlite_opens_an_existing_file(
+def test_nothing_closes_a_file_that_sqlite_has_open(
     path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever opens and closes it releases the locks that SQLite has on it in this process."""
+    """That would release the locks that SQLite has on it in this process."""
     store.close()
-    opened = list[str]()
-    original = os.open
+    names: dict[int, str] = {}
+    closed: list[str] = []
+    original_open, original_close = os.open, os.close
 
-    def noted(name: Any, *arguments: Any, **options: Any) -> int:
-        descriptor = original(name, *arguments, **options)
-        opened.append(os.fspath(name))
+    def noted_open(name: Any, *arguments: Any, **options: Any) -> int:
+        descriptor = original_open(name, *arguments, **options)
+        names[descriptor] = Path(name).name
         return descriptor
 
-    monkeypatch.setattr(os, "open", noted)
+    def noted_close(descriptor: int) -> None:
+        original_close(descriptor)
+        closed.append(names[descriptor])
+        assert store._connections == []
+
+    monkeypatch.setattr(os, "open", noted_open)
+    monkeypatch.setattr(os, "close", noted_close)
     store.open()
     store.write([stored_job(1)], [], [])
     store.close()
-    assert {Path(name).name for name in opened} == {"jobs.db.lock"}
+    assert sorted(closed) == sorted(names.values())
+    assert "jobs.db.lock" in closed
 
 
 def test_a_link_leads_to_the_file(tmp_path: Path) -> None:

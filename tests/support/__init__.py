@@ -9,6 +9,7 @@
   ``slow_disk`` holds up those of the examples.
 - ``listening`` hears the log, ``environments`` installs distributions, ``machine`` runs the
   scripts in ``.ci``, and ``suites`` are tests that run in a pytest of their own.
+- ``power_loss`` records what a process writes, and makes of it what a power cut may leave.
 - Tools that also have a command: ``soak``, ``races``, ``exits``, ``servers`` and ``fuzz``.
 
 An *act* is what a test does to a queue or to a server. A *behaviour* is what a handler does.

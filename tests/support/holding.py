@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,7 +75,10 @@ def held(path: Path) -> Iterator[FileHold]:
 
 
 def is_free(path: Path) -> bool:
-    """Whether another process could take it now; not on Windows."""
+    """Whether another process could take it now."""
+    if sys.platform == "win32":
+        with another(path) as other:
+            return other.do("hold.take()") is None
     command = [sys.executable, "-I", "-S", "-c", _LOCK, f"{path}.lock"]
     code = subprocess.run(command, check=False, env=unmeasured()).returncode
     assert code in (0, 3)
@@ -85,3 +89,11 @@ def make_database(path: Path) -> None:
     """The files that SQLite would make, as far as a hold looks at them."""
     path.touch()
     Path(f"{path}-wal").touch()
+    Path(f"{path}-shm").touch()
+
+
+def next_descriptor() -> int:
+    """What the system gives to the next file: the same as before, if none was left open."""
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    return descriptor

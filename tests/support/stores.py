@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobBackend
@@ -46,7 +47,8 @@ class TextHandle:
         return [FinishedJob.of(job) for job in self._all() if job.finish_number]
 
     def _all(self) -> list[StoredJob]:
-        return [StoredJob.model_validate_json(text) for text in reversed(self._store.jobs.values())]
+        texts = self._store.jobs.values()
+        return sorted(map(StoredJob.model_validate_json, texts), key=attrgetter("number"))
 
     def write(
         self, new: Sequence[StoredJob], changed: Sequence[StoredJob], gone: Sequence[str]

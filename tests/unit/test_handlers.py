@@ -62,6 +62,15 @@ def test_the_name_may_be_given_by_keyword() -> None:
     assert names(handlers) == ["alone", "timed"]
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["job", "register"])
+def test_a_name_contains_no_u0000(late: bool) -> None:
+    """Not every engine could keep a job of such a type: it is refused at its registration."""
+    handlers = JobHandlers()
+    with pytest.raises(ValueError, match=r"job type 'a\\x00b' contains U\+0000"):
+        handlers.register("a\0b", scan) if late else handlers.job("a\0b")(scan)
+    assert names(handlers) == []
+
+
 def test_register_late() -> None:
     """`register` takes any callable under any name, and one function under two."""
     handlers = JobHandlers()

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from stoat_jobs._backends.brief_thread import BriefThread
-from stoat_jobs._backends.store_writer import StoreWriter
+from stoat_jobs._stored.brief_thread import BriefThread
+from stoat_jobs._stored.writer import StoreWriter
 from stoat_jobs.backends import StoredJob
 from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
@@ -91,7 +91,9 @@ def test_what_comes_during_a_write_is_the_next_one() -> None:
 
     async def test(desk: Desk, loop: FakeClockLoop) -> None:
         desk.store.gate.clear()
-        for number in range(1, 101):
+        desk.add(1)
+        await asyncio.sleep(0)
+        for number in range(2, 101):
             desk.add(number)
         desk.save(101)
         desk.store.gate.set()
@@ -102,12 +104,26 @@ def test_what_comes_during_a_write_is_the_next_one() -> None:
     at_desk(test)
 
 
+def test_what_comes_in_one_turn_of_the_event_loop_is_one_write() -> None:
+    """So the end of a job and the start of the next one cost one commit."""
+
+    async def test(desk: Desk, loop: FakeClockLoop) -> None:
+        desk.save(1)
+        desk.save(2)
+        desk.add(3)
+        await loop.settle()
+        assert desk.store.writes == [[1, 2, 3]]
+
+    at_desk(test)
+
+
 def test_many_are_told_in_several_turns() -> None:
     """Who cancels thousands does not hold the event loop with what they all log."""
 
     async def test(desk: Desk, loop: FakeClockLoop) -> None:
         desk.store.gate.clear()
         desk.add(0)
+        await asyncio.sleep(0)
         jobs = [desk.save(number) for number in range(1, 1001)]
         waiting = asyncio.ensure_future(desk.writer.attempted(jobs[-1].job_id))
         desk.store.gate.set()
@@ -127,6 +143,7 @@ def test_only_the_last_change_of_a_job_is_written() -> None:
     async def test(desk: Desk, loop: FakeClockLoop) -> None:
         desk.store.gate.clear()
         desk.add(1)
+        await asyncio.sleep(0)
         job = desk.save(2)
         desk.save(3, job)
         desk.writer.drop(job.job_id, lambda: desk.told.append((4, None)))
@@ -144,7 +161,9 @@ def test_one_job_that_cannot_be_written_holds_up_no_other() -> None:
     async def test(desk: Desk, loop: FakeClockLoop) -> None:
         desk.store.refused = {3}
         desk.store.gate.clear()
-        for number in range(1, 6):
+        desk.add(1)
+        await asyncio.sleep(0)
+        for number in range(2, 6):
             desk.add(number)
         desk.store.gate.set()
         await loop.settle()
@@ -159,10 +178,10 @@ def test_a_store_that_fails_is_not_tried_for_each_job() -> None:
 
     async def test(desk: Desk, loop: FakeClockLoop) -> None:
         desk.store.fails = True
-        desk.store.gate.clear()
-        for number in range(1, 101):
+        desk.add(1)
+        await asyncio.sleep(0)
+        for number in range(2, 101):
             desk.add(number)
-        desk.store.gate.set()
         await loop.settle()
         assert desk.told == [(number, FULL) for number in range(1, 101)]
         assert desk.store.tries == 1 + 1 + 2
@@ -237,7 +256,7 @@ def test_one_who_raises_when_told_keeps_nobody_else_from_it(
     """The error is logged, and the next one is told."""
 
     async def test(desk: Desk, loop: FakeClockLoop) -> None:
-        desk.writer.save(stored_job(1), lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+        desk.writer.save(stored_job(1), lambda: 1 / 0)  # type: ignore[arg-type]
         desk.save(2)
         await loop.settle()
         assert desk.told == [(2, None)]
@@ -272,6 +291,7 @@ def test_close_writes_what_waits() -> None:
 
     async def test(desk: Desk, loop: FakeClockLoop) -> None:
         desk.add(1)
+        await asyncio.sleep(0)
         desk.save(2)
         desk.writer.close(20)
         assert desk.store.writes == [[1], [2]]
@@ -288,6 +308,7 @@ def test_close_does_not_wait_for_a_store_that_hangs() -> None:
     async def test(desk: Desk, loop: FakeClockLoop) -> None:
         desk.store.gate.clear()
         desk.add(1)
+        await asyncio.sleep(0)
         desk.save(2)
         desk.writer.close(0.001)
         desk.store.gate.set()

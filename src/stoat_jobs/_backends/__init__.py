@@ -1,1 +1,1 @@
-"""The queues that ship with the package: what waits, what runs, what is kept."""
+"""Queues in the memory of a process: what waits, what runs, what is kept."""

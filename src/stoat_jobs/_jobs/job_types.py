@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-import math
 from collections.abc import (
     Awaitable,
     Callable,
@@ -191,8 +190,8 @@ class JobType(Generic[P, R]):
             raise TypeError(f"{self.name}.submit() got {', '.join(sorted(twice))} twice")
         return {**payload, **kwargs}
 
-    def result_through_json(self, value: Any, limit: float = math.inf) -> Any:
-        """*value*, a handler's result, as it comes back from at most *limit* bytes of JSON.
+    def result_through_json(self, value: Any, limit: int | None = None) -> Any:
+        """*value*, a handler's result, as it comes back from JSON of at most *limit* bytes.
 
         If the handler declares a type, the value is validated and must come back equal. If it
         declares none, or one that is only imported under ``TYPE_CHECKING``, the plain JSON comes
@@ -209,10 +208,11 @@ class JobType(Generic[P, R]):
             codec = self._result_codec
             valid = codec.validate(value)
             text = codec.encode(valid)
-            decoded = codec.decode(text) if len(text) <= limit else None
+            is_too_large = limit is not None and len(text) > limit
+            decoded = None if is_too_large else codec.decode(text)
         except Exception as error:
             raise TypeError(self._not_kept(value, why_no_json(error, annotation))) from error
-        if len(text) > limit:
+        if limit is not None and is_too_large:
             raise ResultTooLargeError(len(text), limit)
         if annotation is not Any and not same(valid, decoded):
             raise TypeError(self._not_kept(value, "it does not come back from JSON as it was"))

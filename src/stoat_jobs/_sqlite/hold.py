@@ -3,15 +3,19 @@
 - The lock is ``lockf`` on a file beside the database. The system releases it with the process,
   however that ends. A ``flock`` would be inherited by children, and outlive a killed holder.
 - Such a lock vanishes when anything in the process opens and closes the file it is on. So it is
-  not on the database, whose own locks are of that kind too, and nothing here ever opens the
-  database, its ``-wal`` or its ``-shm``.
+  not on the database, whose own locks are of that kind too, and nothing here closes the database,
+  its ``-wal`` or its ``-shm`` while SQLite has them open.
+- Should the application do that, a guard stays in SQLite's place, on Linux: a lock of an open
+  file, which nothing but its own descriptor releases. Without it a visitor that writes would
+  delete the WAL as it leaves. A forked child keeps the guard too, and that does no harm: it only
+  keeps others from deleting a WAL.
 - Within the process the system refuses nothing: a registry does. It is asked before the lock
   file is opened, because closing that again would release the lock of the one who has it.
 - The lock file stays. If the holder deleted it, a second process could lock the file that is
   gone, and a third one a new file of that name.
 - A forked child has the holder's memory, but not its lock. It closes nothing, not even as its
-  interpreter exits: SQLite would write what it thinks is left in the WAL over what the holder, or
-  the next one, wrote since.
+  interpreter exits: once the holder is gone, SQLite would delete the WAL there, and that may be
+  the one of a later holder.
 - What is in the lock file is text for people: in a container every process may have the id 1.
 """
 
@@ -23,13 +27,14 @@ import os
 import socket
 import sqlite3
 import stat
+import struct
 import sys
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .._backends.store import StoreInUseError
+from .._stored.store import StoreInUseError
 from .._text import one_line
 
 if sys.platform == "win32":
@@ -46,8 +51,20 @@ else:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+if sys.platform == "linux":
+
+    def _set_guard(descriptor: int, kind: int, place: tuple[int, int]) -> None:
+        """Set a guard to this *kind* of lock, on the bytes on which SQLite has its own."""
+        flock = struct.pack("hhqqi4x", kind, os.SEEK_SET, *place, 0)
+        with suppress(OSError):  # a file system without them
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, flock)
+
+
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _TEXT_LIMIT = 500
+
+# From which byte on, and how many: each connection to a database has a shared lock there.
+_PLACES = {"": (2**30 + 2, 510), "-shm": (128, 1)}
 _REMEDY = (
     "run one server process (no `--workers 2`), stop the other one, or, in a rolling deployment,"
     ' wait for it with options={"lock_wait": seconds}'
@@ -66,6 +83,7 @@ class FileHold:
         self._pid = 0
         self._files: dict[Path, Identity] = {}
         self._connections: list[sqlite3.Connection] = []
+        self._guards: list[tuple[int, tuple[int, int]]] = []
 
     @property
     def is_forked_child(self) -> bool:
@@ -89,9 +107,20 @@ class FileHold:
             _registry.holds.append(self)
 
     def note_files(self) -> None:
-        """Note which files the database and its ``-wal`` are; they must exist."""
+        """Note which files the database and its ``-wal`` are, and guard them; they must exist."""
         for path in (self.path, _beside(self.path, "-wal")):
             self._files[path] = _identity(path.stat())
+        if sys.platform == "linux":
+            for suffix, place in _PLACES.items():
+                descriptor = os.open(_beside(self.path, suffix), os.O_RDONLY | os.O_CLOEXEC)
+                self._guards.append((descriptor, place))
+                _set_guard(descriptor, fcntl.F_RDLCK, place)
+
+    def unguard(self) -> None:
+        """Let SQLite tidy up as the last connection is closed, which comes next."""
+        if sys.platform == "linux" and not self.is_forked_child:
+            for descriptor, place in self._guards:
+                _set_guard(descriptor, fcntl.F_UNLCK, place)
 
     def keep(self, connection: sqlite3.Connection) -> None:
         """Keep a forked child from closing *connection* as it drops it, or as it exits."""
@@ -128,6 +157,8 @@ class FileHold:
         with _registry.lock:
             while self._connections:
                 ctypes.pythonapi.Py_DecRef(ctypes.py_object(self._connections.pop()))
+            while self._guards:
+                os.close(self._guards.pop()[0])
             with suppress(OSError):
                 os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)

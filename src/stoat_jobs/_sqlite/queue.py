@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from .._backends.store import JobReader, JobStore
-from .._backends.stored_queue import StoredJobQueue
 from .._model.capabilities import Capabilities
 from .._model.settings import JobQueueSettings, Seconds
+from .._stored.queue import StoredJobQueue
+from .._stored.store import JobReader, JobStore
 from .path import path_of
 from .reader import SqliteReader
 from .store import SqliteStore

@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from .._backends.store import FinishedJob, StoredJob, unchecked_job
 from .._model.records import JobResult, unchecked_record
 from .._model.status import TERMINAL, JobStatus
 from .._run.clock import from_timestamp
+from .._stored.store import FinishedJob, StoredJob, unchecked_job
 
 COLUMNS = (
     "number",
@@ -115,10 +115,10 @@ def job_of(row: Row) -> StoredJob:
 
 def record_of(row: Row) -> JobResult[Any]:
     """The record of a row of :data:`COLUMNS`, without its payload and its result."""
-    _, job_id, job_type, status, submitted, started, finished, _, not_before, key, *others = row
-    _, _, _, _, attempt, cancel_requested, progress, message, error, error_type, metadata = others[
-        :11
-    ]
+    (
+        _, job_id, job_type, status, submitted, started, finished, _, not_before, key, _, _,
+        _, _, attempt, cancel_requested, progress, message, error, error_type, metadata, _, _,
+    ) = row  # fmt: skip
     return unchecked_record(
         {
             "job_id": job_id,

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from .._backends.store import FinishedJob, StoredJob
 from .._model.status import TERMINAL
+from .._stored.store import FinishedJob, StoredJob
 from .connections import connect, look_at, make_file, set_up
 from .file_systems import check_file_system
 from .hold import FileHold
@@ -84,10 +84,14 @@ class SqliteStore:
 
     def live(self) -> Iterator[StoredJob]:
         with errors_of(self.path):
-            yield from map(job_of, self._writer.execute(f"{SELECT} where {_IS_LIVE}"))
+            yield from map(
+                job_of, self._writer.execute(f"{SELECT} where {_IS_LIVE} order by job.number")
+            )
 
     def finished(self) -> Iterator[FinishedJob]:
-        query = f"select {', '.join(FINISHED_COLUMNS)} from job where not ({_IS_LIVE})"
+        query = (
+            f"select {', '.join(FINISHED_COLUMNS)} from job where not ({_IS_LIVE}) order by number"
+        )
         with errors_of(self.path):
             yield from map(finished_of, self._writer.execute(query))
 
@@ -128,6 +132,7 @@ class SqliteStore:
         return found
 
     def close(self) -> None:
+        self._hold.unguard()
         try:
             while self._connections:
                 connection = self._connections.pop()

@@ -44,9 +44,10 @@ class TextPromises(Promises):
     async def test_a_key_with_u0000_is_refused(self) -> None:
         """A key that contains U+0000 is an error that says so, and nothing is queued."""
         async with self.bench() as bench:
-            for unique in ("live", "kept"):
+            both: list[Any] = ["live", "kept"]
+            for unique in both:
                 with pytest.raises(ValueError, match=r"key .*U\+0000"):
-                    await bench.queue.submit("hold", {}, key=NUL, unique=unique)  # type: ignore[arg-type]
+                    await bench.queue.submit("hold", {}, key=NUL, unique=unique)
             assert await bench.queue.list_jobs() == []
 
     @pytest.mark.parametrize(("metadata", "place"), PLACES.values(), ids=PLACES)

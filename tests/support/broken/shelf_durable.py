@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from stoat_jobs import JobHandlers, JobQueueSettings, UnknownJobTypeError
-from stoat_jobs._backends.durable_job import DurableJob, durable
 from stoat_jobs._backends.job_index import JobIndex
 from stoat_jobs._backends.scheduler import Scheduler
-from stoat_jobs._backends.stored_index import StoredIndex
-from stoat_jobs._backends.stored_scheduler import StoredScheduler
 from stoat_jobs._run.outcome import failed
+from stoat_jobs._stored.durable_job import DurableJob, durable
+from stoat_jobs._stored.index import StoredIndex
+from stoat_jobs._stored.scheduler import StoredScheduler
 from stoat_jobs.backends import StoredJob
 
 from ..stores import TextHandle, TextJobQueue
@@ -64,8 +64,8 @@ class KeepsWhatWasReported(TextJobQueue):
 
 class _ReversedHandle(TextHandle):
     def live(self) -> Iterable[StoredJob]:
-        last = 1_000_000
-        return [job.model_copy(update={"number": last - job.number}) for job in super().live()]
+        last_first = reversed(list(super().live()))
+        return [job.model_copy(update={"number": n}) for n, job in enumerate(last_first, 1)]
 
 
 class StartsTheLastFirst(TextJobQueue):

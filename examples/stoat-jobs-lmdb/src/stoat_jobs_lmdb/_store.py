@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from operator import attrgetter
 from pathlib import Path
 from threading import Lock
 
@@ -54,11 +55,12 @@ class LmdbStore:
             f"{self._path}: another queue has it open; run one server process (no `--workers 2`)"
         )
 
-    def live(self) -> Iterator[StoredJob]:
-        return self._all(self._live)
+    def live(self) -> list[StoredJob]:
+        return sorted(self._all(self._live), key=attrgetter("number"))
 
-    def finished(self) -> Iterator[FinishedJob]:
-        return map(FinishedJob.of, self._all(self._finished))
+    def finished(self) -> list[FinishedJob]:
+        entries = map(FinishedJob.of, self._all(self._finished))
+        return sorted(entries, key=attrgetter("number"))
 
     def _all(self, table: lmdb._Database) -> Iterator[StoredJob]:
         with self._reading() as transaction:

@@ -19,6 +19,13 @@ from typing import Any, ClassVar, TypeGuard, cast
 
 from pydantic import BaseModel
 
+from .._backends.asyncio_queue import AsyncioJobQueue
+from .._backends.in_process_queue import NO_PAYLOAD, NoOptions
+from .._backends.job import Job
+from .._backends.job_index import JobIndex
+from .._backends.phase import NEW, STARTING
+from .._backends.scheduler import Scheduler
+from .._backends.waiting import Watch, until_finished
 from .._jobs.context import current_job_id
 from .._jobs.handlers import JobHandlers
 from .._jobs.protocols import JobTypes, MetadataFilter, Statuses, Unique
@@ -29,21 +36,14 @@ from .._model.pages import JobPage
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
 from .._payload.frozen import FrozenPayload, KeptPayload
-from .asyncio_queue import AsyncioJobQueue
 from .durable_job import DurableJob, durable
-from .in_process_queue import NO_PAYLOAD, NoOptions
-from .job import Job
-from .job_index import JobIndex
+from .index import StoredIndex
 from .open_store import OpenStore
-from .phase import NEW, STARTING
+from .pages import page_of
+from .records import record_of
 from .restoring import Restoring
-from .scheduler import Scheduler
+from .scheduler import StoredScheduler
 from .store import FinishedJob, JobStore
-from .stored_index import StoredIndex
-from .stored_pages import page_of
-from .stored_records import record_of
-from .stored_scheduler import StoredScheduler
-from .waiting import Watch, until_finished
 
 # Seconds that a store has to close.
 _CLOSE_S = 0.5
@@ -266,7 +266,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         restoring = Restoring(
             self.handlers, self._clock, self._index, self._scheduler, self.max_deliveries
         )
-        await restoring.restore(*await store.load())
+        await restoring.restore(store)
         await super()._open()
 
     def _shut(self) -> None:

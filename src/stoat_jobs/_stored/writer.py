@@ -1,6 +1,7 @@
 """Writes what changes into a store, without the event loop waiting for it.
 
-- A thread writes. What comes meanwhile is the next write: many submits share a transaction.
+- A thread writes. What comes meanwhile is the next write: many submits share a transaction, and
+  so do the end of a job and the start of the one that gets its slot.
 - A new job is refused if it cannot be written. A change of an accepted job is kept, and written
   again until that succeeds. Of several changes of one job only the last is written.
 - A write of several that fails is tried again one by one, so that one job that cannot be written
@@ -83,6 +84,7 @@ class StoreWriter:
         """What was written, or refused, and is yet to be told."""
         self._pause = 0.0
         """Seconds to the next try; 0 while the store works."""
+        self._soon: asyncio.Handle | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -91,7 +93,7 @@ class StoreWriter:
     def add(self, jobs: Sequence[StoredJob], told: Callable[[Exception | None], None]) -> None:
         """Write new *jobs*, all or none; *told* gets None, or why not."""
         self._new.append(Piece(new=jobs, told=[told]))
-        self._begin()
+        self._begin_soon()
 
     def save(self, job: StoredJob, told: Callable[[], None] | None = None) -> None:
         """Write what became of *job*; *told* is called when that is done."""
@@ -108,12 +110,18 @@ class StoreWriter:
         if told is not None:
             piece.told.append(lambda _: told())
         self._changes[job_id] = piece
-        self._begin()
+        self._begin_soon()
 
     # Writing.
 
+    def _begin_soon(self) -> None:
+        """Write what waits after this turn of the event loop, which may bring more."""
+        if self._soon is None and self._written is None:
+            self._soon = self._loop.call_soon(self._begin, context=contextvars.Context())
+
     def _begin(self) -> None:
         """Write what waits, unless a write is under way: then that follows."""
+        self._soon = None
         if self._written is not None or not (self._new or self._changes):
             return
         if self._alarm is not None:
@@ -247,6 +255,9 @@ class StoreWriter:
 
         A job that is not written by then is as it was, and what waited for that is never told.
         """
+        for handle in (self._alarm, self._soon):
+            if handle is not None:
+                handle.cancel()
         for _ in range(2):  # the write that is under way, and all that came meanwhile
             self._begin()
             if (written := self._written) is not None:
@@ -256,7 +267,7 @@ class StoreWriter:
                     break
                 self._end(written)
         self._tell(math.inf)
-        if self._alarm is not None:
+        if self._alarm is not None:  # of a write that has failed just now
             self._alarm.cancel()
         self._written = None  # what ends later is told to nobody
         self._wake_waiters()

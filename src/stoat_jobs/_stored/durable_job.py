@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self, cast
 
-from .job import SAME_IN_RECORD, Job
+from .._backends.job import SAME_IN_RECORD, Job
 from .store import FinishedJob, StoredJob, unchecked_job
 
 

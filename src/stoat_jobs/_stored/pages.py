@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .._backends.job import Job
+from .._backends.listing import STEPS_A_TURN
 from .._model.filters import JobFilter
 from .._model.pages import JobPage, cursor_at
 from .._model.records import JobResult
-from .job import Job
-from .listing import STEPS_A_TURN
 from .store import FinishedJob
 
 Read = Callable[[Sequence[Any]], Awaitable[dict[str, JobResult[Any]]]]
@@ -43,7 +43,7 @@ async def page_of(jobs: list[Job], wanted: JobFilter, limit: int, read: Read) ->
 
 
 async def _records_of(
-    jobs: list[Job], wanted: JobFilter, read: Read
+    jobs: list[Any], wanted: JobFilter, read: Read
 ) -> list[tuple[int, JobResult[Any]]]:
     """The records of those of *jobs* that are *wanted* and still kept, with their places."""
     records = await read([job for job in jobs if isinstance(job, FinishedJob)])
@@ -51,4 +51,6 @@ async def _records_of(
         (job.place, records.get(job.job_id) if isinstance(job, FinishedJob) else job.record())
         for job in jobs
     ]
-    return [(place, record) for place, record in pairs if record and wanted.matches(record)]
+    return [
+        (place, record) for place, record in pairs if record is not None and wanted.matches(record)
+    ]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import math
 from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any, cast
 
+from .._backends.job import Job
+from .._backends.scripted_outcomes import is_stand_in
 from .._events.log import log_event
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
@@ -19,18 +22,14 @@ from .._run.clock import Clock
 from .._run.outcome import Outcome, StopReason, never_started
 from .._text import one_line
 from .durable_job import DurableJob
-from .job import Job
-from .scripted_outcomes import is_stand_in
+from .index import StoredIndex
+from .open_store import OpenStore
+from .records import definition_of
+from .scheduler import StoredScheduler
 from .store import FinishedJob, StoredJob
-from .stored_index import StoredIndex
-from .stored_records import definition_of
-from .stored_scheduler import StoredScheduler
 
-# How many jobs are put back in one turn of the event loop: some milliseconds.
+# How many finished jobs are put back in one turn of the event loop: some milliseconds.
 _AT_ONCE = 500
-
-# Seconds that the time of a submission may be ahead: jobs of one instant are a little.
-_AHEAD = 1.0
 
 
 class Restoring:
@@ -51,22 +50,34 @@ class Restoring:
         self._max_deliveries = max_deliveries
         self._definitions: dict[str, JobType[..., Any]] = {}
 
-    async def restore(self, live: list[StoredJob], finished: list[FinishedJob]) -> None:
-        """Let what is *live* wait or finish, and know what has *finished*."""
+    async def restore(self, store: OpenStore) -> None:
+        """Let what is live in *store* wait or finish, and know what has finished."""
         self._index.clear()
         waiting: list[DurableJob] = []
-        everything: list[StoredJob | FinishedJob] = [*live, *finished]
-        everything.sort(key=attrgetter("number"))
-        for number, kept in enumerate(everything, 1):
-            if isinstance(kept, StoredJob):
-                waiting.append(self._live(kept))
-            else:
-                self._finished(kept)
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)
+        finished = await store.finished()
+        earlier = finished[::-1]
+        async for some in store.live():
+            for stored in some:
+                if earlier and earlier[-1].number < stored.number:
+                    await self._put_back(earlier, stored.number)
+                waiting.append(self._live(stored))
+        await self._put_back(earlier, math.inf)
+        numbers = [job.number for job in waiting[-1:]] + [job.number for job in finished[-1:]]
         finished.sort(key=attrgetter("finish_number"))
+        numbers += [job.finish_number for job in finished[-1:]]
+        self._index.number = max(numbers, default=0)
         self._index.retention.replace(cast(list[Job], finished))
         self._scheduler.pending.replace(self._those_that_wait(waiting))
+
+    async def _put_back(self, earlier: list[FinishedJob], number: float) -> None:
+        """Know the last of *earlier*, as far as they were accepted before *number*."""
+        now, shift = self._clock.stamp(), self._clock.shift
+        while earlier and earlier[-1].number < number:
+            entry = earlier.pop()
+            entry.shift = shift
+            self._index.put_back(entry, now)
+            if len(earlier) % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _live(self, stored: StoredJob) -> DurableJob:
         record = stored.record
@@ -79,7 +90,7 @@ class Restoring:
             key=record.key,
             metadata=read_only(record.metadata),
             variables=contextvars.Context(),
-            submitted=self._submitted(stored.submitted),
+            submitted=stored.submitted,
             shift=self._clock.shift,
             cancel_requested=record.cancel_requested,
             number=stored.number,
@@ -87,20 +98,10 @@ class Restoring:
             deliveries=stored.deliveries,
             is_unread=True,
         )
+        self._index.put_back(job, self._clock.stamp())
         if record.not_before is not None:
             job.delay = record.not_before.timestamp() - job.submitted
-        self._index.put_back(job)
         return job
-
-    def _finished(self, entry: FinishedJob) -> None:
-        entry.submitted = self._submitted(entry.submitted)
-        entry.shift = self._clock.shift
-        self._index.put_back(entry)
-
-    def _submitted(self, stamp: float) -> float:
-        """When a job was submitted, or now, if the wall clock has gone back since."""
-        now = self._clock.stamp()
-        return self._index.next_submitted(stamp if stamp < now + _AHEAD else now)
 
     def _definition(self, job_type: str) -> JobType[..., Any]:
         """The job type; one that this process does not know has no room, so its jobs wait."""

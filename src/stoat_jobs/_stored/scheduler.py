@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
+from .._backends.job import Job
+from .._backends.phase import CLOSING
+from .._backends.scheduler import Scheduler
 from .._events.log import log_event
 from .._jobs.context import current_job_id
 from .._jobs.job_types import JobType
@@ -20,10 +23,7 @@ from .._run.outcome import INTERRUPTED, Outcome, StopReason, failed, never_start
 from .._run.retries import delay_before_retry
 from .._text import one_line
 from .durable_job import DurableJob, durable
-from .job import Job
-from .phase import CLOSING
-from .scheduler import Scheduler
-from .stored_index import StoredIndex
+from .index import StoredIndex
 
 
 class Starting:

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .._backends.job import place_of_stamp
 from .._jobs.protocols import JobTypes, MetadataFilter, Statuses, Unique
 from .._model.pages import JobPage
 from .._model.records import JobResult
 from .._model.status import JobStatus
-from .job import place_of_stamp
 
 
 class StoredJob(BaseModel, frozen=True):
@@ -152,11 +152,18 @@ class JobStore(Protocol):
         ...
 
     def live(self) -> Iterable[StoredJob]:
-        """All jobs that have not finished, in any order; called once after ``open``."""
+        """All jobs that have not finished, in the order of their numbers.
+
+        Called once after ``finished``, which is read to its end before. What this returns is
+        iterated in several calls of the same thread.
+        """
         ...
 
     def finished(self) -> Iterable[FinishedJob]:
-        """What the queue has to know of all others, in any order; called once after ``open``."""
+        """What the queue has to know of all others, in the order of their numbers.
+
+        Called once after ``open``.
+        """
         ...
 
     def write(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .._backends.scripted_outcomes import stand_in
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
 from .._model.records import JobResult, unchecked_record
 from .._payload.frozen import KeptPayload
-from .scripted_outcomes import stand_in
 from .store import StoredJob
 
 

@@ -16,6 +16,9 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, cast
 
+from .._backends.job import Job
+from .._backends.job_index import JobIndex
+from .._backends.keys import Keys
 from .._events.log import log_event
 from .._model.errors import JobNotKeptError, QueueClosedError
 from .._model.events import RemovalReason, RemovedEvent
@@ -24,16 +27,16 @@ from .._model.status import PENDING, RUNNING, transition
 from .._run.outcome import Outcome
 from .._text import describe
 from .durable_job import DurableJob, Ending
-from .job import Job
-from .job_index import JobIndex
-from .keys import Keys
 from .open_store import OpenStore
 from .store import FinishedJob, StoredJob
-from .store_writer import StoreWriter
+from .writer import StoreWriter
 
 # The jobs that finished last are in memory too, for whoever asks for their records at once.
 _RECENT = 256
 _RECENT_BYTES = 65_536
+
+# Seconds that the time of a submission may be ahead: jobs of one instant are a little.
+_AHEAD = 1.0
 
 
 class StoredIndex(JobIndex):
@@ -224,10 +227,16 @@ class StoredIndex(JobIndex):
         self.number, self.last_submitted = 0, 0.0
         self.retention.replace(())
 
-    def put_back(self, job: DurableJob | FinishedJob) -> None:
-        """Know *job*, which the store has, as the newest."""
+    def put_back(self, job: DurableJob | FinishedJob, now: float) -> None:
+        """Know *job*, which the store has, as the newest.
+
+        If the wall clock has gone back since, it was submitted *now*.
+        """
+        if self.last_submitted < job.submitted < now + _AHEAD:
+            self.last_submitted = job.submitted
+        else:
+            job.submitted = self.next_submitted(min(job.submitted, now))
         self._jobs[job.job_id] = cast(Job, job)
-        self.number = max(self.number, job.number, job.finish_number)
         if job.key is not None:
             self.keys.hold(cast(Job, job), job.digest)
 

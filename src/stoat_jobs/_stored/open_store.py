@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
+from itertools import islice
 from typing import TypeVar
 
 from .._model.errors import BackendError
@@ -12,12 +13,15 @@ from .._run.calls import call_threadsafe
 from .._text import describe
 from .brief_thread import BriefThread
 from .store import FinishedJob, JobStore, StoredJob, StoreInUseError
-from .store_writer import StoreWriter
+from .writer import StoreWriter
 
 T = TypeVar("T")
 
 # Seconds between two looks whether another queue has released the store.
 _LOOK = 0.1
+
+# Jobs loaded at once: some milliseconds, for the event loop as well.
+_LOADED_AT_ONCE = 500
 
 # Records read at once, so that the thread's other callers have a turn.
 _READ_AT_ONCE = 200
@@ -51,10 +55,15 @@ class OpenStore:
                     raise
             await asyncio.sleep(_LOOK)
 
-    async def load(self) -> tuple[list[StoredJob], list[FinishedJob]]:
-        """All live jobs, and what is to be known of the others."""
-        live = await self._call(self._writing, lambda: list(self._store.live()))
-        return live, await self._call(self._writing, lambda: list(self._store.finished()))
+    async def finished(self) -> list[FinishedJob]:
+        """What is to be known of all jobs that have finished, in the order of acceptance."""
+        return await self._call(self._writing, lambda: list(self._store.finished()))
+
+    async def live(self) -> AsyncIterator[list[StoredJob]]:
+        """All others, some at a time, so that they are not all in memory at once."""
+        live = await self._call(self._writing, lambda: iter(self._store.live()))
+        while some := await self._call(self._writing, lambda: list(islice(live, _LOADED_AT_ONCE))):
+            yield some
 
     async def read(self, job_ids: Sequence[str]) -> list[StoredJob]:
         """The jobs with these ids that are kept, in this order.
