@@ -53,7 +53,8 @@ class Gate:
         (folder / "sitecustomize.py").write_text(GATED)
         self._fifo = folder / "gate"
         os.mkfifo(self._fifo)
-        self.variables = {"GATE": str(self._fifo), "PYTHONPATH": str(folder)}
+        path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+        self.variables = {"GATE": str(self._fifo), "PYTHONPATH": path}
 
     def open(self) -> None:
         """Let the next server start."""
