@@ -16,9 +16,10 @@ import contextvars
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from .._events.log import log_event
@@ -129,12 +130,19 @@ class StoreWriter:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        ids = list(self._changes)[:_MOST_AT_ONCE]
-        self._under_way = {job_id: self._changes.pop(job_id) for job_id in ids}
+        self._under_way = dict(islice(self._changes.items(), _MOST_AT_ONCE))
         pieces = [*self._under_way.values(), *self._new]
-        self._new = []
         self._written = self._thread.call(_write, self._store, pieces)
+        self._let_go(pieces)  # afterwards: a Ctrl-C in between must lose none
         self._written.add_done_callback(self._tell_loop)
+
+    def _let_go(self, pieces: Iterable[Piece]) -> None:
+        """Let *pieces* wait no longer, as far as they still do."""
+        given = set(map(id, pieces))
+        self._new = [piece for piece in self._new if id(piece) not in given]
+        for piece in pieces:
+            if self._changes.get(piece.job_id) is piece:
+                del self._changes[piece.job_id]
 
     def _tell_loop(self, written: Future[Any]) -> None:
         call_threadsafe(self._loop, self._end, written)
@@ -147,6 +155,7 @@ class StoreWriter:
         if written is not self._written:
             return  # it was ended by close()
         ended = written.result()
+        self._let_go([piece for piece, _ in ended])
         self._note(next((error for _, error in ended if error is not None), None))
         is_telling = bool(self._ended)
         while ended:
