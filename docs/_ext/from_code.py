@@ -114,7 +114,7 @@ def _keep_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: 
 def _public_name(app: Any, env: Any, node: Any, contnode: nodes.Node) -> nodes.Node | None:
     """Resolve what is defined in a private module where the root exports it."""
     name = node.get("reftarget", "").rpartition(".")[2]
-    for module in (stoat_jobs, stoat_jobs.backends, stoat_jobs.http):
+    for module in (stoat_jobs, stoat_jobs.backends, stoat_jobs.http, stoat_jobs.sqlite):
         if node.get("refdomain") == "py" and name in module.__all__:
             return env.domains["py"].resolve_xref(
                 env, node["refdoc"], app.builder, "obj", f"{module.__name__}.{name}", node, contnode

@@ -15,6 +15,7 @@ import pytest
 import stoat_jobs
 import stoat_jobs.backends
 import stoat_jobs.http
+import stoat_jobs.sqlite
 import stoat_jobs.testing
 
 from ..support.programs import run_python, unmeasured
@@ -88,7 +89,7 @@ HEAVY = [
     *("stoat_jobs._demo", "stoat_jobs._cli.main", "stoat_jobs.http"),
 ]
 
-FACES = [stoat_jobs, stoat_jobs.backends]
+FACES = [stoat_jobs, stoat_jobs.backends, stoat_jobs.sqlite]
 NAME_OF = attrgetter("__name__")
 BY_FACE = pytest.mark.parametrize("face", FACES, ids=NAME_OF)
 ALL_FACES = [*FACES, stoat_jobs.http, stoat_jobs.testing]
