@@ -76,7 +76,7 @@ class InProcessQueue(Acceptance):
         self._scheduler = self._scheduler_type(
             self, self.settings, self._concurrency(), self._index, self._clock, self._observers
         )
-        self._scheduler.when_cancelled_externally = self._end_if_orphaned
+        self._scheduler.cancelled_externally = self._end_if_orphaned
 
     def _checked_options(self) -> BaseModel:
         try:

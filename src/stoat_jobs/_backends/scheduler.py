@@ -46,7 +46,7 @@ class Scheduler:
     kept_as_is: frozenset[int] = PLAIN
     loop: asyncio.AbstractEventLoop
     deadlines: Deadlines
-    when_cancelled_externally: Callable[[], None]
+    cancelled_externally: Callable[[], None]
 
     def __init__(
         self,
@@ -295,9 +295,6 @@ class Scheduler:
         job.cancel_requested = run.reason is StopReason.CANCEL
         self._index.keys.release(job)
         job.changed()
-
-    def cancelled_externally(self) -> None:
-        self.when_cancelled_externally()
 
     def completed(self, run: JobRun[Job], value: Any, now: float) -> None:
         job = run.job

@@ -39,11 +39,7 @@ _PARTS_LIMIT = 20
 
 
 class JobsError(Exception):
-    """The root of every error that stoat-jobs raises.
-
-    The constructor's arguments stay in ``args``, so that the errors survive
-    pickling; the message is written on demand.
-    """
+    """The root of every error that stoat-jobs raises; ``args`` is what it was made from."""
 
     def __str__(self) -> str:
         return one_line(self._message(), _TEXT_LIMIT)
@@ -183,10 +179,7 @@ class PayloadNotKeptError(JobsError, ValueError):
 
 
 class ResultTooLargeError(JobsError, ValueError):
-    """A result is larger than ``max_result_bytes``; on a record, it is why the job has failed.
-
-    ``size`` and ``limit`` are bytes of JSON. Backends that keep results as JSON have the limit.
-    """
+    """Why a job failed: ``size``, of its result as JSON, is over ``limit``, both in bytes."""
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(size, limit)
