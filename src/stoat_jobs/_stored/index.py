@@ -24,6 +24,7 @@ from .._model.errors import JobNotKeptError, QueueClosedError
 from .._model.events import RemovalReason, RemovedEvent
 from .._model.records import JobResult
 from .._model.status import PENDING, RUNNING, transition
+from .._run.calls import wake
 from .._run.outcome import Outcome
 from .._text import describe
 from .durable_job import DurableJob, Ending
@@ -39,6 +40,33 @@ _RECENT_BYTES = 65_536
 _AHEAD = 1.0
 
 
+class Arrival:
+    """A write of new jobs, and who waits for it.
+
+    Not a shielded future: since Python 3.14 its error is logged if its only waiter has left.
+    """
+
+    __slots__ = ("_error", "_waiters")
+
+    def __init__(self) -> None:
+        self._waiters: list[asyncio.Future[None]] = []
+        self._error: Exception | None = None
+
+    async def wait(self) -> None:
+        """Wait until the jobs are written; raises why they are not."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+        if self._error is not None:
+            raise self._error
+
+    def end(self, error: Exception | None = None) -> None:
+        """The jobs are written or, with an *error*, refused."""
+        self._error = error
+        for waiter in self._waiters:
+            wake(waiter)
+
+
 class StoredIndex(JobIndex):
     """The index, and what of it is on its way to the store."""
 
@@ -47,8 +75,8 @@ class StoredIndex(JobIndex):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.arriving: dict[str, asyncio.Future[None]] = {}
-        """Resolved when the job is written, by its id."""
+        self.arriving: dict[str, Arrival] = {}
+        """Of the jobs that are not written yet, by their ids."""
         self.ending: dict[str, Ending] = {}
         """Of the jobs whose ends are not written yet, by their ids."""
         self.recent: dict[str, Callable[[], JobResult[Any]]] = {}
@@ -75,8 +103,7 @@ class StoredIndex(JobIndex):
             job.number, job.digest = self._next_number(), digest
             if job.key is not None:
                 self.keys.hold(job, digest)
-        future = asyncio.get_running_loop().create_future()
-        self.arriving.update((job.job_id, future) for job in jobs)
+        self.arriving.update(dict.fromkeys((job.job_id for job in jobs), Arrival()))
         stored = [job.stored() for job in jobs]
         self._writer.add(stored, partial(self._arrived, jobs, digest, backend, told))
 
@@ -88,18 +115,17 @@ class StoredIndex(JobIndex):
         told: Callable[[bool], None],
         error: Exception | None,
     ) -> None:
-        future = self.arriving.get(jobs[0].job_id)
-        if future is None:
+        arrival = self.arriving.get(jobs[0].job_id)
+        if arrival is None:
             return  # after a Ctrl-C it is told again
         if error is None:
             told(True)
-            future.set_result(None)
+            arrival.end()
         else:
             for job in jobs:
                 self.keys.drop(job)
             told(False)
-            future.set_exception(JobNotKeptError(backend, describe(error)))
-            future.exception()  # retrieved, also if nobody waits any more
+            arrival.end(JobNotKeptError(backend, describe(error)))
         for job in jobs:
             del self.arriving[job.job_id]
             if job.digest != digest:  # somebody has asked meanwhile that its key be kept
@@ -252,9 +278,7 @@ class StoredIndex(JobIndex):
     def leave_all(self) -> None:
         """The queue is closed: what is live goes on elsewhere, and whoever waits is told."""
         for arrival in self.arriving.values():
-            if not arrival.done():
-                arrival.set_exception(QueueClosedError())
-                arrival.exception()  # retrieved, also if nobody waits any more
+            arrival.end(QueueClosedError())
         self.arriving.clear()
         self.ending.clear()
         for job in self._jobs.values():

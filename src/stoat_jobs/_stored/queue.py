@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from asyncio import shield
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -141,7 +140,7 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
     async def _until_written(self, job_id: str) -> None:
         arrival = self._index.arriving.get(job_id)
         if arrival is not None:
-            await shield(arrival)  # others may wait for it too
+            await arrival.wait()
 
     def _check_open(self) -> None:
         if self._scheduler.phase in (NEW, STARTING):
