@@ -35,7 +35,7 @@ class BriefThread(threading.Thread):
     @property
     def idle(self) -> bool:
         """Whether nothing is left to do."""
-        return self._given == self._done
+        return self._given <= self._done
 
     @property
     def is_forked(self) -> bool:
@@ -51,8 +51,8 @@ class BriefThread(threading.Thread):
         if self.is_forked:
             raise RuntimeError("this process was forked from the one that uses the store")
         future: Future[T] = Future()
-        self._given += 1
         self._pieces.put((future, function, args))
+        self._given += 1  # last: a Ctrl-C before must not leave it with nothing to do
         return future
 
     def end(self) -> None:
