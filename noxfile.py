@@ -34,7 +34,8 @@ KEPT = {
 }
 CHECKED = ["src", "tests", "examples", "benchmarks", "hatch_build.py"]
 QUICK = ["tests/contract", "tests/unit"]
-BETWEEN = ["-m", "not slow", *QUICK, "tests/sqlite/test_contract.py"]
+NOT_SLOW = ["-m", "not slow"]
+BETWEEN = [*NOT_SLOW, *QUICK, "tests/sqlite/test_contract.py"]
 THIRD_PARTY = "./examples/stoat-jobs-lmdb"
 PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))
 
@@ -57,16 +58,16 @@ FOUND = [python for python in PYTHONS if shutil.which(f"python{python}")]
 NEWEST = FOUND[-1] if FOUND else None
 MEASURED = os.environ.get("MEASURED", NEWEST)  # by .ci/run, if it was measured elsewhere
 OLDEST_AND_NEWEST = sorted({*FOUND[:1], *FOUND[-1:]}, key=PYTHONS.index) or PYTHONS
-# The oldest that is here, and the newest, wherever .ci/run has tested it.
-WHOLE = {*FOUND[:1], MEASURED}
+OLDEST = FOUND[0] if FOUND else None
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests, on the newest Python with coverage; arguments go to pytest.
 
-    Between the oldest Python and the newest that is tested only what is quick of the contracts and
-    the units: all of it would take minutes more for each.
+    All tests run on the oldest Python, and all that are not slow on the newest, wherever .ci/run
+    has tested it. Between them, only such tests of the contracts and the units: all would take
+    minutes more for each.
     """
     _enter_sdist(session, "tests")
     # Before the run: tests that fail were run, and nox itself says that they failed.
@@ -75,8 +76,11 @@ def tests(session: nox.Session) -> None:
     (tested / str(session.python)).touch()
     # Before Python 3.14 measuring takes half as long again, and few lines are for older Pythons.
     run = ("coverage", "run") if session.python == MEASURED else ("python",)
-    folders = session.posargs or ([] if session.python in WHOLE else BETWEEN)
-    session.run(*run, "-m", "pytest", *PARALLEL, KEEPING, *folders, env=KEPT)
+    chosen = [] if session.python == OLDEST else BETWEEN
+    if session.python == MEASURED != OLDEST:
+        chosen = NOT_SLOW
+    arguments = session.posargs or chosen
+    session.run(*run, "-m", "pytest", *PARALLEL, KEEPING, *arguments, env=KEPT)
 
 
 def _enter_sdist(session: nox.Session, group: str) -> None:
