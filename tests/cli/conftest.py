@@ -29,10 +29,15 @@ def start(environment: dict[str, str]) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start(
-            *arguments: str | Path, prefix: list[str] | None = None, **variables: str
+            *arguments: str | Path,
+            prefix: list[str] | None = None,
+            pipesize: int = -1,
+            **variables: str,
         ) -> Command:
             program = [*(prefix or []), sys.executable, "-m", "stoat_jobs", *arguments]
-            return stack.enter_context(Command(program, env={**environment, **variables}))
+            return stack.enter_context(
+                Command(program, env={**environment, **variables}, pipesize=pipesize)
+            )
 
         yield start
 

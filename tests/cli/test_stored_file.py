@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -92,8 +91,8 @@ def test_a_reader_of_the_output_that_leaves(start: Start, filled: Path) -> None:
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_ctrl_c_ends_a_list_that_nobody_reads(start: Start, filled: Path, form: list[str]) -> None:
     """Ctrl-C ends a list also while its output waits for a reader that has stopped."""
-    command = start("list", *form, "--limit", "300", "--backend", "sqlite", "--url", filled)
-    fcntl.fcntl(command.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    where = ("--backend", "sqlite", "--url", filled)
+    command = start("list", *form, "--limit", "300", *where, pipesize=4096)
     command.wait_until_unread(3500)
     command.interrupt()
     assert command.finish_unread() == (130, "")

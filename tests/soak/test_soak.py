@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -53,6 +54,18 @@ def test_the_soak_catches(queue_type: Callable[..., AsyncioJobQueue], fault: str
     run = soak(Plan(400, SLOW, patience=0.5), queue_type)
     assert fault in run.faults.counts
     assert not run.good
+
+
+def test_threads_that_were_there_before_are_not_the_queues() -> None:
+    """A test that failed before, and left a thread behind, fails no other."""
+    over = threading.Event()
+    left = threading.Thread(target=over.wait, name="stoat-jobs of another test")
+    left.start()
+    try:
+        assert soak(Plan(1, 7, patience=0.5)).faults.lines() == []
+    finally:
+        over.set()
+        left.join()
 
 
 def test_a_good_run_can_be_replayed_and_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:

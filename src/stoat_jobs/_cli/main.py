@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
+        discard_output()  # the reader may have stopped, and Python would wait for it at exit
         return 128 + signal.SIGINT
     except BrokenPipeError:
         discard_output()

@@ -67,6 +67,8 @@ class Lives:
         self._queue.app = self._desk = Desk(self.ledger)
         self._errands = Errands()
         self._owner: asyncio.Task[None] | None = None
+        # Of tests that ran before in this process, and failed.
+        self._others = stray_threads()
 
     def in_one_loop(self, enough: Callable[[], bool]) -> None:
         """Live in one event loop, until a life ends it or it is enough."""
@@ -175,8 +177,11 @@ class Lives:
         while self._errands.errors:
             faults.add("a client met an error", repr(self._errands.errors.pop()))
         await self._until_gone("tasks", stray_tasks)
-        await self._until_gone("threads", stray_threads)
+        await self._until_gone("threads", self._stray_threads)
         await self._check_closed()
+
+    def _stray_threads(self) -> list[Any]:
+        return [thread for thread in stray_threads() if thread not in self._others]
 
     async def _until_gone(self, what: str, strays: Callable[[], list[Any]]) -> None:
         deadline = time.monotonic() + self._patience
