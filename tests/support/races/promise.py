@@ -73,8 +73,9 @@ async def _end_calls(heat: Heat) -> None:
         ended = len(heat.witness.starts)
         if ended:  # a thread may yet have to come to its gate
             await heat.bench.call_number(ended - 1)
-        for call in heat.bench.calls:
+        for call in heat.bench.calls:  # first all: two may have had the same thread
             call.finish()
+        for call in heat.bench.calls:
             if call.thread is not threading.current_thread():
                 call.join()
         await heat.loop.settle()
