@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,14 +27,17 @@ async def cancel_job(heat: Heat, job_id: str) -> None:
     """A caller cancels a job; out of reach on a durable queue that is closed."""
     # It is decided at once. On a durable queue the answer follows when that is written.
     asked_at, story = heat.loop.time(), heat.witness.story
-    asked = (f"asked {len(story)}", job_id)
+    number = len(story)
+    asked = (f"asked {number}", job_id)
     story.append(asked)
     try:
         answer = await heat.queue.cancel(job_id)
     except QueueClosedError:
         heat.out_of_reach.append(job_id)
         return
-    heat.answers.append((job_id, answer))
+    place = bisect(heat.asked, number)
+    heat.asked.insert(place, number)
+    heat.answers.insert(place, (job_id, answer))
     if answer:
         heat.cancelled_at.setdefault(job_id, asked_at)
         story[story.index(asked)] = ("stopped", job_id)

@@ -43,6 +43,9 @@ PLAIN: dict[str, Any] = {
 LONGEST_SHIFT = 3
 """Ticks by which one that takes part may come after another."""
 
+LONGEST_DURABLE_SHIFT = 10
+"""The same on a durable queue, where what follows the one waits for two commits."""
+
 
 class Look(NamedTuple):
     """Somebody who waits for a job, and watches it; ``late`` if not since its submission."""
@@ -179,6 +182,8 @@ class Heat:
         self.witness = arena.witness
         self.choices = choices
         self.answers: list[tuple[str, bool]] = []
+        """In the order in which callers asked."""
+        self.asked: list[int] = []
         self.cancelled_at: dict[str, float] = {}
         """When a caller asked for what was then answered with True."""
         self.accepted: list[str] = []
@@ -251,8 +256,9 @@ class Heat:
 
     async def race(self, *acts: Act) -> None:
         """Do all *acts*, within a few ticks; then let time pass as far as they need."""
+        longest = LONGEST_DURABLE_SHIFT if self.is_durable else LONGEST_SHIFT
         acting = [
-            asyncio.ensure_future(self._act_after(self.choices.below(LONGEST_SHIFT + 1), act))
+            asyncio.ensure_future(self._act_after(self.choices.below(longest + 1), act))
             for act in self.choices.shuffled(acts)
         ]
         await self.loop.drive(asyncio.gather(*acting))

@@ -147,7 +147,9 @@ async def cancel_and_first_step(heat: Heat) -> str:
 @race(OWN_CANCEL, CANCELLED, SHUTDOWN, heats=MANY)
 async def others_cancel_it_before_its_first_step(heat: Heat) -> None:
     heat.start()
-    await heat.race(once(job_task, others_cancel), heat.pick(look_on_if_known, cancel_if_known, close))
+    await heat.race(
+        once(job_task, others_cancel), heat.pick(look_on_if_known, cancel_if_known, close)
+    )
 
 
 @race(*ENDS, CANCELLED)
