@@ -103,7 +103,7 @@ async def _judge_left(heat: Heat) -> None:
     assert {record.job_id for record in live} == heat.left
     for record in live:
         assert (record.status, record.attempt) == (JobStatus.PENDING, 0)
-        assert record.started_at is record.progress is record.error is None
+        assert (record.started_at, record.progress, record.error) == (None, None, None)
         assert not record.cancel_requested
 
 
