@@ -88,6 +88,7 @@ class StoreWriter:
         self._soon: asyncio.Handle | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._waiters: list[asyncio.Future[None]] = []
+        self._is_closed = False
 
     # What is to be written.
 
@@ -229,8 +230,8 @@ class StoreWriter:
         )
 
     async def attempted(self, job_id: str) -> None:
-        """Wait until the change of this job is written, or the store fails."""
-        while self.has(job_id) and not self._pause:
+        """Wait until the change of this job is written, or the store fails or is closed."""
+        while self.has(job_id) and not (self._pause or self._is_closed):
             await self._next_end()
 
     async def all_attempted(self) -> None:
@@ -281,6 +282,7 @@ class StoreWriter:
         if self._alarm is not None:  # of a write that has failed just now
             self._alarm.cancel()
         self._written = None  # what ends later is told to nobody
+        self._is_closed = True  # so nobody waits for it either
         self._wake_waiters()
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from bisect import bisect
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from stoat_jobs import BackendError, JobNotFoundError, QueueClosedError
 
-from .arena import DRAIN, GRACE, TIMEOUT, Act, Heat
+from .arena import DRAIN, GRACE, LONGEST_SHIFT, TIMEOUT, Act, Heat
 from .promise import OWN, VALUE
 
 KEY = "one at a time"
+
+_MOST_TICKS = 12
+"""More than a durable queue needs to accept a job and to start it."""
 
 
 async def cancel(heat: Heat) -> None:
@@ -20,11 +24,23 @@ async def cancel(heat: Heat) -> None:
 
 
 async def cancel_job(heat: Heat, job_id: str) -> None:
-    answer = await heat.queue.cancel(job_id)
-    heat.answers.append((job_id, answer))
+    """A caller cancels a job; out of reach on a durable queue that is closed."""
+    # It is decided at once. On a durable queue the answer follows when that is written.
+    asked_at, story = heat.loop.time(), heat.witness.story
+    number = len(story)
+    asked = (f"asked {number}", job_id)
+    story.append(asked)
+    try:
+        answer = await heat.queue.cancel(job_id)
+    except QueueClosedError:
+        heat.out_of_reach.append(job_id)
+        return
+    place = bisect(heat.asked, number)
+    heat.asked.insert(place, number)
+    heat.answers.insert(place, (job_id, answer))
     if answer:
-        heat.cancelled_at.setdefault(job_id, heat.loop.time())
-        heat.witness.story.append(("stopped", job_id))
+        heat.cancelled_at.setdefault(job_id, asked_at)
+        story[story.index(asked)] = ("stopped", job_id)
 
 
 async def cancel_if_known(heat: Heat) -> None:
@@ -37,11 +53,8 @@ async def cancel_if_known(heat: Heat) -> None:
 
 
 async def cancel_waiting(heat: Heat) -> None:
-    """A caller cancels the job that waits behind; out of reach on a durable queue once closed."""
-    try:
-        await cancel_job(heat, heat.witness.ids[1])
-    except QueueClosedError:
-        assert heat.arena.backend == "stored"
+    """A caller cancels the job that waits behind."""
+    await cancel_job(heat, heat.witness.ids[1])
 
 
 async def end(heat: Heat) -> None:
@@ -86,6 +99,27 @@ async def others_cancel(heat: Heat) -> None:
         task.cancel()
 
 
+def is_known(heat: Heat) -> bool:
+    """Whether the job was accepted, which takes a durable queue some ticks."""
+    return bool(heat.witness.ids)
+
+
+def once(is_so: Callable[[Heat], object], act: Act) -> Act:
+    """Do *act* when *is_so*; perhaps a few ticks later if that was not so from the beginning."""
+
+    async def wait_and_act(heat: Heat) -> None:
+        if not is_so(heat):
+            for _ in range(_MOST_TICKS):
+                await asyncio.sleep(0)
+                if is_so(heat):
+                    break
+            for _ in range(heat.choices.below(LONGEST_SHIFT + 1)):
+                await asyncio.sleep(0)
+        await act(heat)
+
+    return wait_and_act
+
+
 async def hold_queue(heat: Heat) -> None:
     """What a server does with a queue: hold it, and leave it when told to go."""
     try:
@@ -101,6 +135,7 @@ async def close(heat: Heat) -> None:
     try:
         await heat.queue.__aexit__(None, None, None)
     finally:
+        heat.note_closed()
         stats = await heat.queue.stats()
         assert (heat.queue.started, stats.slots_in_use) == (False, 0)
         assert heat.loop.time() - begun <= DRAIN + 2 * GRACE + 1 + heat.jumped

@@ -43,6 +43,9 @@ PLAIN: dict[str, Any] = {
 LONGEST_SHIFT = 3
 """Ticks by which one that takes part may come after another."""
 
+LONGEST_DURABLE_SHIFT = 10
+"""The same on a durable queue, where what follows the one waits for two commits."""
+
 
 class Look(NamedTuple):
     """Somebody who waits for a job, and watches it; ``late`` if not since its submission."""
@@ -90,8 +93,19 @@ class Witness(JobObserver):
         """Wait for a job and watch it, from now on."""
         wait = asyncio.ensure_future(self.queue.wait(job_id))
         watch = asyncio.ensure_future(_all_of(self.queue, job_id))
+        wait.add_done_callback(self._note_farewell)
         self.looks.append(Look(job_id, late, wait, watch))
         return self.looks[-1]
+
+    def _note_farewell(self, wait: asyncio.Task[Any]) -> None:
+        if is_forsaken(wait):
+            self.last_end = asyncio.get_running_loop().time()
+
+
+def is_forsaken(look: asyncio.Task[Any]) -> bool:
+    """Whether somebody was told that the job will not end on this queue."""
+    assert look.done()
+    return not look.cancelled() and isinstance(look.exception(), QueueClosedError)
 
 
 async def _all_of(queue: JobBackend, job_id: str) -> list[JobResult[Any]]:
@@ -134,6 +148,8 @@ class Arena:
 
     def from_a_thread(self, ctx: JobContext) -> None:
         self.bench.work(ctx)
+        if len(self.bench.calls_of(ctx.job_id)) > 1:
+            return  # it runs again after a shutdown, and nobody listens to this thread
         ctx.from_thread(self.heat.submit)
         self.heat.thread_may_go.result()
 
@@ -166,13 +182,19 @@ class Heat:
         self.witness = arena.witness
         self.choices = choices
         self.answers: list[tuple[str, bool]] = []
+        """In the order in which callers asked."""
+        self.asked: list[int] = []
         self.cancelled_at: dict[str, float] = {}
+        """When a caller asked for what was then answered with True."""
         self.accepted: list[str] = []
         self.refused = 0
         self.not_found = False
         self.given_up = False
         self.jumped = 0.0
         self.closing_from: int | None = None
+        self.life_2_from: int | None = None
+        self.left: set[str] = set()
+        self.out_of_reach: list[str] = []
         self.submissions: list[asyncio.Task[str | None]] = []
         self.thread_may_go: Future[None] = Future()
 
@@ -189,6 +211,17 @@ class Heat:
     def call(self) -> Call:
         """The first call of a handler."""
         return self.bench.calls[0]
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether jobs that the shutdown stops go on after it."""
+        return self.arena.backend == "stored"
+
+    def note_closed(self) -> None:
+        """The queue is closed: what has not ended by now is left to its next life."""
+        ended = {each.record.job_id for each in self.witness.ends}
+        self.left = set(self.witness.ids) - ended
+        self.life_2_from = len(self.witness.starts)
 
     # Before the race.
 
@@ -223,8 +256,9 @@ class Heat:
 
     async def race(self, *acts: Act) -> None:
         """Do all *acts*, within a few ticks; then let time pass as far as they need."""
+        longest = LONGEST_DURABLE_SHIFT if self.is_durable else LONGEST_SHIFT
         acting = [
-            asyncio.ensure_future(self._act_after(self.choices.below(LONGEST_SHIFT + 1), act))
+            asyncio.ensure_future(self._act_after(self.choices.below(longest + 1), act))
             for act in self.choices.shuffled(acts)
         ]
         await self.loop.drive(asyncio.gather(*acting))

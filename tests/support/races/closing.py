@@ -21,7 +21,7 @@ from .acts import (
     time_passes,
 )
 from .arena import DRAIN, GRACE, Heat
-from .listing import CANCELLED, COMPLETED, ENDS, MANY, OWN_ERROR, REFUSED, SHUTDOWN, race
+from .listing import CANCELLED, COMPLETED, ENDS, MANY, OWN_ERROR, REFUSED, REQUEUED, SHUTDOWN, race
 from .loop import Choices
 from .promise import judge, way
 
@@ -43,7 +43,7 @@ async def cancel_and_the_end_of_the_drain(heat: Heat) -> None:
     await heat.loop.drive(closing)
 
 
-@race(CANCELLED, SHUTDOWN, also=(COMPLETED,))
+@race(CANCELLED, SHUTDOWN)
 async def cancel_of_a_waiting_job_and_shutdown(heat: Heat) -> str:
     await heat.begin("hold")
     heat.start()
@@ -119,5 +119,5 @@ async def entry_and_the_end_of_the_last_abandoned(heat: Heat) -> str:
     await heat.race(time_passes(GRACE), enter_soon, *in_thread)
     entered = heat.queue.started
     await heat.loop.drive(closing)
-    assert await judge(heat) == SHUTDOWN
+    assert await judge(heat) == (REQUEUED if heat.is_durable else SHUTDOWN)
     return "entered" if entered else "too early"

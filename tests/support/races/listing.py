@@ -11,6 +11,8 @@ from .arena import Heat
 COMPLETED, TIMED_OUT, REFUSED = "completed", "timeout Timeout", "refused"
 OWN_ERROR, OWN_CANCEL = "failed ValueError", "failed CancelledError"
 CANCELLED, SHUTDOWN = "cancelled Cancelled", "cancelled Shutdown"
+REQUEUED = "requeued"
+"""What SHUTDOWN is on a durable queue: the job was left in the store, and ran again after it."""
 
 ENDS = (COMPLETED, OWN_ERROR, OWN_CANCEL)
 """How a job ends that was not told to stop."""
@@ -28,6 +30,7 @@ class Race(NamedTuple):
         run: one heat; gives how it went where the end of the job does not say it.
         ways: how it goes; each of them must come up, for a race that one side always wins
             is none.
+        durable: the same on a queue with a store.
         also: how it may go on some backends.
         heats: how often it is run on the first backend; a fifth of that on each other.
     """
@@ -35,6 +38,7 @@ class Race(NamedTuple):
     name: str
     run: Run
     ways: frozenset[str]
+    durable: frozenset[str]
     also: frozenset[str]
     backends: tuple[str, ...]
     settings: dict[str, Any]
@@ -43,19 +47,28 @@ class Race(NamedTuple):
     def __repr__(self) -> str:
         return self.name
 
+    def ways_on(self, backend: str) -> frozenset[str]:
+        """How it goes on *backend*."""
+        return self.durable if backend == "stored" else self.ways
+
 
 def race(
     *ways: str,
+    never_durable: tuple[str, ...] = (),
     also: tuple[str, ...] = (),
     backends: tuple[str, ...] = tuple(BACKENDS),
     heats: int = 200,
     **settings: Any,
 ) -> Callable[[Run], Race]:
-    """Make a race of a function that runs one heat of it."""
+    """Make a race of a function that runs one heat of it.
+
+    On a durable queue it goes the same ways, except those in *never_durable*.
+    """
+    durable = [REQUEUED if way == SHUTDOWN else way for way in ways if way not in never_durable]
 
     def named(run: Run) -> Race:
         name = run.__name__
-        sets = frozenset(ways), frozenset(also)
+        sets = frozenset(ways), frozenset(durable), frozenset(also)
         return Race(name, run, *sets, backends, settings, heats)
 
     return named

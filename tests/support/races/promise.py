@@ -7,9 +7,10 @@ import threading
 from collections import Counter
 from typing import Any
 
-from stoat_jobs import FinishedEvent, JobNotFoundError, JobResult, JobStatus, QueueClosedError
+from stoat_jobs import FinishedEvent, JobNotFoundError, JobResult, JobStatus
 
-from .arena import Heat, Look
+from .arena import Heat, Look, is_forsaken
+from .listing import REQUEUED
 
 VALUE = "what the handler returned"
 OWN = "the handler's own error"
@@ -21,6 +22,7 @@ _ROUNDING = 1e-3
 """Seconds; a timestamp of today is a float with some digits less."""
 
 _ORDER = list(JobStatus)
+_LIVE = (JobStatus.PENDING, JobStatus.RUNNING)
 
 
 async def judge(heat: Heat) -> str:
@@ -35,6 +37,8 @@ async def judge(heat: Heat) -> str:
 
 def way(heat: Heat, job_id: str) -> str:
     """How a job ended, in words: its status, and its type of error."""
+    if job_id in heat.left:
+        return REQUEUED
     record = end_of(heat, job_id)
     return " ".join(filter(None, [record.status.value, record.error_type]))
 
@@ -53,43 +57,59 @@ def _event(heat: Heat, job_id: str) -> FinishedEvent:
 
 
 async def _let_everything_end(heat: Heat) -> None:
-    if heat.witness.starts:  # else a thread may yet have to come to its gate
-        await heat.bench.call_number(len(heat.witness.starts) - 1)
+    await _end_calls(heat)
+    await _go_on(heat)
+    await _end_calls(heat)
     heat.bench.open_gates()
-    if not heat.thread_may_go.done():
-        heat.thread_may_go.set_result(None)
-    for call in heat.bench.calls:
-        if call.thread is not threading.current_thread():
-            call.join()
-    await heat.loop.settle()
-    if not heat.queue.started:
-        await _go_on(heat)
     await heat.loop.drive(_gathered(heat))
 
 
+async def _end_calls(heat: Heat) -> None:
+    """Let every handler return; time stands still, for it must not pass while a thread works."""
+    if not heat.thread_may_go.done():
+        heat.thread_may_go.set_result(None)
+    ended = -1
+    while ended != len(heat.witness.starts):
+        ended = len(heat.witness.starts)
+        if ended:  # a thread may yet have to come to its gate
+            await heat.bench.call_number(ended - 1)
+        for call in heat.bench.calls:  # first all: two may have had the same thread
+            call.finish()
+        for call in heat.bench.calls:
+            if call.thread is not threading.current_thread():
+                call.join()
+        await heat.loop.settle()
+
+
 async def _go_on(heat: Heat) -> None:
-    """Start the queue that was closed; what waited on a durable one runs now."""
-    waiting = await heat.queue.list_jobs(status=JobStatus.PENDING)
-    left = {record.job_id for record in waiting}
-    assert not left or heat.arena.backend == "stored"
+    """Start the queue if it was closed; what was left by a durable one runs now."""
+    assert not heat.left or heat.is_durable
+    assert set(heat.out_of_reach) <= heat.left
     looks = heat.witness.looks
-    for look in looks:
-        _judge_farewell(heat, look, goes_on=look.job_id in left)
-    looks[:] = [look for look in looks if not _forsaken(look.wait)]
-    await heat.bench.open()
-    for job_id in left:
-        heat.witness.look_on(job_id)
+    if heat.life_2_from is not None:
+        for look in looks:
+            _judge_farewell(look, goes_on=look.job_id in heat.left)
+        looks[:] = [look for look in looks if look.job_id not in heat.left]
+    if not heat.queue.started:
+        await _judge_left(heat)
+        await heat.bench.open()
+    for job_id in heat.left:
+        heat.witness.look_on(job_id, late=True)
 
 
-def _judge_farewell(heat: Heat, look: Look, *, goes_on: bool) -> None:
+async def _judge_left(heat: Heat) -> None:
+    """A closed queue shows what it has left to its next life as jobs that never began."""
+    live = await heat.queue.list_jobs(status=_LIVE)
+    assert {record.job_id for record in live} == heat.left
+    for record in live:
+        assert (record.status, record.attempt) == (JobStatus.PENDING, 0)
+        assert (record.started_at, record.progress, record.error) == (None, None, None)
+        assert not record.cancel_requested
+
+
+def _judge_farewell(look: Look, *, goes_on: bool) -> None:
     """Who looks at a job that goes on later is told so, and nobody else."""
-    assert _forsaken(look.wait) == _forsaken(look.watch) == goes_on
-
-
-def _forsaken(look: asyncio.Task[Any]) -> bool:
-    """Whether somebody was told that the job will not end on this queue."""
-    assert look.done()
-    return not look.cancelled() and isinstance(look.exception(), QueueClosedError)
+    assert is_forsaken(look.wait) == is_forsaken(look.watch) == goes_on
 
 
 def _gathered(heat: Heat) -> asyncio.Future[Any]:
@@ -164,18 +184,20 @@ def _judge_starts(heat: Heat, record: JobResult[Any]) -> None:
     story = heat.witness.story
     stopped = story.index(("stopped", record.job_id))
     assert ("began", record.job_id) not in story[stopped:]
-    if record.error_type == "Shutdown" and heat.arena.backend == "stored":
-        assert record.started_at is not None, "what waits stays in the store"
+    assert record.error_type != "Shutdown" or not heat.is_durable, "it goes on after a shutdown"
+    if record.job_id in heat.left:
+        assert record.status is JobStatus.COMPLETED, "it was run again, and nobody stopped it"
     if heat.closing_from is not None:
         assert not any(each.attempt for each in heat.witness.starts[heat.closing_from :])
 
 
 def _judge_calls(heat: Heat, record: JobResult[Any]) -> None:
     """The handler was called once for each start told, and its value is where it belongs."""
-    starts = [each.attempt for each in heat.witness.starts if each.job_id == record.job_id]
+    earlier, starts = _starts_of(heat, record.job_id)
     calls = heat.bench.calls_of(record.job_id)
-    assert starts == list(range(len(starts)))
-    assert len(calls) == len(starts)
+    for attempts in (earlier, starts):
+        assert attempts == list(range(len(attempts)))
+    assert len(calls) == len(earlier) + len(starts)
     assert not starts or starts[-1] == record.attempt
     assert record.started_at is not None or not starts
     assert all(call.ended for call in calls)
@@ -186,8 +208,20 @@ def _judge_calls(heat: Heat, record: JobResult[Any]) -> None:
         assert calls
     elif record.status is not JobStatus.CANCELLED:
         assert record.result is None
-    assert record.result in (None, VALUE)
+    # The gates of those that run again give None: a value would be that of the earlier run.
+    assert record.result in ((None,) if record.job_id in heat.left else (None, VALUE))
     assert (record.error is None) == (record.status is JobStatus.COMPLETED)
+
+
+def _starts_of(heat: Heat, job_id: str) -> tuple[list[int], list[int]]:
+    """The attempts of a job before it went back to the store, if it did, and those since."""
+    life_2_from = heat.life_2_from if job_id in heat.left else 0
+    starts = heat.witness.starts
+    earlier, later = (
+        [each.attempt for each in some if each.job_id == job_id]
+        for some in (starts[:life_2_from], starts[life_2_from:])
+    )
+    return earlier, later
 
 
 def _judge_watch(seen: list[JobResult[Any]], record: JobResult[Any]) -> None:

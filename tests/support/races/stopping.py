@@ -10,7 +10,10 @@ from .acts import (
     deadline,
     end,
     end_well,
+    is_known,
+    job_task,
     look_on_if_known,
+    once,
     others_cancel,
     report,
     submit,
@@ -111,9 +114,17 @@ async def end_of_the_grace_and_return(heat: Heat) -> str:
     return "left behind" if event.abandoned else "kept"
 
 
-@race(CANCELLED, SHUTDOWN, OWN_ERROR, backends=("asyncio", "stored"), timeout=float("inf"))
+@race(
+    *(CANCELLED, SHUTDOWN, OWN_ERROR),
+    never_durable=(OWN_ERROR,),
+    backends=("asyncio", "stored"),
+    timeout=float("inf"),
+)
 async def stop_and_the_end_of_the_delay(heat: Heat) -> None:
-    """The job is stopped in the tick in which its next attempt would begin."""
+    """The job is stopped in the tick in which its next attempt would begin.
+
+    A durable queue that closes makes no error of that: the job has its attempts after it.
+    """
     call = await heat.begin("retrying")
     call.fail(ValueError(OWN))
     await heat.loop.settle()
@@ -124,7 +135,8 @@ async def stop_and_the_end_of_the_delay(heat: Heat) -> None:
 async def cancel_and_first_step(heat: Heat) -> str:
     """The job has a slot, and its handler is about to be called."""
     heat.start(heat.pick("hold", "work"))
-    await heat.race(cancel_if_known, cancel_if_known, cancel_if_known)
+    cancels = once(is_known, cancel_if_known)
+    await heat.race(cancels, cancels, cancels)
     assert await judge(heat) == CANCELLED
     return "called" if heat.bench.calls else "never called"
 
@@ -135,7 +147,9 @@ async def cancel_and_first_step(heat: Heat) -> str:
 @race(OWN_CANCEL, CANCELLED, SHUTDOWN, heats=MANY)
 async def others_cancel_it_before_its_first_step(heat: Heat) -> None:
     heat.start()
-    await heat.race(others_cancel, heat.pick(look_on_if_known, cancel_if_known, close))
+    await heat.race(
+        once(job_task, others_cancel), heat.pick(look_on_if_known, cancel_if_known, close)
+    )
 
 
 @race(*ENDS, CANCELLED)
