@@ -316,3 +316,20 @@ def test_close_does_not_wait_for_a_store_that_hangs() -> None:
         assert (desk.told, desk.store.writes) == ([], [[1]])
 
     at_desk(test)
+
+
+def test_who_waits_for_a_store_that_hangs_is_let_go_by_close() -> None:
+    """A cancel that waits for its commit does not outlast the queue."""
+
+    async def test(desk: Desk, loop: FakeClockLoop) -> None:
+        desk.store.gate.clear()
+        job = desk.save(1)
+        waiting = asyncio.ensure_future(desk.writer.attempted(job.job_id))
+        await asyncio.sleep(0)
+        desk.writer.close(0.001)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert waiting.done()
+        desk.store.gate.set()
+
+    at_desk(test)
