@@ -78,7 +78,7 @@ def check_file_system(path: Path) -> None:
         return
     if mount is not None and (reason := _refusal(mount, os.path.realpath(path))):
         raise OSError(
-            f"{path}: {reason}; or, if you know that one machine alone ever opens it, set"
+            f"{path}: {reason}; or, if you know that only one machine ever opens it, set"
             ' options={"unsafe_filesystem": True}'
         )
 

@@ -32,7 +32,7 @@ class SqliteOptions(BaseModel, frozen=True, extra="forbid"):
     unsafe_filesystem: bool = Field(
         default=False,
         description="Whether to use a file system on which SQLite may corrupt the file, as NFS."
-        " Only if you know that one machine alone ever opens it.",
+        " Only if you know that only one machine ever opens it.",
     )
     on_shutdown: Literal["requeue", "settle"] = Field(
         default="requeue",

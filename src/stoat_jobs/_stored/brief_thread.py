@@ -1,6 +1,6 @@
 """A thread that does short pieces of work for an event loop, one after the other.
 
-Not an executor's: the interpreter waits for those at its exit, also for one that hangs on a disk.
+Not an executor's thread: at its exit the interpreter waits for those, even for one that hangs.
 """
 
 from __future__ import annotations

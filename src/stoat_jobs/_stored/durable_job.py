@@ -1,4 +1,4 @@
-"""A live job of a queue with a store: what the store has to know of it besides its record."""
+"""A live job of a queue with a store: its record, and what else the store keeps of it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ async def page_of(jobs: list[Job], wanted: JobFilter, limit: int, read: Read) ->
     found: list[tuple[int, JobResult[Any]]] = []
     some: list[Job] = []
     by_facts = replace(wanted, metadata=None)
-    # Metadata is on the records alone; what else is asked is known before they are read.
+    # Only the records have the metadata; the rest is known before they are read.
     at_once = _AT_ONCE if wanted.metadata else min(_AT_ONCE, limit + 1)
     for number, job in enumerate(jobs, 1):
         if by_facts.matches(job):

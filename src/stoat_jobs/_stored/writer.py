@@ -302,9 +302,9 @@ def _write(store: JobStore, pieces: list[Piece]) -> Written:
     written: Written = deque()
     failures = 0
     for piece in pieces:
-        alone = error if failures >= _MOST_FAILURES else _try(store, [piece])
-        failures += alone is not None
-        written.append((piece, alone))
+        failure = error if failures >= _MOST_FAILURES else _try(store, [piece])
+        failures += failure is not None
+        written.append((piece, failure))
     return written
 
 
