@@ -180,8 +180,8 @@ def test_the_refusal_names_the_file_system_and_the_option(
         check_file_system(path)
     assert str(refused.value) == (
         f"{path}: its file system, nfs4 at {path.parent}, may be shared between machines, where"
-        " SQLite corrupts files without an error: use a local disk; or, if you know that one"
-        ' machine alone ever opens it, set options={"unsafe_filesystem": True}'
+        " SQLite corrupts files without an error: use a local disk; or, if you know that only"
+        ' one machine ever opens it, set options={"unsafe_filesystem": True}'
     )
 
 
