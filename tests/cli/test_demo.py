@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -28,6 +27,7 @@ from stoat_jobs._demo.app import create_app
 
 from ..support.environments import install
 from ..support.programs import Start, run_python
+from ..support.sockets import leave_socket
 
 
 def matches(patterns: list[str], lines: list[str]) -> str | None:
@@ -124,9 +124,8 @@ def test_what_is_no_regular_file_is_skipped_and_counted(start: Start, tree: Path
     (tree / "away").symlink_to("/")
     os.mkfifo(tree / "fifo")
     os.link(tree / "one.txt", tree / "same.txt")
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(os.path.relpath(tree / "socket"))
-        code, out, err = start("demo", tree).finish()
+    leave_socket(tree)
+    code, out, err = start("demo", tree).finish()
     assert (code, err) == (0, "")
     assert f"3 files, 7.0 kB in {tree}\n" in out
     assert "  skipped 2 symbolic links, 2 special files, 1 repeated hard link\n" in out

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,8 @@ from stoat_jobs import AsyncioJobQueue, InMemoryJobQueue, JobContext, JobStatus
 from stoat_jobs._demo.jobs import demo_handlers
 from stoat_jobs._demo.scan import ROWS, ScanReport, Unreadable, scan_directory
 from stoat_jobs._demo.tree import UNREADABLE_LISTED, Tree, chunks, filled
+
+from ..support.sockets import leave_socket
 
 
 class Reported(JobContext):
@@ -114,9 +115,8 @@ async def test_links_and_special_files_are_left_alone(tmp_path: Path) -> None:
     os.link(tmp_path / "file", tmp_path / "name")
     (tmp_path / "root").symlink_to("/")
     os.mkfifo(tmp_path / "fifo")
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(os.path.relpath(tmp_path / "socket"))
-        report = await scan(tmp_path)
+    leave_socket(tmp_path)
+    report = await scan(tmp_path)
     assert (report.files, report.bytes, report.duplicate_files) == (1, 7, 0)
     assert (report.symlinks, report.special, report.hard_links) == (1, 2, 1)
 
