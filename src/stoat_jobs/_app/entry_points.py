@@ -19,6 +19,7 @@ GROUP = "stoat_jobs.backends"
 _OURS = {
     "asyncio": ":AsyncioJobQueue",
     "memory": ":InMemoryJobQueue",
+    "postgres": ".postgres:PostgresJobQueue",
     "sqlite": ".sqlite:SqliteJobQueue",
 }
 
@@ -31,7 +32,7 @@ def available_backends() -> tuple[EntryPoint, ...]:
     listed even if the package has no metadata.
 
     >>> [backend.name for backend in available_backends()]
-    ['asyncio', 'memory', 'sqlite']
+    ['asyncio', 'memory', 'postgres', 'sqlite']
     """
     from importlib_metadata import EntryPoint, entry_points
 

@@ -1,0 +1,103 @@
+"""What a queue does beside its jobs: claim, listen, prune; begun again whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Awaitable, Callable
+
+from .._events.log import log_event
+from .._run.calls import wake
+from .reasons import reason_of
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 2.0
+
+
+class SideTask:
+    """Does a step again and again; a step returns how many seconds to wait until the next one.
+
+    A step that raises is logged once for each series of failures, and done again after a pause.
+    A task that others cancelled is begun again by :meth:`check`.
+    """
+
+    def __init__(self, name: str, step: Callable[[], Awaitable[float]]) -> None:
+        self.name = name
+        self._step = step
+        self._task: asyncio.Task[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_woken = False
+        self._is_closed = False
+        self._pause = 0.0
+        self._last_success = 0.0
+
+    def start(self) -> None:
+        """Begin, on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._last_success = self._loop.time()
+        self._is_closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        # Not in the variables of a job, which it would keep.
+        self._task = self._loop.create_task(
+            self._main(), name=f"stoat-jobs {self.name}", context=contextvars.Context()
+        )
+
+    def check(self) -> None:
+        """Begin again if somebody cancelled the task."""
+        if not self._is_closed and (self._task is None or self._task.done()):
+            log_event(logging.ERROR, "side_task_restarted", task=self.name)
+            self._begin()
+
+    @property
+    def age(self) -> float:
+        """Seconds since a step last ended well."""
+        return self._loop.time() - self._last_success
+
+    def wake(self) -> None:
+        """Do the next step now."""
+        self._is_woken = True
+        if self._waiter is not None:
+            wake(self._waiter)
+
+    async def _main(self) -> None:
+        while not self._is_closed:
+            self._is_woken = False
+            pause = await self._try_step()
+            if not (self._is_woken or self._is_closed):
+                await self._wait(pause)
+
+    async def _try_step(self) -> float:
+        try:
+            pause = await self._step()
+        except Exception as error:
+            if not self._pause:
+                reason = reason_of(error)
+                log_event(logging.WARNING, "side_task_failed", task=self.name, error=reason)
+            self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+            return self._pause
+        if self._pause:
+            log_event(logging.WARNING, "side_task_recovered", task=self.name)
+        self._pause = 0.0
+        self._last_success = self._loop.time()
+        return pause
+
+    async def _wait(self, seconds: float) -> None:
+        self._waiter = self._loop.create_future()
+        alarm = self._loop.call_later(seconds, wake, self._waiter)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            alarm.cancel()
+
+    async def close(self, seconds: float = 0.0) -> None:
+        """End; a step under way has so many *seconds*, and is then cancelled."""
+        self._is_closed = True
+        self.wake()
+        if self._task is not None and not self._task.done():
+            await asyncio.wait([self._task], timeout=seconds)
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=1.0)
