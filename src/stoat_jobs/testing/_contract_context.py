@@ -11,7 +11,7 @@ import pytest
 from stoat_jobs import JobContext, JobStatus, current_job
 
 from ._bench import Bench
-from ._clock import REAL_LIMIT
+from ._others import REAL_LIMIT
 from ._contract_stopping import assert_stopped
 from ._promises import Promises
 

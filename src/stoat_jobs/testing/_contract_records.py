@@ -14,7 +14,7 @@ import pytest
 
 from stoat_jobs import JobContext, JobNotFoundError, JobStatus
 
-from ._clock import REAL_LIMIT
+from ._others import REAL_LIMIT
 from ._promises import Promises
 
 # More than it takes until a thread has written three changes.
