@@ -123,15 +123,15 @@ SELECT status, sum(number)::bigint AS number FROM (
     UNION ALL
     SELECT status, -count(*) AS number FROM {self._job} WHERE {old} GROUP BY status
 ) AS counted GROUP BY status"""
-        wait = "extract(epoch FROM started_at - GREATEST(submitted_at, not_before))"
+        wait = "GREATEST(extract(epoch FROM started_at - GREATEST(submitted_at, not_before)), 0)"
         duration = "extract(epoch FROM finished_at - started_at)"
-        both = "percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY {seconds})"
+        both = "percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY ({seconds})::float8)"
         ran = "FILTER (WHERE finished_at IS NOT NULL AND started_at IS NOT NULL)"
         self.count_types = f"""
-SELECT type, status, count(*) AS number, NULL::numeric[] AS waits, NULL::numeric[] AS durations
+SELECT type, status, count(*) AS number, NULL::float8[] AS waits, NULL::float8[] AS durations
     FROM {self._job} WHERE finished_at IS NULL OR NOT {old} GROUP BY type, status
 UNION ALL
-SELECT type, NULL, 0, {both.format(seconds=f"GREATEST({wait}, 0)")} {ran},
+SELECT type, NULL, 0, {both.format(seconds=wait)} {ran},
     {both.format(seconds=duration)} {ran}
     FROM {self._job} WHERE finished_at IS NULL OR NOT {old} GROUP BY type"""
 
