@@ -262,9 +262,7 @@ class JobRun(FinishingRun[J]):
     async def _retried(self, result: CallResult) -> CallResult:
         """Call the handler again until it returns, or is not to be called again."""
         try:
-            while (
-                result.error is not None and (delay := self._delay_after(result.error)) is not None
-            ):
+            while (delay := self._delay_after(result)) is not None:
                 if self.state is RUNNING:
                     await self._rest(delay)
                 if self.state is not RUNNING:
@@ -306,8 +304,10 @@ class JobRun(FinishingRun[J]):
         self._call = start_thread(call, done, self._host.now, f"stoat-jobs {name}")
         return await result_of_thread(done)
 
-    def _delay_after(self, error: BaseException) -> float | None:
-        if self.state not in (RUNNING, DRAINING):
+    def _delay_after(self, result: CallResult) -> float | None:
+        """Seconds before the handler is called again, were the queue not closing; None if not."""
+        error = result.error
+        if error is None or self.state not in (RUNNING, DRAINING):
             return None
         host, retry = self._host, self.attempt + 1
         delay = delay_before_retry(self.job, error, retry, self.definition, delays=host.delays)
