@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from threading import get_ident
 from typing import Any
@@ -27,7 +27,7 @@ from .reasons import is_transient, reason_of, sqlstate_of
 from .server import MINIMUM, Server
 from .url import Address, address_of
 
-Row = asyncpg.Record
+Row = Mapping[str, Any]
 Connection = Any  # asyncpg's
 
 _START = 9.0
