@@ -70,7 +70,7 @@ class Connections:
         try:
             connection = await self._server.connect(_START)
         except Exception as error:
-            refusal = reason_of(error)
+            refusal: str | None = reason_of(error)
         else:
             refusal = _unusable(connection)
         if refusal:

@@ -6,8 +6,6 @@
 - Code of version N works on a schema of version N and N + 1.
 """
 
-# ruff: noqa: S608 - the only name in the statements is the schema, which is an identifier
-
 from __future__ import annotations
 
 import re

@@ -92,8 +92,8 @@ DELETE FROM {self._job} WHERE type = $1::text AND held_key = $2::text
 UPDATE {self._job} SET held_key = NULL, is_kept = false
     WHERE id = $1::uuid AND is_kept AND held_key IS NOT NULL AND NOT {_LIVE} RETURNING id"""
         self.waiting = f"""
-SELECT count(*) AS waiting
-    FROM (SELECT FROM {self._job} WHERE status = 'pending' LIMIT $1::bigint) AS some"""
+SELECT count(*) AS number
+    FROM (SELECT FROM {self._job} WHERE status = 'pending' LIMIT $1::bigint) AS waiting"""
 
     def _write_reading(self) -> None:
         kept = (

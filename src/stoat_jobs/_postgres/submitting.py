@@ -251,7 +251,7 @@ class Submitting:
         if now >= self._room_until or self._room < number:
             most = self._settings.max_pending
             (row,) = await self._fetch(None, self._sql.waiting, most)
-            self._room, self._room_until = most - row["waiting"], now + _COUNT_IS_GOOD
+            self._room, self._room_until = most - row["number"], now + _COUNT_IS_GOOD
             if self._room < number:
                 raise QueueFullError(most)
         self._room -= number
