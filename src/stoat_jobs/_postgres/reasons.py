@@ -74,13 +74,13 @@ def is_data_error(error: BaseException) -> bool:
 
 
 def is_lock_timeout(error: BaseException) -> bool:
-    """Whether the statement waited for a lock, in vain."""
+    """Whether another transaction held a lock for too long."""
     return sqlstate_of(error) == "55P03"
 
 
 def is_without_tables(error: BaseException) -> bool:
-    """Whether the tables are not there: no queue has created them yet."""
-    return sqlstate_of(error) in ("3F000", "42P01")
+    """Whether the tables are not there, or their schema is not."""
+    return sqlstate_of(error) in ("42P01", "3F000")
 
 
 def reason_of(error: BaseException) -> str:

@@ -77,6 +77,7 @@ WITH given AS MATERIALIZED (
 )
 SELECT id FROM kept"""
         """All or, of those with an id or a key that is taken, none; returns the ids of the new."""
+        self.known = f"SELECT id FROM {self._job} WHERE id = $1::uuid"
         self.holder = f"""
 SELECT id, digest, is_kept FROM {self._job} WHERE type = $1::text AND held_key = $2::text
     AND (finished_at IS NULL OR finished_at > clock_timestamp() - $3::float8 * interval '1 second')
@@ -239,6 +240,11 @@ SELECT seq, started_at, finished_at, cancel_requested, {self._notice("j", "ended
     {self._notice("w", "ended", "status = 'pending'")} FROM ended"""
         """Write outcomes; `pending` gives a job back, after a pause if it was refused. Returns
         those that were still ours, and that nobody has cancelled without our knowing."""
+
+        self.state = f"""
+SELECT seq, delivery, status, started_at, finished_at, cancel_requested
+    FROM {self._job} WHERE seq = ANY($1::bigint[])"""
+        """What became of jobs whose outcomes were not written."""
 
     def _write_cancelling(self) -> None:
         self.cancel = f"""

@@ -255,7 +255,8 @@ class Worker:
 
     def _over(self, claim: Claim, row: Row | None) -> None:
         """What became of a job is written; or somebody else has it, then there is no *row*."""
-        self._claims.own.pop(claim.seq, None)
+        if self._claims.own.get(claim.seq) is claim:  # it may have been lost, and claimed again
+            del self._claims.own[claim.seq]
         outcome = claim.outcome
         if len(self._finishing) <= _MOST_UNWRITTEN:
             self.look_for_work()
