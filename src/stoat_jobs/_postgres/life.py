@@ -54,23 +54,20 @@ class Life:
             on_work=self._look_for_work if options.worker else None,
             on_cancel=self._cancel_here,
         )
-        self.submitting = Submitting(backend, connections, sql, settings, observers)
+        self.submitting = Submitting(
+            backend, connections, sql, settings, observers, self._look_for_work
+        )
         self.keeper = Keeper(connections, sql, settings, observers, lambda: queue.handlers)
         self.worker: Worker | None = None
         if options.worker:
             self.worker = Worker(
-                queue, settings, options, connections, sql, observers, self.telling.tell
+                queue, settings, options, connections, sql, observers, self.telling
             )
 
     async def open(self) -> None:
         """Begin."""
-        await self._connections.open()
-        connection = await self._connections.connect()
-        try:
-            prepare = install if self._options.create_tables else check
-            await prepare(connection, self._options.schema_name)
-        finally:
-            await connection.close()
+        with self._connections.asking():
+            await self._prepare()
         await self.telling.start()
         self.submitting.side_task.start()
         if self.worker is not None:
@@ -80,6 +77,15 @@ class Life:
                 loop = asyncio.get_running_loop()
                 self._watchdog = Watchdog(loop, self.worker.running, self._limit)
                 self._watchdog.start()
+
+    async def _prepare(self) -> None:
+        await self._connections.open()
+        connection = await self._connections.connect()
+        try:
+            prepare = install if self._options.create_tables else check
+            await prepare(connection, self._options.schema_name)
+        finally:
+            await connection.close()
 
     def _look_for_work(self) -> None:
         if self.worker is not None:
@@ -97,6 +103,8 @@ class Life:
             record: JobResult[Any] = record_with(row)
             if record.status.is_terminal:
                 tell_ended(self._observers, record, self.telling.tell)
+            else:
+                self.telling.tell(record)
         return rows
 
     async def stop_work(self, drain_timeout: float) -> None:

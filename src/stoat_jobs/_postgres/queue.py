@@ -77,6 +77,11 @@ class PostgresJobQueue(Lifecycle):
             self._connections, self._sql, ttl_of(settings), lambda: self.handlers
         )
 
+    @property
+    def awaits_server(self) -> bool:
+        """Whether an answer of the server is under way; the clock of the test kit waits for it."""
+        return self._connections.awaits_server
+
     def _new_life(self) -> Life:
         return Life(
             self,

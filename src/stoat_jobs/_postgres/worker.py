@@ -36,6 +36,7 @@ from .reporting import Reporting
 from .rows import record_with
 from .side_tasks import IDLE, SideTask
 from .sql import Sql
+from .telling import Telling
 
 # Outcomes that wait to be written; with more, nothing new is begun.
 _MOST_UNWRITTEN = 1_000
@@ -63,9 +64,9 @@ class Worker:
         connections: Connections,
         sql: Sql,
         observers: Observers,
-        tell: Callable[[JobResult[Any]], None],
+        telling: Telling,
     ) -> None:
-        """*tell* tells those who wait for a job of a record of it."""
+        """*telling* is to tell those who wait for a job."""
         self.queue = queue
         self.concurrency: int = settings.concurrency
         self.cancel_grace: float = settings.cancel_grace
@@ -78,14 +79,14 @@ class Worker:
         self._settings = settings
         self._options = options
         self._observers = observers
-        self._tell = tell
+        self._tell: Callable[[JobResult[Any]], None] = telling.tell
         self._requeues = options.on_shutdown == "requeue"
         self._is_closing = False
         self.left_behind = LeftBehind()
         self._idle: asyncio.Future[None] | None = None
         self._claims = Claims(connections, sql, options, lambda: queue.handlers)
         self._finishing = Finishing(connections, sql, self._claims.owner, options.lease, self._over)
-        self._reporting = Reporting(connections, sql)
+        self._reporting = Reporting(connections, sql, telling.look)
         self._claiming = SideTask("claim", self._claim)
         self._beat = Beat(
             connections,
