@@ -101,6 +101,10 @@ class PostgresJobQueue(Lifecycle):
             cross_process=True,
             requeues_at_shutdown=self.options.on_shutdown == "requeue",
             joins_transactions=True,
+            own_clock=False,
+            prunes_at_once=False,
+            shows_each_report=False,
+            waits_for_newer_code=True,
             submitter_context=False,
             survives_cancelled_tasks=False,
         )

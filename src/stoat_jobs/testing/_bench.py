@@ -169,6 +169,11 @@ class Bench:
         """A watcher that collects what it is shown, in a new task."""
         return Watching(self.queue.watch(job_id))
 
+    async def pruned(self) -> None:
+        """Let as much time pass as the queue may take to remove records beyond ``max_results``."""
+        if not self.capabilities.prunes_at_once:
+            await self.clock.advance(10)
+
     async def open(self) -> None:
         """Start the queue, as ``async with`` does."""
         await self.queue.__aenter__()

@@ -143,10 +143,14 @@ class FakeClock:
 
         Raises:
             ValueError: *seconds* is negative, or the time would pass 5,000,000 seconds.
+            DeadlockError: there are so many timers that it takes more than 20 real seconds.
         """
         target = self._target(seconds)
+        limit = time.monotonic() + REAL_LIMIT
         await self.settle()
         while (when := self.next_timer()) <= target + _ROUNDING:
+            if time.monotonic() > limit:
+                raise DeadlockError(f"too many timers for {REAL_LIMIT} real seconds; use jump()?")
             self._move(when)
             await self.settle()
         self._move(max(self._now, target))

@@ -94,7 +94,6 @@ class ObserverPromises(Promises):
         async with self.bench([recorder]) as bench:
             call = await bench.begin("hold", {"n": 1}, metadata={"user": "ada"})
             call.ctx.set_progress(0.5, "half")
-            await bench.clock.advance(3)
             record = await bench.finish(call)
         assert recorder.hooks == HOOKS
         submitting = recorder.last("submitting")
@@ -112,6 +111,16 @@ class ObserverPromises(Promises):
         for hook in ("submitted", "started"):
             assert recorder.last(hook).metadata == record.metadata
         assert recorder.last("progress").attempt == 0
+        assert recorder.last("finished").duration_s >= 0
+
+    @needs("own_clock")
+    async def test_a_duration_is_the_time_that_the_job_ran(self) -> None:
+        """``finished`` is told how many seconds of the loop's clock have passed since the start."""
+        recorder = Recorder()
+        async with self.bench([recorder]) as bench:
+            call = await bench.begin()
+            await bench.clock.advance(3)
+            await bench.finish(call)
         assert round(recorder.last("finished").duration_s, 3) == 3
 
     async def test_progress_is_told_before_the_report_returns(self) -> None:
