@@ -75,7 +75,13 @@ from ..support.broken.shelf_hostile import (
     LetsThreadsBe,
     TimesOutOnce,
 )
-from ..support.broken.shelf_logs import LivesInThePast, LogsEachLostJob, LogsWithoutCare
+from ..support.broken.shelf_logs import (
+    LivesInThePast,
+    LogsEachLostJob,
+    LogsWithoutCare,
+    TakesNoTime,
+    TellsNoTime,
+)
 from ..support.broken.shelf_records import (
     CancelsInOrder,
     CancelsWhatRuns,
@@ -148,6 +154,7 @@ CATCHES: list[tuple[Any, ...]] = [
         KeepsResultsForEver,
         "test_at_most_max_results_are_kept_and_the_oldest_finish_goes__fault_29",
     ),
+    (KeepsResultsForEver, "test_soon_at_most_max_results_are_kept"),
     (NeverFull, "test_a_full_queue_refuses_at_once__fault_30"),
     (DrainsForEver, "test_what_still_runs_after_the_drain_is_stopped__fault_19"),
     (NoGrace, "test_a_cooperative_handler_has_the_flag_first__fault_10"),
@@ -189,6 +196,8 @@ CATCHES: list[tuple[Any, ...]] = [
         "test_a_job_past_its_deadline_is_told_to_stop_and_ends_timeout",
     ),
     (LivesInThePast, "test_times_follow_a_wall_clock_that_is_set_forwards__fault_64"),
+    (TakesNoTime, "test_times_are_those_of_the_loops_clock"),
+    (TellsNoTime, "test_a_duration_is_the_time_that_the_job_ran"),
     (LogsWithoutCare, "test_the_log_goes_on_after_what_raised_in_it__fault_66", "job_started"),
     (LogsWithoutCare, "test_a_line_of_the_log_names_its_job__fault_66"),
     (LogsWithoutCare, "test_what_an_error_says_forges_no_line_of_the_log__fault_71"),
@@ -224,6 +233,8 @@ CATCHES: list[tuple[Any, ...]] = [
     (LosesUpdates, "test_a_thread_reads_what_it_has_updated"),
     (LosesUpdates, "test_an_update_as_the_job_is_told_to_stop_counts"),
     (TellsNoWatcher, "test_a_watcher_sees_updates_of_metadata"),
+    (LosesWakeUps, "test_what_was_reported_last_is_shown_within_a_second"),
+    (LosesUpdates, "test_what_was_reported_last_is_shown_within_a_second"),
     (UndoesUpdates, "test_updates_from_threads_and_the_loop_all_count"),
     (UpdatesTheDead, "test_an_update_after_the_end_is_ignored", "hold"),
     (TakesAnyUpdate, "test_an_update_without_json_is_refused_at_the_call", b"", TypeError),
@@ -258,7 +269,8 @@ CATCHES: list[tuple[Any, ...]] = [
     (StartsDelayedLast, "test_of_the_due_the_one_that_is_due_longest_starts_first"),
     (WaitsInTheSlot, "test_a_delayed_job_keeps_no_slot"),
     (CountsNoDelayed, "test_a_delayed_job_counts_for_max_pending"),
-    (StartsWhatWasDelayed, "test_a_delayed_job_can_be_cancelled"),
+    (DeafToCancels, "test_a_delayed_job_can_be_cancelled"),
+    (StartsWhatWasDelayed, "test_a_delayed_job_that_was_cancelled_never_starts"),
     (LeavesDelayedAtClose, "test_a_delayed_job_of_the_last_life_waits_for_the_next"),
     (IgnoresTypeLimits, "test_a_limited_type_runs_so_many_at_once"),
     (WaitsInTheSlot, "test_a_full_type_lets_others_pass"),
@@ -270,6 +282,7 @@ CATCHES: list[tuple[Any, ...]] = [
     (ReleasesKeptKeys, "test_a_kept_key_is_held_by_a_job_that_was_told_to_stop"),
     (IgnoresPayloads, "test_a_live_job_may_be_asked_to_keep_its_key"),
     (HoldsKeysForEver, "test_a_kept_key_is_free_when_the_record_goes"),
+    (HoldsKeysForEver, "test_a_kept_key_is_free_when_the_record_is_too_old"),
     (TakesAnyWord, "test_a_bad_unique_is_refused", {"unique": "once", "key": "k"}, ValueError),
     (
         LeavesTransactionsAside,
@@ -296,6 +309,7 @@ CATCHES: list[tuple[Any, ...]] = [
     (DeletesLiveJobs, "test_a_live_job_is_not_deleted"),
     (LeavesNoRoom, "test_deleted_records_make_room_for_others"),
     (RemovesInSilence, "test_observers_are_told_that_a_record_is_gone_and_why"),
+    (RemovesInSilence, "test_observers_are_told_that_a_record_is_too_old"),
     (ShowsNoPayload, "test_a_payload_is_on_the_record_if_its_type_keeps_it"),
     (SharesPayloads, "test_nobody_can_change_a_payload_that_is_kept"),
     (ForgetsOrigins, "test_a_finished_job_can_be_submitted_again"),
