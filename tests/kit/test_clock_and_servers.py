@@ -14,13 +14,14 @@ from tests.support import loops
 from tests.support.loops import ON_UVLOOP, UvloopWithFakeClock
 
 from stoat_jobs.testing import DeadlockError, FakeClockLoop, _clock, run_with_fake_clock
+from stoat_jobs.testing._others import QUIET
 
 BOTH_LOOPS = pytest.mark.parametrize(
     "loop_factory", [FakeClockLoop, pytest.param(UvloopWithFakeClock, marks=ON_UVLOOP)]
 )
 
 # Real seconds: long for a loop that does not wait, and more than the silence that it waits for.
-LATE = 2 * _clock.QUIET
+LATE = 2 * QUIET
 
 
 class EchoServer(threading.Thread):
@@ -79,7 +80,7 @@ class TellingClient(Client):
 
 @contextlib.asynccontextmanager
 async def connected(client: Client, port: int) -> Any:
-    the_loop().hear(client)
+    the_loop().heed(client)
     await client.connect(port)
     try:
         yield client

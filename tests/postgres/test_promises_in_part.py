@@ -14,11 +14,6 @@ from ..support import SAFETY_NET
 from ..support.postgres.started import Held, started, until
 
 
-async def watched(queue: Any, job_id: str, seen: list[Any]) -> None:
-    async for record in queue.watch(job_id):
-        seen.append(record)
-
-
 async def test_progress_of_a_thread_reaches_watchers_while_it_runs(url: str) -> None:
     """A sync handler that reports, waits until it was seen, and reports again, completes."""
     handlers = JobHandlers()

@@ -195,7 +195,7 @@ class FakeClock:
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else math.inf
 
-    def hear(self, queue: object) -> None:
+    def heed(self, queue: object) -> None:
         """Heed what *queue* tells of its server, if it does."""
         if hasattr(queue, "awaits_server"):
             self._queues.append(queue)
