@@ -13,20 +13,14 @@ import pytest
 
 from stoat_jobs import BackendError, BackendStartError
 from stoat_jobs._postgres import connections as module
-from stoat_jobs._postgres.connections import Connections
-from stoat_jobs._postgres.options import PostgresOptions
-from stoat_jobs._postgres.url import address_of
 
 from ..support.postgres.cluster import PASSWORD, Cluster, name_in
+from ..support.postgres.opened import connections
 from ..support.postgres.secrets import texts_of
 from ..support.postgres.silent import swallowing
 from ..support.postgres.standby import Standby, url_of_all
 
 SECRET = "s3cr3t#w/o@rd:x?[%"
-
-
-def connections(url: str, **options: object) -> Connections:
-    return Connections("postgres", address_of("postgres", url), PostgresOptions(**options))
 
 
 async def refusal(url: str, caplog: pytest.LogCaptureFixture | None = None) -> str:
