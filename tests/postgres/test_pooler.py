@@ -91,10 +91,10 @@ async def test_a_failed_transaction_does_not_count_as_done(url: str, pooler: Poo
             assert (await used.fetch("SELECT to_regclass('x')"))[0][0] is None
 
 
-async def test_a_start_through_a_pooler_says_what_is_wrong(cluster: Cluster, pooler: Pooler) -> None:
+async def test_a_start_through_a_pooler_says_what_is_wrong(
+    cluster: Cluster, pooler: Pooler
+) -> None:
     """A database that is missing behind it, for example."""
     used = connections(pooler.url(cluster.url_of("nowhere")))
     with pytest.raises(Exception, match=r"backend 'postgres' cannot start: .*nowhere"):
         await used.open()
-
-

@@ -241,9 +241,7 @@ async def test_an_upgrade_waits_for_locks_only_for_a_while(
     await other.close()
 
 
-async def test_a_failed_upgrade_changes_nothing(
-    old: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_upgrade_changes_nothing(old: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of it is one transaction."""
     step = "ALTER TABLE {0}.job ADD COLUMN colour text; SELECT 1 / 0"
     monkeypatch.setitem(module._STEPS, module.VERSION - 1, step.format)
@@ -297,7 +295,6 @@ async def test_the_longest_names_and_keys_fit_into_the_indexes(
     await install(connection, SCHEMA)
     insert = f"""INSERT INTO {SCHEMA}.job (id, seq, type, metadata, key, held_key, is_kept,
         timeout, keep_payload) VALUES (gen_random_uuid(), 1, $1, '{{}}', $2, $2, true, 1, true)"""
-    import secrets
 
     await connection.execute(insert, secrets.token_hex(256), secrets.token_hex(length // 2))
     row = f"INSERT INTO {SCHEMA}.pgqueuer (priority, entrypoint, status) VALUES (0, $1, 'queued')"

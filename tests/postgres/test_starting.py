@@ -165,7 +165,7 @@ async def test_a_read_only_server_drops_the_pool(url: str) -> None:
 
 async def test_too_many_connections_are_waited_for(own_cluster: Cluster) -> None:
     """A connection that is freed meanwhile is used."""
-    own_cluster.sql(f"ALTER DATABASE jobs CONNECTION LIMIT 1")
+    own_cluster.sql("ALTER DATABASE jobs CONNECTION LIMIT 1")
     first = connections(own_cluster.url)
     await first.open()
     second = connections(own_cluster.url)
@@ -181,7 +181,7 @@ async def test_without_a_free_connection_the_start_says_so(
     own_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After waiting for one."""
-    own_cluster.sql(f"ALTER DATABASE jobs CONNECTION LIMIT 1")
+    own_cluster.sql("ALTER DATABASE jobs CONNECTION LIMIT 1")
     first = connections(own_cluster.url)
     await first.open()
     monkeypatch.setattr(module, "_START", 0.5)

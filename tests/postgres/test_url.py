@@ -99,7 +99,9 @@ def test_encoded_characters_are_decoded(password: str) -> None:
     url = f"postgresql://{quote('a@b:c', safe='')}:{quote(password, safe='')}@h/app%2F1"
     found = read(url)
     assert (found.user, found.password, found.database) == ("a@b:c", password, "app/1")
-    assert read(f"postgresql://h/?user=ada&password={quote(password, safe='')}").password == password
+    assert (
+        read(f"postgresql://h/?user=ada&password={quote(password, safe='')}").password == password
+    )
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")))

@@ -23,7 +23,9 @@ def chain_of(error: BaseException) -> Iterator[BaseException]:
 def texts_of(error: BaseException) -> str:
     """All that *error* and its chain say of themselves."""
     parts = [traceback.format_exception(error)]
-    parts += [[repr(each), str(each), repr(each.args), repr(vars(each))] for each in chain_of(error)]
+    parts += [
+        [repr(each), str(each), repr(each.args), repr(vars(each))] for each in chain_of(error)
+    ]
     return "\n".join(text for part in parts for text in part)
 
 
