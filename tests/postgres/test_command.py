@@ -12,6 +12,7 @@ import pytest
 from stoat_jobs._cli.main import main
 from stoat_jobs._cli.postgres.description import status_lines
 from stoat_jobs._postgres import status as module
+from stoat_jobs._postgres.schema import VERSION
 from stoat_jobs.postgres import create_tables, tables_status
 
 from ..support.postgres.cluster import PASSWORD, Cluster, name_in
@@ -192,7 +193,7 @@ def test_status_of_old_tables(
     run: Run, url: str, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They can be read, and the line says to upgrade them."""
-    monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
+    monkeypatch.setattr(module, "VERSION", VERSION + 1)
     assert problems(run, url) == ["the tables are old: run `stoat-jobs postgres upgrade URL`"]
     assert "tables: version 1, here 2\n" in run("status", url)[1]
 

@@ -13,14 +13,13 @@ import pytest
 from ..support import SAFETY_NET
 from ..support.loops import ON_UVLOOP
 from ..support.postgres.cluster import Cluster, name_in
-from ..support.postgres.opened import connections, opened
+from ..support.postgres.opened import connections, opened, value
 
 PID = "SELECT pg_backend_pid()"
 
 
 async def pid_of(used: Any) -> int:
-    (row,) = await used.fetch(PID)
-    number: int = row[0]
+    number: int = await value(used, PID)
     return number
 
 
@@ -28,7 +27,7 @@ async def until_gone(used: Any, pid: int) -> None:
     """Return when the server has no such process any more."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1"
     async with asyncio.timeout(SAFETY_NET):
-        while (await used.fetch(query, pid))[0][0]:
+        while await value(used, query, pid):
             pass
 
 
@@ -101,7 +100,8 @@ async def test_a_cut_connection_is_replaced(cluster: Cluster, url: str) -> None:
         pids = await asyncio.gather(*(pid_of(used) for _ in range(8)))
         cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'"
         cluster.sql(cut.format(name_in(url)))
-        assert (await used.fetch_retried(PID))[0][0] not in pids
+        (row,) = await used.fetch_retried(PID)
+        assert row["pg_backend_pid"] not in pids
 
 
 async def test_an_error_of_the_server_costs_no_connection(url: str) -> None:
@@ -114,7 +114,7 @@ async def test_an_error_of_the_server_costs_no_connection(url: str) -> None:
             async with used.transaction() as connection:
                 await connection.execute("CREATE TABLE x ()")
                 raise LookupError
-        assert (await used.fetch("SELECT to_regclass('x')"))[0][0] is None
+        assert await value(used, "SELECT to_regclass('x')") is None
         assert await pid_of(used) == pid
 
 
@@ -127,11 +127,11 @@ async def test_what_is_transient_is_tried_again(url: str) -> None:
         fail += " IF nextval('tries') < 3 THEN RAISE EXCEPTION USING ERRCODE = code; END IF;"
         await used.fetch(f"{fail} RETURN 1; END $$")
         await used.fetch_retried("SELECT fail('40P01')")
-        assert (await used.fetch(count))[0][0] == 4
+        assert await value(used, count) == 4
         await used.fetch("SELECT setval('tries', 1)")
         with pytest.raises(asyncpg.DivisionByZeroError):
             await used.fetch_retried("SELECT fail('22012')")
-        assert (await used.fetch(count))[0][0] == 3
+        assert await value(used, count) == 3
         await used.fetch("SELECT setval('tries', 1)")
         with pytest.raises(asyncpg.SerializationError):
             await used.fetch_retried("SELECT fail('40001')", seconds=0.0)
@@ -145,7 +145,7 @@ async def test_another_event_loop_is_refused(url: str) -> None:
         def elsewhere() -> None:
             for doing in (used.fetch("SELECT 1"), used.fetch_retried("SELECT 1"), enter()):
                 try:
-                    asyncio.run(doing)  # type: ignore[arg-type]
+                    asyncio.run(doing)
                 except RuntimeError as error:
                     errors.append(error)
 
@@ -203,7 +203,7 @@ def test_it_is_opened_again_on_another_loop(run: Any, url: str) -> None:
         async with used.transaction() as connection:
             assert await connection.fetchval("SELECT 2") == 2
         await used.close(1)
-        assert (await used.fetch("SELECT 3"))[0][0] == 3
+        assert await value(used, "SELECT 3") == 3
 
     run(life())
     run(life())

@@ -10,7 +10,7 @@ import pytest
 from stoat_jobs._postgres.schema import check, install
 
 from ..support.postgres.cluster import Cluster
-from ..support.postgres.opened import connections, opened
+from ..support.postgres.opened import connections, opened, value
 from ..support.postgres.pooler import Pooler
 
 
@@ -36,7 +36,7 @@ async def test_a_pooler_that_ignores_what_we_ask_for_is_recognised(
         lenient.start()
         async with opened(lenient.url(url)) as used:
             assert used.is_pooled
-            assert (await used.fetch("SHOW jit"))[0][0] == "off"
+            assert await value(used, "SHOW jit") == "off"
 
 
 async def test_a_server_beside_a_pooler_is_no_pooler(url: str, pooler: Pooler) -> None:
@@ -58,7 +58,7 @@ async def test_statements_do_not_disturb_each_other(url: str, pooler: Pooler) ->
         async def ask(number: int) -> None:
             used = one if number % 2 else two
             rows = await used.fetch(f"SELECT $1::int + {number % 7}, {number}", number)
-            assert tuple(rows[0]) == (number + number % 7, number)
+            assert list(rows[0].values()) == [number + number % 7, number]
 
         await asyncio.gather(*map(ask, range(300)))
 
@@ -76,7 +76,7 @@ async def test_tables_are_made_through_it(url: str, pooler: Pooler) -> None:
     await asyncio.gather(*(start() for _ in range(4)))
     async with opened(url) as used:
         locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-        assert (await used.fetch(locks))[0][0] == 0
+        assert await value(used, locks) == 0
 
 
 async def test_a_failed_transaction_does_not_count_as_done(url: str, pooler: Pooler) -> None:
@@ -88,7 +88,7 @@ async def test_a_failed_transaction_does_not_count_as_done(url: str, pooler: Poo
                     await connection.execute("CREATE TABLE x (y int)")
                     with pytest.raises(asyncpg.UndefinedTableError):
                         await connection.execute("SELECT * FROM nowhere")
-            assert (await used.fetch("SELECT to_regclass('x')"))[0][0] is None
+            assert await value(used, "SELECT to_regclass('x')") is None
 
 
 async def test_a_start_through_a_pooler_says_what_is_wrong(

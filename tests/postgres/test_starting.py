@@ -15,7 +15,7 @@ from stoat_jobs import BackendError, BackendStartError
 from stoat_jobs._postgres import connections as module
 
 from ..support.postgres.cluster import PASSWORD, Cluster, name_in
-from ..support.postgres.opened import connections
+from ..support.postgres.opened import connections, value
 from ..support.postgres.secrets import texts_of
 from ..support.postgres.silent import swallowing
 from ..support.postgres.standby import Standby, url_of_all
@@ -147,7 +147,7 @@ async def test_after_a_failover_the_new_primary_is_used(
     own_cluster.kill()
     standby.promote()
     rows = await used.fetch_retried("SELECT inet_server_port()", seconds=30)
-    assert rows[0][0] == standby.port
+    assert rows[0]["inet_server_port"] == standby.port
     await used.close(1)
 
 
@@ -155,11 +155,11 @@ async def test_a_read_only_server_drops_the_pool(url: str) -> None:
     """One connection that says so speaks for all."""
     used = connections(url)
     await used.open()
-    pid = (await used.fetch("SELECT pg_backend_pid()"))[0][0]
+    pid = await value(used, "SELECT pg_backend_pid()")
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         async with used.transaction() as connection:
             await connection.execute("SET TRANSACTION READ ONLY; CREATE TABLE x ()")
-    assert (await used.fetch("SELECT pg_backend_pid()"))[0][0] != pid
+    assert await value(used, "SELECT pg_backend_pid()") != pid
     await used.close(1)
 
 

@@ -25,3 +25,10 @@ async def opened(url: str, **options: Any) -> AsyncIterator[Connections]:
         yield used
     finally:
         await used.close(1)
+
+
+async def value(used: Connections, sql: str, *args: Any) -> Any:
+    """The only value of the only row of a statement."""
+    (row,) = await used.fetch(sql, *args)
+    (it,) = row.values()
+    return it
