@@ -140,7 +140,7 @@ class Beat(threading.Thread):
 
     def _is_app_answering(self) -> bool:
         now = time.monotonic()
-        asked_at = self._asked_at  # once: the answer may come at any moment
+        asked_at = self._asked_at  # once: the answer comes in another thread
         if asked_at is None:
             self._asked_at = asked_at = now
             if not call_threadsafe(self._app_loop, self._answer):
