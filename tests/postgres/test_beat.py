@@ -234,7 +234,9 @@ async def test_a_server_that_was_frozen_and_restarted(own_cluster: Cluster) -> N
         own_cluster.start()
         before = beats()
         await until(lambda: beats() > before)
-        own_cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename='stoat'")
+        own_cluster.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename='stoat'"
+        )
         before = beats()
         await until(lambda: beats() > before)
     assert told.lost == set()

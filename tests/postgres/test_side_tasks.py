@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+
 import pytest
 
 from stoat_jobs._postgres.side_tasks import SideTask

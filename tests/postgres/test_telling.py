@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
 from typing import Any, cast
 
 import asyncpg
@@ -13,7 +12,6 @@ import pytest
 from stoat_jobs import JobResult, JobStatus
 from stoat_jobs._postgres.schema import engine_channel, jobs_channel
 from stoat_jobs._postgres.telling import Subscription, Telling
-from stoat_jobs.testing import FakeClockLoop
 
 from .fake_clock import clock, on_a_fake_clock
 
@@ -108,7 +106,9 @@ class Server:
             await self.read_gate.wait()
         return known
 
-    def put(self, job_id: str, status: JobStatus = JobStatus.RUNNING, **fields: Any) -> JobResult[Any]:
+    def put(
+        self, job_id: str, status: JobStatus = JobStatus.RUNNING, **fields: Any
+    ) -> JobResult[Any]:
         record = JobResult.model_construct(job_id=job_id, status=status, **fields)
         self.records[job_id] = record
         return record
@@ -237,6 +237,23 @@ async def test_what_is_final_is_told_to_all_and_read_no_more() -> None:
 
 
 @on_a_fake_clock
+async def test_what_is_final_counts_for_all() -> None:
+    """Who subscribes while a terminal record is being read is told of it, and needs no other."""
+    server = Server()
+    server.put("a", JobStatus.COMPLETED)
+    telling = await started(server)
+    server.read_gate = asyncio.Event()
+    early = telling.subscribe("a")
+    await clock().settle()
+    late = telling.subscribe("a")
+    server.read_gate.set()
+    await clock().advance(60)
+    assert (early.count, late.count) == (1, 1)
+    assert late.record is early.record is not None
+    await telling.close()
+
+
+@on_a_fake_clock
 async def test_who_has_gone_costs_nothing() -> None:
     """A subscription that nobody references is neither kept nor read."""
     server = Server()
@@ -294,7 +311,9 @@ async def test_a_thousand_notices_are_told_once() -> None:
     server = Server()
     telling = await started(server)
     server.work = 0
-    new, gone = ('{"table": "pgqueuer", "operation" : "%s"}' % each for each in ("insert", "delete"))
+    new, gone = (
+        f'{{"table": "pgqueuer", "operation" : "{each}"}}' for each in ("insert", "delete")
+    )
     for _ in range(1000):
         server.notify(ENGINE, gone)
     await clock().settle()

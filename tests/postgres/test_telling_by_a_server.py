@@ -34,7 +34,7 @@ class Here:
 
     async def read(self, ids: list[str]) -> dict[str, JobResult[Any]]:
         self.reads += 1
-        return {each: self.record for each in ids}
+        return dict.fromkeys(ids, self.record)
 
     def on_work(self) -> None:
         self.work += 1
