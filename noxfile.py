@@ -315,6 +315,7 @@ def lowest(session: nox.Session) -> None:
     beside = ("fastapi", "pytest-xdist", "sqlalchemy", "uvloop")
     session.install(f".[{EXTRAS}]", *beside, f"--constraint={pins}")
     session.run("python", "tests/lowest.py")
+    session.run("python", "-c", "import stoat_jobs.postgres")
     # pytest before 9 does not read [tool.pytest].
     options = ("-Werror", "--import-mode=importlib", "--asyncio-mode=auto")
     inis = ("asyncio_default_fixture_loop_scope=function", "markers=slow")
