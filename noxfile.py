@@ -103,7 +103,7 @@ def tests(session: nox.Session) -> None:
     has tested it. Between them, only such tests of the contracts and the units: all would take
     minutes more for each.
     """
-    _enter_sdist(session, "tests", "demo,http,testing")
+    _enter_sdist(session, "tests", EXTRAS)
     # Before the run: tests that fail were run, and nox itself says that they failed.
     tested = ROOT / session.cache_dir / "tested"
     tested.mkdir(exist_ok=True)
