@@ -58,7 +58,7 @@ def kept_database() -> str:
 
 def _copied(template: str) -> str:
     name = urlsplit(template).path[1:]
-    _cluster().sql(f"CREATE DATABASE {name}_copy TEMPLATE {name} OWNER {Cluster.user}")
+    _cluster().sql(f"CREATE DATABASE {name}_copy TEMPLATE {name} OWNER {_cluster().user}")
     return urlunsplit(urlsplit(template)._replace(path=f"/{name}_copy"))
 
 
