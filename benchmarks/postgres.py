@@ -24,7 +24,7 @@ from typing import Any
 from stoat_jobs import JobStatus
 
 from . import postgres_server as server
-from .measure import CLOCK, Bench, Figure, Round, Size, require
+from .measure import CLOCK, PROCESSOR, Bench, Figure, Round, Size, require
 from .postgres_queues import OURS, PGQUEUER, QUEUES, ServerQueue, Submitter
 from .postgres_server import Workers, connected, database, drained
 
@@ -54,11 +54,17 @@ def figure(queue: ServerQueue, measure: str, unit: str = CLOCK) -> Figure:
     return Figure(f"{queue.name}: {measure}", unit)
 
 
+def parts(figure: Figure) -> tuple[str, str]:
+    """The name of a queue, and what was measured of it; empty of a figure of another subject."""
+    queue, _, measure = figure.name.partition(": ")
+    return (queue, measure) if queue in {one.name for one in QUEUES} else ("", "")
+
+
 def benches(size: Size) -> list[Bench]:
     here = [queue for queue in QUEUES if _absence(queue) is None]
     found = [bench for queue in here for bench in _of_each(queue, size)]
     if PGQUEUER in here:
-        found.append(_bench([figure(PGQUEUER, HELD)], _jobs_while_held, PGQUEUER, size.jobs))
+        found.append(_bench([figure(PGQUEUER, HELD)], _jobs_while_held, PGQUEUER, size.jobs // 2))
     return [*found, *_of_ours(size)] if OURS in here else found
 
 
@@ -103,8 +109,8 @@ def _of_ours(size: Size) -> list[Bench]:
     rows = counts(size)
     loaded = figure(OURS, LOADED.format(*rows))
     return [
-        _bench([figure(OURS, HELD)], _jobs_while_held, OURS, size.jobs),
-        _bench([loaded], _jobs_when_loaded, loaded, size.jobs, *rows,
+        _bench([figure(OURS, HELD)], _jobs_while_held, OURS, size.jobs // 2),
+        _bench([loaded], _jobs_when_loaded, loaded.name, size.jobs, *rows,
                warm_up=partial(_made, *rows)),
         _bench([figure(OURS, RESULT)], _results, samples),
         _bench([figure(OURS, CANCEL)], _cancels, samples),
@@ -170,22 +176,22 @@ async def _submit_all(queue: ServerQueue, submitter: Submitter, jobs: int) -> No
 
 async def _jobs(queue: ServerQueue, jobs: int, workers: int) -> Round:
     with database() as url:
-        rate = await _rate(queue, url, jobs, workers)
-    return {figure(queue, JOBS.format(workers)): rate}
+        watch = await _watched(queue, url, jobs, workers)
+    return watch.rates(figure(queue, JOBS.format(workers)).name)
 
 
 async def _jobs_while_held(queue: ServerQueue, jobs: int) -> Round:
     with database() as url:
         async with connected(url) as connection:
             await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
-            rate = await _rate(queue, url, 3 * jobs, 1, unmeasured=2 * jobs)
-    return {figure(queue, HELD): rate}
+            watch = await _watched(queue, url, 3 * jobs, 1, unmeasured=2 * jobs)
+    return watch.rates(figure(queue, HELD).name)
 
 
-async def _rate(
+async def _watched(
     queue: ServerQueue, url: str, jobs: int, workers: int, unmeasured: int = 0
-) -> float:
-    """Jobs per second, without the first so many that are *unmeasured*."""
+) -> Watch:
+    """Run *jobs*; the first so many are *unmeasured*."""
     async with queue.submitting(url) as submitter, Workers(queue, url, EVERY) as processes:
         await processes.add(workers)
         while not all(processes.told):  # until each has worked
@@ -195,17 +201,40 @@ async def _rate(
         await _submit_all(queue, submitter, jobs)
         before = processes.calls
         processes.send(signal.SIGCONT)
-        rate = await _calls_rate(processes, before + unmeasured, jobs - unmeasured)
+        watch = await _watch(processes, before + unmeasured, jobs - unmeasured)
         await drained(url, queue)
-        return rate
+        return watch
 
 
-async def _calls_rate(processes: Workers, unmeasured: int, jobs: int) -> float:
-    """The rate of the *jobs* after those that are *unmeasured*; some may be told of by nobody."""
+async def _watch(processes: Workers, unmeasured: int, jobs: int) -> Watch:
+    """Watch the *jobs* after those that are *unmeasured*; the last few may not be told of."""
     await processes.reach(unmeasured)
-    before, begun = processes.calls, time.perf_counter()
+    watch = Watch(processes)
     await processes.reach(unmeasured + jobs - len(processes.told) * processes.every)
-    return (processes.calls - before) / (time.perf_counter() - begun)
+    watch.stop()
+    return watch
+
+
+class Watch:
+    """What the calls of worker processes take: of the clock, and of the CPU with the server."""
+
+    def __init__(self, processes: Workers) -> None:
+        self._processes = processes
+        self._begun = self._now()
+
+    def _now(self) -> tuple[int, float, float]:
+        seconds = server.processor_seconds(self._processes.ids)
+        return self._processes.calls, time.perf_counter(), seconds
+
+    def stop(self) -> None:
+        pairs = zip(self._now(), self._begun, strict=True)
+        self._calls, self._wall, self._cpu = (now - begun for now, begun in pairs)
+
+    def rates(self, name: str) -> Round:
+        return {
+            Figure(name, CLOCK): self._calls / self._wall,
+            Figure(name, PROCESSOR): self._calls / self._cpu,
+        }
 
 
 async def _starts(queue: ServerQueue, samples: int) -> Round:
@@ -288,11 +317,12 @@ async def _redelivery() -> Round:
             return {figure(OURS, REDELIVERY, SECONDS): time.perf_counter() - begun}
 
 
-async def _jobs_when_loaded(rate: Figure, jobs: int, finished: int, pending: int) -> Round:
+async def _jobs_when_loaded(name: str, jobs: int, finished: int, pending: int) -> Round:
     with database(_made(finished, pending)) as url:
         async with Workers(OURS, url, EVERY) as processes:
             await processes.add()
-            return {rate: await _calls_rate(processes, 5 * EVERY, min(jobs, pending // 2))}
+            watch = await _watch(processes, 5 * EVERY, min(jobs, pending // 2))
+            return watch.rates(name)
 
 
 @cache

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.support.postgres import lifeline
 from tests.support.postgres.cluster import Cluster
 from tests.support.postgres.installing import find
 
@@ -60,6 +62,21 @@ def _copied(template: str) -> str:
     name = urlsplit(template).path[1:]
     _cluster().sql(f"CREATE DATABASE {name}_copy TEMPLATE {name} OWNER {_cluster().user}")
     return urlunsplit(urlsplit(template)._replace(path=f"/{name}_copy"))
+
+
+def processor_seconds(workers: list[int]) -> float:
+    """The CPU time of these processes and of the server's, also of those that have ended."""
+    processes = [*workers, *lifeline.processes_in(_cluster().folder)]
+    ticks = sum(sum(_ticks(process)) for process in processes)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(process: int) -> list[int]:
+    """Of a process and of its children that have ended."""
+    with suppress(OSError):
+        _, _, fields = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")
+        return [int(field) for field in fields.split()[11:15]]
+    return []
 
 
 @asynccontextmanager
@@ -121,6 +138,10 @@ class Workers:
         """To these processes, by default to all."""
         for number in numbers or range(len(self._processes)):
             self._processes[number].send_signal(signum)
+
+    @property
+    def ids(self) -> list[int]:
+        return [process.pid for process in self._processes]
 
     @property
     def calls(self) -> int:
