@@ -312,9 +312,7 @@ async def test_what_was_taken_out_of_sqlalchemy_is_refused(url: str) -> None:
     assert tried == 7
 
 
-async def test_what_was_taken_out_is_joined_where_that_is_right(
-    cluster: Cluster, url: str
-) -> None:
+async def test_what_was_taken_out_is_joined_where_that_is_right(cluster: Cluster, url: str) -> None:
     """asyncpg's connection in SQLAlchemy's own transaction commits with it, and else is refused."""
     engine = create_async_engine(dialect(url, "asyncpg"))
     async with engine.connect() as connection:
@@ -334,9 +332,19 @@ async def test_what_is_no_connection_is_refused_by_name(url: str) -> None:
     blocking = create_engine(dialect(url, "psycopg"))
     connection = await psycopg.AsyncConnection.connect(url)
     async with asyncpg.create_pool(url, min_size=0) as pool, connection:
-        others: list[Any] = [pool, engine, blocking, connection.cursor(), url, object(), AsyncSession]
+        others: list[Any] = [
+            pool,
+            engine,
+            blocking,
+            connection.cursor(),
+            url,
+            object(),
+            AsyncSession,
+        ]
         for other in others:
-            with pytest.raises(TypeError, match=r"must be a connection of asyncpg.*, not ") as caught:
+            with pytest.raises(
+                TypeError, match=r"must be a connection of asyncpg.*, not "
+            ) as caught:
                 await fetch_joined(other, INSERT, job())
             assert type(other).__qualname__ in str(caught.value)
     await engine.dispose()
@@ -378,7 +386,10 @@ async def test_a_snapshot_that_cannot_see_the_holder_is_told(
     url: str, way: Way, level: str
 ) -> None:
     """A key that was taken after the caller's snapshot: its library's error says what to do."""
-    insert, held = f"{INSERT.partition('RETURNING')[0]} ON CONFLICT DO NOTHING RETURNING id", uuid4()
+    insert, held = (
+        f"{INSERT.partition('RETURNING')[0]} ON CONFLICT DO NOTHING RETURNING id",
+        uuid4(),
+    )
     async with way(url, False) as connection:
         if way is by_a_savepoint:
             pytest.skip("the isolation is chosen before")
