@@ -408,5 +408,5 @@ def bench(session: nox.Session) -> None:
 
     In full it takes about a quarter of an hour; ``--force-python 3.13`` takes another Python.
     """
-    session.install(".", "--group", "bench")
+    session.install(".[postgres]", "--group", "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)

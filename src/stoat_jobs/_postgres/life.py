@@ -58,7 +58,7 @@ class Life:
         self.worker: Worker | None = None
         if options.worker:
             self.worker = Worker(
-                queue, settings, options, connections, sql, observers, self.telling.tell
+                queue, settings, options, connections, sql, observers, self.telling
             )
 
     async def open(self) -> None:
