@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 
 from stoat_jobs import JobBackend, JobQueueSettings, create_queue
 
-from .jobs import NAMES, handlers_of
+from .jobs import NAMES, gate_of, handlers_of
 from .ledger import Books, Entry
 
 T = TypeVar("T")
@@ -156,6 +156,11 @@ class Fleet:
         chosen = JobQueueSettings(backend="postgres", url=url or self.url, **given)
         async with create_queue(handlers_of(self.ledger), chosen) as queue:
             yield queue
+
+    def let_go(self, *members: Member) -> None:
+        """Let the jobs end that these processes hold."""
+        for member in members:
+            gate_of(self.ledger, member.pid).touch()
 
     # What was noted.
 

@@ -17,10 +17,16 @@ from stoat_jobs import JobContext, JobHandlers
 from .ledger import Books, Ledger
 
 
+def gate_of(ledger: Path, pid: int) -> Path:
+    """The file that lets go of the jobs that a process holds."""
+    return ledger.with_name(f"gate of {pid}")
+
+
 class Jobs:
     """What the handlers of one process do."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._ledger = Ledger(path)
         self._books = Books(path)
 
@@ -36,6 +42,10 @@ class Jobs:
             raise
         self._ledger.note("end", **facts)
 
+    def _count(self, ctx: JobContext) -> int:
+        """How often this job was begun, anywhere."""
+        return len(self._books.entries("start", job=ctx.job_id))
+
     async def sleep(self, ctx: JobContext, seconds: float = 0.0) -> str:
         with self._run(ctx) as run:
             await asyncio.sleep(seconds)
@@ -49,11 +59,24 @@ class Jobs:
                 time.sleep(0.01)
         return run
 
-    async def block(self, ctx: JobContext, seconds: float) -> str:
-        """Hold the event loop."""
+    async def block(self, ctx: JobContext, seconds: float, times: int = 1_000) -> str:
+        """Hold the event loop, the first so many times that it is begun."""
         with self._run(ctx) as run:
-            time.sleep(seconds)
+            if self._count(ctx) <= times:
+                time.sleep(seconds)
         return run
+
+    async def hold(self, ctx: JobContext) -> str:
+        """Run until the test lets this process go on."""
+        with self._run(ctx) as run:
+            while not gate_of(self._path, os.getpid()).exists():
+                await asyncio.sleep(0.02)
+        return run
+
+    async def submit_hold(self, ctx: JobContext, key: str) -> str:
+        """Submit a job under a key that others submit as well; its id."""
+        with self._run(ctx):
+            return await ctx.queue.submit("hold", key=key)
 
     async def report(self, ctx: JobContext, steps: int, pause: float = 0.01) -> str:
         with self._run(ctx) as run:
@@ -67,7 +90,7 @@ class Jobs:
         """Kill the process, as often as it is begun, but at most so many times."""
         with self._run(ctx) as run:
             await asyncio.sleep(seconds)
-            if len(self._books.entries("start", job=ctx.job_id)) <= times:
+            if self._count(ctx) <= times:
                 os.kill(os.getpid(), signal.SIGKILL)
         return run
 
@@ -75,9 +98,17 @@ class Jobs:
         with self._run(ctx):
             return value
 
-    async def fail(self, ctx: JobContext, text: str = "no reason") -> None:
+    async def fail(
+        self, ctx: JobContext, text: str = "no reason", name: str = "ValueError"
+    ) -> None:
+        """Raise an exception of this text and of a class of this name."""
         with self._run(ctx):
-            raise ValueError(text)
+            raise type(name, (Exception,), {})(text)
+
+    async def together(self, ctx: JobContext, value: Any = None) -> Any:
+        """Return as soon as the test lets this process go on, so that many end at once."""
+        await self.hold(ctx)
+        return value
 
     async def number(self, ctx: JobContext, n: int) -> str:
         with self._run(ctx) as run:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ..support.fleet.ledger import Books, Entry, Ledger
-from ..support.fleet.verdict import Verdict
+from ...support.fleet.ledger import Books, Entry, Ledger
+from ...support.fleet.verdict import Verdict
 
 
 def record(**changed: Any) -> dict[str, Any]:
