@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
-from stoat_jobs import JobStatus
+from stoat_jobs import JobResult, JobStatus
 
 from ...support.fleet.fleet import Fleet, until
 
@@ -142,20 +143,17 @@ async def test_a_job_that_kills_its_process_takes_no_other_with_it(fleet: Fleet)
     async with fleet.queue(options=SHORT) as queue:
         poison = await queue.submit("die", {"seconds": fuse})
         job_ids = [await queue.submit("sleep", {"seconds": longer}) for _ in range(9)]
-        waits = [queue.get_result(job_id) for job_id in [poison, *job_ids]]
-        records = []
 
-        async def all_ended() -> bool:
+        async def all_ended() -> list[JobResult[Any]]:
+            """Start those anew that have ended, as a supervisor does."""
             for number, worker in enumerate(workers):
                 if not worker.is_alive:
-                    worker.was_killed = True
+                    await worker.killed_itself()
                     workers[number] = await fleet.worker(options=SHORT)
-            records[:] = [await queue.get_result(job_id) for job_id in [poison, *job_ids]]
-            return all(record.status.is_terminal for record in records)
+            records = [await queue.get_result(job_id) for job_id in [poison, *job_ids]]
+            return records if all(record.status.is_terminal for record in records) else []
 
-        for each in waits:
-            each.close()
-        await until(all_ended)
+        records = await until(all_ended)
     assert (records[0].status, records[0].error_type) == (JobStatus.FAILED, "WorkerLost")
     assert {record.status for record in records[1:]} == {JobStatus.COMPLETED}
     assert len(fleet.starts(poison)) == 3
@@ -170,7 +168,7 @@ async def test_a_job_is_lost_so_often_and_no_more__fault_43(fleet: Fleet, delive
         for times in range(1, deliveries + 1):
             worker = await fleet.worker(options=options)
             await fleet.started(job_id, times=times)
-            await worker.ended_by_itself()
+            await worker.killed_itself()
         await fleet.worker(options=options)
         record = await queue.wait(job_id)
     assert (record.status, record.error_type) == (JobStatus.FAILED, "WorkerLost")

@@ -74,6 +74,11 @@ class Member:
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
+    async def killed_itself(self) -> None:
+        """Wait until a job has killed it."""
+        assert await self.ended() == -signal.SIGKILL
+        self.was_killed = True
+
     async def ended(self, patience: float = PATIENCE) -> int:
         """Its exit code, once it has ended."""
         await until(lambda: not self.is_alive, patience, f"the end of {self.pid}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import time
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stoat_jobs import JobContext, JobHandlers
+from stoat_jobs import Backoff, JobContext, JobHandlers
 
 from .ledger import Books, Ledger
 
@@ -123,6 +124,14 @@ class Jobs:
         return run
 
 
+    async def retry_later(self, ctx: JobContext) -> str:
+        """Fail when it is first begun anywhere; the next attempt is an hour later."""
+        with self._run(ctx) as run:
+            if self._count(ctx) == 1:
+                raise OSError("much later")
+        return run
+
+
 def older_number(jobs: Jobs) -> Any:
     """What code of an older release has as `number`: it refuses what newer code accepts."""
 
@@ -133,13 +142,22 @@ def older_number(jobs: Jobs) -> Any:
     return number
 
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    "flaky": {"retries": 2, "backoff": Backoff(first=0.1)},
+    "retry_later": {
+        "retries": 2,
+        "backoff": Backoff(first=3_600, maximum=3_600, jitter=0),
+        "timeout": math.inf,
+    },
+}
 NAMES = tuple(name for name in vars(Jobs) if not name.startswith("_"))
 
 
 def handlers_of(ledger: Path, only: Iterable[str] = NAMES, *, older: bool = False) -> JobHandlers:
     """The registry of one process, which may lack some types or be of an older release."""
     jobs, handlers = Jobs(ledger), JobHandlers()
+    register: Any = handlers.register
     for name in only:
         function = older_number(jobs) if older and name == "number" else getattr(jobs, name)
-        handlers.register(name, function, retries=2 if name == "flaky" else 0)
+        register(name, function, **OPTIONS.get(name, {}))
     return handlers

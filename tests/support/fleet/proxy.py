@@ -34,6 +34,12 @@ class Proxy:
         """From here on nothing arrives, in either direction; new connections are accepted."""
         self._flows.clear()
 
+    def swallow_old(self) -> None:
+        """As `swallow`, for the connections that there are; new ones work."""
+        self._flows.clear()
+        self._flows = asyncio.Event()
+        self._flows.set()
+
     def flow(self) -> None:
         """Deliver what was held back, and all that comes."""
         self._flows.set()
@@ -53,23 +59,27 @@ class Proxy:
             self._tasks.discard(task)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._flows.wait()
+        flows = self._flows
+        await flows.wait()
         with suppress(OSError):
             there_reader, there_writer = await asyncio.open_connection(*self._target)
             ends = {writer, there_writer}
             self._writers |= ends
             try:
                 await asyncio.gather(
-                    self._forward(reader, there_writer), self._forward(there_reader, writer)
+                    self._forward(reader, there_writer, flows),
+                    self._forward(there_reader, writer, flows),
                 )
             finally:
                 self._writers -= ends
                 for end in ends:
                     end.transport.abort()
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event
+    ) -> None:
         while data := await reader.read(65536):
-            await self._flows.wait()
+            await flows.wait()
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError
