@@ -9,6 +9,8 @@ import pytest
 
 from ..support.postgres.cluster import Cluster
 from ..support.postgres.installing import missing
+from ..support.postgres.pooler import Pooler
+from ..support.postgres.standby import Standby
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +43,19 @@ def url(cluster: Cluster) -> Iterator[str]:
     url = cluster.new_database()
     yield url
     cluster.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def pooler(cluster: Cluster) -> Iterator[Pooler]:
+    """PgBouncer before the server: ``pooler.url(url)``."""
+    with Pooler(cluster) as pooler:
+        pooler.start()
+        yield pooler
+
+
+@pytest.fixture
+def standby(own_cluster: Cluster) -> Iterator[Standby]:
+    """A standby of the test's own server."""
+    with Standby(own_cluster) as standby:
+        standby.start()
+        yield standby

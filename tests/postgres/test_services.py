@@ -6,10 +6,13 @@ import signal
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from ..support.postgres import lifeline
-from ..support.postgres.cluster import Cluster, Mode
+from ..support.postgres.cluster import Cluster, Mode, name_in
+from ..support.postgres.pooler import Pooler
+from ..support.postgres.standby import Standby, url_of_all
 from ..support.programs import Command
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +27,10 @@ input()
 
 def test_databases_are_empty_and_ones_own(cluster: Cluster, url: str) -> None:
     """Each test has a database without tables, which its role owns."""
-    owner = f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{url[-17:]}'"
+    name = name_in(url)
+    owner = f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{name}'"
     assert cluster.sql(owner) == "stoat"
-    assert cluster.sql("SELECT count(*) FROM pg_stat_user_tables", url[-17:]) == "0"
+    assert cluster.sql("SELECT count(*) FROM pg_stat_user_tables", name) == "0"
 
 
 @pytest.mark.parametrize("mode", ["smart", "fast", "immediate"])
@@ -47,6 +51,55 @@ def test_a_server_that_is_killed_starts_again(own_cluster: Cluster) -> None:
     assert lifeline.processes_in(own_cluster.folder) == []
     own_cluster.start()
     assert own_cluster.sql("SELECT 1", "kept") == "1"
+
+
+async def test_a_frozen_server_answers_when_it_is_thawed(own_cluster: Cluster) -> None:
+    """Meanwhile its connections are open, and nothing comes."""
+    connection = await asyncpg.connect(own_cluster.url)
+    own_cluster.freeze()
+    with pytest.raises(TimeoutError):
+        await connection.fetchval("SELECT 1", timeout=0.05)
+    own_cluster.thaw()
+    await connection.close()
+    assert own_cluster.sql("SELECT 1") == "1"
+
+
+async def test_a_pooler_gives_each_transaction_another_session(pooler: Pooler, url: str) -> None:
+    """What a session keeps on a server is not there behind it."""
+    options = {"statement_cache_size": 0}
+    connections = [await asyncpg.connect(pooler.url(url), **options) for _ in range(2)]
+    first, second = connections
+    pid = await first.fetchval("SELECT pg_backend_pid()")
+    async with second.transaction():
+        assert await second.fetchval("SELECT pg_backend_pid()") == pid
+        assert await first.fetchval("SELECT pg_backend_pid()") != pid
+    for connection in connections:
+        await connection.close()
+
+
+async def test_a_pooler_begins_again(pooler: Pooler, url: str) -> None:
+    """It can be stopped under its clients."""
+    pooler.stop()
+    with pytest.raises(OSError):
+        await asyncpg.connect(pooler.url(url))
+    pooler.start()
+    connection = await asyncpg.connect(pooler.url(url))
+    await connection.close()
+
+
+async def test_a_standby_takes_its_primary_s_place(own_cluster: Cluster, standby: Standby) -> None:
+    """It has what was committed, and a url of both leads to whichever takes writes."""
+    url = url_of_all(own_cluster, standby)
+    own_cluster.sql("CREATE TABLE kept AS SELECT 7 AS number", "jobs")
+    standby.catch_up()
+    assert standby.sql("SELECT number FROM kept", "jobs") == "7"
+    with pytest.raises(RuntimeError, match="read-only"):
+        standby.sql("DELETE FROM kept", "jobs")
+    own_cluster.kill()
+    standby.promote()
+    connection = await asyncpg.connect(url)
+    assert await connection.fetchval("SELECT inet_server_port()") == standby.port
+    await connection.close()
 
 
 def test_nothing_is_left_of_a_test_that_is_killed() -> None:

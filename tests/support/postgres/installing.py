@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGES = {"postgres": "postgresql"}
+PACKAGES = {"postgres": "postgresql", "pgbouncer": "pgbouncer"}
 """Debian's package for each program that tests need."""
 
 
