@@ -12,14 +12,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from stoat_jobs import JobBackend, JobQueueSettings, create_queue
 
 from .jobs import NAMES, gate_of, handlers_of
 from .ledger import Books, Entry
-
-T = TypeVar("T")
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60.0
@@ -28,10 +26,8 @@ PATIENCE = 60.0
 DEFAULTS: dict[str, Any] = {"concurrency": 10, "drain_timeout": 2.0, "cancel_grace": 0.5}
 
 
-async def until(
-    condition: Callable[[], T | Awaitable[T]], patience: float = PATIENCE, what: Any = ""
-) -> T:
-    """What *condition* gives, as soon as it is true."""
+async def until(condition: Callable[[], Any], patience: float = PATIENCE, what: Any = "") -> Any:
+    """What *condition* gives, or what that gives when awaited, as soon as it is true."""
     deadline = time.monotonic() + patience
     while True:
         found = condition()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import math
 import os
@@ -99,17 +100,23 @@ class Jobs:
         with self._run(ctx):
             return value
 
-    async def fail(
-        self, ctx: JobContext, text: str = "no reason", name: str = "ValueError"
-    ) -> None:
-        """Raise an exception of this text and of a class of this name."""
+    async def fail(self, ctx: JobContext, text: str = "no reason") -> None:
         with self._run(ctx):
-            raise type(name, (Exception,), {})(text)
+            raise ValueError(text)
 
-    async def together(self, ctx: JobContext, value: Any = None) -> Any:
-        """Return as soon as the test lets this process go on, so that many end at once."""
+    async def fail_oddly(self, ctx: JobContext, text: str) -> None:
+        """Raise an exception with a text that no server stores as it is."""
+        with self._run(ctx):
+            raise ValueError(ast.literal_eval(text))
+
+    async def together(self, ctx: JobContext, value: str, column: str = "result") -> str:
+        """Give a value as soon as the test lets this process go on, so that many end at once."""
         await self.hold(ctx)
-        return value
+        if column == "message":
+            ctx.set_progress(0.5, value)
+        if column == "metadata":
+            ctx.update_metadata(value=value)
+        return value if column == "result" else ""
 
     async def number(self, ctx: JobContext, n: int) -> str:
         with self._run(ctx) as run:
@@ -122,7 +129,6 @@ class Jobs:
             if not ctx.attempt:
                 raise OSError("once more")
         return run
-
 
     async def retry_later(self, ctx: JobContext) -> str:
         """Fail when it is first begun anywhere; the next attempt is an hour later."""
