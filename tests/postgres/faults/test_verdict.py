@@ -31,6 +31,7 @@ def event(what: str, **facts: Any) -> Entry:
 
 
 SOUND = [
+    event("submitting", number=1),
     event("acknowledged", type="sleep", key=None),
     event("waiting", wait="w"),
     event("start", run="run", attempt=0),
@@ -54,9 +55,16 @@ def test_a_sound_ledger_has_no_faults() -> None:
 @pytest.mark.parametrize(
     ("found", "fault"),
     [
-        (lambda: faults(event("acknowledged", job="2")), "an acknowledged job is lost"),
+        (
+            lambda: faults(event("submitting", number=1), event("acknowledged", job="2")),
+            "an acknowledged job is lost",
+        ),
         (lambda: faults(without="told"), "a waiter was not told"),
-        (lambda: faults(without="acknowledged"), "jobs that nobody submitted"),
+        (lambda: faults(without="submitting"), "jobs that nobody submitted"),
+        (
+            lambda: faults(event("start", run="run", attempt=1, at=2.0)),
+            "a job was started after its end",
+        ),
         (lambda: faults(without="end"), "a result that no run gave"),
         (lambda: faults(event("start", run="b", attempt=0)), "a job ran twice"),
         (lambda: faults(event("cancel", answer=True)), "a cancel was promised and not kept"),
@@ -78,6 +86,13 @@ def test_what_is_wrong_is_found(found: Any, fault: str) -> None:
     assert found() == [fault]
 
 
+def test_who_was_killed_or_stopped_is_excused() -> None:
+    """A waiter that was killed need not be told, and one that was stopped starts jobs late."""
+    assert faults(event("killed", member=1), without="told") == []
+    late = event("start", run="run", attempt=1, at=2.0)
+    assert faults(event("frozen", member=1), late) == []
+
+
 def test_a_job_that_has_not_ended_is_found() -> None:
     """A record that is not terminal when all is quiet is a job that is lost."""
     assert "a job has not ended" in faults(stored={"1": record(status="running")})
@@ -88,7 +103,7 @@ def test_two_jobs_that_held_a_key_are_found() -> None:
     one = record(key="k", submitted_at="2026-01-01", finished_at="2026-01-03")
     two = record(key="k", submitted_at="2026-01-02", finished_at="2026-01-04", job_id="2")
     known = event("acknowledged", job="2")
-    ended = [event("end", job="2", run="run")]
+    ended = [event("end", job="2", run="run"), event("submitting", number=1)]
     same = dict.fromkeys(("told", "finished"))
     entries = [entry for entry in SOUND if entry["what"] not in same and entry["what"] != "waiting"]
     entries += [known, *ended]

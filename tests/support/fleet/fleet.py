@@ -17,7 +17,7 @@ from typing import Any, Self
 from stoat_jobs import JobBackend, JobQueueSettings, create_queue
 
 from .jobs import NAMES, gate_of, handlers_of
-from .ledger import Books, Entry
+from .ledger import Books, Entry, Ledger
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60.0
@@ -42,8 +42,9 @@ async def until(condition: Callable[[], Any], patience: float = PATIENCE, what: 
 class Member:
     """A process of the fleet."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], ledger: Ledger) -> None:
         self.process = process
+        self._ledger = ledger
         self.pid = process.pid
         self.was_killed = False
 
@@ -52,6 +53,7 @@ class Member:
 
     def freeze(self) -> None:
         """As a machine that sleeps."""
+        self._ledger.note("frozen", member=self.pid)
         self.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -63,6 +65,7 @@ class Member:
     def kill(self) -> None:
         """As a crash would end it."""
         self.was_killed = True
+        self._ledger.note("killed", member=self.pid)
         self.process.kill()
         self.process.wait()
 
@@ -117,7 +120,7 @@ class Fleet:
                 stdout=log,
                 stderr=log,
             )
-        self.members.append(Member(process))
+        self.members.append(Member(process, Ledger(self.ledger)))
         return self.members[-1]
 
     def begin_worker(
@@ -180,7 +183,10 @@ class Fleet:
 
     async def logged(self, event: str, **facts: Any) -> Entry:
         """Wait until the log of a member has it."""
-        return (await until(lambda: self.books.entries("log", event=event, **facts), what=event))[0]
+        found: list[Entry] = await until(
+            lambda: self.books.entries("log", event=event, **facts), what=event
+        )
+        return found[0]
 
     @property
     def gone(self) -> list[Member]:

@@ -1,8 +1,8 @@
 """``python -m tests.support.fleet.submitter URL LEDGER``: submits and follows jobs until SIGTERM.
 
-A submit is noted when it is acknowledged, and a failed one as unsure, because its answer may be
-what was lost. Each wait is noted before and after. When told to stop, it goes on until
-everything that it waits for has come.
+A submit is noted before, and when it is acknowledged: between is what an answer may be lost of.
+Each wait is noted before and after. When told to stop, it goes on until everything that it waits
+for has come.
 """
 
 from __future__ import annotations
@@ -120,11 +120,8 @@ class Client:
         self._acknowledged(job_ids, "number", None)
 
     async def _sure(self, submit: Awaitable[Any], number: int) -> Any:
-        try:
-            return await submit
-        except BaseException:
-            self._ledger.note("unsure", number=number)
-            raise
+        self._ledger.note("submitting", number=number)
+        return await submit
 
     def _acknowledged(self, job_ids: list[str], name: str, key: str | None) -> None:
         for job_id in job_ids:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -42,6 +43,8 @@ class Verdict:
         self._by_what: dict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
             self._by_what[entry["what"]].append(entry)
+        self._killed = {entry["member"] for entry in self._by_what["killed"]}
+        self._frozen = {entry["member"] for entry in self._by_what["frozen"]}
         self._check()
 
     def _check(self) -> None:
@@ -60,6 +63,7 @@ class Verdict:
             self._check_deletes,
             self._check_keys,
             self._check_runs,
+            self._check_late_starts,
             self._check_programs,
         ):
             check()
@@ -81,7 +85,8 @@ class Verdict:
     def _check_strangers(self) -> None:
         """What nobody was told of is what an answer was lost of."""
         strangers = self._records.keys() - self._jobs("acknowledged")
-        unsure = sum(entry["number"] for entry in self._by_what["unsure"])
+        unsure = sum(entry["number"] for entry in self._by_what["submitting"])
+        unsure -= len(self._by_what["acknowledged"])
         self.counts["jobs whose answer was lost"] = len(strangers)
         if len(strangers) > unsure:
             self.faults.add("jobs that nobody submitted", len(strangers) - unsure)
@@ -105,7 +110,7 @@ class Verdict:
         """Whoever waited was told."""
         told = {entry["wait"] for entry in self._by_what["told"]}
         for entry in self._by_what["waiting"]:
-            if entry["wait"] not in told:
+            if entry["wait"] not in told and entry["pid"] not in self._killed:
                 self.faults.add("a waiter was not told", entry)
 
     def _check_told_once(self) -> None:
@@ -155,6 +160,15 @@ class Verdict:
             for job_id, number in runs.items():
                 if number > 1:
                     self.faults.add("a job ran twice", (job_id, number))
+
+    def _check_late_starts(self) -> None:
+        """What has ended is not started; a process that was stopped may still have been about to."""
+        ended: dict[str, float] = {}
+        for entry in self._sights():
+            ended[entry["job"]] = min(entry["at"], ended.get(entry["job"], entry["at"]))
+        for entry in self._by_what["start"]:
+            if entry["at"] > ended.get(entry["job"], math.inf) and entry["pid"] not in self._frozen:
+                self.faults.add("a job was started after its end", entry)
 
     def _check_programs(self) -> None:
         for entry in self._by_what["fault"]:
