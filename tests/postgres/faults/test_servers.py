@@ -15,7 +15,8 @@ import pytest
 
 from stoat_jobs import JobBackend, JobStatus
 
-from ...support.fleet.fleet import Fleet, Member, until
+from ...support.fleet.chaos import is_quiet
+from ...support.fleet.fleet import BOUND, Fleet, Member, until
 from ...support.fleet.proxy import Proxy
 from ...support.fleet.verdict import Verdict, stored
 from ...support.postgres.cluster import Cluster
@@ -45,12 +46,6 @@ async def settled(fleet: Fleet, *submitters: Member, calm: bool) -> Verdict:
     async with fleet.queue() as queue:
         await until(lambda: is_quiet(queue), what="the end of every job")
         return Verdict(fleet.books.entries(), await stored(queue), calm=calm)
-
-
-async def is_quiet(queue: JobBackend) -> bool:
-    """Whether all that was submitted has ended."""
-    by_status = (await queue.stats()).by_status
-    return not any(count for status, count in by_status.items() if not status.is_terminal)
 
 
 async def submitters(fleet: Fleet, number: int = 2) -> list[Member]:
@@ -198,10 +193,6 @@ async def test_a_waiter_whose_connection_fell_silent_is_told(
         proxy.swallow_old()
         fleet.let_go(worker)
         assert (await asyncio.wait_for(waiting, 60)).status is JobStatus.COMPLETED
-
-
-BOUND = 2.0 + 2 * 0.5 + 1
-"""Seconds in which a queue promises to stop: those of the fleet's settings."""
 
 
 @asynccontextmanager

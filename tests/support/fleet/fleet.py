@@ -25,6 +25,9 @@ PATIENCE = 60.0
 
 DEFAULTS: dict[str, Any] = {"concurrency": 10, "drain_timeout": 2.0, "cancel_grace": 0.5}
 
+BOUND = DEFAULTS["drain_timeout"] + 2 * DEFAULTS["cancel_grace"] + 1
+"""Seconds in which a queue promises to stop."""
+
 
 async def until(condition: Callable[[], Any], patience: float = PATIENCE, what: Any = "") -> Any:
     """What *condition* gives, or what that gives when awaited, as soon as it is true."""
