@@ -10,23 +10,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
-from stoat_jobs import JobBackend, JobStatus
+from stoat_jobs import JobStatus
 
-from ...support.fleet.chaos import is_quiet
-from ...support.fleet.fleet import BOUND, Fleet, Member, until
+from ...support.fleet.fleet import BOUND, Fleet, until
+from ...support.fleet.load import acknowledged, cut, is_told, settled, submitters
 from ...support.fleet.proxy import Proxy
-from ...support.fleet.verdict import Verdict, stored
 from ...support.postgres.cluster import Cluster
-from ...support.postgres.pooler import Pooler
-from ...support.postgres.standby import Standby, url_of_all
 
 SHORT = {"lease": 1.0}
-
-FAST = 0.3
-"""Seconds that a job takes from submit to result if its worker is told, and does not poll."""
 
 
 @pytest.fixture
@@ -35,34 +28,6 @@ def own_fleet(own_cluster: Cluster, tmp_path: Path) -> Iterator[Fleet]:
     with Fleet(own_cluster.url, tmp_path) as fleet:
         yield fleet
     assert fleet.gone == []
-
-
-async def settled(fleet: Fleet, *submitters: Member, calm: bool) -> Verdict:
-    """Let the submitters end, wait until every job has ended, and judge."""
-    for submitter in submitters:
-        submitter.terminate()
-    for submitter in submitters:
-        assert await submitter.ended() == 0
-    async with fleet.queue() as queue:
-        await until(lambda: is_quiet(queue), what="the end of every job")
-        return Verdict(fleet.books.entries(), await stored(queue), calm=calm)
-
-
-async def submitters(fleet: Fleet, number: int = 2) -> list[Member]:
-    """Processes that submit, read, wait, watch, cancel and delete."""
-    begun = [
-        fleet.start("submitter", fleet.url, str(fleet.ledger), "--seed", str(seed))
-        for seed in range(number)
-    ]
-    for member in begun:
-        await fleet.up(member)
-    return begun
-
-
-async def acknowledged(fleet: Fleet, more: int) -> None:
-    """Wait until so many more jobs were submitted."""
-    before = len(fleet.books.entries("acknowledged"))
-    await until(lambda: len(fleet.books.entries("acknowledged")) >= before + more)
 
 
 @pytest.mark.slow
@@ -87,30 +52,6 @@ async def test_a_server_that_ends_under_load_loses_nothing(
     verdict = await settled(fleet, *loads, calm=True)
     assert verdict.faults.lines() == []
     assert verdict.counts["jobs acknowledged"] >= 300
-
-
-async def cut(url: str, which: str = "true") -> int:
-    """End the connections of others to the database; how many."""
-    connection = await asyncpg.connect(url)
-    try:
-        rows = await connection.fetch(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            f" WHERE datname = current_database() AND pid <> pg_backend_pid() AND {which}"
-        )
-        return len(rows)
-    finally:
-        await connection.close()
-
-
-async def is_told(queue: JobBackend, times: int = 10) -> bool:
-    """Whether so many jobs in a row take no poll, neither of the worker nor of who waits."""
-    for _ in range(times):
-        began = time.monotonic()
-        await queue.wait(await queue.submit("echo"))
-        if time.monotonic() - began > FAST:
-            return False
-        await asyncio.sleep(0.15)  # a worker that has just had a job may still look for more
-    return True
 
 
 @pytest.mark.slow
@@ -283,90 +224,3 @@ async def test_the_defaults_of_a_role_do_not_matter(cluster: Cluster, fleet: Fle
     verdict = await settled(fleet, *loads, calm=True)
     assert verdict.faults.lines() == []
     assert not fleet.books.entries("log", level="ERROR")
-
-
-async def test_jobs_go_on_after_a_failover(
-    own_cluster: Cluster, standby: Standby, tmp_path: Path
-) -> None:
-    """Of a url of several hosts, processes find the standby that was promoted."""
-    own_cluster.configure(synchronous_standby_names="*")
-    own_cluster.restart()
-    with Fleet(url_of_all(own_cluster, standby), tmp_path, options=SHORT) as fleet:
-        worker = await fleet.worker()
-        async with fleet.queue(options=SHORT) as queue:
-            held = await queue.submit("hold")
-            delayed = await queue.submit("echo", delay=1)
-            await fleet.started(held)
-            waiting = asyncio.ensure_future(queue.wait(held))
-            own_cluster.kill()
-            standby.promote()
-            standby.sql("ALTER SYSTEM SET synchronous_standby_names = ''")
-            standby.sql("SELECT pg_reload_conf()")
-            later = await queue.submit("echo")
-            fleet.let_go(worker)
-            records = [await waiting, await queue.wait(delayed), await queue.wait(later)]
-        assert {record.status for record in records} == {JobStatus.COMPLETED}
-        assert fleet.gone == []
-
-
-async def test_a_server_that_becomes_a_standby_is_left(
-    own_cluster: Cluster, standby: Standby, tmp_path: Path
-) -> None:
-    """Connections that can only read are given up, though nothing cuts them."""
-    own_cluster.configure(synchronous_standby_names="*")
-    own_cluster.restart()
-    with Fleet(url_of_all(own_cluster, standby), tmp_path, options=SHORT) as fleet:
-        await fleet.worker()
-        async with fleet.queue(options=SHORT) as queue:
-            await queue.wait(await queue.submit("echo"))
-            standby.catch_up()
-            standby.promote()
-            standby.sql("ALTER SYSTEM SET synchronous_standby_names = ''")
-            own_cluster.sql("ALTER SYSTEM SET default_transaction_read_only = on")
-            for cluster in (standby, own_cluster):
-                cluster.sql("SELECT pg_reload_conf()")
-            record = await queue.wait(await queue.submit("echo"))
-            assert record.status is JobStatus.COMPLETED
-        assert standby.sql("SELECT count(*) FROM stoat_jobs.job", "jobs") == "2"
-        assert fleet.gone == []
-
-
-@pytest.mark.parametrize("listens", [True, False])
-async def test_jobs_run_behind_a_pooler(pooler: Pooler, fleet: Fleet, listens: bool) -> None:
-    """Through PgBouncer in transaction mode all works; who leads around it is told at once."""
-    options = {"listen_url": fleet.url} if listens else {}
-    pooled = pooler.url(fleet.url)
-    for _ in range(2):
-        await fleet.worker(url=pooled, options=options)
-    async with fleet.queue(pooled, options=options) as queue:
-        job_ids = [await queue.submit("sleep", {"seconds": 0.1}) for _ in range(30)]
-        job_ids += await queue.submit_many("number", [{"n": n} for n in range(100)])
-        records = [await queue.wait(job_id) for job_id in job_ids]
-        held = await queue.submit("hold", key="one")
-        assert await queue.submit("hold", key="one") == held
-        await fleet.started(held)
-        assert await queue.cancel(held)
-        assert (await queue.wait(held)).status is JobStatus.CANCELLED
-        if listens:
-            await until(lambda: is_told(queue))
-    assert {record.status for record in records} == {JobStatus.COMPLETED}
-    assert {len(fleet.starts(job_id)) for job_id in job_ids} == {1}
-    warnings = fleet.books.entries("log", event="notices_do_not_arrive")
-    assert len(warnings) == (0 if listens else 2)
-
-
-async def test_a_killed_workers_jobs_run_again_behind_a_pooler__fault_43(
-    pooler: Pooler, fleet: Fleet
-) -> None:
-    """Nothing that a lost session held, a lock or a prepared statement, is in the way."""
-    pooled = pooler.url(fleet.url)
-    lost = await fleet.worker(url=pooled, options=SHORT)
-    async with fleet.queue(pooled) as queue:
-        job_ids = [await queue.submit("hold") for _ in range(10)]
-        await fleet.started(*job_ids)
-        other = await fleet.worker(url=pooled, options=SHORT)
-        fleet.let_go(other)
-        lost.kill()
-        for job_id in job_ids:
-            assert (await queue.wait(job_id)).status is JobStatus.COMPLETED
-    assert {len(fleet.starts(job_id)) for job_id in job_ids} == {2}

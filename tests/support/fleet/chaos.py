@@ -20,10 +20,9 @@ from typing import Any
 
 import asyncpg
 
-from stoat_jobs import JobBackend
-
 from ..postgres.cluster import Cluster
 from .fleet import BOUND, Fleet, Member, until
+from .load import cut, is_quiet
 from .verdict import Verdict, stored
 
 WORKERS, SUBMITTERS = 3, 2
@@ -120,18 +119,10 @@ class Round:
         self._submitters.append(await self._submitter())
 
     async def _cut_some(self) -> None:
-        await self._cut("random() < 0.3")
+        await cut(self._fleet.url, "random() < 0.3")
 
     async def _cut_all(self) -> None:
-        await self._cut("true")
-
-    async def _cut(self, which: str) -> None:
-        connection = await asyncpg.connect(self._fleet.url)
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            f" WHERE datname = current_database() AND pid <> pg_backend_pid() AND {which}"
-        )
-        await connection.close()
+        await cut(self._fleet.url)
 
     async def _restart_server(self) -> None:
         how = self._random.choice(("fast", "immediate", "killed"))
@@ -151,6 +142,9 @@ class Round:
         """Let all go on, and wait until every job has ended and who waits was told."""
         while self._thawing:
             await asyncio.wait(self._thawing)
+        # One that was started while the server was away has said so, and ended.
+        self._workers = [worker for worker in self._workers if worker.is_alive]
+        self._workers.append(await self._fleet.worker())
         for submitter in self._submitters:
             submitter.terminate()
         for submitter in self._submitters:
@@ -187,12 +181,6 @@ class Round:
         await connection.close()
         if left:
             verdict.faults.add("rows of the engine are left", left)
-
-
-async def is_quiet(queue: JobBackend) -> bool:
-    """Whether all that was submitted has ended."""
-    by_status = (await queue.stats()).by_status
-    return not any(count for status, count in by_status.items() if not status.is_terminal)
 
 
 async def one_round(cluster: Cluster, folder: Path, seed: str) -> tuple[Verdict, Counter[str]]:

@@ -193,10 +193,11 @@ class Fleet:
 
     @property
     def gone(self) -> list[Member]:
-        """Who ended without being told to."""
-        return [
-            member
-            for member in self.members
-            if not (member.is_alive or member.was_killed)
-            and not self.books.entries("down", pid=member.pid)
-        ]
+        """Who was up, and ended without being told to."""
+        return [member for member in self.members if self._has_gone(member)]
+
+    def _has_gone(self, member: Member) -> bool:
+        if member.is_alive or member.was_killed:
+            return False
+        was_up = self.books.entries("up", pid=member.pid)
+        return bool(was_up) and not self.books.entries("down", pid=member.pid)
