@@ -11,9 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-async def fetch_joined(
-    connection: Any, sql: str, args: Sequence[Any]
-) -> list[Mapping[str, Any]]:
+async def fetch_joined(connection: Any, sql: str, args: Sequence[Any]) -> list[Mapping[str, Any]]:
     """Run *sql*, which has ``$1::type`` for its arguments, on *connection*.
 
     *connection*: of asyncpg, psycopg's AsyncConnection, SQLAlchemy's AsyncConnection or

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same statement may succeed in a moment: a server that restarts, a cut
-    connection, a serialization failure, a deadlock, too many connections, a standby."""
+    connection, a serialization failure, a deadlock, too many connections, a standby.
+    """
     raise NotImplementedError
 
 

@@ -11,6 +11,9 @@ from .._events.log import log_event
 from .._run.calls import wake
 from .reasons import reason_of
 
+IDLE = 3600.0
+"""Seconds to wait for a step that has nothing to do until it is woken."""
+
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 

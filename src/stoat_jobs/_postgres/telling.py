@@ -53,7 +53,8 @@ class Telling:
         on_cancel: Callable[[str], None],
     ) -> None:
         """*on_work* is called when there may be new jobs, *on_cancel* with the id of a running
-        job that was told to stop; both on the event loop."""
+        job that was told to stop; both on the event loop.
+        """
         raise NotImplementedError
 
     side_tasks: tuple[SideTask, ...]

@@ -1,0 +1,270 @@
+"""How jobs are accepted: checked as everywhere, then committed.
+
+- Keyless submits of one moment share a statement. One with a key may have to wait for somebody's
+  open transaction, so it goes alone, and waits for a lock only so long as its connection allows.
+- The id is made here. So a statement whose answer was lost can be sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._backends.ids import new_job_id
+from .._backends.submission import Submission
+from .._events.observers import Observers
+from .._model.errors import JobNotKeptError, KeyConflictError, QueueFullError
+from .._model.events import RemovedEvent, SubmittedEvent
+from .._model.settings import JobQueueSettings
+from .connections import Connections, Row
+from .joining import fetch_joined
+from .reasons import is_lock_timeout, reason_of
+from .rows import metadata_text, record_with
+from .side_tasks import IDLE, SideTask
+from .sql import Sql
+
+# What one statement of many submits has at most.
+_MOST_AT_ONCE = 500
+_MOST_BYTES = 4_000_000
+
+# Seconds that the count of waiting jobs is good for.
+_COUNT_IS_GOOD = 1.0
+
+# Keys that change hands while they are looked at are looked at again so often.
+_MOST_TRIES = 50
+
+
+@dataclass(eq=False)
+class NewJob:
+    """A job that is being accepted."""
+
+    submission: Submission
+    job_id: str = field(default_factory=new_job_id)
+
+    @property
+    def key(self) -> str | None:
+        """Its key."""
+        return self.submission.key
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it has."""
+        return len(self.submission.payload.text)
+
+    def row(self) -> tuple[Any, ...]:
+        """What ``Sql.submit`` is given of it."""
+        given = self.submission
+        return (
+            self.job_id,
+            given.definition.name,
+            given.payload.text.decode(),
+            metadata_text(given.metadata),
+            given.key,
+            given.is_kept,
+            given.digest or None,
+            given.timeout,
+            given.definition.keep_payload,
+            given.delay or None,
+        )
+
+
+class Submitting:
+    """Writes new jobs."""
+
+    def __init__(
+        self,
+        backend: str,
+        connections: Connections,
+        sql: Sql,
+        settings: JobQueueSettings,
+        observers: Observers,
+    ) -> None:
+        self._backend = backend
+        self._connections = connections
+        self._sql = sql
+        self._settings = settings
+        self._observers = observers
+        self._waiting: list[tuple[NewJob, asyncio.Future[None]]] = []
+        self._room = 0
+        self._room_until = 0.0
+        self.side_task = SideTask("submit", self._write_some)
+
+    async def submit(self, submission: Submission, connection: Any) -> str:
+        """Accept a job; returns its id, or that of the job that holds its key."""
+        if submission.key is not None:
+            holder = await self._holder(submission, connection)
+            if holder is not None:
+                return holder
+        await self._check_room(1)
+        submission.tell_submitting(self._observers, self._settings)
+        job = NewJob(submission)
+        if connection is None and submission.key is None:
+            await self._write_with_others(job)
+        else:
+            kept = await self._write_alone(job, connection)
+            if kept != job.job_id:
+                return kept
+        self._tell_submitted(job)
+        return job.job_id
+
+    async def submit_many(self, submissions: Sequence[Submission], connection: Any) -> list[str]:
+        """Accept all of these or none."""
+        await self._check_room(len(submissions))
+        for submission in submissions:
+            submission.tell_submitting(self._observers, self._settings)
+        jobs = [NewJob(submission) for submission in submissions]
+        if jobs:
+            await self._fetch(connection, self._sql.submit, *_columns(jobs))
+        for job in jobs:
+            self._tell_submitted(job)
+        return [job.job_id for job in jobs]
+
+    def _tell_submitted(self, job: NewJob) -> None:
+        if self._observers.wants["submitted"]():
+            given = job.submission
+            event = SubmittedEvent(job.job_id, given.definition.name, given.metadata)
+            self._observers.tell("submitted", event)
+
+    # Many at once.
+
+    async def _write_with_others(self, job: NewJob) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((job, done))
+        self.side_task.wake()
+        await done
+
+    async def _write_some(self) -> float:
+        while self._waiting:
+            batch = self._next_batch()
+            error = await self._try([job for job, _ in batch])
+            if error is not None and len(batch) > 1:
+                for job, done in batch:  # one that cannot be written holds up no other
+                    _resolve(done, await self._try([job]))
+            else:
+                for _, done in batch:
+                    _resolve(done, error)
+        return IDLE
+
+    def _next_batch(self) -> list[tuple[NewJob, asyncio.Future[None]]]:
+        room = _MOST_BYTES
+        number = 0
+        for job, _ in self._waiting[:_MOST_AT_ONCE]:
+            room -= job.size
+            if room < 0 and number:
+                break
+            number += 1
+        batch, self._waiting = self._waiting[:number], self._waiting[number:]
+        return batch
+
+    async def _try(self, jobs: list[NewJob]) -> Exception | None:
+        try:
+            await self._fetch(None, self._sql.submit, *_columns(jobs))
+        except Exception as error:
+            return error
+        return None
+
+    def refuse_waiting(self, error: Exception) -> None:
+        """Refuse what is not written when the queue stops."""
+        waiting, self._waiting = self._waiting, []
+        for _, done in waiting:
+            _resolve(done, error)
+
+    # One by one.
+
+    async def _write_alone(self, job: NewJob, connection: Any) -> str:
+        for _ in range(_MOST_TRIES):
+            rows = await self._fetch(connection, self._sql.submit, *_columns([job]))
+            if rows:
+                return job.job_id
+            holder = await self._holder(job.submission, connection, job.job_id)
+            if holder is not None:
+                return holder
+            if connection is not None:
+                raise JobNotKeptError(
+                    self._backend,
+                    "a job that this transaction cannot see holds its key; use READ COMMITTED",
+                )
+        raise JobNotKeptError(self._backend, "its key changes hands too fast")
+
+    async def _holder(
+        self, submission: Submission, connection: Any, job_id: str | None = None
+    ) -> str | None:
+        """The id of the job that holds the key, which is then kept as long as it asks for."""
+        place = (submission.definition.name, submission.key, self._settings.result_ttl)
+        rows = await self._fetch(connection, self._sql.holder, *place)
+        if not rows:
+            await self._free_key(place, connection)
+            return None
+        found = str(rows[0]["id"])
+        if submission.is_kept and found != job_id:
+            if rows[0]["digest"] != submission.digest:
+                raise KeyConflictError(str(submission.key), found)
+            if not rows[0]["is_kept"]:
+                await self._fetch(connection, self._sql.keep_key, found)
+        return found
+
+    async def _free_key(self, place: tuple[Any, ...], connection: Any) -> None:
+        for row in await self._fetch(connection, self._sql.free_key, *place):
+            if self._observers.wants["removed"]():
+                self._observers.tell("removed", RemovedEvent(record_with(row), "age"))
+
+    async def resubmit(self, source: Row, submission: Submission) -> str:
+        """Accept what *source* was once more, and hand its key on if it keeps it."""
+        if not source["is_kept"] or source["held_key"] is None:
+            return await self.submit(submission, None)
+        await self._check_room(1)
+        submission.tell_submitting(self._observers, self._settings)
+        job = NewJob(submission)
+        async with self._connections.transaction() as connection:
+            await connection.fetch(self._sql.hand_key_on, source["id"])
+            rows = await connection.fetch(self._sql.submit, *_columns([job]))
+        if not rows:
+            raise JobNotKeptError(self._backend, "its key changes hands too fast")
+        self._tell_submitted(job)
+        return job.job_id
+
+    async def _fetch(self, connection: Any, sql: str, *args: Any) -> Sequence[Mapping[str, Any]]:
+        if connection is not None:
+            return await fetch_joined(connection, sql, args)
+        try:
+            return await self._connections.fetch_retried(sql, *args)
+        except RuntimeError:  # from another event loop
+            raise
+        except Exception as error:
+            if is_lock_timeout(error):
+                cause = "another transaction that is still open has its key"
+            else:
+                cause = reason_of(error)
+            raise JobNotKeptError(self._backend, cause) from error
+
+    # How many may wait.
+
+    async def _check_room(self, number: int) -> None:
+        """Refuse *number* more jobs than may wait; counted once a second and where it matters.
+
+        Raises:
+            QueueFullError: there is no room for all of them.
+        """
+        now = asyncio.get_running_loop().time()
+        if now >= self._room_until or self._room < number:
+            most = self._settings.max_pending
+            (row,) = await self._fetch(None, self._sql.waiting, most)
+            self._room, self._room_until = most - row["waiting"], now + _COUNT_IS_GOOD
+            if self._room < number:
+                raise QueueFullError(most)
+        self._room -= number
+
+
+def _columns(jobs: Iterable[NewJob]) -> list[list[Any]]:
+    return [list(column) for column in zip(*(job.row() for job in jobs))]
+
+
+def _resolve(done: asyncio.Future[None], error: Exception | None) -> None:
+    if done.done():
+        return  # whoever waited has left
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
