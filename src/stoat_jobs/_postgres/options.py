@@ -17,7 +17,7 @@ class PostgresOptions(BaseModel, frozen=True, extra="forbid"):
     schema_name: str = Field(
         default="stoat_jobs",
         alias="schema",
-        pattern=r"\A[a-z_][a-z0-9_]{0,39}\Z",
+        pattern=r"^[a-z_][a-z0-9_]{0,39}$",
         description="The schema of the tables. Queues in different schemas do not see each other.",
     )
     worker: bool = Field(

@@ -11,9 +11,17 @@
 
 from __future__ import annotations
 
+_VACUUM = """
+    autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_scale_factor = 0.05,
+    autovacuum_analyze_threshold = 500
+"""
 
-def create_tables(schema: str) -> str:
-    """The statements that create our table and its indexes in *schema*."""
+
+def job_table(schema: str) -> str:
+    """The statements that create our tables and their indexes in *schema*."""
     job = f"{schema}.job"
     return f"""
 CREATE TABLE {job} (
@@ -50,4 +58,14 @@ CREATE INDEX job_type ON {job} (type, seq);
 CREATE INDEX job_finished ON {job} (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX job_metadata ON {job} USING gin ((metadata::jsonb) jsonb_path_ops)
     WHERE metadata <> '{{}}';
+ALTER TABLE {job} SET ({_VACUUM}, toast.autovacuum_vacuum_scale_factor = 0.05);
+CREATE TABLE {schema}.meta (version integer NOT NULL, engine text NOT NULL);
 """
+
+
+def engine_storage(schema: str) -> str:
+    """The statements that let the engine's tables be vacuumed often enough.
+
+    As the engine advises, apart from its log: the engine lets it grow, and we prune it.
+    """
+    return f"ALTER TABLE {schema}.pgqueuer_log SET ({_VACUUM});"
