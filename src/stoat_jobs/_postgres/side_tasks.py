@@ -14,20 +14,28 @@ from .reasons import reason_of
 IDLE = 3600.0
 """Seconds to wait for a step that has nothing to do until it is woken."""
 
+# Seconds to wait after a step that failed; twice as many after each further one.
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
+
+# Seconds for a step that was cancelled.
+_GRACE = 0.5
 
 
 class SideTask:
     """Does a step again and again; a step returns how many seconds to wait until the next one.
 
-    A step that raises is logged once for each series of failures, and done again after a pause.
-    A task that others cancelled is begun again by :meth:`check`.
+    A step that raises is logged once for each series of failures, and done again after a pause,
+    which nothing but the close can cut short: who wakes it would otherwise hammer at a server that
+    is away. A task that others cancelled is begun again by :meth:`check`.
     """
 
-    def __init__(self, name: str, step: Callable[[], Awaitable[float]]) -> None:
+    def __init__(
+        self, name: str, step: Callable[[], Awaitable[float]], longest_pause: float = _LONGEST_PAUSE
+    ) -> None:
         self.name = name
         self._step = step
+        self._longest_pause = longest_pause
         self._task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._is_woken = False
@@ -56,30 +64,33 @@ class SideTask:
 
     @property
     def age(self) -> float:
-        """Seconds since a step last ended well."""
-        return self._loop.time() - self._last_success
+        """Seconds since a step last ended well; 0.0 while it waits for the next one."""
+        is_well = self._waiter is not None and not self._pause
+        return 0.0 if is_well else self._loop.time() - self._last_success
 
     def wake(self) -> None:
-        """Do the next step now."""
+        """Do the next step now, or as soon as it may be tried again."""
         self._is_woken = True
-        if self._waiter is not None:
+        if self._waiter is not None and not self._pause:
             wake(self._waiter)
 
     async def _main(self) -> None:
         while not self._is_closed:
             self._is_woken = False
             pause = await self._try_step()
-            if not (self._is_woken or self._is_closed):
+            if not self._is_closed and (self._pause or not self._is_woken):
                 await self._wait(pause)
 
     async def _try_step(self) -> float:
         try:
             pause = await self._step()
         except Exception as error:
+            if self._is_closed:
+                return 0.0
             if not self._pause:
                 reason = reason_of(error)
                 log_event(logging.WARNING, "side_task_failed", task=self.name, error=reason)
-            self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._pause = min(max(2 * self._pause, _FIRST_PAUSE), self._longest_pause)
             return self._pause
         if self._pause:
             log_event(logging.WARNING, "side_task_recovered", task=self.name)
@@ -99,8 +110,12 @@ class SideTask:
     async def close(self, seconds: float = 0.0) -> None:
         """End; a step under way has so many *seconds*, and is then cancelled."""
         self._is_closed = True
-        self.wake()
-        if self._task is not None and not self._task.done():
+        if self._waiter is not None:
+            wake(self._waiter)
+        if self._task is None or self._task.done():
+            return
+        try:
             await asyncio.wait([self._task], timeout=seconds)
+        finally:
             self._task.cancel()
-            await asyncio.wait([self._task], timeout=1.0)
+        await asyncio.wait([self._task], timeout=_GRACE)
