@@ -21,6 +21,7 @@ from __future__ import annotations
 from ._backends.asyncio_queue import AsyncioJobQueue
 from ._backends.memory_queue import InMemoryJobQueue
 from ._backends.payloads import frozen_payloads
+from ._backends.submission import Submission, checked_submission, checked_submissions
 from ._backends.type_counts import type_stats
 from ._events.log import log_event
 from ._events.observers import Observers
@@ -75,6 +76,7 @@ __all__ = [
     "StoreInUseError",
     "StoredJob",
     "StoredJobQueue",
+    "Submission",
     "as_datetime",
     "check_timeout",
     "checked_delay",
@@ -83,6 +85,8 @@ __all__ = [
     "checked_limit",
     "checked_metadata",
     "checked_status",
+    "checked_submission",
+    "checked_submissions",
     "classify",
     "cursor_at",
     "digest_of",

@@ -100,8 +100,9 @@ class InProcessQueue(Acceptance):
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
         unique: Unique = "live",
+        connection: Any = None,
     ) -> str:
-        job, _ = self._accept(job_type, payload, timeout, key, metadata, delay, unique)
+        job, _ = self._accept(job_type, payload, timeout, key, metadata, delay, unique, connection)
         return job.job_id
 
     async def submit_many(
@@ -112,8 +113,9 @@ class InProcessQueue(Acceptance):
         timeout: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
+        connection: Any = None,
     ) -> list[str]:
-        jobs = await self._accept_many(job_type, payloads, timeout, metadata, delay)
+        jobs = await self._accept_many(job_type, payloads, timeout, metadata, delay, connection)
         return [job.job_id for job in jobs]
 
     async def get_status(self, job_id: str) -> JobStatus:

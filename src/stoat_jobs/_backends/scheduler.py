@@ -325,6 +325,9 @@ class Scheduler:
             self.fill()
             self._tell_if_idle()
 
+    def dropped(self, run: JobRun[Job]) -> None:
+        """Never: no other worker has jobs of this queue."""
+
     def _conclude(self, run: JobRun[Job], outcome: Outcome) -> None:
         self._finish_in_context(run.job, outcome)
 
