@@ -105,9 +105,9 @@ class Fleet:
         for member in self.members:
             member.process.kill()
             member.process.wait()
-        if exc_info[0] is not None:
-            print(self._log.read_text(errors="replace")[-4_000:] if self._log.exists() else "")
-            print(*self.books.entries("log")[-40:], sep="\n")
+        # For who reads why a test has failed.
+        print(self._log.read_text(errors="replace")[-4_000:] if self._log.exists() else "")
+        print(*self.books.entries("log")[-40:], sep="\n")
 
     def start(
         self, program: str, *arguments: str, environment: dict[str, str] | None = None
