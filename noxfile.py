@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import nox
 
+sys.path.insert(0, str(Path(__file__).parent))
+from tests.support.postgres import installing
+
 nox.needs_version = ">=2025.10.14"
 nox.options.sessions = [
     "api",
-    *("tests", "third_party", "coverage", "browser"),
+    *("tests", "services", "third_party", "coverage", "browser"),
     *("mypy", "pyright", "lint", "docs"),
     *("distribution", "lowest"),
 ]
@@ -37,6 +41,8 @@ QUICK = ["tests/contract", "tests/unit"]
 NOT_SLOW = ["-m", "not slow"]
 BETWEEN = [*NOT_SLOW, *QUICK, "tests/sqlite/test_contract.py"]
 THIRD_PARTY = "./examples/stoat-jobs-lmdb"
+PROJECT = nox.project.load_toml("pyproject.toml")["project"]
+EXTRAS = ",".join(PROJECT["optional-dependencies"])
 PYTHONS = re.findall(r"Python :: (3\.\d+)", Path("pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -69,7 +75,7 @@ def tests(session: nox.Session) -> None:
     has tested it. Between them, only such tests of the contracts and the units: all would take
     minutes more for each.
     """
-    _enter_sdist(session, "tests")
+    _enter_sdist(session, "tests", "demo,http,testing")
     # Before the run: tests that fail were run, and nox itself says that they failed.
     tested = ROOT / session.cache_dir / "tested"
     tested.mkdir(exist_ok=True)
@@ -83,7 +89,7 @@ def tests(session: nox.Session) -> None:
     session.run(*run, "-m", "pytest", *PARALLEL, KEEPING, *arguments, env=KEPT)
 
 
-def _enter_sdist(session: nox.Session, group: str) -> None:
+def _enter_sdist(session: nox.Session, group: str, extras: str) -> None:
     """Go on in the unpacked sdist, without its ``src``, and with the wheel that it builds.
 
     What others get is what is tested, and a file that the sdist lacks is missed.
@@ -95,9 +101,24 @@ def _enter_sdist(session: nox.Session, group: str) -> None:
     (archive,) = folder.iterdir()
     shutil.unpack_archive(archive, folder)
     unpacked = folder / archive.name.removesuffix(".tar.gz")
-    session.install(f"{unpacked}[demo,http,testing]")
+    session.install(f"{unpacked}[{extras}]")
     shutil.rmtree(unpacked / "src")
     session.chdir(unpacked)
+
+
+@nox.session(python=OLDEST_AND_NEWEST)
+def services(session: nox.Session) -> None:
+    """Run what needs a PostgreSQL server, Debian's where there is none; arguments go to pytest.
+
+    All of it runs on the oldest Python, with coverage, and what is not slow on the newest.
+    """
+    if packages := installing.missing():
+        _install_debian(session, *packages)
+    _enter_sdist(session, "services", EXTRAS)
+    run = ("coverage", "run") if session.python == OLDEST else ("python",)
+    chosen = [] if session.python == OLDEST else NOT_SLOW
+    arguments = session.posargs or ["tests/postgres", *chosen]
+    session.run(*run, "-m", "pytest", *PARALLEL, KEEPING, *arguments, env=KEPT)
 
 
 @nox.session
@@ -128,6 +149,21 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
+# With a policy, if there is none yet, that lets no package start what it installs.
+INSTALLING = """
+set -e
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap "rm -f $policy" EXIT
+    printf '#!/bin/sh\\nexit 101\\n' >$policy
+    chmod +x $policy
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+apt-get -qq install -y --no-install-recommends "$@"
+"""
+
+
 @nox.session(python=NEWEST)
 def browser(session: nox.Session) -> None:
     """Look at the dashboard with Chromium, Debian's where there is none; arguments go to pytest."""
@@ -155,22 +191,24 @@ def _chromium(session: nox.Session) -> str:
     return "/usr/bin/chromium"
 
 
-def _install_debian(session: nox.Session, package: str) -> None:
-    """Install a Debian *package*; where that cannot be it is a failure on a build server alone."""
+def _install_debian(session: nox.Session, *packages: str) -> None:
+    """Install Debian's *packages*; where that cannot be it is a failure on a build server alone.
+
+    Servers among them are not started: tests start their own.
+    """
     on_server = os.environ.get("CI") == "true"
     if not shutil.which("apt-get") or not (on_server or os.geteuid() == 0):
         leave = session.error if on_server else session.skip
-        leave(f"{package} is missing, and not to be installed by this user: install it")
+        leave(f"{' and '.join(packages)}: missing, and this user cannot install packages")
     as_root = () if os.geteuid() == 0 else ("sudo", "--non-interactive")
-    for command in (("update",), ("install", "-y", "--no-install-recommends", package)):
-        session.run(*as_root, "apt-get", "-qq", *command, external=True)
+    session.run(*as_root, "sh", "-c", INSTALLING, "sh", *packages, external=True)
 
 
 @nox.session
 def mypy(session: nox.Session) -> None:
     """Check the types of everything, as the oldest and the newest Python see them."""
-    groups = [f"--group={name}" for name in ("tests", "browser", "distribution")]
-    session.install(".[demo,http,testing]", THIRD_PARTY, *groups)
+    groups = [f"--group={name}" for name in ("tests", "services", "browser", "distribution")]
+    session.install(f".[{EXTRAS}]", THIRD_PARTY, *groups)
     for python in (PYTHONS[0], PYTHONS[-1]):
         session.run("mypy", f"--python-version={python}", *CHECKED)
 
@@ -178,7 +216,7 @@ def mypy(session: nox.Session) -> None:
 @nox.session
 def pyright(session: nox.Session) -> None:
     """Check the public types with a second type checker; each of them has to be written down."""
-    session.install(".[demo,http,testing]", "--group", "tests")
+    session.install(f".[{EXTRAS}]", "--group", "tests")
     session.run("pyright", *session.posargs)
     # It fails below 100 %. Of a type that is only inferred another checker may think otherwise.
     session.run("pyright", "--verifytypes", "stoat_jobs", "--ignoreexternal")
@@ -215,7 +253,7 @@ def api(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
-    _enter_sdist(session, "docs")
+    _enter_sdist(session, "docs", EXTRAS)
     strict = ("-q", "-W", "--keep-going", "-n", "-E")
     session.run("python", "-m", "sphinx", *strict, "-b", "html", "docs", f"{ROOT}/docs/_build/html")
 
@@ -247,7 +285,7 @@ def lowest(session: nox.Session) -> None:
     options = ("--all-extras", "--resolution=lowest-direct", f"--output-file={pins}", "--quiet")
     session.run("uv", "pip", "compile", *options, "pyproject.toml", silent=True)
     beside = ("fastapi", "pytest-xdist", "sqlalchemy", "uvloop")
-    session.install(_with_all_extras(), *beside, f"--constraint={pins}")
+    session.install(f".[{EXTRAS}]", *beside, f"--constraint={pins}")
     session.run("python", "tests/lowest.py")
     # pytest before 9 does not read [tool.pytest].
     options = ("-Werror", "--import-mode=importlib", "--asyncio-mode=auto")
@@ -302,7 +340,7 @@ def audit(session: nox.Session) -> None:
 
     What cannot be looked up is a failure.
     """
-    session.install(_with_all_extras())
+    session.install(f".[{EXTRAS}]")
     listed = session.run("python", "-m", "pip", "freeze", "--exclude=stoat-jobs", silent=True)
     pinned = Path(session.create_tmp(), "requirements.txt")
     pinned.write_text(str(listed), encoding="utf-8")
@@ -314,7 +352,7 @@ def audit(session: nox.Session) -> None:
 @nox.session(python=OLDEST_AND_NEWEST)
 def licences(session: nox.Session) -> None:
     """Check that the licences of all that the package and its extras install go with ours."""
-    session.install(_with_all_extras())
+    session.install(f".[{EXTRAS}]")
     session.run("python", "tests/licences.py")
 
 
@@ -327,11 +365,6 @@ def mutate(session: nox.Session) -> None:
     session.install("-e", ".[testing]", "--group", "tests", "mutmut>=3.8,<4")
     session.run("mutmut", *(session.posargs or ["run"]))
     session.run("mutmut", "results")
-
-
-def _with_all_extras() -> str:
-    extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
-    return f".[{','.join(extras)}]"
 
 
 @nox.session(python="3.11")

@@ -19,6 +19,8 @@ that constructor. An entry point in the group ``stoat_jobs.backends`` names it.
 from __future__ import annotations
 
 from ._backends.asyncio_queue import AsyncioJobQueue
+from ._backends.loop_checks import asyncio_loop, check_loop
+from ._backends.loop_watchdog import Watchdog
 from ._backends.memory_queue import InMemoryJobQueue
 from ._backends.payloads import frozen_payloads
 from ._backends.submission import Submission, checked_submission, checked_submissions
@@ -26,6 +28,7 @@ from ._backends.type_counts import type_stats
 from ._events.log import log_event
 from ._events.observers import Observers
 from ._exports import export as _export
+from ._jobs.context import variables_of
 from ._model.capabilities import Capabilities
 from ._model.filters import JobFilter
 from ._model.metadata import checked_metadata
@@ -47,8 +50,10 @@ from ._run.clock import Clock, as_datetime
 from ._run.deadlines import Deadlines
 from ._run.host import RunHost, RunnableJob
 from ._run.job_run import JobRun
+from ._run.left_behind import LeftBehind
 from ._run.outcome import CallResult, Outcome, StopReason, classify, never_started
 from ._stored.queue import StoredJobQueue
+from ._stored.records import result_from_json
 from ._stored.store import FinishedJob, JobReader, JobStore, StoredJob, StoreInUseError
 
 __all__ = [
@@ -67,6 +72,7 @@ __all__ = [
     "JobRun",
     "JobStore",
     "KeptPayload",
+    "LeftBehind",
     "Observers",
     "Outcome",
     "PayloadForm",
@@ -77,7 +83,10 @@ __all__ = [
     "StoredJob",
     "StoredJobQueue",
     "Submission",
+    "Watchdog",
     "as_datetime",
+    "asyncio_loop",
+    "check_loop",
     "check_timeout",
     "checked_delay",
     "checked_job_type",
@@ -95,8 +104,10 @@ __all__ = [
     "log_event",
     "never_started",
     "place_of",
+    "result_from_json",
     "transition",
     "type_stats",
+    "variables_of",
 ]
 
 _export(__name__, *map(globals().__getitem__, __all__))

@@ -124,7 +124,7 @@ def total(out: str) -> str:
     return out.splitlines()[-1]
 
 
-LACKS = {"durable", "cross_process", "requeues_at_shutdown"}
+LACKS = {"durable", "cross_process", "joins_transactions", "requeues_at_shutdown"}
 LACKS_IN_MEMORY = LACKS | {
     "concurrent",
     "keeps_any_result",

@@ -106,6 +106,7 @@ from ..support.broken.shelf_submits import (
     IgnoresTypeLimits,
     LeaksSlotsOfTypes,
     LeavesDelayedAtClose,
+    LeavesTransactionsAside,
     LosesKeysOnTheWay,
     ReleasesKeptKeys,
     StartsDelayedLast,
@@ -270,6 +271,10 @@ CATCHES: list[tuple[Any, ...]] = [
     (IgnoresPayloads, "test_a_live_job_may_be_asked_to_keep_its_key"),
     (HoldsKeysForEver, "test_a_kept_key_is_free_when_the_record_goes"),
     (TakesAnyWord, "test_a_bad_unique_is_refused", {"unique": "once", "key": "k"}, ValueError),
+    (
+        LeavesTransactionsAside,
+        "test_a_connection_is_refused_where_there_is_no_transaction_to_join",
+    ),
     (LosesKeysOnTheWay, "test_a_kept_key_goes_on_to_the_resubmitted_job"),
     (SubmitsBackwards, "test_many_are_accepted_in_order"),
     (SubmitsOneByOne, "test_if_one_of_many_does_not_fit_none_is_accepted"),

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from operator import attrgetter
@@ -20,6 +20,7 @@ from stoat_jobs.backends import (
     JobRun,
     KeptPayload,
     Outcome,
+    Submission,
     as_datetime,
     transition,
 )
@@ -33,27 +34,17 @@ class SharedJob:
 
     place = 0
     """In the order of submission, among the jobs of all queues."""
-    key: str | None = None
-    keeps_key = False
-    """Whether it holds its key as long as its record is kept."""
-    digest = ""
-    """Of the payload of a job that has a key."""
 
-    def __init__(
-        self,
-        job_type: str,
-        payload: FrozenPayload,
-        *,
-        timeout: float,
-        metadata: Mapping[str, Any],
-        delay: float,
-    ) -> None:
+    def __init__(self, new: Submission) -> None:
         self.job_id = str(uuid4())
-        self.job_type = job_type
-        self.payload = payload
-        self.timeout = timeout
-        self.delay = delay
-        self.metadata = metadata
+        self.job_type = new.definition.name
+        self.payload = new.payload
+        self.timeout = new.timeout
+        self.delay = new.delay
+        self.metadata = new.metadata
+        self.key = new.key
+        self.keeps_key = new.is_kept
+        self.digest = new.digest
         self.variables = contextvars.copy_context()
         self.status = JobStatus.PENDING
         self.version = 0
@@ -147,12 +138,12 @@ class Engine:
         if job.key is not None:
             self._keys[job.job_type, job.key] = job
 
-    def holder(self, job: SharedJob) -> SharedJob | None:
-        """The job that holds the key of *job*; raises KeyConflictError."""
-        found = self._keys.get((job.job_type, job.key or ""))
-        if found is not None and job.keeps_key:
-            if found.digest != job.digest:
-                raise KeyConflictError(job.key or "", found.job_id)
+    def holder(self, new: Submission) -> SharedJob | None:
+        """The job that holds the key of *new*; raises KeyConflictError."""
+        found = self._keys.get((new.definition.name, new.key or ""))
+        if found is not None and new.is_kept:
+            if found.digest != new.digest:
+                raise KeyConflictError(new.key or "", found.job_id)
             found.keeps_key = True
         return found
 
@@ -196,8 +187,7 @@ class Engine:
         job.finished = self.clock.age() + job.shift if job.started else self.clock.stamp()
         job.shift = job.finished - self.clock.age()
         job.drop_live_fields()
-        if outcome.refused and job.said.get("progress") == 1.0:
-            job.said["progress"] = None  # a failed job is not done
+        job.said["progress"] = outcome.last_progress(job.said.get("progress"))
         self.release_key(job)
         self._finished[job.job_id] = job
         said = {"result": outcome.result, "error": outcome.error}

@@ -86,6 +86,8 @@ def _load(entry_point: EntryPoint) -> Any:
         return entry_point.load()
     except Exception as error:
         distribution, extras = _distribution(entry_point), entry_point.extras
+        if not extras and (extra := _extra_of(entry_point)):
+            extras = [extra]
         raise BackendImportError(entry_point.name, distribution, str(error), extras) from error
 
 
@@ -94,6 +96,12 @@ def _distribution(entry_point: EntryPoint) -> str:
         return entry_point.dist.name
     is_ours = (entry_point.name, entry_point.value) in _ours()
     return "stoat-jobs" if is_ours else "an unnamed distribution"
+
+
+def _extra_of(entry_point: EntryPoint) -> str | None:
+    """The extra of stoat-jobs without which this backend of its own cannot be imported."""
+    is_ours = (entry_point.name, entry_point.value) in _ours()
+    return _extra(entry_point.name) if is_ours else None
 
 
 def _extra(name: str) -> str | None:

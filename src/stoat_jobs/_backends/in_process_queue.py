@@ -219,11 +219,10 @@ class InProcessQueue(Acceptance):
 
     async def stats(self) -> QueueStats:
         self._end_if_orphaned()
-        self._scheduler.forget_gone()
         by_type = await self._type_counts.of(self._index.kept(), self._clock.now)
         return QueueStats(
             by_status=self._index.counts(),
-            abandoned=self._scheduler.count_abandoned(),
+            abandoned=self._scheduler.left.count(),
             slots_in_use=len(self._scheduler.running),
             concurrency=self._scheduler.concurrency,
             by_type=by_type,

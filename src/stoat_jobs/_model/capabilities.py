@@ -63,6 +63,11 @@ class Capabilities(BaseModel, frozen=True, extra="forbid"):
         description="A job that the shutdown stops waits again, and runs from its beginning when"
         " a queue on the same store starts; if not, it ends as `cancelled`. Only for `durable`.",
     )
+    joins_transactions: bool = Field(
+        default=False,
+        description="`submit` and `submit_many` with a `connection` are part of the caller's"
+        " transaction; if not, they are refused.",
+    )
     waits_between_attempts: bool = Field(
         default=True,
         description="A retry comes after its delay; if not, at once.",

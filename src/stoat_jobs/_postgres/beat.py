@@ -140,12 +140,13 @@ class Beat(threading.Thread):
 
     def _is_app_answering(self) -> bool:
         now = time.monotonic()
-        if self._asked_at is None:
-            self._asked_at = now
+        asked_at = self._asked_at  # once: the answer comes in another thread
+        if asked_at is None:
+            self._asked_at = asked_at = now
             if not call_threadsafe(self._app_loop, self._answer):
                 self.close()
                 return False
-        is_wedged = now - self._asked_at > _PATIENCE * self._lease
+        is_wedged = now - asked_at > _PATIENCE * self._lease
         if is_wedged and not self._has_warned:
             log_event(logging.ERROR, "beat_stopped", error="the event loop does not answer")
         self._has_warned = is_wedged

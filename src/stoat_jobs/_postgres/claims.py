@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ from pgqueuer.adapters.persistence.qb import QueryQueueBuilder
 from pgqueuer.domain.types import QueueManagerId
 
 from .._events.log import log_event
-from .._jobs.context import current_job_id
+from .._jobs.context import variables_of
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
 from .._model.metadata import read_only
@@ -52,7 +51,6 @@ class Claim:
 
     row: Row
     definition: JobType[..., Any]
-    variables: contextvars.Context = field(default_factory=contextvars.Context)
     payload: FrozenPayload = field(init=False)
     progress: float | None = None
     message: str | None = None
@@ -73,7 +71,7 @@ class Claim:
         self.delivery: int = row["delivery"]
         self.timeout: float = row["timeout"]
         self.metadata: Mapping[str, Any] = read_only(json.loads(row["metadata"]))
-        self.variables.run(current_job_id.set, self.job_id)
+        self.variables = variables_of(self.job_id)
 
     @property
     def attempt(self) -> int:

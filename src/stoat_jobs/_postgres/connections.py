@@ -66,15 +66,14 @@ class Connections:
             BackendStartError: it cannot; within 10 seconds, in one line.
         """
         asyncio_loop(self._backend)
-        address = self._server.address
         try:
             connection = await self._server.connect(_START)
         except Exception as error:
-            refusal = reason_of(error)
+            refusal: str | None = reason_of(error)
         else:
             refusal = _unusable(connection)
         if refusal:
-            raise BackendStartError(self._backend, f"{address}: {refusal}")
+            raise BackendStartError(self._backend, f"{self._server.address}: {refusal}")
         self._pool = _Pool(self._server, self._pool_size, connection)
 
     async def connect(self, *, listening: bool = False) -> Connection:
@@ -129,7 +128,7 @@ class Connections:
     async def _borrowed(self, seconds: float | None) -> AsyncIterator[Connection]:
         seconds = self._seconds if seconds is None else seconds
         pool = self._pool or _Pool(self._server, 1)
-        pool.check_loop("method")
+        pool.check_loop()
         limit = asyncio.timeout(seconds)
         try:
             async with limit, pool.connection(seconds) as connection:
@@ -142,15 +141,6 @@ class Connections:
         finally:
             if pool is not self._pool:
                 await pool.close(_GOODBYE)
-
-    def check_loop(self, method: str) -> None:
-        """Refuse a call of *method* of an open queue from another event loop than its own.
-
-        Raises:
-            RuntimeError: says how to call it.
-        """
-        if self._pool is not None:
-            self._pool.check_loop(method)
 
     async def close(self, seconds: float) -> None:
         """Close the pool, within so many *seconds* whatever the server does."""
@@ -193,14 +183,14 @@ class _Pool:
         self._life = 0
         self._is_closed = False
 
-    def check_loop(self, method: str) -> None:
+    def check_loop(self) -> None:
         """Refuse another event loop: asyncpg would crash the interpreter."""
         try:
             here = asyncio.get_running_loop()
         except RuntimeError:
             here = None
         if here is not self._loop or get_ident() != self._thread:
-            raise outside(method, here)
+            raise outside("method", here)  # the queue, which knows its name, refuses it before
 
     @asynccontextmanager
     async def connection(self, seconds: float) -> AsyncIterator[Connection]:

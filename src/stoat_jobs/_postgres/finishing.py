@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from .._model.status import FAILED, PENDING
-from .._run.outcome import Outcome, StopReason, failed
+from .._run.outcome import Outcome, StopReason
 from .claims import Claim
 from .connections import Connections, Row
 from .reasons import is_data_error, reason_of
@@ -25,6 +26,8 @@ from .sql import Sql
 # What one statement has at most; so many ids fit in one notice.
 _MOST_AT_ONCE = 200
 _MOST_BYTES = 8_000_000
+
+_REFUSED = "OutcomeRefused"
 
 GIVEN_BACK = Outcome(PENDING)
 """Of a job that runs again elsewhere."""
@@ -47,7 +50,8 @@ class Finishing:
         self._owner = owner
         self._lease = lease
         self._over = over
-        self._ended: list[tuple[Claim, dict[str, Any]]] = []
+        self._ended: dict[Claim, dict[str, Any]] = {}
+        """What is to be written, the oldest first."""
         self.side_task = SideTask("finish", self._write_some)
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
@@ -59,8 +63,12 @@ class Finishing:
         """Write how a job has ended."""
         claim.outcome = outcome
         self._idle.clear()
-        self._ended.append((claim, _columns_of(claim, outcome)))
+        self._ended[claim] = _columns_of(claim, outcome)
         self.side_task.wake()
+
+    def _let_go(self, claim: Claim) -> Outcome:
+        self._ended.pop(claim, None)
+        return claim.outcome or GIVEN_BACK
 
     async def wait_until_written(self, seconds: float) -> None:
         """Wait until all is written; at most so many *seconds*."""
@@ -80,62 +88,66 @@ class Finishing:
         self._idle.set()
         return IDLE
 
-    def _next_batch(self) -> list[tuple[Claim, dict[str, Any]]]:
-        room, number = _MOST_BYTES, 0
-        for _, columns in self._ended[:_MOST_AT_ONCE]:
+    def _next_batch(self) -> list[Claim]:
+        batch: list[Claim] = []
+        room = _MOST_BYTES
+        for claim, columns in islice(self._ended.items(), _MOST_AT_ONCE):
             room -= len(columns["result"] or "")
-            if room < 0 and number:
+            if room < 0 and batch:
                 break
-            number += 1
-        return self._ended[:number]
+            batch.append(claim)
+        return batch
 
-    async def _write(self, batch: list[tuple[Claim, dict[str, Any]]]) -> None:
-        """Write *batch*, which stays until that has succeeded."""
-        columns = [list(column) for column in zip(*(each.values() for _, each in batch))]
-        rows = await self._connections.fetch(self._sql.finish, self._owner, *columns)
-        written = {row["seq"]: row for row in rows}
-        refused = [claim for claim, _ in batch if claim.seq not in written]
-        cancelled = await self._cancelled_of(refused)
-        done = {id(claim) for claim, _ in batch}
-        self._ended = [each for each in self._ended if id(each[0]) not in done]
-        for claim, _ in batch:
-            if claim.seq in written:
-                self._over(claim, written[claim.seq])
-            elif claim.seq in cancelled:
-                self._overrule(claim)
+    async def _write(self, batch: list[Claim]) -> None:
+        """Write the outcomes of *batch*, which stay until that has succeeded."""
+        columns = map(list, zip(*(self._ended[claim].values() for claim in batch)))
+        found = await self._connections.fetch(self._sql.finish, self._owner, *columns)
+        rows = {row["seq"]: row for row in found}
+        for claim in batch:
+            if claim.seq in rows:
+                self._let_go(claim)
+                self._over(claim, rows[claim.seq])
+        refused = [claim for claim in batch if claim in self._ended]
+        if refused:
+            await self._look_at(refused)
+
+    async def _look_at(self, claims: list[Claim]) -> None:
+        """See why the outcomes of *claims* were not written."""
+        found = await self._connections.fetch(self._sql.state, [claim.seq for claim in claims])
+        rows = {row["seq"]: row for row in found}
+        for claim in claims:
+            outcome = self._let_go(claim)
+            row = rows.get(claim.seq)
+            if row is None or row["delivery"] != claim.delivery:
+                claim.log(logging.WARNING, "outcome_refused")
+                self._over(claim, None)
+            elif row["status"] == outcome.status:  # it was written, and only the answer was lost
+                self._over(claim, row)
+            elif row["cancel_requested"] and not claim.is_cancel_known:
+                claim.is_cancel_known = True
+                self.add(claim, outcome.overruled(StopReason.CANCEL, claim.timeout))
             else:
                 claim.log(logging.WARNING, "outcome_refused")
                 self._over(claim, None)
 
-    async def _cancelled_of(self, claims: list[Claim]) -> set[int]:
-        """Those of *claims* that are still ours, and have been cancelled."""
-        unknown = [claim.seq for claim in claims if not claim.is_cancel_known]
-        if not unknown:
-            return set()
-        rows = await self._connections.fetch(self._sql.flags, unknown)
-        return {row["seq"] for row in rows}
-
-    def _overrule(self, claim: Claim) -> None:
-        """A cancel was accepted before the outcome was written."""
-        claim.is_cancel_known = True
-        if claim.outcome is not None:
-            self.add(claim, claim.outcome.overruled(StopReason.CANCEL, claim.timeout))
-
-    async def _write_one_by_one(self, batch: list[tuple[Claim, dict[str, Any]]]) -> None:
-        for each in batch:
+    async def _write_one_by_one(self, batch: list[Claim]) -> None:
+        for claim in batch:
             try:
-                await self._write([each])
+                await self._write([claim])
             except Exception as error:
                 if not is_data_error(error):
                     raise
-                self._fail(each[0], error)
+                self._fail(claim, error)
 
     def _fail(self, claim: Claim, error: Exception) -> None:
         """The server refuses a value of this job."""
-        self._ended = [each for each in self._ended if each[0] is not claim]
-        claim.progress = claim.message = None
         reason = f"the server refuses its outcome: {reason_of(error)}"
-        self.add(claim, Outcome(FAILED, None, reason, failed(error).error_type))
+        if self._let_go(claim).error_type == _REFUSED:  # and not because of its result
+            claim.log(logging.ERROR, "outcome_refused", error=reason)
+            self._over(claim, None)
+            return
+        claim.progress = claim.message = None
+        self.add(claim, Outcome(FAILED, None, reason, _REFUSED))
 
 
 def _columns_of(claim: Claim, outcome: Outcome) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 
 from .._events.log import log_event
@@ -53,7 +54,7 @@ class Keeper:
         self._settings = settings
         self._observers = observers
         self._handlers = handlers
-        self._swept = 0.0
+        self._swept = -math.inf
         self.side_task = SideTask("keep", self._keep)
 
     async def _keep(self) -> float:

@@ -51,7 +51,7 @@ class Life:
             connections,
             options.schema_name,
             records.of_waiters,
-            on_work=self._look_for_work,
+            on_work=self._look_for_work if options.worker else None,
             on_cancel=self._cancel_here,
         )
         self.submitting = Submitting(backend, connections, sql, settings, observers)

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from .._backends.loop_checks import asyncio_loop, is_orphaned, outside
+from .._backends.loop_checks import asyncio_loop, check_loop, is_orphaned
 from .._backends.phase import CLOSED, CLOSING, NEW, STARTED, STARTING
 from .._events.log import log_event
 from .._model.errors import (
@@ -121,9 +121,5 @@ class Lifecycle(ABC):
 
     def _check_loop(self, method: str) -> None:
         """Refuse a call from another event loop: asyncpg would crash the interpreter."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
-        if loop is None or (self._life is not None and loop is not self._loop):
-            raise outside(method, loop)
+        if self._life is not None:
+            check_loop(method, self._loop)

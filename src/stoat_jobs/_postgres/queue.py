@@ -208,7 +208,7 @@ class PostgresJobQueue(Lifecycle):
         worker = None if self._life is None else self._life.worker
         return QueueStats(
             by_status=counts,
-            abandoned=worker.count_abandoned() if worker else 0,
+            abandoned=worker.left_behind.count() if worker else 0,
             slots_in_use=len(worker.running) if worker else 0,
             concurrency=self.settings.concurrency,
             by_type=await self._records.by_type(sum(counts.values())),

@@ -73,6 +73,16 @@ def is_data_error(error: BaseException) -> bool:
     )
 
 
+def is_lock_timeout(error: BaseException) -> bool:
+    """Whether another transaction held a lock for too long."""
+    return sqlstate_of(error) == "55P03"
+
+
+def is_without_tables(error: BaseException) -> bool:
+    """Whether the tables are not there, or their schema is not."""
+    return sqlstate_of(error) in ("42P01", "3F000")
+
+
 def reason_of(error: BaseException) -> str:
     """What *error* means and what to do, in one line without secrets."""
     code, said = sqlstate_of(error), one_line(describe(error), _LIMIT)

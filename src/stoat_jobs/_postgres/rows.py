@@ -12,13 +12,15 @@ from .._jobs.handlers import JobHandlers
 from .._model.records import JobResult, unchecked_record
 from .._model.status import JobStatus
 from .._payload.frozen import KeptPayload
+from .._stored.records import result_from_json
 
 
 def record_of(row: Mapping[str, Any], handlers: JobHandlers) -> JobResult[Any]:
     """The record in *row*, with a result of the declared type if it still fits."""
     result = row["result"]
-    value = None if result is None else _result(row["type"], result, handlers)
-    return record_with(row, result=value)
+    if result is None:
+        return record_with(row)
+    return record_with(row, result=result_from_json(result.encode(), row["type"], handlers))
 
 
 def record_with(row: Mapping[str, Any], **changed: Any) -> JobResult[Any]:
@@ -46,13 +48,6 @@ def record_with(row: Mapping[str, Any], **changed: Any) -> JobResult[Any]:
             **changed,
         }
     )
-
-
-def _result(job_type: str, text: str, handlers: JobHandlers) -> Any:
-    try:
-        return handlers.get(job_type).decode_result(text.encode())
-    except Exception:  # not a handler here, or its code has changed since
-        return json.loads(text)
 
 
 def metadata_text(metadata: Mapping[str, Any]) -> str:

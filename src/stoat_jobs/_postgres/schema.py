@@ -6,8 +6,6 @@
 - Code of version N works on a schema of version N and N + 1.
 """
 
-# ruff: noqa: S608 - the only name in the statements is the schema, which is an identifier
-
 from __future__ import annotations
 
 import re
@@ -57,7 +55,10 @@ SELECT current_user::text AS "user", n.oid IS NOT NULL AS is_there,
             AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE') END)
         FROM pg_class WHERE relnamespace = n.oid
         AND (relkind = 'r' AND relname = ANY($2::text[]) OR relname = 'pgqueuer_id_seq')
-    ) AS may_write
+    ) AS may_write,
+    coalesce((SELECT has_table_privilege(oid, 'SELECT') FROM pg_class
+        WHERE relnamespace = n.oid AND relname = 'meta' AND relkind = 'r'), false)
+        AND has_schema_privilege(n.oid, 'USAGE') AS may_read
 FROM (SELECT) AS one LEFT JOIN pg_namespace AS n ON nspname = $1
 """
 
@@ -108,22 +109,34 @@ class _Found:
 
     @property
     def is_current(self) -> bool:
-        return self.version >= VERSION and _numbers(self.engine) >= _numbers(_engine())
+        return self.version >= VERSION and _numbers(self.engine) >= _numbers(engine_version())
+
+
+async def versions(connection: Connection, schema: str) -> tuple[int, str]:
+    """The version of the tables in *schema*, and of PgQueuer that made its own; 0 for none."""
+    found = await _look(connection, schema)
+    return (found.version, found.engine) if found.is_complete else (0, "")
 
 
 async def _look(connection: Connection, schema: str) -> _Found:
+    """In a transaction, because of poolers."""
+    async with connection.transaction():
+        return await _found(connection, schema)
+
+
+async def _found(connection: Connection, schema: str) -> _Found:
     row = await connection.fetchrow(_LOOK, schema, _TABLES)
     number, engine = 0, "0"
-    if "meta" in row["tables"] and row["may_use"]:
-        with suppress(asyncpg.InsufficientPrivilegeError):  # then check() says what is missing
-            meta = await connection.fetchrow(f"SELECT version, engine FROM {schema}.meta")
-            number, engine = meta or (0, "0")
+    if row["may_read"]:
+        meta = await connection.fetchrow(f"SELECT version, engine FROM {schema}.meta")
+        number, engine = meta or (0, "0")
     may_write = bool(row["may_use"] and row["may_write"])
     tables = frozenset(row["tables"])
     return _Found(row["user"], row["is_there"], row["may_use"], may_write, tables, number, engine)
 
 
-def _engine() -> str:
+def engine_version() -> str:
+    """The version of PgQueuer that is installed here."""
     return version("pgqueuer")
 
 
@@ -172,7 +185,7 @@ async def _change(connection: Connection, schema: str, user: str) -> None:
 async def _changed(connection: Connection, schema: str) -> bool:
     """Whether there is something left to do, in another transaction."""
     async with _locked(connection, schema):
-        found = await _look(connection, schema)  # another process may have been faster
+        found = await _found(connection, schema)  # another process may have been faster
         if not found.tables:
             await _create(connection, schema, found)
         elif not found.is_complete:
@@ -206,7 +219,7 @@ async def _create(connection: Connection, schema: str, found: _Found) -> None:
     await connection.execute(engine_storage(schema))
     await connection.execute(job_table(schema))
     meta = f"INSERT INTO {schema}.meta (version, engine) VALUES ($1, $2)"
-    await connection.execute(meta, VERSION, _engine())
+    await connection.execute(meta, VERSION, engine_version())
 
 
 async def _upgrade(connection: Connection, schema: str, found: _Found) -> bool:
@@ -221,7 +234,7 @@ async def _upgrade(connection: Connection, schema: str, found: _Found) -> bool:
         return True
     for number in range(found.version, VERSION):
         await connection.execute(_STEPS[number])
-    newest = max(found.engine, _engine(), key=_numbers)
+    newest = max(found.engine, engine_version(), key=_numbers)
     meta = f"UPDATE {schema}.meta SET version = greatest(version, $1), engine = $2"
     await connection.execute(meta, VERSION, newest)
     return False
@@ -268,13 +281,3 @@ def _no_right(schema: str, user: str) -> str:
         f" GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {user};"
         f" GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {user}"
     )
-
-
-@dataclass(frozen=True)
-class SchemaStatus:
-    """What ``stoat-jobs postgres status`` shows."""
-
-
-async def status(connection: Connection, schema: str) -> SchemaStatus:
-    """The versions, the counts, and what is wrong: a blocker of vacuum, unknown job types."""
-    raise NotImplementedError

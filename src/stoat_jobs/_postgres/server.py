@@ -140,18 +140,18 @@ class Server:
     async def _connect(self, host: str, port: int, settings: Mapping[str, str]) -> Any:
         address = self.address
         names = {"application_name": self._name, **address.settings}
-        return await asyncpg.connect(
-            host=host or None,
-            port=port,
-            user=address.user,
-            password=address.password,
-            database=address.database,
-            target_session_attrs="any",
-            statement_cache_size=0 if self.is_pooled else 100,
-            server_settings={**names, **settings},
-            timeout=None,
+        arguments: dict[str, Any] = {
+            "host": host or None,
+            "port": port,
+            "user": address.user,
+            "password": address.password,
+            "database": address.database,
+            "target_session_attrs": "any",  # we look ourselves
+            "statement_cache_size": 0 if self.is_pooled else 100,
+            "server_settings": {**names, **settings},
             **address.arguments,
-        )
+        }
+        return await asyncpg.connect(**arguments)
 
     async def _look(self, connection: Any) -> None:
         """Whether a pooler forgot our mark, and whether the server can be written to."""

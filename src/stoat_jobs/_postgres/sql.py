@@ -77,6 +77,7 @@ WITH given AS MATERIALIZED (
 )
 SELECT id FROM kept"""
         """All or, of those with an id or a key that is taken, none; returns the ids of the new."""
+        self.known = f"SELECT id FROM {self._job} WHERE id = $1::uuid"
         self.holder = f"""
 SELECT id, digest, is_kept FROM {self._job} WHERE type = $1::text AND held_key = $2::text
     AND (finished_at IS NULL OR finished_at > clock_timestamp() - $3::float8 * interval '1 second')
@@ -92,8 +93,8 @@ DELETE FROM {self._job} WHERE type = $1::text AND held_key = $2::text
 UPDATE {self._job} SET held_key = NULL, is_kept = false
     WHERE id = $1::uuid AND is_kept AND held_key IS NOT NULL AND NOT {_LIVE} RETURNING id"""
         self.waiting = f"""
-SELECT count(*) AS waiting
-    FROM (SELECT FROM {self._job} WHERE status = 'pending' LIMIT $1::bigint) AS some"""
+SELECT count(*) AS number
+    FROM (SELECT FROM {self._job} WHERE status = 'pending' LIMIT $1::bigint) AS waiting"""
 
     def _write_reading(self) -> None:
         kept = (
@@ -123,15 +124,15 @@ SELECT status, sum(number)::bigint AS number FROM (
     UNION ALL
     SELECT status, -count(*) AS number FROM {self._job} WHERE {old} GROUP BY status
 ) AS counted GROUP BY status"""
-        wait = "extract(epoch FROM started_at - GREATEST(submitted_at, not_before))"
+        wait = "GREATEST(extract(epoch FROM started_at - GREATEST(submitted_at, not_before)), 0)"
         duration = "extract(epoch FROM finished_at - started_at)"
-        both = "percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY {seconds})"
+        both = "percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY ({seconds})::float8)"
         ran = "FILTER (WHERE finished_at IS NOT NULL AND started_at IS NOT NULL)"
         self.count_types = f"""
-SELECT type, status, count(*) AS number, NULL::numeric[] AS waits, NULL::numeric[] AS durations
+SELECT type, status, count(*) AS number, NULL::float8[] AS waits, NULL::float8[] AS durations
     FROM {self._job} WHERE finished_at IS NULL OR NOT {old} GROUP BY type, status
 UNION ALL
-SELECT type, NULL, 0, {both.format(seconds=f"GREATEST({wait}, 0)")} {ran},
+SELECT type, NULL, 0, {both.format(seconds=wait)} {ran},
     {both.format(seconds=duration)} {ran}
     FROM {self._job} WHERE finished_at IS NULL OR NOT {old} GROUP BY type"""
 
@@ -239,6 +240,11 @@ SELECT seq, started_at, finished_at, cancel_requested, {self._notice("j", "ended
     {self._notice("w", "ended", "status = 'pending'")} FROM ended"""
         """Write outcomes; `pending` gives a job back, after a pause if it was refused. Returns
         those that were still ours, and that nobody has cancelled without our knowing."""
+
+        self.state = f"""
+SELECT seq, delivery, status, started_at, finished_at, cancel_requested
+    FROM {self._job} WHERE seq = ANY($1::bigint[])"""
+        """What became of jobs whose outcomes were not written."""
 
     def _write_cancelling(self) -> None:
         self.cancel = f"""

@@ -178,7 +178,9 @@ class Submitting:
             rows = await self._fetch(connection, self._sql.submit, *_columns([job]))
             if rows:
                 return job.job_id
-            holder = await self._holder(job.submission, connection, job.job_id)
+            if await self._fetch(connection, self._sql.known, job.job_id):
+                return job.job_id  # it was accepted, and only the answer was lost
+            holder = await self._holder(job.submission, connection)
             if holder is not None:
                 return holder
             if connection is not None:
@@ -188,9 +190,7 @@ class Submitting:
                 )
         raise JobNotKeptError(self._backend, "its key changes hands too fast")
 
-    async def _holder(
-        self, submission: Submission, connection: Any, job_id: str | None = None
-    ) -> str | None:
+    async def _holder(self, submission: Submission, connection: Any) -> str | None:
         """The id of the job that holds the key, which is then kept as long as it asks for."""
         place = (submission.definition.name, submission.key, self._settings.result_ttl)
         rows = await self._fetch(connection, self._sql.holder, *place)
@@ -198,7 +198,7 @@ class Submitting:
             await self._free_key(place, connection)
             return None
         found = str(rows[0]["id"])
-        if submission.is_kept and found != job_id:
+        if submission.is_kept:
             if rows[0]["digest"] != submission.digest:
                 raise KeyConflictError(str(submission.key), found)
             if not rows[0]["is_kept"]:
@@ -251,7 +251,7 @@ class Submitting:
         if now >= self._room_until or self._room < number:
             most = self._settings.max_pending
             (row,) = await self._fetch(None, self._sql.waiting, most)
-            self._room, self._room_until = most - row["waiting"], now + _COUNT_IS_GOOD
+            self._room, self._room_until = most - row["number"], now + _COUNT_IS_GOOD
             if self._room < number:
                 raise QueueFullError(most)
         self._room -= number

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .._events.log import log_event, log_thread_left
+from .._events.log import log_event
 from .._events.observers import Observers
 from .._jobs.job_types import JobType
 from .._jobs.protocols import JobBackend
@@ -24,7 +24,7 @@ from .._model.status import PENDING, JobStatus
 from .._run.calls import wake
 from .._run.deadlines import Deadlines
 from .._run.job_run import JobRun
-from .._run.left_threads import LeftThreads, where_working
+from .._run.left_behind import LeftBehind
 from .._run.outcome import Outcome, StopReason, failed
 from .beat import Beat
 from .claims import Claim, Claims
@@ -81,7 +81,7 @@ class Worker:
         self._tell = tell
         self._requeues = options.on_shutdown == "requeue"
         self._is_closing = False
-        self._abandoned: list[JobRun[Any] | LeftThreads] = []
+        self.left_behind = LeftBehind()
         self._idle: asyncio.Future[None] | None = None
         self._claims = Claims(connections, sql, options, lambda: queue.handlers)
         self._finishing = Finishing(connections, sql, self._claims.owner, options.lease, self._over)
@@ -135,10 +135,8 @@ class Worker:
             claim.pause = 0.0 if self._is_closing else 1.0
             self._finishing.add(claim, GIVEN_BACK)
             return
-        form = claim.definition.form
-        text = claim.row["source"].encode()
         try:
-            claim.payload = form.payload_type(form.thaw(text), text)
+            claim.payload = claim.definition.form.restore(claim.row["source"].encode())
         except Exception as error:  # this code is older, or newer, than that of the submitter
             self._refuse(claim, error)
             return
@@ -233,10 +231,7 @@ class Worker:
 
     def finished(self, run: JobRun[Any], outcome: Outcome) -> None:
         claim: Claim = run.job
-        if outcome.abandoned:
-            self._add_abandoned(run)
-        elif run.reason is not None:
-            self._look_for_threads(claim)
+        self.left_behind.note(run, abandoned=outcome.abandoned)
         is_given_back = self._is_closing and self._requeues and self._goes_on(run, outcome)
         if is_given_back:
             claim.log(logging.INFO, "job_requeued")
@@ -248,8 +243,7 @@ class Worker:
         return run.reason is StopReason.SHUTDOWN or (run.reason is None and outcome.would_retry)
 
     def dropped(self, run: JobRun[Any]) -> None:
-        if run.is_alive:
-            self._add_abandoned(run)
+        self.left_behind.note(run, abandoned=run.is_alive)
         self._free_slot(run.job)
 
     def _free_slot(self, claim: Claim) -> None:
@@ -261,7 +255,8 @@ class Worker:
 
     def _over(self, claim: Claim, row: Row | None) -> None:
         """What became of a job is written; or somebody else has it, then there is no *row*."""
-        self._claims.own.pop(claim.seq, None)
+        if self._claims.own.get(claim.seq) is claim:  # it may have been lost, and claimed again
+            del self._claims.own[claim.seq]
         outcome = claim.outcome
         if len(self._finishing) <= _MOST_UNWRITTEN:
             self.look_for_work()
@@ -289,22 +284,6 @@ class Worker:
             finished_at=row["finished_at"],
             cancel_requested=row["cancel_requested"],
         )
-
-    # Abandoned handlers.
-
-    def count_abandoned(self) -> int:
-        """How many handlers run on although their job is over."""
-        self._abandoned = [run for run in self._abandoned if not run.is_gone]
-        return sum(run.is_alive for run in self._abandoned)
-
-    def _add_abandoned(self, left: JobRun[Any] | LeftThreads) -> None:
-        self.count_abandoned()
-        self._abandoned.append(left)
-
-    def _look_for_threads(self, claim: Claim) -> None:
-        if (where := where_working(claim.job_id)) is not None:
-            self._add_abandoned(LeftThreads(claim.job_id))
-            log_thread_left(claim.job_id, claim.job_type, where)
 
     # The end.
 

@@ -110,18 +110,17 @@ class JobRun(FinishingRun[J]):
     def drop(self) -> None:
         """Another worker has the job: stop the handler, and let nothing come of it.
 
-        The handler is told to stop as by a shutdown, unless it was told before, and has the same
-        grace period. What it reports is ignored. When it is over or abandoned, the host is told
-        by :meth:`RunHost.dropped`, and of no outcome. A job that has finished is not dropped.
+        The handler is told to stop as by a shutdown, unless it was told before. What it reports
+        is ignored, and when it is over or abandoned, the host's :meth:`RunHost.dropped` is called
+        in the place of an outcome. A job that has finished is not dropped.
         """
         lost = LOST_CANCELLING if self.state is CANCELLING else LOST
-        if not can_become(self, lost):
-            return
-        advance(self, lost)
-        if self.reason is None:
-            self.reason = StopReason.SHUTDOWN
-            self._grace = Grace(self, self._grace_after(self.reason))
-            self._tell_to_stop()
+        if can_become(self, lost):
+            advance(self, lost)
+            if self.reason is None:
+                self.reason = StopReason.SHUTDOWN
+                self._grace = Grace(self, self._grace_after(self.reason))
+                self._tell_to_stop()
 
     @property
     def cancel_grace(self) -> float:

@@ -70,6 +70,13 @@ class Outcome:
     refused: bool = False
     would_retry: bool = False
 
+    def last_progress(self, reported: float | None) -> float | None:
+        """What the record shows of the progress that was *reported* last: a failed job is not done.
+
+        A handler reports 1.0 before it returns, but its result may be refused then.
+        """
+        return None if self.refused and reported == 1.0 else reported
+
     def overruled(self, reason: StopReason, limit: float) -> Outcome:
         """The outcome, had the job been told to stop for *reason* before its handler ended.
 

@@ -69,9 +69,8 @@ class StoredScheduler(Scheduler):
 
     def _can_read_payload(self, job: DurableJob) -> bool:
         """Decode the payload of an earlier process; if it fits no more, finish *job*."""
-        form, text = job.definition.form, job.payload.text
         try:
-            job.payload = form.payload_type(form.thaw(text), text)
+            job.payload = job.definition.form.restore(job.payload.text)
         except Exception as error:  # the code has changed since
             del self.running[job.job_id]
             self.pending.ended(job)

@@ -16,13 +16,14 @@ from stoat_jobs import (
     JobContext,
     JobNotFoundError,
     JobStatus,
+    NoTransactionsError,
     QueueClosedError,
     QueueFullError,
     UnknownJobTypeError,
 )
 
 from ._contract_input import add_echo
-from ._promises import Promises
+from ._promises import Promises, unless
 
 
 class Unhashable:
@@ -164,6 +165,16 @@ class OptionPromises(Promises):
             assert await bench.queue.list_jobs() == []
 
     # Refusals.
+
+    @unless("joins_transactions")
+    async def test_a_connection_is_refused_where_there_is_no_transaction_to_join(self) -> None:
+        """A queue without transactions refuses a ``connection``, and nothing is queued."""
+        async with self.bench() as bench:
+            with pytest.raises(NoTransactionsError, match=r"no transactions.*`connection`"):
+                await bench.queue.submit("hold", {}, connection=object())
+            with pytest.raises(TypeError, match="no transactions"):
+                await bench.queue.submit_many("hold", [{}], connection=object())
+            assert await bench.queue.list_jobs() == []
 
     async def test_a_full_queue_refuses_at_once__fault_30(self) -> None:
         """With ``max_pending`` jobs pending a submission is refused, and with fewer accepted."""
