@@ -16,7 +16,7 @@ from stoat_jobs import JobStatus
 from ...support.fleet.fleet import Fleet, until
 from ...support.fleet.submitter import ODD
 
-SHORT = {"lease": 1.0}
+SHORT = {"lease": 2.0}
 
 FAILS_FOR = """
 CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import asyncpg
@@ -9,16 +10,16 @@ import pytest
 
 from stoat_jobs import JobStatus
 
-from ...support.fleet.fleet import Fleet, until
+from ...support.fleet.fleet import PATIENCE, Fleet, until
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-SHORT = {"lease": 1.0}
+SHORT = {"lease": 2.0}
 
 
 async def test_processes_that_start_at_once_make_one_schema__fault_45(fleet: Fleet) -> None:
-    """Five processes create the tables of an empty database at once, and five more find them."""
-    for _ in range(2):
-        workers = [fleet.begin_worker() for _ in range(5)]
+    """Five processes create the tables of an empty database at once, and others find them."""
+    for number in (5, 2):
+        workers = [fleet.begin_worker() for _ in range(number)]
         for worker in workers:
             await fleet.up(worker)
         async with fleet.queue() as queue:
@@ -27,7 +28,9 @@ async def test_processes_that_start_at_once_make_one_schema__fault_45(fleet: Fle
 
 async def test_a_key_is_one_job_whoever_submits_it(fleet: Fleet) -> None:
     """Forty submits of one key in four processes are one job."""
-    workers = [await fleet.worker() for _ in range(4)]
+    workers = [fleet.begin_worker() for _ in range(4)]
+    for worker in workers:
+        await fleet.up(worker)
     async with fleet.queue() as queue:
         job_ids = [await queue.submit("submit_hold", {"key": "one"}) for _ in range(40)]
         records = [await queue.wait(job_id) for job_id in job_ids]
@@ -52,7 +55,7 @@ async def test_a_clock_that_is_wrong_runs_nothing_twice_or_early__fault_44(
     }
     await fleet.worker(options=SHORT, only=["sleep"])
     async with fleet.queue(options=SHORT) as queue:
-        job_id = await queue.submit("sleep", {"seconds": 3.5})
+        job_id = await queue.submit("sleep", {"seconds": 3 * SHORT["lease"]})
         await fleet.started(job_id)
         other = await fleet.worker(options=SHORT, environment=wrong)
         later = await queue.submit("number", {"n": 1}, delay=600)
@@ -90,7 +93,9 @@ async def test_a_payload_that_older_code_refuses_waits_for_newer(fleet: Fleet) -
     async with fleet.queue() as queue:
         job_id = await queue.submit("number", {"n": 1})
         await fleet.logged("payload_refused", job_id=job_id)
-        assert (await queue.get_status(job_id)) is JobStatus.PENDING
+        async with asyncio.timeout(PATIENCE):
+            while (await queue.get_status(job_id)) is not JobStatus.PENDING:
+                await asyncio.sleep(0.02)
         older.terminate()
         await older.ended()
         await fleet.worker()
@@ -132,7 +137,7 @@ async def test_queues_in_two_schemas_do_not_mix(fleet: Fleet) -> None:
         connection = await asyncpg.connect(fleet.url)
         for channel in ("one.jobs", "one.engine"):
             await connection.add_listener(
-                f'"{channel}"', lambda *notice: notices.append((notice[2], notice[3]))
+                channel, lambda *notice: notices.append((notice[2], notice[3]))
             )
         job_id = await second.submit("echo", {"value": 1})
         assert (await second.wait(job_id)).result == 1

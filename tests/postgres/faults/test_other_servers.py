@@ -15,7 +15,7 @@ from ...support.postgres.cluster import Cluster
 from ...support.postgres.pooler import Pooler
 from ...support.postgres.standby import Standby, url_of_all
 
-SHORT = {"lease": 1.0}
+SHORT = {"lease": 2.0}
 
 
 async def test_jobs_go_on_after_a_failover(

@@ -19,7 +19,7 @@ from ...support.fleet.load import acknowledged, cut, is_told, settled, submitter
 from ...support.fleet.proxy import Proxy
 from ...support.postgres.cluster import Cluster
 
-SHORT = {"lease": 1.0}
+SHORT = {"lease": 2.0}
 
 
 @pytest.fixture

@@ -191,6 +191,17 @@ class Fleet:
         )
         return found[0]
 
+    async def dropped(self, member: Member, job_id: str) -> None:
+        """Wait until a worker has found that a job is no longer its own."""
+        events = ("job_lost", "outcome_refused")
+        await until(
+            lambda: any(
+                self.books.entries("log", event=event, pid=member.pid, job_id=job_id)
+                for event in events
+            ),
+            what=f"the loss of {job_id}",
+        )
+
     @property
     def gone(self) -> list[Member]:
         """Who was up, and ended without being told to."""
