@@ -44,6 +44,7 @@ _LOOK = 0.05
 ROUNDS_LIMIT = 200_000
 """Iterations that the loop may be busy without a pause before it counts as a deadlock."""
 
+_MANY_TIMERS = 100
 _START = 1000.0
 # Beyond it the loop cannot tell which timers are due, because of rounding.
 _END = 5_000_000.0
@@ -117,6 +118,7 @@ class FakeClock:
         self._threads_before = {each for each in threading.enumerate() if not is_reused(each)}
         self._timers: list[tuple[float, int, Any]] = []
         self._timer_numbers = itertools.count()
+        self._many_timers = _MANY_TIMERS
         self._queues: list[Any] = []
         self.errors: list[dict[str, Any]] = []
 
@@ -126,6 +128,10 @@ class FakeClock:
 
     def _note_timer(self, when: float, handle: Any) -> None:
         """Record that *handle*, which is like :class:`asyncio.Handle`, is due at *when*."""
+        if len(self._timers) > self._many_timers:  # most of them may be cancelled
+            self._timers = [timer for timer in self._timers if not timer[2].cancelled()]
+            heapq.heapify(self._timers)
+            self._many_timers = max(_MANY_TIMERS, 2 * len(self._timers))
         heapq.heappush(self._timers, (when, next(self._timer_numbers), handle))
 
     async def settle(self) -> None:

