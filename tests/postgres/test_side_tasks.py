@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
-from collections.abc import Callable, Coroutine
-from typing import Any, cast
 
 import pytest
 
 from stoat_jobs._postgres.side_tasks import SideTask
-from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
-
-def on_a_fake_clock(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    @functools.wraps(test)
-    def run(**fixtures: Any) -> None:
-        run_with_fake_clock(test(**fixtures))
-
-    return run
-
-
-def clock() -> FakeClockLoop:
-    return cast(FakeClockLoop, asyncio.get_running_loop())
+from .fake_clock import clock, on_a_fake_clock
 
 
 class Steps:
@@ -122,18 +108,14 @@ async def test_a_task_that_was_cancelled_is_begun_again(caplog: pytest.LogCaptur
     """Whoever cancels all tasks of the loop does not end it for good."""
     steps = Steps()
     await clock().settle()
-    steps.task.check()
     assert events(caplog) == []
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
-    await clock().settle()
-    steps.task.check()
-    await clock().settle()
+    await clock().advance(0.1)
     assert len(steps.times) == 2
     assert events(caplog) == ["side_task_restarted"]
     await steps.task.close()
-    steps.task.check()
-    await clock().settle()
+    await clock().advance(1)
     assert len(steps.times) == 2
 
 
