@@ -103,7 +103,7 @@ def tests(session: nox.Session) -> None:
     has tested it. Between them, only such tests of the contracts and the units: all would take
     minutes more for each.
     """
-    _enter_sdist(session, "tests", "demo,http,testing")
+    _enter_sdist(session, "tests", EXTRAS)
     # Before the run: tests that fail were run, and nox itself says that they failed.
     tested = ROOT / session.cache_dir / "tested"
     tested.mkdir(exist_ok=True)
@@ -315,6 +315,7 @@ def lowest(session: nox.Session) -> None:
     beside = ("fastapi", "pytest-xdist", "sqlalchemy", "uvloop")
     session.install(f".[{EXTRAS}]", *beside, f"--constraint={pins}")
     session.run("python", "tests/lowest.py")
+    session.run("python", "-c", "import stoat_jobs.postgres")
     # pytest before 9 does not read [tool.pytest].
     options = ("-Werror", "--import-mode=importlib", "--asyncio-mode=auto")
     inis = ("asyncio_default_fixture_loop_scope=function", "markers=slow")

@@ -14,12 +14,13 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
+from .._model.metadata import read_only
 from .._model.status import FAILED, PENDING
 from .._run.outcome import Outcome, StopReason
 from .claims import Claim
 from .connections import Connections, Row
 from .reasons import is_data_error, reason_of
-from .rows import metadata_text
+from .rows import metadata_of, metadata_text
 from .side_tasks import IDLE, SideTask
 from .sql import Sql
 
@@ -147,6 +148,7 @@ class Finishing:
             self._over(claim, None)
             return
         claim.progress = claim.message = None
+        claim.metadata = read_only(metadata_of(claim.row))
         self.add(claim, Outcome(FAILED, None, reason, _REFUSED))
 
 

@@ -303,8 +303,7 @@ class Telling:
 
     def _tell_of_work(self, on_work: Callable[[], None]) -> None:
         self._is_work_told = False
-        if not self._is_closed:
-            on_work()
+        on_work()
 
     # The end
 
