@@ -84,6 +84,8 @@ async def test_all_is_created_in_its_schema(connection: Any) -> None:
     await install(connection, SCHEMA)
     assert await objects(connection) == before
     assert await versions(connection, SCHEMA) == (module.VERSION, engine_version())
+    body = await connection.fetchval("SELECT prosrc FROM pg_proc WHERE proname ~ '^fn_pgqueuer'")
+    assert engine_channel(SCHEMA) in body
 
 
 def test_by_five_processes_at_once(url: str) -> None:
