@@ -110,7 +110,7 @@ async def test_jobs_are_done_through_it(
         done = [await queue.wait(job_id, timeout=SAFETY_NET) for job_id in ids]
     assert [record.result for record in done] == [0, 2, 4]
     (told,) = [record for record in caplog.records if record.msg == "notifications_missing"]
-    assert "listen_url" in told.getMessage()
+    assert "Give the option listen_url" in vars(told)["error"]
 
 
 async def test_a_start_through_a_pooler_says_what_is_wrong(
