@@ -13,7 +13,6 @@ import logging
 import sys
 import tomllib
 from html import escape
-from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -34,8 +33,8 @@ def rooms() -> dict[str, list[str]]:
     """The files of each room of the job queue itself, the highest layer first."""
     layers = tomllib.loads(PROJECT.read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
     first, last = layers.index("_app"), layers.index("_model")
-    beside_each_other = (layer.split(" | ") for layer in layers[first : last + 1])
-    return {room: _files(room) for room in chain.from_iterable(beside_each_other)}
+    names = [name for layer in layers[first : last + 1] for name in layer.split(" | ")]
+    return {room: _files(room) for room in names}
 
 
 def _files(room: str) -> list[str]:
