@@ -1,10 +1,12 @@
-"""Everything that checks the project; plain ``nox`` runs what ``nox.options.sessions`` names."""
+"""Everything that checks the project; plain ``nox`` runs what has a tag."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,12 +16,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tests.support.postgres import installing
 
 nox.needs_version = ">=2025.10.14"
-nox.options.sessions = [
-    "api",
-    *("tests", "services", "third_party", "coverage", "browser"),
-    *("mypy", "pyright", "lint", "docs"),
-    *("distribution", "lowest"),
-]
+# Which sessions plain ``nox`` runs, one after another. Those that are BESIDE others need a single
+# core, and no peace: .ci/run runs them while it runs the rest.
+IN_TURN = ["in-turn"]
+BESIDE = ["beside"]
+nox.options.tags = [*IN_TURN, *BESIDE]
 nox.options.reuse_venv = "yes"
 # A Python that is not here is skipped, on a build server too; .ci/run says what was tested.
 nox.options.error_on_missing_interpreters = False
@@ -59,6 +60,33 @@ def _release(folder: Path) -> list[int]:
 
 os.environ["PATH"] = os.pathsep.join([*_pyenv_folders(), os.environ.get("PATH", os.defpath)])
 
+# uv, which nox takes where it is told to, reads nothing of what pip is told.
+FROM_PIP = {
+    "index-url": ("UV_DEFAULT_INDEX", " "),
+    "extra-index-url": ("UV_INDEX", " "),
+    "find-links": ("UV_FIND_LINKS", ","),
+    "trusted-host": ("UV_INSECURE_HOST", " "),
+    "constraint": ("UV_CONSTRAINT", " "),
+    "cert": ("SSL_CERT_FILE", " "),
+    "default-timeout": ("UV_HTTP_TIMEOUT", " "),
+}
+
+
+def _tell_uv() -> None:
+    """Tell uv where packages are, and how to get there, as pip's files and variables say it."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    for section in (":env:", "install", "global"):  # the first that says it counts
+        for option, value in re.findall(rf"^{section}\.([\w-]+)=(.*)$", told, re.MULTILINE):
+            if option in FROM_PIP:
+                name, separator = FROM_PIP[option]
+                os.environ.setdefault(name, separator.join(ast.literal_eval(value).split()))
+    os.environ.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")  # of all indexes, as pip
+    os.environ.setdefault("UV_LINK_MODE", "copy")  # where its cache is on another disk, too
+
+
+_tell_uv()
+
 # The newest Python that is here, or the one that runs nox.
 FOUND = [python for python in PYTHONS if shutil.which(f"python{python}")]
 NEWEST = FOUND[-1] if FOUND else None
@@ -67,7 +95,7 @@ OLDEST_AND_NEWEST = sorted({*FOUND[:1], *FOUND[-1:]}, key=PYTHONS.index) or PYTH
 OLDEST = FOUND[0] if FOUND else None
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=PYTHONS, tags=IN_TURN)
 def tests(session: nox.Session) -> None:
     """Run the tests, on the newest Python with coverage; arguments go to pytest.
 
@@ -75,7 +103,7 @@ def tests(session: nox.Session) -> None:
     has tested it. Between them, only such tests of the contracts and the units: all would take
     minutes more for each.
     """
-    _enter_sdist(session, "tests", "demo,http,testing")
+    _enter_sdist(session, "tests", EXTRAS)
     # Before the run: tests that fail were run, and nox itself says that they failed.
     tested = ROOT / session.cache_dir / "tested"
     tested.mkdir(exist_ok=True)
@@ -106,7 +134,7 @@ def _enter_sdist(session: nox.Session, group: str, extras: str) -> None:
     session.chdir(unpacked)
 
 
-@nox.session(python=OLDEST_AND_NEWEST)
+@nox.session(python=OLDEST_AND_NEWEST, tags=IN_TURN)
 def services(session: nox.Session) -> None:
     """Run what needs a PostgreSQL server, Debian's where there is none; arguments go to pytest.
 
@@ -128,7 +156,7 @@ def quick(session: nox.Session) -> None:
     session.run("pytest", *PARALLEL, "-m", "not slow", *(session.posargs or QUICK))
 
 
-@nox.session(python=OLDEST_AND_NEWEST)
+@nox.session(python=OLDEST_AND_NEWEST, tags=BESIDE)
 def third_party(session: nox.Session) -> None:
     """Make the backend of the guide from what its page shows; run its tests and the example's."""
     folder = session.create_tmp()
@@ -139,7 +167,7 @@ def third_party(session: nox.Session) -> None:
     session.run("pytest", f"{THIRD_PARTY}/tests", f"--ignore={THIRD_PARTY}/tests/test_contract.py")
 
 
-@nox.session
+@nox.session(tags=IN_TURN)
 def coverage(session: nox.Session) -> None:
     """Put the measurements of all tested Pythons together and judge them."""
     if not list(Path().glob(".coverage.*")):
@@ -164,7 +192,7 @@ apt-get -qq install -y --no-install-recommends "$@"
 """
 
 
-@nox.session(python=NEWEST)
+@nox.session(python=NEWEST, tags=IN_TURN)
 def browser(session: nox.Session) -> None:
     """Look at the dashboard with Chromium, Debian's where there is none; arguments go to pytest."""
     chromium = _chromium(session)
@@ -204,7 +232,7 @@ def _install_debian(session: nox.Session, *packages: str) -> None:
     session.run(*as_root, "sh", "-c", INSTALLING, "sh", *packages, external=True)
 
 
-@nox.session
+@nox.session(tags=BESIDE)
 def mypy(session: nox.Session) -> None:
     """Check the types of everything, as the oldest and the newest Python see them."""
     groups = [f"--group={name}" for name in ("tests", "services", "browser", "distribution")]
@@ -213,7 +241,7 @@ def mypy(session: nox.Session) -> None:
         session.run("mypy", f"--python-version={python}", *CHECKED)
 
 
-@nox.session
+@nox.session(tags=BESIDE)
 def pyright(session: nox.Session) -> None:
     """Check the public types with a second type checker; each of them has to be written down."""
     session.install(f".[{EXTRAS}]", "--group", "tests")
@@ -230,7 +258,7 @@ OF_KIND = {
 }
 
 
-@nox.session
+@nox.session(tags=BESIDE)
 def lint(session: nox.Session) -> None:
     """Check style, format, the direction of imports, and what other machines are told to do."""
     session.install("-e", ".", "--group", "lint")
@@ -243,14 +271,14 @@ def lint(session: nox.Session) -> None:
         session.run("check-jsonschema", f"--builtin-schema=vendor.{kind}", *files)
 
 
-@nox.session
+@nox.session(tags=BESIDE)
 def api(session: nox.Session) -> None:
     """Compare the public API with its record and the last release; ``-- --record`` records it."""
     session.install("--group", "api")
     session.run("python", "-m", "tests.api", *session.posargs)
 
 
-@nox.session
+@nox.session(tags=BESIDE)
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     _enter_sdist(session, "docs", EXTRAS)
@@ -258,7 +286,7 @@ def docs(session: nox.Session) -> None:
     session.run("python", "-m", "sphinx", *strict, "-b", "html", "docs", f"{ROOT}/docs/_build/html")
 
 
-@nox.session
+@nox.session(tags=BESIDE)
 def distribution(session: nox.Session) -> None:
     """Build into dist/ what is published, and check it; ``-- release`` refuses placeholders."""
     session.install("--group", "distribution")
@@ -274,7 +302,7 @@ def distribution(session: nox.Session) -> None:
     session.run("pytest", "tests/distribution")
 
 
-@nox.session(python=FOUND[:1] or PYTHONS[:1])
+@nox.session(python=FOUND[:1] or PYTHONS[:1], tags=IN_TURN)
 def lowest(session: nox.Session) -> None:
     """Run what is quick with the lowest versions that we allow; arguments go to pytest.
 
@@ -287,6 +315,7 @@ def lowest(session: nox.Session) -> None:
     beside = ("fastapi", "pytest-xdist", "sqlalchemy", "uvloop")
     session.install(f".[{EXTRAS}]", *beside, f"--constraint={pins}")
     session.run("python", "tests/lowest.py")
+    session.run("python", "-c", "import stoat_jobs.postgres")
     # pytest before 9 does not read [tool.pytest].
     options = ("-Werror", "--import-mode=importlib", "--asyncio-mode=auto")
     inis = ("asyncio_default_fixture_loop_scope=function", "markers=slow")
@@ -295,6 +324,12 @@ def lowest(session: nox.Session) -> None:
     # The kit has a machine too.
     for command in (("check", "asyncio"), ("demo",)):
         session.run("stoat-jobs", *command, silent=True)
+
+
+@nox.session(venv_backend="uv")
+def uv(session: nox.Session) -> None:
+    """Install something with uv, as .ci/run does before it lets uv install everything."""
+    session.install("nox")
 
 
 @nox.session
@@ -334,7 +369,7 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "-m", "tests.support.fuzz.guided", *(session.posargs or ["600"]))
 
 
-@nox.session(python=NEWEST)
+@nox.session(python=NEWEST, venv_backend="virtualenv")
 def audit(session: nox.Session) -> None:
     """Look up known vulnerabilities of what the package and its extras install, online.
 
@@ -373,5 +408,5 @@ def bench(session: nox.Session) -> None:
 
     In full it takes about a quarter of an hour; ``--force-python 3.13`` takes another Python.
     """
-    session.install(".", "--group", "bench")
+    session.install(".[postgres]", "--group", "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)

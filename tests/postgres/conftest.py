@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from ..support.postgres import installing
 from ..support.postgres.cluster import Cluster
-from ..support.postgres.installing import missing
 from ..support.postgres.pooler import Pooler
 from ..support.postgres.standby import Standby
 
@@ -16,7 +16,7 @@ from ..support.postgres.standby import Standby
 @pytest.fixture(scope="session")
 def services() -> None:
     """That there are servers to start; on a build server it is a failure if there are none."""
-    if packages := missing():
+    if packages := installing.missing():
         leave = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         leave(f"no PostgreSQL server: install Debian's {' and '.join(packages)}")
 

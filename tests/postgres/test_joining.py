@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,20 +13,14 @@ import asyncpg
 import psycopg
 import pytest
 import sqlalchemy
-import sqlmodel
 from sqlalchemy import create_engine, orm
-from sqlalchemy.ext.asyncio import (
-    AsyncSession,
-    async_scoped_session,
-    async_sessionmaker,
-    create_async_engine,
-)
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
-from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelSession
 
 from stoat_jobs._postgres.joining import fetch_joined
 
 from ..support.postgres.cluster import Cluster, name_in
+from .joining_ways import WAYS, Way, by_a_savepoint, by_asyncpg, dialect
 
 # As the real one: arrays, a cast of an expression, and what other libraries take for their own.
 INSERT = """
@@ -39,157 +32,6 @@ INSERT INTO kept SELECT id, note, is_kept, delay, seq, note || 'j: 100% %s' FROM
 RETURNING id, note, is_kept, delay, seq, mark, now()::text AS at"""
 SELECT = "SELECT seq FROM kept WHERE note = $1::text AND seq = $2::bigint"
 
-Joined = AbstractAsyncContextManager[Any]
-Way = Callable[[str, bool], Joined]
-
-
-class RollbackError(Exception):
-    """What the caller rolls back by."""
-
-
-def dialect(url: str, driver: str) -> str:
-    return url.replace("postgresql://", f"postgresql+{driver}://")
-
-
-@asynccontextmanager
-async def by_asyncpg(url: str, commits: bool) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(url)
-    try:
-        async with connection.transaction():
-            yield connection
-            if not commits:
-                raise RollbackError
-    except RollbackError:
-        pass
-    finally:
-        await connection.close()
-
-
-@asynccontextmanager
-async def by_asyncpg_pool(url: str, commits: bool) -> AsyncIterator[Any]:
-    async with asyncpg.create_pool(url, min_size=1) as pool, pool.acquire() as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        yield connection
-        await (transaction.commit() if commits else transaction.rollback())
-
-
-@asynccontextmanager
-async def by_psycopg(url: str, commits: bool) -> AsyncIterator[Any]:
-    connection = await psycopg.AsyncConnection.connect(url)
-    connection.cursor_factory = psycopg.AsyncRawCursor
-    yield connection
-    await (connection.commit() if commits else connection.rollback())
-    await connection.close()
-
-
-@asynccontextmanager
-async def by_psycopg_in_a_block(url: str, commits: bool) -> AsyncIterator[Any]:
-    connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
-    async with connection, connection.transaction(force_rollback=not commits):
-        yield connection
-
-
-@asynccontextmanager
-async def by_psycopg_blocking(url: str, commits: bool) -> AsyncIterator[Any]:
-    with psycopg.connect(url, row_factory=psycopg.rows.scalar_row) as connection:
-        yield connection
-        if not commits:
-            connection.rollback()
-
-
-def by_async_connection(driver: str) -> Way:
-    @asynccontextmanager
-    async def connect(url: str, commits: bool) -> AsyncIterator[Any]:
-        engine = create_async_engine(dialect(url, driver))
-        async with engine.connect() as connection:
-            yield connection
-            await (connection.commit() if commits else connection.rollback())
-        await engine.dispose()
-
-    return connect
-
-
-def by_async_session(driver: str, kind: type[AsyncSession]) -> Way:
-    @asynccontextmanager
-    async def begin(url: str, commits: bool) -> AsyncIterator[Any]:
-        engine = create_async_engine(dialect(url, driver))
-        async with kind(engine) as session:
-            yield session
-            await (session.commit() if commits else session.rollback())
-        await engine.dispose()
-
-    return begin
-
-
-@asynccontextmanager
-async def by_async_scoped_session(url: str, commits: bool) -> AsyncIterator[Any]:
-    engine = create_async_engine(dialect(url, "asyncpg"))
-    scoped = async_scoped_session(async_sessionmaker(engine), asyncio.current_task)
-    yield scoped
-    await (scoped.commit() if commits else scoped.rollback())
-    await scoped.remove()
-    await engine.dispose()
-
-
-@asynccontextmanager
-async def by_connection(url: str, commits: bool) -> AsyncIterator[Any]:
-    engine = create_engine(dialect(url, "psycopg"), poolclass=NullPool)
-    with engine.connect() as connection:
-        yield connection
-        if commits:
-            connection.commit()
-
-
-def by_session(kind: type[orm.Session]) -> Way:
-    @asynccontextmanager
-    async def begin(url: str, commits: bool) -> AsyncIterator[Any]:
-        with kind(create_engine(dialect(url, "psycopg"), poolclass=NullPool)) as session:
-            yield session
-            if commits:
-                session.commit()
-
-    return begin
-
-
-@asynccontextmanager
-async def by_scoped_session(url: str, commits: bool) -> AsyncIterator[Any]:
-    engine = create_engine(dialect(url, "psycopg"), poolclass=NullPool)
-    scoped = orm.scoped_session(orm.sessionmaker(engine))
-    yield scoped
-    if commits:
-        scoped.commit()
-    scoped.remove()
-
-
-@asynccontextmanager
-async def by_a_savepoint(url: str, commits: bool) -> AsyncIterator[Any]:
-    engine = create_async_engine(dialect(url, "asyncpg"))
-    async with AsyncSession(engine) as session, session.begin():
-        savepoint = await session.begin_nested()
-        yield session
-        await (savepoint.commit() if commits else savepoint.rollback())
-    await engine.dispose()
-
-
-WAYS: dict[str, Way] = {
-    "asyncpg": by_asyncpg,
-    "asyncpg's pool": by_asyncpg_pool,
-    "psycopg": by_psycopg,
-    "psycopg, transaction()": by_psycopg_in_a_block,
-    "psycopg, blocking": by_psycopg_blocking,
-    "AsyncConnection on asyncpg": by_async_connection("asyncpg"),
-    "AsyncConnection on psycopg": by_async_connection("psycopg"),
-    "AsyncSession on asyncpg": by_async_session("asyncpg", AsyncSession),
-    "AsyncSession on psycopg": by_async_session("psycopg", AsyncSession),
-    "AsyncSession of SQLModel": by_async_session("asyncpg", SQLModelSession),
-    "async_scoped_session": by_async_scoped_session,
-    "Connection": by_connection,
-    "Session": by_session(orm.Session),
-    "Session of SQLModel": by_session(sqlmodel.Session),
-    "scoped_session": by_scoped_session,
-    "savepoint": by_a_savepoint,
-}
 EVERY_WAY = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 
@@ -270,8 +112,8 @@ async def autocommitting(url: str) -> AsyncIterator[Any]:
             yield session
         await engine.dispose()
     engine = create_async_engine(dialect(url, "asyncpg"))
-    async with engine.connect() as connection:
-        yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+    async with engine.connect() as optioned:
+        yield await optioned.execution_options(isolation_level="AUTOCOMMIT")
     await engine.dispose()
 
 
@@ -312,9 +154,7 @@ async def test_what_was_taken_out_of_sqlalchemy_is_refused(url: str) -> None:
     assert tried == 7
 
 
-async def test_what_was_taken_out_is_joined_where_that_is_right(
-    cluster: Cluster, url: str
-) -> None:
+async def test_what_was_taken_out_is_joined_where_that_is_right(cluster: Cluster, url: str) -> None:
     """asyncpg's connection in SQLAlchemy's own transaction commits with it, and else is refused."""
     engine = create_async_engine(dialect(url, "asyncpg"))
     async with engine.connect() as connection:
@@ -334,9 +174,19 @@ async def test_what_is_no_connection_is_refused_by_name(url: str) -> None:
     blocking = create_engine(dialect(url, "psycopg"))
     connection = await psycopg.AsyncConnection.connect(url)
     async with asyncpg.create_pool(url, min_size=0) as pool, connection:
-        others: list[Any] = [pool, engine, blocking, connection.cursor(), url, object(), AsyncSession]
+        others: list[Any] = [
+            pool,
+            engine,
+            blocking,
+            connection.cursor(),
+            url,
+            object(),
+            AsyncSession,
+        ]
         for other in others:
-            with pytest.raises(TypeError, match=r"must be a connection of asyncpg.*, not ") as caught:
+            with pytest.raises(
+                TypeError, match=r"must be a connection of asyncpg.*, not "
+            ) as caught:
                 await fetch_joined(other, INSERT, job())
             assert type(other).__qualname__ in str(caught.value)
     await engine.dispose()
@@ -378,7 +228,10 @@ async def test_a_snapshot_that_cannot_see_the_holder_is_told(
     url: str, way: Way, level: str
 ) -> None:
     """A key that was taken after the caller's snapshot: its library's error says what to do."""
-    insert, held = f"{INSERT.partition('RETURNING')[0]} ON CONFLICT DO NOTHING RETURNING id", uuid4()
+    insert, held = (
+        f"{INSERT.partition('RETURNING')[0]} ON CONFLICT DO NOTHING RETURNING id",
+        uuid4(),
+    )
     async with way(url, False) as connection:
         if way is by_a_savepoint:
             pytest.skip("the isolation is chosen before")

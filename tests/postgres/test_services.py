@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..support.postgres.standby import Standby, url_of_all
 from ..support.programs import Command
 
 ROOT = Path(__file__).parents[2]
+SHARED_MEMORY = Path("/proc/sysvipc/shm")
 START = """
 from tests.support.postgres.cluster import Cluster
 cluster = Cluster(durable=False)
@@ -23,6 +25,26 @@ cluster.start()
 print(cluster.folder, flush=True)
 input()
 """
+
+
+WITHOUT = """
+import pytest
+from tests.support.postgres import installing
+
+installing.find = lambda program: None
+raise SystemExit(pytest.main(["-p", "no:cacheprovider", "{test}"]))
+"""
+
+
+@pytest.mark.parametrize(("env", "code"), [({"CI": "true"}, 1), ({"CI": ""}, 0)], ids=["CI", "not"])
+def test_where_no_server_is_installed(env: dict[str, str], code: int) -> None:
+    """Tests that need one are skipped, and fail on a build server; both say what to install."""
+    program = WITHOUT.format(test=f"{__file__}::test_databases_are_empty_and_ones_own")
+    command = [sys.executable, "-c", program]
+    with Command(command, cwd=ROOT, env={**os.environ, **env}) as run:
+        status, out, _ = run.finish()
+    assert status == code, out
+    assert "no PostgreSQL server: install Debian's postgresql and pgbouncer" in out
 
 
 def test_databases_are_empty_and_ones_own(cluster: Cluster, url: str) -> None:
@@ -64,17 +86,20 @@ async def test_a_frozen_server_answers_when_it_is_thawed(own_cluster: Cluster) -
     assert own_cluster.sql("SELECT 1") == "1"
 
 
+async def connect(url: str) -> asyncpg.Connection:
+    """A connection as it has to be through a pooler."""
+    return await asyncpg.connect(url, statement_cache_size=0)
+
+
 async def test_a_pooler_gives_each_transaction_another_session(pooler: Pooler, url: str) -> None:
     """What a session keeps on a server is not there behind it."""
-    options = {"statement_cache_size": 0}
-    connections = [await asyncpg.connect(pooler.url(url), **options) for _ in range(2)]
-    first, second = connections
+    first, second = [await connect(pooler.url(url)) for _ in range(2)]
     pid = await first.fetchval("SELECT pg_backend_pid()")
     async with second.transaction():
         assert await second.fetchval("SELECT pg_backend_pid()") == pid
         assert await first.fetchval("SELECT pg_backend_pid()") != pid
-    for connection in connections:
-        await connection.close()
+    await first.close()
+    await second.close()
 
 
 async def test_a_pooler_begins_again(pooler: Pooler, url: str) -> None:
@@ -83,7 +108,7 @@ async def test_a_pooler_begins_again(pooler: Pooler, url: str) -> None:
     with pytest.raises(OSError):
         await asyncpg.connect(pooler.url(url))
     pooler.start()
-    connection = await asyncpg.connect(pooler.url(url))
+    connection = await connect(pooler.url(url))
     await connection.close()
 
 
@@ -100,6 +125,17 @@ async def test_a_standby_takes_its_primary_s_place(own_cluster: Cluster, standby
     connection = await asyncpg.connect(url)
     assert await connection.fetchval("SELECT inet_server_port()") == standby.port
     await connection.close()
+
+
+def test_nothing_is_left_of_a_server_that_is_killed() -> None:
+    """The shared memory that it did not give back is removed, and so is its folder."""
+    with Cluster(durable=False) as cluster:
+        cluster.start()
+        *_, memory, _ = (cluster.data / "postmaster.pid").read_text().split()
+        cluster.kill()
+        assert f" {memory} " in SHARED_MEMORY.read_text()
+    assert f" {memory} " not in SHARED_MEMORY.read_text()
+    assert not cluster.folder.exists()
 
 
 def test_nothing_is_left_of_a_test_that_is_killed() -> None:

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
-from collections.abc import Callable, Coroutine
-from typing import Any, cast
 
 import pytest
 
 from stoat_jobs._postgres.side_tasks import SideTask
-from stoat_jobs.testing import FakeClockLoop, run_with_fake_clock
 
-
-def on_a_fake_clock(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    @functools.wraps(test)
-    def run(**fixtures: Any) -> None:
-        run_with_fake_clock(test(**fixtures))
-
-    return run
-
-
-def clock() -> FakeClockLoop:
-    return cast(FakeClockLoop, asyncio.get_running_loop())
+from .fake_clock import clock, on_a_fake_clock
 
 
 class Steps:

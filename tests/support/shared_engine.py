@@ -23,6 +23,7 @@ from stoat_jobs.backends import (
     Submission,
     as_datetime,
     transition,
+    variables_of,
 )
 
 IN_ORDER = attrgetter("due", "place")
@@ -175,6 +176,16 @@ class Engine:
     def next_due(self, now: float) -> float:
         """When the next delayed job is due, as an age of the clock; ``inf`` if none is."""
         return min((job.due for job in self.waiting.values() if job.due > now), default=math.inf)
+
+    def lose(self, job: SharedJob) -> None:
+        """Take *job* from the queue that runs it, as if that had not been heard of for long."""
+        run = self.run_of(job.job_id)
+        transition(job, JobStatus.PENDING)
+        job.variables = variables_of(job.job_id)  # those of the submitter are in use
+        self.waiting[job.job_id] = job
+        if run is not None:
+            run.drop()
+        self.fill()
 
     def run_of(self, job_id: str) -> JobRun[SharedJob] | None:
         """The run of a job, in whichever queue it is."""

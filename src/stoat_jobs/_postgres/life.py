@@ -8,7 +8,6 @@ from typing import Any
 from .._backends.loop_watchdog import Watchdog
 from .._events.observers import Observers
 from .._jobs.protocols import JobBackend
-from .._model.errors import QueueClosedError
 from .._model.records import JobResult
 from .._run.outcome import StopReason, never_started
 from .connections import Connections, Row
@@ -59,7 +58,7 @@ class Life:
         self.worker: Worker | None = None
         if options.worker:
             self.worker = Worker(
-                queue, settings, options, connections, sql, observers, self.telling.tell
+                queue, settings, options, connections, sql, observers, self.telling
             )
 
     async def open(self) -> None:
@@ -110,9 +109,8 @@ class Life:
             self._watchdog.stop()
         try:
             await self.keeper.side_task.close()
-            await self.submitting.side_task.close(_CLOSING)
+            await self.submitting.close(_CLOSING)
         finally:
-            self.submitting.refuse_waiting(QueueClosedError())
             try:
                 await self.telling.close()
             finally:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -31,8 +31,8 @@ _BACKEND = "postgres"
 VERSION = 1
 """Of our tables."""
 
-_STEPS: dict[int, str] = {}
-"""The statements that lead from a version of our tables to the next, by the old version."""
+_STEPS: dict[int, Callable[[str], str]] = {}
+"""By the old version: the statements that lead to the next one, in a schema."""
 
 _TABLES = ["job", "meta", "pgqueuer", "pgqueuer_log"]
 _LOCK_TIMEOUT = "5s"
@@ -233,7 +233,7 @@ async def _upgrade(connection: Connection, schema: str, found: _Found) -> bool:
     if labels:
         return True
     for number in range(found.version, VERSION):
-        await connection.execute(_STEPS[number])
+        await connection.execute(_STEPS[number](schema))
     newest = max(found.engine, engine_version(), key=_numbers)
     meta = f"UPDATE {schema}.meta SET version = greatest(version, $1), engine = $2"
     await connection.execute(meta, VERSION, newest)

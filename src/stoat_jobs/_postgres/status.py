@@ -81,6 +81,8 @@ class TablesStatus:
             f" {each.oldest_s:.0f} s, and none runs: is there a worker with its handler?"
             for each in self.unclaimed
         ]
+        if self.version < self.wanted_version:
+            found.insert(0, "the tables are old: run `stoat-jobs postgres upgrade URL`")
         if self.without_row:
             found.append(f"{self.without_row:,} live jobs are not in the engine's table")
         found += [f"dead rows cannot be removed because of: {each}" for each in self.blockers]

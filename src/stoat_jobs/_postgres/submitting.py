@@ -15,7 +15,7 @@ from typing import Any
 from .._backends.ids import new_job_id
 from .._backends.submission import Submission
 from .._events.observers import Observers
-from .._model.errors import JobNotKeptError, KeyConflictError, QueueFullError
+from .._model.errors import JobNotKeptError, KeyConflictError, QueueClosedError, QueueFullError
 from .._model.events import RemovedEvent, SubmittedEvent
 from .._model.settings import JobQueueSettings
 from .connections import Connections, Row
@@ -89,6 +89,8 @@ class Submitting:
         self._waiting: list[tuple[NewJob, asyncio.Future[None]]] = []
         self._room = 0
         self._room_until = 0.0
+        self._counting = asyncio.Lock()
+        self._is_closed = False
         self.side_task = SideTask("submit", self._write_some)
 
     async def submit(self, submission: Submission, connection: Any) -> str:
@@ -138,14 +140,20 @@ class Submitting:
     async def _write_some(self) -> float:
         while self._waiting:
             batch = self._next_batch()
-            error = await self._try([job for job, _ in batch])
-            if error is not None and len(batch) > 1:
-                for job, done in batch:  # one that cannot be written holds up no other
-                    _resolve(done, await self._try([job]))
-            else:
-                for _, done in batch:
-                    _resolve(done, error)
+            try:
+                await self._write(batch)
+            except BaseException:  # cut short: what nobody knows of yet waits again, or is refused
+                self._waiting = [each for each in batch if not each[1].done()] + self._waiting
+                raise
         return IDLE
+
+    async def _write(self, batch: list[tuple[NewJob, asyncio.Future[None]]]) -> None:
+        error = await self._try([job for job, _ in batch])
+        for job, done in batch:
+            if error is not None and len(batch) > 1:  # one that cannot be written holds up no other
+                _resolve(done, await self._try([job]))
+            else:
+                _resolve(done, error)
 
     def _next_batch(self) -> list[tuple[NewJob, asyncio.Future[None]]]:
         room = _MOST_BYTES
@@ -165,11 +173,15 @@ class Submitting:
             return error
         return None
 
-    def refuse_waiting(self, error: Exception) -> None:
-        """Refuse what is not written when the queue stops."""
-        waiting, self._waiting = self._waiting, []
-        for _, done in waiting:
-            _resolve(done, error)
+    async def close(self, seconds: float) -> None:
+        """Write what waits, within so many *seconds*, and refuse the rest."""
+        self._is_closed = True
+        try:
+            await self.side_task.close(seconds)
+        finally:
+            waiting, self._waiting = self._waiting, []
+            for _, done in waiting:
+                _resolve(done, QueueClosedError())
 
     # One by one.
 
@@ -246,15 +258,27 @@ class Submitting:
 
         Raises:
             QueueFullError: there is no room for all of them.
+            QueueClosedError: the queue has closed meanwhile.
         """
-        now = asyncio.get_running_loop().time()
-        if now >= self._room_until or self._room < number:
-            most = self._settings.max_pending
-            (row,) = await self._fetch(None, self._sql.waiting, most)
-            self._room, self._room_until = most - row["number"], now + _COUNT_IS_GOOD
-            if self._room < number:
-                raise QueueFullError(most)
+        if not self._has_room(number):
+            async with self._counting:  # one at a time, and in the order in which they came
+                if not self._has_room(number):
+                    await self._count()
+        if self._is_closed:
+            raise QueueClosedError
+        if self._room < number:
+            raise QueueFullError(self._settings.max_pending)
         self._room -= number
+
+    def _has_room(self, number: int) -> bool:
+        now = asyncio.get_running_loop().time()
+        return self._room >= number and now < self._room_until
+
+    async def _count(self) -> None:
+        most = self._settings.max_pending
+        now = asyncio.get_running_loop().time()
+        (row,) = await self._fetch(None, self._sql.waiting, most)
+        self._room, self._room_until = most - row["number"], now + _COUNT_IS_GOOD
 
 
 def _columns(jobs: Iterable[NewJob]) -> list[list[Any]]:

@@ -141,6 +141,10 @@ class Telling:
             self.look([job_id])
         return subscription
 
+    def is_awaited(self, job_id: str) -> bool:
+        """Whether a job may have subscribers; most have none in the process that runs them."""
+        return job_id in self._subscriptions
+
     def tell(self, record: JobResult[Any]) -> None:
         """Tell the subscribers of a job what became of it here."""
         self._tell(record.job_id, record, self._reads + 1)
@@ -299,8 +303,7 @@ class Telling:
 
     def _tell_of_work(self, on_work: Callable[[], None]) -> None:
         self._is_work_told = False
-        if not self._is_closed:
-            on_work()
+        on_work()
 
     # The end
 

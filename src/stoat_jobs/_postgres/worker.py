@@ -20,7 +20,7 @@ from .._jobs.protocols import JobBackend
 from .._model.events import ProgressEvent, StartedEvent
 from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
-from .._model.status import PENDING, JobStatus
+from .._model.status import COMPLETED, PENDING, JobStatus
 from .._run.calls import wake
 from .._run.deadlines import Deadlines
 from .._run.job_run import JobRun
@@ -36,6 +36,7 @@ from .reporting import Reporting
 from .rows import record_with
 from .side_tasks import IDLE, SideTask
 from .sql import Sql
+from .telling import Telling
 
 # Outcomes that wait to be written; with more, nothing new is begun.
 _MOST_UNWRITTEN = 1_000
@@ -63,9 +64,8 @@ class Worker:
         connections: Connections,
         sql: Sql,
         observers: Observers,
-        tell: Callable[[JobResult[Any]], None],
+        telling: Telling,
     ) -> None:
-        """*tell* tells those who wait for a job of a record of it."""
         self.queue = queue
         self.concurrency: int = settings.concurrency
         self.cancel_grace: float = settings.cancel_grace
@@ -78,7 +78,7 @@ class Worker:
         self._settings = settings
         self._options = options
         self._observers = observers
-        self._tell = tell
+        self._telling = telling
         self._requeues = options.on_shutdown == "requeue"
         self._is_closing = False
         self.left_behind = LeftBehind()
@@ -120,7 +120,7 @@ class Worker:
             return IDLE  # whoever frees a slot wakes this
         claimed = await self._claims.claim(free, Counter(self._types_running()))
         for row in claimed.buried:
-            tell_ended(self._observers, record_with(row), self._tell)
+            tell_ended(self._observers, record_with(row), self._telling.tell)
         self._claims.log_redelivered(claimed.claims)
         for claim in claimed.claims:
             self._begin(claim)
@@ -142,7 +142,8 @@ class Worker:
             return
         claim.run = run = JobRun(claim, claim.definition, self)
         self.running[claim.job_id] = run
-        self._tell(record_with(claim.row))
+        if self._telling.is_awaited(claim.job_id):
+            self._telling.tell(record_with(claim.row))
         run.start()
 
     def _refuse(self, claim: Claim, error: Exception) -> None:
@@ -260,13 +261,19 @@ class Worker:
         outcome = claim.outcome
         if len(self._finishing) <= _MOST_UNWRITTEN:
             self.look_for_work()
-        if row is None or outcome is None:
+        if row is None or outcome is None or not self._is_told(claim, outcome):
             return
         record = self._record(claim, outcome, row)
         if outcome.status is PENDING:
-            self._tell(record)
+            self._telling.tell(record)
         else:
-            tell_ended(self._observers, record, self._tell, outcome, claim.variables)
+            tell_ended(self._observers, record, self._telling.tell, outcome, claim.variables)
+
+    def _is_told(self, claim: Claim, outcome: Outcome) -> bool:
+        """Whether anybody here is to be told how a job ended."""
+        if self._telling.is_awaited(claim.job_id) or outcome.status not in (COMPLETED, PENDING):
+            return True
+        return outcome.status is COMPLETED and self._observers.wants["finished"]()
 
     def _record(self, claim: Claim, outcome: Outcome, row: Row) -> JobResult[Any]:
         progress = None if outcome.refused and claim.progress == 1.0 else claim.progress

@@ -265,7 +265,7 @@ class JobRun(FinishingRun[J]):
                 if self.state is RUNNING:
                     await self._rest(delay)
                 if self.state is not RUNNING:
-                    result.would_retry = self.state is DRAINING
+                    result.would_retry = True  # were neither it nor its queue told to stop
                     break
                 self.attempt += 1
                 result = await self._attempt(result.error)

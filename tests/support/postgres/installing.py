@@ -1,4 +1,4 @@
-"""Where the programs of PostgreSQL and PgBouncer are."""
+"""Where the programs of PostgreSQL and PgBouncer are; read by nox, too."""
 
 from __future__ import annotations
 

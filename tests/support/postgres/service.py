@@ -31,7 +31,7 @@ class Service:
     """
 
     def __init__(self, folder: Path | None, port: int | None) -> None:
-        self.folder = (folder or Path(tempfile.mkdtemp(prefix="stoat-jobs-"))).resolve()
+        self.folder = (folder or Path(tempfile.mkdtemp(prefix="stoat-jobs-server-"))).resolve()
         self.folder.mkdir(exist_ok=True)
         self.port = port or free_port()
         self.log = self.folder / "log"
