@@ -80,6 +80,14 @@ class Life:
                 self._watchdog = Watchdog(loop, self.worker.running, self._limit)
                 self._watchdog.start()
 
+    def ages(self) -> dict[str, float]:
+        """Seconds since each side task last ended a step well, by its name."""
+        tasks = [*self.telling.side_tasks, self.submitting.side_task]
+        if self.worker is None:
+            return {task.name: task.age for task in tasks}
+        tasks += [*self.worker.side_tasks, self.keeper.side_task]
+        return {"beat": self.worker.beat_age, **{task.name: task.age for task in tasks}}
+
     def _look_for_work(self) -> None:
         if self.worker is not None:
             self.worker.look_for_work()
