@@ -27,6 +27,7 @@ def own_fleet(own_cluster: Cluster, tmp_path: Path) -> Iterator[Fleet]:
     """Processes on a server that the test may stop."""
     with Fleet(own_cluster.url, tmp_path) as fleet:
         yield fleet
+        fleet.show()
         assert fleet.gone == []
 
 

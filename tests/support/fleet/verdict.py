@@ -15,7 +15,7 @@ from .ledger import Entry
 Record = dict[str, Any]
 
 TERMINAL = ("completed", "failed", "timeout", "cancelled")
-OF_HANDLERS = ("job_failed", "attempt_failed")
+OF_HANDLERS = ("job_failed", "job_started")
 """Events of the log with a traceback that is the handler's own."""
 
 GIVES_ITS_RUN = ("sleep", "sleep_sync", "report", "block", "number", "flaky", "die")
