@@ -61,7 +61,7 @@ def parts(figure: Figure) -> tuple[str, str]:
 
 
 def benches(size: Size) -> list[Bench]:
-    here = [queue for queue in QUEUES if _absence(queue) is None]
+    here = [queue for queue in QUEUES if absence(queue) is None]
     found = [bench for queue in here for bench in _of_each(queue, size)]
     if PGQUEUER in here:
         found.append(_bench([figure(PGQUEUER, HELD)], _jobs_while_held, PGQUEUER, size.jobs // 2))
@@ -70,11 +70,12 @@ def benches(size: Size) -> list[Bench]:
 
 def left_out() -> list[str]:
     """The queues that are not measured, and why."""
-    absences = ((queue.name, _absence(queue)) for queue in QUEUES)
+    absences = ((queue.name, absence(queue)) for queue in QUEUES)
     return [f"{name}: {reason}" for name, reason in absences if reason is not None]
 
 
-def _absence(queue: ServerQueue) -> str | None:
+def absence(queue: ServerQueue) -> str | None:
+    """Why a queue is not measured."""
     if not all(map(find_spec, queue.modules)):
         return "not installed"
     return None if server.is_installed() else "no PostgreSQL server is installed"
@@ -228,7 +229,8 @@ class Watch:
 
     def stop(self) -> None:
         pairs = zip(self._now(), self._begun, strict=True)
-        self._calls, self._wall, self._cpu = (now - begun for now, begun in pairs)
+        self._calls, self._wall, cpu = (now - begun for now, begun in pairs)
+        self._cpu = max(cpu, server.TICK)
 
     def rates(self, name: str) -> Round:
         return {

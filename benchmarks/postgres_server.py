@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 import tempfile
@@ -25,6 +24,9 @@ from .postgres_queues import ServerQueue
 
 _PATIENCE = 30.0
 _POLL = 0.02
+
+TICK = 0.01
+"""Seconds in which Linux counts CPU time."""
 
 
 def is_installed() -> bool:
@@ -60,15 +62,15 @@ def kept_database() -> str:
 
 def _copied(template: str) -> str:
     name = urlsplit(template).path[1:]
-    _cluster().sql(f"CREATE DATABASE {name}_copy TEMPLATE {name} OWNER {_cluster().user}")
+    owner = urlsplit(template).username
+    _cluster().sql(f"CREATE DATABASE {name}_copy TEMPLATE {name} OWNER {owner}")
     return urlunsplit(urlsplit(template)._replace(path=f"/{name}_copy"))
 
 
 def processor_seconds(workers: list[int]) -> float:
     """The CPU time of these processes and of the server's, also of those that have ended."""
     processes = [*workers, *lifeline.processes_in(_cluster().folder)]
-    ticks = sum(sum(_ticks(process)) for process in processes)
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(sum(_ticks(process)) for process in processes) * TICK
 
 
 def _ticks(process: int) -> list[int]:

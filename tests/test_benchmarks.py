@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from benchmarks import __main__ as command
-from benchmarks import aims, contenders, equal_features, postgres
+from benchmarks import aims, contenders, equal_features, postgres, postgres_queues
 from benchmarks.aims import Aim, judge
 from benchmarks.contenders import Contender
 from benchmarks.measure import (
@@ -33,17 +33,21 @@ from benchmarks.ours import FIELDS
 from .support.programs import run_python, unmeasured
 
 ROOT = Path(__file__).parents[1]
+NEEDS_SERVER = pytest.mark.skipif(
+    bool(postgres.absence(postgres_queues.OURS)), reason="no PostgreSQL server, or driver"
+)
 OURS, SLOW_PEER, BEST_PEER = (Figure(name, "jobs/s") for name in ("ours", "slow", "best"))
 # Every aim with the smallest numbers; a process of its own has no log handlers of pytest's.
 MEASURE = """
 import json
+import sys
 from benchmarks import aims, report
 from benchmarks.__main__ import SUBJECTS
 from benchmarks.measure import Size, run_rounds
 
 size = Size(rounds=1, jobs=100, samples=50, waiting=100, watchers=10, streams=10, records=1_000,
             pending=(10, 100), kept=(10, 100))
-subjects = aims.needed(size, [benches(size) for benches in SUBJECTS.values()])
+subjects = aims.needed(size, [SUBJECTS[name](size) for name in sys.argv[1:]])
 results = run_rounds(subjects, 1, lambda line: None)
 here = {name for benches in subjects for bench in benches for name in bench.names}
 expected = [aim.what for aim in aims.aims(size) if aim.over.name in here
@@ -135,8 +139,8 @@ def test_each_benchmark_runs_once_in_a_round() -> None:
 @pytest.mark.parametrize("size", [FULL, JUDGING, QUICK], ids=["full", "judging", "quick"])
 def test_what_the_aims_need_is_measured(size: Size, monkeypatch: pytest.MonkeyPatch) -> None:
     """``--aims`` runs the benchmark of every figure that an aim names, and no other."""
-    for subject in (contenders, postgres):
-        monkeypatch.setattr(subject, "_absence", lambda one: None)
+    monkeypatch.setattr(contenders, "_absence", lambda one: None)
+    monkeypatch.setattr(postgres, "absence", lambda queue: None)
     subjects = [benches(size) for benches in command.SUBJECTS.values()]
     chosen = [bench.names for benches in aims.needed(size, subjects) for bench in benches]
     made = {name for names in chosen for name in names}
@@ -146,11 +150,18 @@ def test_what_the_aims_need_is_measured(size: Size, monkeypatch: pytest.MonkeyPa
     assert len(chosen) < sum(map(len, subjects))
 
 
-def test_every_aim_is_judged() -> None:
+@pytest.mark.parametrize(
+    ("names", "least"),
+    [
+        pytest.param([name for name in command.SUBJECTS if name != "postgres"], 20, id="others"),
+        pytest.param(["postgres"], 10, marks=[pytest.mark.slow, NEEDS_SERVER], id="postgres"),
+    ],
+)
+def test_every_aim_is_judged(names: list[str], least: int) -> None:
     """A run of ``--aims`` has a verdict on each aim, and a row in its table."""
-    done = run_python("-c", MEASURE, cwd=ROOT, env=unmeasured())
+    done = run_python("-c", MEASURE, *names, cwd=ROOT, env=unmeasured())
     told = json.loads(done.stdout.splitlines()[-1])
-    assert len(told["expected"]) > 20
+    assert len(told["expected"]) > least
     assert told["judged"] == told["expected"]
     assert [what for what in told["judged"] if what not in told["table"]] == []
 

@@ -8,12 +8,19 @@ that constructor. An entry point in the group ``stoat_jobs.backends`` names it.
 - :func:`transition` changes a status and refuses changes that the table does not allow.
 - :class:`Observers` logs what happens and calls the observers.
 - :class:`JobFilter`, :func:`cursor_at` and :func:`place_of` are for ``list_jobs``.
-- :func:`is_kept` and :func:`digest_of` are for keys, :func:`frozen_payloads` is for
-  ``submit_many``.
+- :func:`checked_submission` and :func:`checked_submissions` make all checks of ``submit`` and
+  ``submit_many``, in their order; the parts of them are public, too.
 - :func:`type_stats` counts records by job type, for ``stats``.
 - :class:`StoredJobQueue` is a complete backend that keeps its jobs in a :class:`JobStore`; you
   write six short methods.
-- :meth:`JobType.form` has ``freeze`` and ``thaw``, which encode a payload as JSON and decode it.
+- :meth:`JobType.form` has ``freeze``, which encodes a payload as JSON, and ``restore``, which
+  decodes it again. :func:`result_from_json` does so for a result.
+- :meth:`JobRun.drop` is for an engine that may give a job to another worker,
+  :meth:`Outcome.overruled` for one that may accept a cancel after a handler has ended, and
+  ``Outcome.would_retry`` for one that gives jobs back when it stops.
+- :func:`variables_of` gives a job context variables where there is no submitter's.
+- :class:`LeftBehind` counts handlers that go on without their jobs. :class:`Watchdog` logs what
+  blocks the event loop. :func:`asyncio_loop` and :func:`check_loop` refuse wrong loops.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
 
 from stoat_jobs import JobContext, JobHandlers, JobStatus
 
@@ -57,6 +60,25 @@ async def test_a_limit_over_all_workers_holds(url: str) -> None:
     assert len(types.gate.arrived) == 6
 
 
+async def test_workers_that_race_for_a_limited_type_go_on(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Losing such a race is no failure: nothing is logged, and all jobs run."""
+    types = Types(scarce=None)
+    types.gate.opened.set()
+    options = {"limits": {"scarce": 1}}
+    async with AsyncExitStack() as stack:
+        queues = [
+            await stack.enter_async_context(queue_on(url, types.handlers, options=options))
+            for _ in range(4)
+        ]
+        ids = await queues[0].submit_many("scarce", [{"n": n} for n in range(60)])
+        for job_id in ids:
+            await queues[1].wait(job_id)
+    assert sorted(types.gate.arrived) == list(range(60))
+    assert not [each for each in caplog.records if "side_task" in each.getMessage()]
+
+
 async def test_jobs_start_in_the_order_in_which_they_are_due(url: str) -> None:
     """A delayed job that is due starts before one that was submitted later, and no earlier."""
     order: list[int] = []
@@ -67,9 +89,9 @@ async def test_jobs_start_in_the_order_in_which_they_are_due(url: str) -> None:
         order.append(n)
 
     async with queue_on(url, handlers, options={"worker": False}) as submitter:
-        delayed = await submitter.submit("note", {"n": 1}, delay=1)
         far = await submitter.submit("note", {"n": 9}, delay=3600)
         first = await submitter.submit("note", {"n": 0})
+        delayed = await submitter.submit("note", {"n": 1}, delay=1)
         await until(lambda: _is_due(url, delayed))
         await asyncio.sleep(1)  # the order is by the second
         last = await submitter.submit("note", {"n": 2})

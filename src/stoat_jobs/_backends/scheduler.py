@@ -241,12 +241,11 @@ class Scheduler:
         return value
 
     def attempt_started(self, run: JobRun[Job], previous: BaseException | None) -> None:
-        job = run.job
         if run.attempt:
-            job.attempt = run.attempt
-            job.changed()
+            run.job.attempt = run.attempt
+            run.job.changed()
         if previous is not None or self._observers.wants["started"]():
-            self.tell_started(job, previous)
+            self.tell_started(run.job, previous)
 
     def tell_started(self, job: Job, previous: BaseException | None = None) -> None:
         """Tell observers that the handler of *job* is about to be called."""

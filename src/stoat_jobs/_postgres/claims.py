@@ -33,6 +33,7 @@ from .._run.outcome import Outcome
 from .._text import one_line
 from .connections import Connection, Connections, Row
 from .options import PostgresOptions
+from .reasons import is_slot_taken
 from .schema import engine_settings
 from .sql import Sql
 
@@ -106,9 +107,8 @@ class Claims:
         handlers: Callable[[], JobHandlers],
     ) -> None:
         """*handlers* returns the registry, which may change while the queue runs."""
-        self.owner = QueueManagerId(
-            uuid4()
-        )  # made when the queue starts: never from a host or before a fork
+        # Made when the queue starts: two workers never have the same, also after a fork.
+        self.owner = QueueManagerId(uuid4())
         self._connections = connections
         self._sql = sql
         self._options = options
@@ -117,10 +117,6 @@ class Claims:
         self._contact_since: float | None = None
         self.own: dict[int, Claim] = {}
         """What this worker has, until it is written how it ended; by the engine's ids."""
-
-    def lose_contact(self) -> None:
-        """The server cannot be reached, or could not a moment ago."""
-        self._contact_since = None
 
     async def claim(self, free: int, running: Mapping[str, int]) -> Claimed:
         """Take over up to *free* jobs; *running* says how many of each type run here."""
@@ -132,8 +128,10 @@ class Claims:
                 rows = await self._dequeue(connection, free, room)
                 if rows:
                     await self._start(connection, rows, claimed)
-        except BaseException:
-            self.lose_contact()
+        except BaseException as error:
+            if is_slot_taken(error):  # so the engine keeps a limit over all workers
+                return Claimed(is_full=True)
+            self._contact_since = None
             raise
         if self._contact_since is None:
             self._contact_since = asyncio.get_running_loop().time()

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from threading import get_ident
@@ -21,7 +22,7 @@ from typing import Any
 import asyncpg
 
 from .._backends.loop_checks import asyncio_loop, outside
-from .._model.errors import BackendStartError
+from .._model.errors import BackendError, BackendStartError
 from .options import PostgresOptions
 from .reasons import is_transient, reason_of, sqlstate_of
 from .server import MINIMUM, Server
@@ -132,6 +133,20 @@ class Connections:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
+    async def ask(self, sql: str, *args: Any) -> list[Row]:
+        """As :meth:`fetch_retried`, for what a caller of the queue asks for.
+
+        Raises:
+            BackendError: the server did not answer; says why.
+        """
+        try:
+            return await self.fetch_retried(sql, *args)
+        except Exception as error:  # a TimeoutError would look like that of `wait`
+            if not is_transient(error):
+                raise
+            reason = f"cannot ask its server: {reason_of(error)}"
+            raise BackendError(self._backend, reason) from error
+
     @asynccontextmanager
     async def transaction(self, seconds: float | None = None) -> AsyncIterator[Connection]:
         """A connection in a transaction, which ends with the block; bounded as :meth:`fetch`."""
@@ -238,7 +253,9 @@ class _Pool:
             if not connection.is_closed():
                 return connection
             connection.terminate()
-        return await self._server.connect(seconds)
+        # Not in the variables of who asks, which its callbacks would keep as long as it is open.
+        connecting = self._server.connect(seconds)
+        return await self._loop.create_task(connecting, context=contextvars.Context())
 
     def _give_back(self, connection: Connection, life: int) -> None:
         if connection.is_closed():

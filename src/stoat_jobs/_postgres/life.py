@@ -86,6 +86,14 @@ class Life:
         finally:
             await connection.close()
 
+    def ages(self) -> dict[str, float]:
+        """Seconds since each side task last ended a step well, by its name."""
+        tasks = [*self.telling.side_tasks, self.submitting.side_task]
+        if self.worker is None:
+            return {task.name: task.age for task in tasks}
+        tasks += [*self.worker.side_tasks, self.keeper.side_task]
+        return {"beat": self.worker.beat_age, **{task.name: task.age for task in tasks}}
+
     def _look_for_work(self) -> None:
         if self.worker is not None:
             self.worker.look_for_work()
@@ -97,7 +105,7 @@ class Life:
     async def cancel(self, job_ids: list[str]) -> list[Row]:
         """Cancel those of these jobs that are live; returns their rows."""
         text = never_started(StopReason.CANCEL).error
-        rows = await self._connections.fetch_retried(self._sql.cancel, job_ids, text)
+        rows = await self._connections.ask(self._sql.cancel, job_ids, text)
         for row in rows:
             record: JobResult[Any] = record_with(row)
             if record.status.is_terminal:

@@ -223,6 +223,14 @@ class PostgresJobQueue(Lifecycle):
             by_type=await self._records.by_type(sum(counts.values())),
         )
 
+    def side_task_ages(self) -> dict[str, float]:
+        """For a health check: what runs beside the jobs, with the seconds since it last did well.
+
+        Such are ``beat``, ``listen`` and, of a worker, ``claim``, ``finish`` and ``keep``. What
+        waits for something to do has the age 0. Empty while the queue is not started.
+        """
+        return {} if self._life is None else self._life.ages()
+
     def watch(self, job_id: str) -> AsyncIterator[JobResult[Any]]:
         self._check_loop("watch")
         return Watch(self._telling(), self._records, job_id)

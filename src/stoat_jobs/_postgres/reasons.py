@@ -78,6 +78,11 @@ def is_lock_timeout(error: BaseException) -> bool:
     return sqlstate_of(error) == "55P03"
 
 
+def is_slot_taken(error: BaseException) -> bool:
+    """Whether another worker claimed the slot of a limited job type at the same moment."""
+    return sqlstate_of(error) == "23505"
+
+
 def is_without_tables(error: BaseException) -> bool:
     """Whether the tables are not there, or their schema is not."""
     return sqlstate_of(error) in ("42P01", "3F000")

@@ -27,7 +27,7 @@ class SideTask:
 
     A step that raises is logged once for each series of failures, and done again after a pause,
     which nothing but the close can cut short: who wakes it would otherwise hammer at a server that
-    is away. A task that others cancelled is begun again by :meth:`check`.
+    is away. A task that others cancelled is begun again a moment later, unless the loop is closed.
     """
 
     def __init__(
@@ -55,10 +55,15 @@ class SideTask:
         self._task = self._loop.create_task(
             self._main(), name=f"stoat-jobs {self.name}", context=contextvars.Context()
         )
+        self._task.add_done_callback(self._ended)
 
-    def check(self) -> None:
-        """Begin again if somebody cancelled the task."""
-        if not self._is_closed and (self._task is None or self._task.done()):
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not self._is_closed and not self._loop.is_closed():
+            # Not at once: whoever cancels all tasks, as asyncio.run does, may close the loop next.
+            self._loop.call_later(_FIRST_PAUSE, self._begin_again, context=contextvars.Context())
+
+    def _begin_again(self) -> None:
+        if not self._is_closed:
             log_event(logging.ERROR, "side_task_restarted", task=self.name)
             self._begin()
 

@@ -160,7 +160,11 @@ class Worker:
     def stops_otherwise(self, job_id: str) -> bool:
         """Whether the job runs here, and is being stopped for another reason than a cancel."""
         run = self.running.get(job_id)
-        return run is not None and run.reason not in (None, StopReason.CANCEL)
+        if run is None:
+            return False
+        if self.now() > run.deadline:  # its timer is late where something has blocked the loop
+            run.stop(StopReason.DEADLINE)
+        return run.reason not in (None, StopReason.CANCEL)
 
     @contextmanager
     def not_interrupting(self, job_id: str | None) -> Iterator[None]:

@@ -218,7 +218,6 @@ class JobRun(FinishingRun[J]):
         every job, and most handlers just return.
         """
         result: CallResult | None = None
-        value = None
         try:
             _set_current_job_id(self.job.job_id)
             if self.reason is not None or self.cancelled_early:
