@@ -9,6 +9,8 @@ import pytest
 
 from stoat_jobs import JobContext, JobHandlers, JobStatus
 from stoat_jobs._postgres import worker
+from stoat_jobs._postgres.claims import Claims
+from stoat_jobs._postgres.telling import Telling
 
 from ..support import SAFETY_NET
 from ..support.postgres.started import Held, started, until
@@ -111,3 +113,22 @@ async def test_what_all_code_refuses_fails_in_the_end(
         record = await submits.wait(job_id)
     assert (record.status, record.error_type) == (JobStatus.FAILED, "InvalidPayloadError")
     assert ran == ["text"]
+
+
+async def test_a_new_job_is_looked_for_here_without_a_notice(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a worker accepts it looks for at once, also behind a pooler that tells it nothing."""
+    held = Held()
+    monkeypatch.setattr(Telling, "_note_work", lambda self: None)
+    async with started(url, held.handlers) as queue:
+        await queue.wait(await queue.submit("go"))  # the first look is at the start
+        monkeypatch.setattr(Claims, "seconds_to_next", for_ever)
+        for _ in range(2):
+            await queue.wait(await queue.submit("go"))
+        ids = await queue.submit_many("go", [{}, {}])
+        assert {(await queue.wait(job_id)).status for job_id in ids} == {JobStatus.COMPLETED}
+
+
+async def for_ever(claims: Claims) -> float:
+    return 3600.0

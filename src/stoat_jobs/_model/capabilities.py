@@ -83,6 +83,11 @@ class Capabilities(BaseModel, frozen=True, extra="forbid"):
         description="Each report of progress or metadata is on the record at once; if not, the"
         " last of several, within a second.",
     )
+    reads_in_any_thread: bool = Field(
+        default=True,
+        description="Jobs that have finished can be read in any thread; if not, only in the event"
+        " loop that runs the queue.",
+    )
     waits_for_newer_code: bool = Field(
         default=False,
         description="A payload that the code refuses which would run it is put back for a while,"

@@ -104,6 +104,7 @@ class PostgresJobQueue(Lifecycle):
             own_clock=False,
             prunes_at_once=False,
             shows_each_report=False,
+            reads_in_any_thread=False,
             waits_for_newer_code=True,
             submitter_context=False,
             survives_cancelled_tasks=False,
