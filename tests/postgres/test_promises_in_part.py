@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import threading
 from typing import Any
 
@@ -57,6 +59,31 @@ async def test_each_update_that_is_waited_for_is_watched(url: str, elsewhere: bo
                 held.contexts[0].update_metadata(page=pages[-1] + 1)
     assert sorted(pages) == pages
     assert {1, 2} <= set(pages)
+
+
+async def test_a_foreign_thread_is_told_the_way_for_finished_jobs_too(url: str) -> None:
+    """All answers come in the queue's event loop: elsewhere, each method says how to ask there."""
+    held = Held()
+    async with started(url, held.handlers) as queue:
+        done = await queue.wait(await queue.submit("go"))
+        for ask in (queue.get_result, queue.get_status, queue.cancel, queue.wait, queue.watch):
+            told = await asyncio.to_thread(asked_elsewhere, ask, done.job_id)
+            assert told.startswith("RuntimeError: ")
+            assert "from_thread" in told
+
+
+def asked_elsewhere(ask: Any, job_id: str) -> str:
+    """The error of a call from another event loop in this thread."""
+
+    async def call() -> None:
+        answer = ask(job_id)
+        await (answer if inspect.isawaitable(answer) else answer.__anext__())
+
+    try:
+        asyncio.run(call())
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
 
 
 def takes_text(handlers: JobHandlers, ran: list[Any]) -> None:
@@ -124,10 +151,9 @@ async def test_a_new_job_is_looked_for_here_without_a_notice(
     async with started(url, held.handlers) as queue:
         await queue.wait(await queue.submit("go"))  # the first look is at the start
         monkeypatch.setattr(Claims, "seconds_to_next", for_ever)
-        for _ in range(2):
-            await queue.wait(await queue.submit("go"))
-        ids = await queue.submit_many("go", [{}, {}])
-        assert {(await queue.wait(job_id)).status for job_id in ids} == {JobStatus.COMPLETED}
+        ids = [await queue.submit("go"), *await queue.submit_many("go", [{}, {}])]
+        records = [await queue.wait(job_id, SAFETY_NET) for job_id in ids]
+        assert {record.status for record in records} == {JobStatus.COMPLETED}
 
 
 async def for_ever(claims: Claims) -> float:
