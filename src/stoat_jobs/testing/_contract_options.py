@@ -23,7 +23,7 @@ from stoat_jobs import (
 )
 
 from ._contract_input import add_echo
-from ._promises import Promises, unless
+from ._promises import Promises, needs, unless
 
 
 class Unhashable:
