@@ -7,8 +7,10 @@ import asyncio
 import asyncpg
 import pytest
 
+from stoat_jobs import JobContext, JobHandlers, JobQueueSettings, create_queue
 from stoat_jobs._postgres.schema import check, install
 
+from ..support import SAFETY_NET
 from ..support.postgres.cluster import Cluster
 from ..support.postgres.opened import connections, opened, value
 from ..support.postgres.pooler import Pooler
@@ -90,6 +92,25 @@ async def test_a_failed_transaction_does_not_count_as_done(url: str, pooler: Poo
                     with pytest.raises(asyncpg.UndefinedTableError):
                         await connection.execute("SELECT * FROM nowhere")
             assert await value(used, "SELECT to_regclass('x')") is None
+
+
+async def test_jobs_are_done_through_it(
+    url: str, pooler: Pooler, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker looks each second, as no notice comes; that is said once, with the remedy."""
+    handlers = JobHandlers()
+
+    @handlers.job
+    async def double(ctx: JobContext, n: int) -> int:
+        return 2 * n
+
+    settings = JobQueueSettings(backend="postgres", url=pooler.url(url))
+    async with create_queue(handlers, settings) as queue:
+        ids = [await queue.submit("double", {"n": n}) for n in range(3)]
+        done = [await queue.wait(job_id, timeout=SAFETY_NET) for job_id in ids]
+    assert [record.result for record in done] == [0, 2, 4]
+    (told,) = [record for record in caplog.records if record.msg == "notifications_missing"]
+    assert "Give the option listen_url" in vars(told)["error"]
 
 
 async def test_a_start_through_a_pooler_says_what_is_wrong(

@@ -84,6 +84,8 @@ async def test_all_is_created_in_its_schema(connection: Any) -> None:
     await install(connection, SCHEMA)
     assert await objects(connection) == before
     assert await versions(connection, SCHEMA) == (module.VERSION, engine_version())
+    body = await connection.fetchval("SELECT prosrc FROM pg_proc WHERE proname ~ '^fn_pgqueuer'")
+    assert engine_channel(SCHEMA) in body
 
 
 def test_by_five_processes_at_once(url: str) -> None:
@@ -255,7 +257,7 @@ async def test_a_failed_upgrade_changes_nothing(old: Any, monkeypatch: pytest.Mo
 async def test_the_engines_tables_are_upgraded(connection: Any) -> None:
     """Those of an older PgQueuer, also where a type gets a label that an index then uses."""
     await install(connection, SCHEMA)
-    await connection.execute(f"ALTER TYPE {SCHEMA}.pgqueuer_status RENAME VALUE 'failed' TO 'old'")
+    await connection.execute(f"ALTER TYPE {SCHEMA}.pgqueuer_status RENAME VALUE 'picked' TO 'old'")
     before = await objects(connection)
     for name in [each.split()[1] for each in before if each.endswith("_idx")]:
         if "pgqueuer" in name:
@@ -265,7 +267,7 @@ async def test_the_engines_tables_are_upgraded(connection: Any) -> None:
     await install(connection, SCHEMA)
     assert await objects(connection) == before
     assert await versions(connection, SCHEMA) == (module.VERSION, engine_version())
-    await connection.fetch(f"SELECT 'failed'::{SCHEMA}.pgqueuer_status")
+    await connection.fetch(f"SELECT 'picked'::{SCHEMA}.pgqueuer_status")
     locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
     assert await connection.fetchval(locks) == 0
 

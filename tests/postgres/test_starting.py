@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from urllib.parse import quote
 
 import asyncpg
 import pytest
 
-from stoat_jobs import BackendError, BackendStartError
+from stoat_jobs import BackendError, BackendStartError, JobQueueSettings, create_queue
 from stoat_jobs._postgres import connections as module
+from stoat_jobs.postgres import create_tables
 
 from ..support.postgres.cluster import PASSWORD, Cluster, name_in
-from ..support.postgres.opened import connections, value
+from ..support.postgres.opened import connections, opened, value
 from ..support.postgres.secrets import texts_of
+from ..support.postgres.service import unprivileged
 from ..support.postgres.silent import swallowing
 from ..support.postgres.standby import Standby, url_of_all
 
@@ -187,6 +192,68 @@ async def test_without_a_free_connection_the_start_says_so(
     monkeypatch.setattr(module, "_START", 0.5)
     assert "the server has no connection left" in await refusal(own_cluster.url)
     await first.close(1)
+
+
+async def test_the_start_of_a_queue_keeps_the_password_to_itself(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither its error, nor what caused that, nor any log has it, also not that of listen_url."""
+    caplog.set_level(logging.DEBUG)
+    wrong = f"postgresql://stoat:{SECRET}@127.0.0.1:{cluster.port}/jobs"
+    for url, options in [(wrong, {}), (cluster.url, {"listen_url": wrong})]:
+        settings = JobQueueSettings(backend="postgres", url=url, options=options)
+        queue = create_queue(None, settings)
+        with pytest.raises(BackendStartError) as caught:
+            async with queue:
+                pass
+        shown = texts_of(caught.value) + caplog.text + repr((queue, queue.settings))
+        assert "s3cr3t" not in shown
+        assert PASSWORD not in shown
+        assert "refused the password" in str(caught.value)
+
+
+async def test_tables_that_may_not_be_created_are_asked_for(url: str) -> None:
+    """With ``create_tables=False`` the start says what to run."""
+    options = {"create_tables": False, "schema": "river"}
+    settings = JobQueueSettings(backend="postgres", url=url, options=options)
+    with pytest.raises(BackendError, match="river: run `stoat-jobs postgres init URL`"):
+        async with create_queue(None, settings):
+            pass
+    await create_tables(url, "river")
+    async with create_queue(None, settings) as queue:
+        assert not await queue.list_jobs()
+
+
+@pytest.fixture
+def tls_cluster(own_cluster: Cluster) -> Cluster:
+    """A server that demands TLS, with a certificate that nobody has signed."""
+    certificate, key = (own_cluster.data / name for name in ("server.crt", "server.key"))
+    make = ["openssl", "req", "-new", "-x509", "-nodes", "-subj", "/CN=localhost", "-days", "2"]
+    make += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out"]
+    subprocess.run([*make, str(certificate)], check=True, capture_output=True)
+    for path in (certificate, key):
+        os.chown(path, *unprivileged())
+        path.chmod(0o600)
+    own_cluster.configure(ssl="on")
+    hba = own_cluster.data / "pg_hba.conf"
+    hba.write_text("hostssl all all all scram-sha-256\nhostnossl all all all reject\n")
+    own_cluster.restart()
+    return own_cluster
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate")
+async def test_a_server_that_demands_tls(tls_cluster: Cluster) -> None:
+    """It gets it by default; forbidden by the url it refuses; its certificate is checked if asked."""
+    url = tls_cluster.url
+    for good in (url, f"{url}?sslmode=require"):
+        async with opened(good) as used:
+            assert await value(used, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+    assert "which may demand TLS (sslmode=require)" in await refusal(f"{url}?sslmode=disable")
+    for mode in ("channel_binding=require", "sslmode=verify-full&sslrootcert=system"):
+        assert "certificate is not trusted; check sslrootcert" in await refusal(f"{url}?{mode}")
+    trusted = f"sslmode=verify-full&sslrootcert={tls_cluster.data / 'server.crt'}"
+    async with opened(f"{url}?{trusted}".replace("127.0.0.1", "localhost")) as used:
+        await used.fetch("SELECT 1")
 
 
 @pytest.mark.parametrize("password", ["p#w", "p/w@x:y", "?[%]&=", "ключ 🔑", "%41%zz"[:3]])

@@ -30,6 +30,7 @@ _PAUSE = 0.2
 _LONGEST = 30.0  # seconds that a statement may go on when nobody waits for it any more
 _REFUSES_SETTINGS = {
     "08P01",  # PgBouncer: unsupported startup parameter
+    "0A000",  # RDS Proxy: feature not supported
     "42704",  # an older server: unrecognized configuration parameter
 }
 _BUSY = {"53300", "57P03"}
