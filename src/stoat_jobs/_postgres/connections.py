@@ -82,7 +82,7 @@ class Connections:
         *listening*: to ``listen_url`` if there is one.
         """
         server = self._listened if listening else self._server
-        return await server.connect(self._seconds * 2)
+        return await server.connect(min(2 * self._seconds, _START))
 
     async def fetch(self, sql: str, *args: Any, seconds: float | None = None) -> list[Row]:
         """The rows of one statement, which is a transaction of its own.
