@@ -195,7 +195,7 @@ async def test_a_series_of_failures_is_logged_once(caplog: pytest.LogCaptureFixt
     server = Server()
     server.error = RuntimeError("an error of the driver's own")
     with beating(server, Told(), lambda: [1], 0.1) as beat:
-        await until(lambda: server.connects >= 4)
+        await until(lambda: server.connects >= 50)  # so no pause is longer than that of a beat
         server.error = None
         await until(lambda: server.beats > 0)
         await until(lambda: len(names(caplog)) == 2)
@@ -280,6 +280,20 @@ async def test_it_can_be_closed_at_any_time() -> None:
     for beat in beats:
         beat.join(SAFETY)
         assert not beat.is_alive()
+
+
+async def test_a_close_in_its_first_moment_is_heard() -> None:
+    """Its thread has begun, and has no loop yet that could be told."""
+
+    class ClosedAtOnce(Beat):
+        async def _main(self) -> None:
+            self.close()
+            await super()._main()
+
+    beat = ClosedAtOnce(cast(Any, Server()), STATEMENTS, OWNER, 60.0, lambda: [1], Told())
+    beat.start()
+    beat.join(SAFETY)
+    assert not beat.is_alive()
 
 
 async def test_whatever_ends_its_loop_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:

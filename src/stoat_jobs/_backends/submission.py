@@ -77,7 +77,7 @@ def checked_submission(
     delay: float | timedelta | None = None,
     unique: Unique = "live",
 ) -> Submission:
-    """What :meth:`JobBackend.submit` was given, once it has found the job type.
+    """What :meth:`stoat_jobs.JobBackend.submit` was given, once it has found the job type.
 
     Raises what that raises for a payload and for options.
     """
@@ -106,7 +106,7 @@ async def checked_submissions(
     metadata: Mapping[str, Any] | None = None,
     delay: float | timedelta | None = None,
 ) -> list[Submission]:
-    """As :func:`checked_submission`, for :meth:`JobBackend.submit_many`; it gives up turns.
+    """As :func:`checked_submission`, for :meth:`stoat_jobs.JobBackend.submit_many`; it gives up turns.
 
     So look once more afterwards whether the queue is open.
     """

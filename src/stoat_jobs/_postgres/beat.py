@@ -70,7 +70,7 @@ class Beat(threading.Thread):
     def close(self) -> None:
         """End; it may take a moment, for which nobody has to wait."""
         self._is_closed.set()
-        if self._loop is not None and self.is_alive():  # it is not in a process that was forked
+        if self._loop is not None:
             call_threadsafe(self._loop, self._end)
 
     def run(self) -> None:

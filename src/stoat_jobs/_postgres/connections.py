@@ -21,7 +21,7 @@ from typing import Any
 import asyncpg
 
 from .._backends.loop_checks import asyncio_loop, outside
-from .._model.errors import BackendStartError
+from .._model.errors import BackendError, BackendStartError
 from .options import PostgresOptions
 from .reasons import is_transient, reason_of, sqlstate_of
 from .server import MINIMUM, Server
@@ -116,6 +116,20 @@ class Connections:
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def ask(self, sql: str, *args: Any) -> list[Row]:
+        """As :meth:`fetch_retried`, for what a caller of the queue asks for.
+
+        Raises:
+            BackendError: the server did not answer; says why.
+        """
+        try:
+            return await self.fetch_retried(sql, *args)
+        except Exception as error:  # a TimeoutError would look like that of `wait`
+            if not is_transient(error):
+                raise
+            reason = f"cannot ask its server: {reason_of(error)}"
+            raise BackendError(self._backend, reason) from error
 
     @asynccontextmanager
     async def transaction(self, seconds: float | None = None) -> AsyncIterator[Connection]:

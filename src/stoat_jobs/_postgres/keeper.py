@@ -80,7 +80,7 @@ class Keeper:
 
     async def delete(self, job_id: str) -> bool:
         """Remove the record of a finished job; whether it was one."""
-        rows = await self._connections.fetch_retried(self._sql.delete, job_id)
+        rows = await self._connections.ask(self._sql.delete, job_id)
         for row in rows:
             job_type = one_line(row["type"], SHOWN_LIMIT)
             log_event(logging.INFO, "job_deleted", job_id=job_id, job_type=job_type)

@@ -99,7 +99,7 @@ class Life:
     async def cancel(self, job_ids: list[str]) -> list[Row]:
         """Cancel those of these jobs that are live; returns their rows."""
         text = never_started(StopReason.CANCEL).error
-        rows = await self._connections.fetch_retried(self._sql.cancel, job_ids, text)
+        rows = await self._connections.ask(self._sql.cancel, job_ids, text)
         for row in rows:
             record: JobResult[Any] = record_with(row)
             if record.status.is_terminal:

@@ -66,7 +66,7 @@ class Records:
 
     async def _fetch(self, sql: str, *args: Any) -> list[Row]:
         try:
-            return await self._connections.fetch_retried(sql, *args)
+            return await self._connections.ask(sql, *args)
         except Exception as error:
             if is_without_tables(error):  # a queue that was never started
                 return []

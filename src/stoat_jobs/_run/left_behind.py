@@ -35,7 +35,7 @@ class LeftBehind:
         self._left = [left for left in self._left if not left.is_gone]
 
     def count(self) -> int:
-        """How many go on now, for :attr:`QueueStats.abandoned`."""
+        """How many go on now, for ``QueueStats.abandoned``."""
         self._forget_gone()
         return sum(left.is_alive for left in self._left)
 

@@ -27,7 +27,7 @@ def record_of(stored: StoredJob, handlers: JobHandlers) -> JobResult[Any]:
 
 
 def result_from_json(text: bytes, job_type: str, handlers: JobHandlers) -> Any:
-    """A result from the JSON that :meth:`JobType.encode_result` made, perhaps in another process.
+    """A result from the JSON that ``JobType.encode_result`` made, perhaps in another process.
 
     It is of the type that the handler declares. Without a handler, or if its type no longer fits,
     it is plain JSON.

@@ -14,4 +14,5 @@ from ...support.fleet.fleet import Fleet
 def fleet(url: str, tmp_path: Path) -> Iterator[Fleet]:
     with Fleet(url, tmp_path) as fleet:
         yield fleet
+        fleet.show()
         assert fleet.gone == []

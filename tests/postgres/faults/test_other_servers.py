@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from stoat_jobs import JobStatus
+from stoat_jobs import JobNotKeptError, JobStatus
 
 from ...support.fleet.fleet import Fleet, until
 from ...support.fleet.load import is_told
+from ...support.fleet.proxy import Proxy, through
 from ...support.postgres.cluster import Cluster
 from ...support.postgres.pooler import Pooler
 from ...support.postgres.standby import Standby, url_of_all
@@ -42,26 +43,34 @@ async def test_jobs_go_on_after_a_failover(
         assert fleet.gone == []
 
 
-async def test_a_server_that_becomes_a_standby_is_left(
+async def test_a_server_that_cannot_write_is_no_server_yet(
     own_cluster: Cluster, standby: Standby, tmp_path: Path
 ) -> None:
-    """Connections that can only read are given up, though nothing cuts them."""
+    """Who is led to a standby, which only reads, loses nothing and goes on when it is promoted."""
     own_cluster.configure(synchronous_standby_names="*")
     own_cluster.restart()
-    with Fleet(url_of_all(own_cluster, standby), tmp_path, options=SHORT) as fleet:
-        await fleet.worker()
-        async with fleet.queue(options=SHORT) as queue:
-            await queue.wait(await queue.submit("echo"))
-            standby.catch_up()
-            standby.promote()
-            standby.sql("ALTER SYSTEM SET synchronous_standby_names = ''")
-            own_cluster.sql("ALTER SYSTEM SET default_transaction_read_only = on")
-            for cluster in (standby, own_cluster):
-                cluster.sql("SELECT pg_reload_conf()")
-            record = await queue.wait(await queue.submit("echo"))
-            assert record.status is JobStatus.COMPLETED
-        assert standby.sql("SELECT count(*) FROM stoat_jobs.job", "jobs") == "2"
-        assert fleet.gone == []
+    async with Proxy(own_cluster.port) as proxy:
+        url = through(proxy, own_cluster.url)
+        with Fleet(url, tmp_path, options=SHORT) as fleet:
+            worker = await fleet.worker()
+            async with fleet.queue(options=SHORT) as queue:
+                held = await queue.submit("hold")
+                await fleet.started(held)
+                waiting = asyncio.ensure_future(queue.wait(held))
+                proxy.lead_to(standby.port)
+                proxy.cut()
+                await fleet.logged("side_task_failed", pid=worker.pid)
+                fleet.let_go(worker)
+                with pytest.raises(JobNotKeptError, match="read-only"):
+                    await queue.submit("echo")
+                own_cluster.kill()
+                standby.promote()
+                standby.sql("ALTER SYSTEM SET synchronous_standby_names = ''")
+                standby.sql("SELECT pg_reload_conf()")
+                assert (await waiting).status is JobStatus.COMPLETED
+                later = await queue.wait(await queue.submit("echo"))
+                assert later.status is JobStatus.COMPLETED
+            assert fleet.gone == []
 
 
 @pytest.mark.parametrize("listens", [True, False])
@@ -84,7 +93,7 @@ async def test_jobs_run_behind_a_pooler(pooler: Pooler, fleet: Fleet, listens: b
             await until(lambda: is_told(queue))
     assert {record.status for record in records} == {JobStatus.COMPLETED}
     assert {len(fleet.starts(job_id)) for job_id in job_ids} == {1}
-    warnings = fleet.books.entries("log", event="notices_do_not_arrive")
+    warnings = fleet.books.entries("log", event="notifications_missing")
     assert len(warnings) == (0 if listens else 2)
 
 

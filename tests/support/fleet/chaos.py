@@ -12,7 +12,6 @@ import asyncio
 import random
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -27,11 +26,11 @@ from .verdict import Verdict, stored
 
 WORKERS, SUBMITTERS = 3, 2
 FULL, SHORT = 20, 2
-LONG = 12.0
-"""Seconds of faults in a round."""
+ACTS = 15
+"""Faults in a round."""
 
 LEASE = 2.0
-SETTINGS: dict[str, Any] = {"max_pending": 100_000, "options": {"lease": LEASE}}
+SETTINGS: dict[str, Any] = {"options": {"lease": LEASE}}
 
 
 class Round:
@@ -47,21 +46,17 @@ class Round:
         self._thawing: set[asyncio.Task[None]] = set()
         self.done: Counter[str] = Counter()
 
-    async def run(self, seconds: float = LONG) -> Verdict:
+    async def run(self, acts: int = ACTS) -> Verdict:
         self._workers = [await self._fleet.worker() for _ in range(WORKERS)]
         self._submitters = [await self._submitter() for _ in range(SUBMITTERS)]
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        for _ in range(acts):
             await asyncio.sleep(self._random.random())
             await self._act()
         await self._calm_down()
         return await self._judge()
 
     async def _submitter(self) -> Member:
-        seed = f"{self._seed} {len(self._fleet.members)}"
-        member = self._fleet.start(
-            "submitter", self._fleet.url, str(self._fleet.ledger), "--seed", seed
-        )
+        member = self._fleet.begin_submitter(f"{self._seed} {len(self._fleet.members)}")
         await self._fleet.up(member)
         return member
 

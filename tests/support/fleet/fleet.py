@@ -23,7 +23,14 @@ ROOT = Path(__file__).parents[3]
 PATIENCE = 60.0
 """Seconds in which whatever is due has come; only a fault waits so long."""
 
-DEFAULTS: dict[str, Any] = {"concurrency": 10, "drain_timeout": 2.0, "cancel_grace": 0.5}
+DEFAULTS: dict[str, Any] = {
+    "concurrency": 10,
+    "drain_timeout": 2.0,
+    "cancel_grace": 0.5,
+    # All records are there when they are counted.
+    "max_pending": 1_000_000,
+    "max_results": 1_000_000,
+}
 
 BOUND = DEFAULTS["drain_timeout"] + 2 * DEFAULTS["cancel_grace"] + 1
 """Seconds in which a queue promises to stop."""
@@ -105,7 +112,9 @@ class Fleet:
         for member in self.members:
             member.process.kill()
             member.process.wait()
-        # For who reads why a test has failed.
+
+    def show(self) -> None:
+        """Print what is of use to who reads why a test has failed."""
         print(self._log.read_text(errors="replace")[-4_000:] if self._log.exists() else "")
         print(*self.books.entries("log")[-40:], sep="\n")
 
@@ -141,6 +150,15 @@ class Fleet:
             "worker", url or self.url, str(self.ledger), *told, environment=environment
         )
 
+    def begin_submitter(self, seed: str) -> Member:
+        """Start a process that submits and follows jobs, without waiting for it."""
+        settings = self._as_submitter(self.settings)
+        told = ["--seed", seed, "--settings", json.dumps(settings)]
+        return self.start("submitter", self.url, str(self.ledger), *told)
+
+    def _as_submitter(self, settings: dict[str, Any]) -> dict[str, Any]:
+        return {**settings, "options": {"worker": False, **settings.get("options", {})}}
+
     async def worker(self, *arguments: str, **options: Any) -> Member:
         """Start a worker, and wait until it is up."""
         member = self.begin_worker(*arguments, **options)
@@ -158,8 +176,7 @@ class Fleet:
     @asynccontextmanager
     async def queue(self, url: str | None = None, **settings: Any) -> AsyncIterator[JobBackend]:
         """A queue in this process, which only submits and reads unless it is told otherwise."""
-        given = {**self.settings, **settings}
-        given["options"] = {"worker": False, **given.get("options", {})}
+        given = self._as_submitter({**self.settings, **settings})
         chosen = JobQueueSettings(backend="postgres", url=url or self.url, **given)
         async with create_queue(handlers_of(self.ledger), chosen) as queue:
             yield queue

@@ -35,10 +35,7 @@ async def settled(fleet: Fleet, *submitters: Member, calm: bool) -> Verdict:
 
 async def submitters(fleet: Fleet, number: int = 2) -> list[Member]:
     """Processes that submit, read, wait, watch, cancel and delete."""
-    begun = [
-        fleet.start("submitter", fleet.url, str(fleet.ledger), "--seed", str(seed))
-        for seed in range(number)
-    ]
+    begun = [fleet.begin_submitter(str(seed)) for seed in range(number)]
     for member in begun:
         await fleet.up(member)
     return begun

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import Self
+from urllib.parse import urlsplit
 
 
 class Proxy:
@@ -43,6 +44,10 @@ class Proxy:
     def flow(self) -> None:
         """Deliver what was held back, and all that comes."""
         self._flows.set()
+
+    def lead_to(self, port: int) -> None:
+        """Lead connections that come from here on to another server."""
+        self._target = self._target[0], port
 
     def cut(self) -> None:
         """End all connections at once."""
@@ -83,3 +88,8 @@ class Proxy:
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError
+
+
+def through(proxy: Proxy, url: str) -> str:
+    """The url, by way of the proxy."""
+    return url.replace(f":{urlsplit(url).port}/", f":{proxy.port}/")

@@ -22,6 +22,7 @@ from typing import Any
 from stoat_jobs import (
     BackendError,
     JobBackend,
+    JobNotFoundError,
     JobNotKeptError,
     JobQueueSettings,
     JobResult,
@@ -159,7 +160,14 @@ class Client:
     async def _told(self, job_id: str, wait: Callable[[], Awaitable[JobResult[Any]]]) -> None:
         name = uuid.uuid4().hex
         self._ledger.note("waiting", job=job_id, wait=name)
-        self._ledger.note("told", wait=name, **seen(await wait()))
+        while True:
+            try:
+                record = await wait()
+            except BackendError as error:  # the server is away for longer than it waits for it
+                self._ledger.note("refused", act="wait", error=repr(error))
+            else:
+                break
+        self._ledger.note("told", wait=name, **seen(record))
 
     async def _cancel(self, job_id: str) -> None:
         await asyncio.sleep(self._rng.choice((0, 0.05, 0.5)))
@@ -170,7 +178,11 @@ class Client:
     async def _delete(self, job_id: str) -> None:
         await self._wait(job_id)
         self._ledger.note("deleting", job=job_id)
-        self._ledger.note("deleted", job=job_id, answer=await self._queue.delete(job_id))
+        try:
+            answer = await self._queue.delete(job_id)
+        except JobNotFoundError:  # the answer to a first try was lost
+            answer = True
+        self._ledger.note("deleted", job=job_id, answer=answer)
 
 
 def arguments() -> argparse.Namespace:
@@ -179,7 +191,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("ledger", type=Path)
     parser.add_argument("--seed", default="0")
     parser.add_argument("--clients", type=int, default=4)
-    parser.add_argument("--pause", type=float, default=0.05)
+    parser.add_argument("--pause", type=float, default=0.1)
     parser.add_argument("--settings", type=json.loads, default={})
     return parser.parse_args()
 

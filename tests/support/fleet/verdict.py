@@ -15,6 +15,9 @@ from .ledger import Entry
 Record = dict[str, Any]
 
 TERMINAL = ("completed", "failed", "timeout", "cancelled")
+OF_HANDLERS = ("job_failed", "job_started")
+"""Events of the log with a traceback that is the handler's own."""
+
 GIVES_ITS_RUN = ("sleep", "sleep_sync", "report", "block", "number", "flaky", "die")
 
 
@@ -175,5 +178,5 @@ class Verdict:
             self.faults.add(f"a fault of {entry['act']}", entry)
         for entry in self._by_what["log"]:
             self.counts[f"log {entry['event']}"] += 1
-            if "traceback" in entry:
+            if "traceback" in entry and entry["event"] not in OF_HANDLERS:
                 self.faults.add("a traceback in the log", entry)
