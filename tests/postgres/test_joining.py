@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 from stoat_jobs._postgres.joining import fetch_joined
 
 from ..support.postgres.cluster import Cluster, name_in
-from .joining_ways import WAYS, Way, by_a_savepoint, by_asyncpg, dialect
+from .joining_ways import WAYS, Way, by_asyncpg, dialect
 
 # As the real one: arrays, a cast of an expression, and what other libraries take for their own.
 INSERT = """
@@ -225,8 +225,12 @@ def test_a_connection_of_another_loop_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     ("way", "level"),
     [
-        *((way, "REPEATABLE READ") for way in WAYS.values() if way is not by_a_savepoint),
-        (by_asyncpg, "SERIALIZABLE"),
+        pytest.param(WAYS["asyncpg"], "SERIALIZABLE", id="asyncpg, SERIALIZABLE"),
+        *(
+            pytest.param(way, "REPEATABLE READ", id=name)
+            for name, way in WAYS.items()
+            if name != "savepoint"  # its isolation is chosen before
+        ),
     ],
 )
 async def test_a_snapshot_that_cannot_see_the_holder_is_told(
