@@ -132,10 +132,15 @@ class Connections:
             raise BackendError(self._backend, reason) from error
 
     @asynccontextmanager
-    async def transaction(self, seconds: float | None = None) -> AsyncIterator[Connection]:
-        """A connection in a transaction, which ends with the block; bounded as :meth:`fetch`."""
+    async def transaction(
+        self, seconds: float | None = None, *, local: str = ""
+    ) -> AsyncIterator[Connection]:
+        """A connection in a transaction, which ends with the block; bounded as :meth:`fetch`.
+
+        *local*: statements that set what this transaction needs.
+        """
         borrowed = self._borrowed(seconds)
-        async with borrowed as connection, self._server.transaction(connection):
+        async with borrowed as connection, self._server.transaction(connection, local):
             yield connection
 
     @asynccontextmanager

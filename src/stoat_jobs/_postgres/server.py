@@ -175,9 +175,9 @@ class Server:
         self._is_known = True
 
     @asynccontextmanager
-    async def transaction(self, connection: Any) -> AsyncIterator[None]:
-        """A transaction on *connection*, which ends with the block."""
-        await connection.execute(self.begin)
+    async def transaction(self, connection: Any, local: str = "") -> AsyncIterator[None]:
+        """A transaction on *connection*, which ends with the block; *local* are its settings."""
+        await connection.execute(f"{self.begin}; {local}" if local else self.begin)
         try:
             yield
         except asyncio.CancelledError:
