@@ -69,7 +69,7 @@ class Life:
             prepare = install if self._options.create_tables else check
             await prepare(connection, self._options.schema_name)
         finally:
-            await connection.close()
+            await connection.close(timeout=1)
         await self.telling.start()
         self.submitting.side_task.start()
         if self.worker is not None:
