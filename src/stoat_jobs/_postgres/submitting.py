@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,12 +81,15 @@ class Submitting:
         sql: Sql,
         settings: JobQueueSettings,
         observers: Observers,
+        look_for_work: Callable[[], None],
     ) -> None:
+        """*look_for_work* is called when a job was accepted, which may run here."""
         self._backend = backend
         self._connections = connections
         self._sql = sql
         self._settings = settings
         self._observers = observers
+        self._look_for_work = look_for_work
         self._waiting: list[tuple[NewJob, asyncio.Future[None]]] = []
         self._room = 0
         self._room_until = 0.0
@@ -125,6 +128,7 @@ class Submitting:
         return [job.job_id for job in jobs]
 
     def _tell_submitted(self, job: NewJob) -> None:
+        self._look_for_work()  # at once, also where no notices come
         if self._observers.wants["submitted"]():
             given = job.submission
             event = SubmittedEvent(job.job_id, given.definition.name, given.metadata)
