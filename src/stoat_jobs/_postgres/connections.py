@@ -98,7 +98,7 @@ class Connections:
         *listening*: to ``listen_url`` if there is one.
         """
         server = self._listened if listening else self._server
-        return await server.connect(self._seconds * 2)
+        return await server.connect(min(2 * self._seconds, _START))
 
     async def fetch(self, sql: str, *args: Any, seconds: float | None = None) -> list[Row]:
         """The rows of one statement, which is a transaction of its own.
@@ -148,10 +148,15 @@ class Connections:
             raise BackendError(self._backend, reason) from error
 
     @asynccontextmanager
-    async def transaction(self, seconds: float | None = None) -> AsyncIterator[Connection]:
-        """A connection in a transaction, which ends with the block; bounded as :meth:`fetch`."""
+    async def transaction(
+        self, seconds: float | None = None, *, local: str = ""
+    ) -> AsyncIterator[Connection]:
+        """A connection in a transaction, which ends with the block; bounded as :meth:`fetch`.
+
+        *local*: statements that set what this transaction needs.
+        """
         borrowed = self._borrowed(seconds)
-        async with borrowed as connection, self._server.transaction(connection):
+        async with borrowed as connection, self._server.transaction(connection, local):
             yield connection
 
     @asynccontextmanager

@@ -84,7 +84,7 @@ class Life:
             prepare = install if self._options.create_tables else check
             await prepare(connection, self._options.schema_name)
         finally:
-            await connection.close()
+            await connection.close(timeout=1)
 
     def ages(self) -> dict[str, float]:
         """Seconds since each side task last ended a step well, by its name."""

@@ -20,6 +20,7 @@ from .._model.events import RemovedEvent, SubmittedEvent
 from .._model.settings import JobQueueSettings
 from .connections import Connections, Row
 from .joining import fetch_joined
+from .keeper import ttl_of
 from .reasons import is_lock_timeout, reason_of
 from .rows import metadata_text, record_with
 from .side_tasks import IDLE, SideTask
@@ -199,19 +200,14 @@ class Submitting:
             holder = await self._holder(job.submission, connection)
             if holder is not None:
                 return holder
-            if connection is not None:
-                raise JobNotKeptError(
-                    self._backend,
-                    "a job that this transaction cannot see holds its key; use READ COMMITTED",
-                )
         raise JobNotKeptError(self._backend, "its key changes hands too fast")
 
     async def _holder(self, submission: Submission, connection: Any) -> str | None:
         """The id of the job that holds the key, which is then kept as long as it asks for."""
-        place = (submission.definition.name, submission.key, self._settings.result_ttl)
+        place = (submission.definition.name, submission.key, ttl_of(self._settings))
         rows = await self._fetch(connection, self._sql.holder, *place)
         if not rows:
-            await self._free_key(place, connection)
+            await self._free_key(place)
             return None
         found = str(rows[0]["id"])
         if submission.is_kept:
@@ -221,8 +217,9 @@ class Submitting:
                 await self._fetch(connection, self._sql.keep_key, found)
         return found
 
-    async def _free_key(self, place: tuple[Any, ...], connection: Any) -> None:
-        for row in await self._fetch(connection, self._sql.free_key, *place):
+    async def _free_key(self, place: tuple[Any, ...]) -> None:
+        # Not in the caller's transaction, which may be rolled back when observers have been told.
+        for row in await self._fetch(None, self._sql.free_key, *place):
             if self._observers.wants["removed"]():
                 self._observers.tell("removed", RemovedEvent(record_with(row), "age"))
 

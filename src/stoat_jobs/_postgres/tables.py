@@ -64,8 +64,12 @@ CREATE TABLE {schema}.meta (version integer NOT NULL, engine text NOT NULL);
 
 
 def engine_storage(schema: str) -> str:
-    """The statements that let the engine's tables be vacuumed often enough.
+    """The statements that let the engine's tables be vacuumed often enough, and read by index.
 
-    As the engine advises, apart from its log: the engine lets it grow, and we prune it.
+    As the engine advises, apart from its log: the engine lets it grow, and we prune it. A limit
+    over all processes is kept by counting what they run, for which the engine has no index.
     """
-    return f"ALTER TABLE {schema}.pgqueuer_log SET ({_VACUUM});"
+    return f"""
+ALTER TABLE {schema}.pgqueuer_log SET ({_VACUUM});
+CREATE INDEX pgqueuer_claimed ON {schema}.pgqueuer (entrypoint) WHERE queue_manager_id IS NOT NULL;
+"""
