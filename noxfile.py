@@ -235,7 +235,7 @@ def _install_debian(session: nox.Session, *packages: str) -> None:
 @nox.session(tags=BESIDE)
 def mypy(session: nox.Session) -> None:
     """Check the types of everything, as the oldest and the newest Python see them."""
-    groups = [f"--group={name}" for name in ("tests", "services", "browser", "distribution")]
+    groups = [f"--group={name}" for name in ("tests", "browser", "distribution")]
     session.install(f".[{EXTRAS}]", THIRD_PARTY, *groups)
     for python in (PYTHONS[0], PYTHONS[-1]):
         session.run("mypy", f"--python-version={python}", *CHECKED)
