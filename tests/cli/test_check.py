@@ -124,7 +124,13 @@ def total(out: str) -> str:
     return out.splitlines()[-1]
 
 
-LACKS = {"durable", "cross_process", "joins_transactions", "requeues_at_shutdown"}
+LACKS = {
+    "durable",
+    "cross_process",
+    "joins_transactions",
+    "requeues_at_shutdown",
+    "waits_for_newer_code",
+}
 LACKS_IN_MEMORY = LACKS | {
     "concurrent",
     "keeps_any_result",
@@ -215,7 +221,7 @@ def test_each_test_of_a_durable_backend_has_a_store_of_its_own(
             ["memory", "--without", "durability"],
             "no capability 'durability'; known, nearest first: durable",
         ),
-        (["memory", "--capability", "durable"], "use {tmp} in --url or in an --option"),
+        (["memory", "--capability", "durable"], "use {tmp} or {name} in --url or in an --option"),
         (["silent"], "Queue.capabilities must be a Capabilities, as in capabilities = Capab"),
         (["broken"], r"cannot be imported: two\nlines"),
         (["quits"], "SystemExit: 0"),

@@ -16,6 +16,7 @@ from tests.support.loops import ON_UVLOOP, UvloopWithFakeClock
 
 from stoat_jobs.testing import DeadlockError, FakeClockLoop, _clock, run_with_fake_clock
 from stoat_jobs.testing._clock import FakeClock
+from stoat_jobs.testing._others import REAL_LIMIT
 
 
 def the_loop() -> FakeClockLoop:
@@ -323,7 +324,7 @@ def test_much_short_work_is_not_long(loop_factory: Any, monkeypatch: pytest.Monk
             clerk.make(lambda: threading.Event().wait(0.003))
             await the_loop().settle()
             monkeypatch.undo()
-            now[0] += _clock.REAL_LIMIT - 1
+            now[0] += REAL_LIMIT - 1
 
     with a_clerk() as clerk:
         run_with_fake_clock(main(clerk), loop_factory)

@@ -9,13 +9,16 @@ from typing import Any
 import asyncpg
 import pytest
 
+from stoat_jobs import BackendError
 from stoat_jobs._cli.main import main
 from stoat_jobs._cli.postgres.description import status_lines
+from stoat_jobs._postgres import by_hand
 from stoat_jobs._postgres import status as module
 from stoat_jobs._postgres.schema import VERSION
 from stoat_jobs.postgres import create_tables, tables_status
 
 from ..support.postgres.cluster import PASSWORD, Cluster, name_in
+from ..support.postgres.secrets import texts_of
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -203,3 +206,16 @@ def test_hostile_names_are_escaped(run: Run, url: str, jobs: Jobs) -> None:
     jobs.add("evil' || chr(27) || '[2J", age=200)
     assert "\x1b" not in run("status", url)[1]
     assert "evil\\x1b[2J" in run("status", url)[1]
+
+
+async def test_a_server_that_goes_away_meanwhile(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told in one line as well, and no error of the chain has the password."""
+
+    async def gone(*_: Any) -> None:
+        raise ConnectionResetError("reset by peer")
+
+    await create_tables(url)
+    monkeypatch.setattr(by_hand, "status", gone)
+    with pytest.raises(BackendError, match="failed: the server cannot be reached; ") as caught:
+        await tables_status(url)
+    assert PASSWORD not in texts_of(caught.value)

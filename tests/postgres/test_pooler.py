@@ -39,6 +39,8 @@ async def test_a_pooler_that_ignores_what_we_ask_for_is_recognised(
         async with opened(lenient.url(url)) as used:
             assert used.is_pooled
             assert await value(used, "SHOW jit") == "off"
+            prepared = "SELECT count(*) FROM pg_prepared_statements"
+            assert await value(used, prepared) == 0  # by other processes, too: names are the same
 
 
 async def test_a_server_beside_a_pooler_is_no_pooler(url: str, pooler: Pooler) -> None:

@@ -32,6 +32,7 @@ from stoat_jobs._postgres.server import ReadOnlyError
         asyncpg.ConnectionDoesNotExistError("in the middle of operation"),
         asyncpg.InterfaceError("connection is closed"),
         asyncpg.InternalClientError("unexpected"),
+        asyncpg.exceptions.InvalidCachedStatementError("cached plan must not change result type"),
         ReadOnlyError("standby"),
         ConnectionResetError(),
         TimeoutError(),

@@ -272,12 +272,15 @@ async def test_the_engines_tables_are_upgraded(connection: Any) -> None:
     assert await connection.fetchval(locks) == 0
 
 
-async def test_the_tables_of_a_later_engine_are_left(connection: Any) -> None:
-    """A process with an older PgQueuer never takes an upgrade back."""
-    await install(connection, SCHEMA)
-    await connection.execute(f"UPDATE {SCHEMA}.meta SET engine = '1.99.0'")
-    await install(connection, SCHEMA)
-    assert await versions(connection, SCHEMA) == (module.VERSION, "1.99.0")
+async def test_the_tables_of_a_later_engine_are_left(old: Any) -> None:
+    """A process with an older PgQueuer never takes an upgrade back, even if it upgrades ours."""
+    await old.execute(f"UPDATE {SCHEMA}.meta SET engine = '1.99.0'")
+    (index,) = [each for each in await objects(old) if "pgqueuer_log_not_aggregated" in each]
+    await old.execute(f"DROP INDEX {SCHEMA}.{index.split()[1]}")
+    for _ in range(2):
+        await install(old, SCHEMA)
+        assert await versions(old, SCHEMA) == (module.VERSION, "1.99.0")
+        assert index not in await objects(old)
 
 
 async def test_dead_rows_are_removed_often(connection: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 
 import pytest
 
@@ -105,18 +106,36 @@ async def test_a_failing_step_is_not_hurried() -> None:
 
 @on_a_fake_clock
 async def test_a_task_that_was_cancelled_is_begun_again(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever cancels all tasks of the loop does not end it for good."""
+    """Whoever cancels all tasks of the loop does not end it for good, unless it was closed."""
     steps = Steps()
     await clock().settle()
-    assert events(caplog) == []
+    for number in (2, 3):
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await clock().advance(1)
+        assert len(steps.times) == number
+    assert events(caplog) == ["side_task_restarted"] * 2
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
-    await clock().advance(0.1)
-    assert len(steps.times) == 2
-    assert events(caplog) == ["side_task_restarted"]
+    await clock().settle()
     await steps.task.close()
-    await clock().advance(1)
-    assert len(steps.times) == 2
+    await clock().advance(60)
+    assert len(steps.times) == 3
+
+
+def test_a_loop_that_ends_ends_it(caplog: pytest.LogCaptureFixture) -> None:
+    """A loop that is closed without the queue's close leaves no task behind, and no warning."""
+
+    async def main() -> None:
+        async def step() -> float:
+            return 60.0
+
+        SideTask("left", step).start()
+        await asyncio.sleep(0)
+
+    asyncio.run(main(), debug=True)
+    gc.collect()
+    assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
 
 
 @on_a_fake_clock

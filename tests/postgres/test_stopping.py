@@ -12,10 +12,10 @@ from stoat_jobs import JobContext, JobHandlers, JobStatus, QueueClosedError, Que
 from .queues import LIMIT, Gate, queue_on, until
 
 
-def holding(gate: Gate, **options: object) -> JobHandlers:
+def holding(gate: Gate) -> JobHandlers:
     handlers = JobHandlers()
 
-    @handlers.job(**options)  # type: ignore[call-overload]
+    @handlers.job
     async def hold(ctx: JobContext, n: int = 0) -> str:
         await gate.wait(n)
         return "done"

@@ -58,7 +58,7 @@ async def test_a_submit_whose_answer_is_lost_is_one_job(
 ) -> None:
     """The statement is sent again under the same id, with and without a key."""
     fetch = Connections.fetch
-    lost = []
+    lost: list[str] = []
 
     async def losing(connections: Connections, sql: str, *args: Any, **more: Any) -> Any:
         rows = await fetch(connections, sql, *args, **more)
@@ -68,10 +68,10 @@ async def test_a_submit_whose_answer_is_lost_is_one_job(
         return rows
 
     async with queue_on(url, handlers_of("work"), options=SUBMITS) as queue:
-        for options in ({}, {"key": "one"}):
+        for key in (None, "one"):
             lost.clear()
             monkeypatch.setattr(Connections, "fetch", losing)
-            job_id = await queue.submit("work", **options)
+            job_id = await queue.submit("work", key=key)
             assert lost
             assert (await queue.get_result(job_id)).status is JobStatus.PENDING
         assert len(await queue.list_jobs()) == 2
@@ -118,6 +118,17 @@ async def test_a_kept_key_is_free_when_its_record_is_too_old(url: str) -> None:
         await asyncio.sleep(0.6)
         second = await queue.submit("work", {"n": 2}, key="one", unique="kept")
     assert second != first
+
+
+async def test_a_key_that_is_kept_for_ever_is_free_after_a_delete(url: str) -> None:
+    """Without a limit of age, the key of a kept record is held until that is deleted."""
+    handlers = handlers_of("work")
+    async with queue_on(url, handlers, result_ttl=float("inf")) as queue:
+        first = await queue.submit("work", {"n": 1}, key="one", unique="kept")
+        await queue.wait(first)
+        assert await queue.submit("work", {"n": 1}, key="one", unique="kept") == first
+        assert await queue.delete(first)
+        assert await queue.submit("work", {"n": 1}, key="one", unique="kept") != first
 
 
 async def test_a_resubmission_has_the_kept_key(url: str) -> None:

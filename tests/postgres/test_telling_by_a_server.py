@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -16,11 +17,26 @@ from stoat_jobs._postgres.options import PostgresOptions
 from stoat_jobs._postgres.telling import Telling
 from stoat_jobs._postgres.url import address_of
 
+from ..support.loops import ON_UVLOOP
 from ..support.postgres.cluster import Cluster, name_in
 from ..support.postgres.pooler import Pooler
 
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
 SAFETY = 60.0  # real seconds after which a test gives up
 CHANNEL = "stoat_jobs.jobs"
+
+
+@pytest.fixture(params=["asyncio", pytest.param("uvloop", marks=ON_UVLOOP)])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs a coroutine on one kind of loop."""
+
+    def run(main: Coroutine[Any, Any, None]) -> None:
+        make_loop = import_module(request.param).new_event_loop
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(main)
+
+    return run
 
 
 class Here:
@@ -84,20 +100,28 @@ def listener(url: str) -> str:
     return f"FROM pg_stat_activity WHERE datname = '{name}' AND query LIKE 'LISTEN%'"
 
 
-async def test_notices_come(cluster: Cluster, url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Changes, cancels and work are heard when they are committed."""
-    here = Here()
-    async with telling(here, url) as told:
-        subscription = told.subscribe("a")
-        await until(lambda: subscription.count == 1)
-        work = here.work
-        notify(cluster, url, "j:b,a")
-        notify(cluster, url, "c:a,c")
-        notify(cluster, url, '{"operation" : "insert"}', "stoat_jobs.engine")
-        await until(lambda: subscription.count >= 3 and here.work > work)
-        assert here.cancelled == ["a", "c"]
+def test_notices_come(
+    cluster: Cluster, url: str, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Changes, cancels and work are heard when they are committed, on either kind of loop."""
+
+    async def main() -> None:
+        here = Here()
+        async with telling(here, url) as told:
+            subscription = told.subscribe("a")
+            await until(lambda: subscription.count == 1)
+            work = here.work
+            notify(cluster, url, "j:b,a")
+            notify(cluster, url, "c:a,c")
+            notify(cluster, url, '{"operation" : "insert"}', "stoat_jobs.engine")
+            await until(lambda: subscription.count >= 3 and here.work > work)
+            assert here.cancelled == ["a", "c"]
+
+    run(main())
     assert events(caplog) == []
-    await until(lambda: cluster.sql(f"SELECT count(*) {listener(url)}") == "0")
+    limit = time.monotonic() + SAFETY
+    while cluster.sql(f"SELECT count(*) {listener(url)}") != "0":
+        assert time.monotonic() < limit
 
 
 async def test_a_listener_that_was_cut_listens_again(cluster: Cluster, url: str) -> None:

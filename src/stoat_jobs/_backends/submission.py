@@ -106,9 +106,9 @@ async def checked_submissions(
     metadata: Mapping[str, Any] | None = None,
     delay: float | timedelta | None = None,
 ) -> list[Submission]:
-    """As :func:`checked_submission`, for :meth:`stoat_jobs.JobBackend.submit_many`; it gives up turns.
+    """As :func:`checked_submission`, for :meth:`stoat_jobs.JobBackend.submit_many`.
 
-    So look once more afterwards whether the queue is open.
+    It gives up turns of the event loop, so look once more afterwards whether the queue is open.
     """
     frozen = await frozen_payloads(definition, payloads, settings)
     pattern = Submission()

@@ -13,8 +13,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+import contextvars
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from threading import get_ident
 from typing import Any
 
@@ -50,6 +51,7 @@ class Connections:
         self._seconds = options.lease / 3
         self._pool_size = options.pool_size
         self._pool: _Pool | None = None
+        self._asked = 0
 
     def __repr__(self) -> str:
         return f"<Connections to {self._server.address}>"
@@ -58,6 +60,20 @@ class Connections:
     def is_pooled(self) -> bool:
         """Whether the url leads to a pooler in transaction mode."""
         return self._server.is_pooled
+
+    @property
+    def awaits_server(self) -> bool:
+        """Whether an answer is under way to the queue's event loop."""
+        return self._asked > 0
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Say that in this block, on the queue's event loop, an answer is awaited."""
+        self._asked += 1
+        try:
+            yield
+        finally:
+            self._asked -= 1
 
     async def open(self) -> None:
         """Look whether the server can be used, and make the pool, on the running loop.
@@ -82,7 +98,7 @@ class Connections:
         *listening*: to ``listen_url`` if there is one.
         """
         server = self._listened if listening else self._server
-        return await server.connect(self._seconds * 2)
+        return await server.connect(min(2 * self._seconds, _START))
 
     async def fetch(self, sql: str, *args: Any, seconds: float | None = None) -> list[Row]:
         """The rows of one statement, which is a transaction of its own.
@@ -150,8 +166,9 @@ class Connections:
         pool.check_loop()
         limit = asyncio.timeout(seconds)
         try:
-            async with limit, pool.connection(seconds) as connection:
-                yield connection
+            with self.asking():
+                async with limit, pool.connection(seconds) as connection:
+                    yield connection
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -159,12 +176,16 @@ class Connections:
             raise TimeoutError(f"the server has not answered for {seconds:.1f} s") from error
         finally:
             if pool is not self._pool:
-                await pool.close(_GOODBYE)
+                await self._close(pool, _GOODBYE)
 
     async def close(self, seconds: float) -> None:
         """Close the pool, within so many *seconds* whatever the server does."""
         pool, self._pool = self._pool, None
         if pool is not None:
+            await self._close(pool, seconds)
+
+    async def _close(self, pool: _Pool, seconds: float) -> None:
+        with self.asking():
             await pool.close(seconds)
 
 
@@ -237,7 +258,9 @@ class _Pool:
             if not connection.is_closed():
                 return connection
             connection.terminate()
-        return await self._server.connect(seconds)
+        # Not in the variables of who asks, which its callbacks would keep as long as it is open.
+        connecting = self._server.connect(seconds)
+        return await self._loop.create_task(connecting, context=contextvars.Context())
 
     def _give_back(self, connection: Connection, life: int) -> None:
         if connection.is_closed():

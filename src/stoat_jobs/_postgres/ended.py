@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._events.observers import Observers
+from .._jobs.context import variables_of
 from .._model.events import FinishedEvent
 from .._model.records import JobResult
 from .._run.outcome import Outcome
@@ -27,4 +28,4 @@ def tell_ended(
     if record.started_at is not None and record.finished_at is not None:
         seconds = (record.finished_at - record.started_at).total_seconds()
     event = FinishedEvent(record, seconds, outcome.exception, outcome.abandoned)
-    (variables or contextvars.Context()).run(observers.tell, "finished", event)
+    (variables or variables_of(record.job_id)).run(observers.tell, "finished", event)

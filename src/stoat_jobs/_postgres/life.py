@@ -53,7 +53,9 @@ class Life:
             on_work=self._look_for_work if options.worker else None,
             on_cancel=self._cancel_here,
         )
-        self.submitting = Submitting(backend, connections, sql, settings, observers)
+        self.submitting = Submitting(
+            backend, connections, sql, settings, observers, self._look_for_work
+        )
         self.keeper = Keeper(connections, sql, settings, observers, lambda: queue.handlers)
         self.worker: Worker | None = None
         if options.worker:
@@ -63,13 +65,8 @@ class Life:
 
     async def open(self) -> None:
         """Begin."""
-        await self._connections.open()
-        connection = await self._connections.connect()
-        try:
-            prepare = install if self._options.create_tables else check
-            await prepare(connection, self._options.schema_name)
-        finally:
-            await connection.close()
+        with self._connections.asking():
+            await self._prepare()
         await self.telling.start()
         self.submitting.side_task.start()
         if self.worker is not None:
@@ -79,6 +76,15 @@ class Life:
                 loop = asyncio.get_running_loop()
                 self._watchdog = Watchdog(loop, self.worker.running, self._limit)
                 self._watchdog.start()
+
+    async def _prepare(self) -> None:
+        await self._connections.open()
+        connection = await self._connections.connect()
+        try:
+            prepare = install if self._options.create_tables else check
+            await prepare(connection, self._options.schema_name)
+        finally:
+            await connection.close(timeout=1)
 
     def ages(self) -> dict[str, float]:
         """Seconds since each side task last ended a step well, by its name."""
@@ -104,6 +110,8 @@ class Life:
             record: JobResult[Any] = record_with(row)
             if record.status.is_terminal:
                 tell_ended(self._observers, record, self.telling.tell)
+            else:
+                self.telling.tell(record)
         return rows
 
     async def stop_work(self, drain_timeout: float) -> None:

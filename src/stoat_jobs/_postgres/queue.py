@@ -77,6 +77,11 @@ class PostgresJobQueue(Lifecycle):
             self._connections, self._sql, ttl_of(settings), lambda: self.handlers
         )
 
+    @property
+    def awaits_server(self) -> bool:
+        """Whether an answer of the server is under way; the clock of the test kit waits for it."""
+        return self._connections.awaits_server
+
     def _new_life(self) -> Life:
         return Life(
             self,
@@ -96,6 +101,11 @@ class PostgresJobQueue(Lifecycle):
             cross_process=True,
             requeues_at_shutdown=self.options.on_shutdown == "requeue",
             joins_transactions=True,
+            own_clock=False,
+            prunes_at_once=False,
+            shows_each_report=False,
+            reads_in_any_thread=False,
+            waits_for_newer_code=True,
             submitter_context=False,
             survives_cancelled_tasks=False,
         )

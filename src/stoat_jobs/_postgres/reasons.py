@@ -57,6 +57,8 @@ def is_transient(error: BaseException) -> bool:
     many connections, a standby.
     """
     code = sqlstate_of(error)
+    if isinstance(error, asyncpg.exceptions.InvalidCachedStatementError):
+        return True  # the tables were upgraded meanwhile
     if code:
         return code in _TRANSIENT or code.startswith(_TRANSIENT_CLASSES)
     if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, _CUT):

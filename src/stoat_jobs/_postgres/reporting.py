@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 
 from .claims import Claim
 from .connections import Connections
@@ -20,9 +21,13 @@ _MOST_AT_ONCE = 200
 class Reporting:
     """Writes how the jobs of one worker get on."""
 
-    def __init__(self, connections: Connections, sql: Sql) -> None:
+    def __init__(
+        self, connections: Connections, sql: Sql, look: Callable[[Iterable[str]], None]
+    ) -> None:
+        """*look* lets those who wait for these jobs here see what was written."""
         self._connections = connections
         self._sql = sql
+        self._look = look
         self._changed: dict[str, Claim] = {}
         self.side_task = SideTask("report", self._write)
 
@@ -43,6 +48,7 @@ class Reporting:
             del self._changed[claim.job_id]
         rows = [_row(claim) for claim in claims]
         await self._connections.fetch(self._sql.report, *map(list, zip(*rows)))
+        self._look(claim.job_id for claim in claims)
         await asyncio.sleep(_PAUSE)
         return 0.0
 

@@ -224,20 +224,25 @@ async def _create(connection: Connection, schema: str, found: _Found) -> None:
 
 async def _upgrade(connection: Connection, schema: str, found: _Found) -> bool:
     """Upgrade the tables; or only begin to, and return True."""
+    is_older = _numbers(found.engine) < _numbers(engine_version())
+    if is_older and await _upgrade_engine(connection, schema):
+        return True
+    for number in range(found.version, VERSION):
+        await connection.execute(_STEPS[number](schema))
+    meta = f"UPDATE {schema}.meta SET version = greatest(version, $1), engine = $2"
+    await connection.execute(meta, VERSION, engine_version() if is_older else found.engine)
+    return False
+
+
+async def _upgrade_engine(connection: Connection, schema: str) -> bool:
+    """Upgrade PgQueuer's tables; or only begin to, and return True."""
     builder = QueryBuilderEnvironment(engine_settings(schema))
     plan = await Queries(AsyncpgDriver(connection), qbe=builder).plan_upgrade()
     # A transaction that adds a label to a type may not use it.
     labels = [each for each in plan.statements if "ADD VALUE" in each]
     for statement in labels or plan.statements:
         await connection.execute(statement)
-    if labels:
-        return True
-    for number in range(found.version, VERSION):
-        await connection.execute(_STEPS[number](schema))
-    newest = max(found.engine, engine_version(), key=_numbers)
-    meta = f"UPDATE {schema}.meta SET version = greatest(version, $1), engine = $2"
-    await connection.execute(meta, VERSION, newest)
-    return False
+    return bool(labels)
 
 
 async def check(connection: Connection, schema: str) -> None:

@@ -25,7 +25,8 @@ MINIMUM = 140000
 """PostgreSQL 14: the first with ``idle_session_timeout``, which would end a listener."""
 
 _MARK = "stoat_jobs.session"
-_IS_MARKED = f"SELECT coalesce(current_setting('{_MARK}', true), '') = '1'"
+# Not prepared: behind a pooler it would stay, and be in the way of other processes.
+_DIVIDE_BY_MARK = f"SELECT 1 / (coalesce(current_setting('{_MARK}', true), '') = '1')::int"
 _PAUSE = 0.2
 _LONGEST = 30.0  # seconds that a statement may go on when nobody waits for it any more
 _REFUSES_SETTINGS = {
@@ -120,11 +121,15 @@ class Server:
 
     async def _host(self, host: str, port: int) -> Any:
         connection = await self._session(host, port)
+        is_pooled = self.is_pooled
         try:
             await self._look(connection)
         except BaseException:
             connection.terminate()
             raise
+        if self.is_pooled != is_pooled:  # this one would still prepare statements
+            connection.terminate()
+            return await self._host(host, port)
         _keep_alive(connection)
         return connection
 
@@ -159,9 +164,14 @@ class Server:
         settings = connection.get_settings()
         if getattr(settings, "in_hot_standby", "off") == "on":
             raise ReadOnlyError("the server is a standby")
-        if not self._is_known or self.is_pooled:  # poolers do not say that a server is a standby
-            async with self.transaction(connection):
-                self.is_pooled = not await connection.fetchval(_IS_MARKED)
+        if self._is_known and not self.is_pooled:
+            return
+        try:
+            async with self.transaction(connection):  # fails on a standby, also behind a pooler
+                if not self.is_pooled:
+                    await connection.execute(_DIVIDE_BY_MARK)
+        except asyncpg.DivisionByZeroError:
+            self.is_pooled = True
         self._is_known = True
 
     @asynccontextmanager
@@ -186,8 +196,8 @@ def _left(deadline: float) -> float:
 
 def _keep_alive(connection: Any) -> None:
     """Let the system end a connection whose other end is gone, as a net."""
-    transport = connection._transport
-    found = transport.get_extra_info("socket")
+    transport = getattr(connection, "_transport", None)
+    found = transport and transport.get_extra_info("socket")
     if found is None or found.family == getattr(socket, "AF_UNIX", None):
         return
     with suppress(OSError):

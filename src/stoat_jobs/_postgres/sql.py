@@ -5,6 +5,8 @@
 - What a worker writes has an effect only on rows of which it is the owner, and on records of the
   same delivery.
 - The server's clock stamps. It may step back; a record's times never do.
+- Rows are found by the time at which the statement began: no index finds them by
+  ``clock_timestamp()``, which may change from one row to the next.
 - One notice for a statement, whatever it changed.
 """
 
@@ -117,7 +119,7 @@ ORDER BY seq DESC LIMIT $6::bigint"""
         """Records that match, newest first, before a place."""
 
     def _write_counting(self) -> None:
-        old = "finished_at <= clock_timestamp() - $1::float8 * interval '1 second'"
+        old = "finished_at <= statement_timestamp() - $1::float8 * interval '1 second'"
         self.count = f"""
 SELECT status, sum(number)::bigint AS number FROM (
     SELECT status, count(*) AS number FROM {self._job} GROUP BY status
@@ -180,7 +182,7 @@ UPDATE {self._job} SET status = 'pending', started_at = NULL WHERE seq = ANY($1:
         self.next_due = f"""
 SELECT extract(epoch FROM min(execute_after) - clock_timestamp())::float8 AS seconds
     FROM {self._queue} WHERE entrypoint = ANY($1::text[]) AND status = 'queued'
-    AND execute_after > clock_timestamp()"""
+    AND execute_after > statement_timestamp()"""
 
     def _write_running(self) -> None:
         self.beat = f"""
@@ -283,7 +285,7 @@ DELETE FROM {self._job} WHERE id = $1::uuid AND NOT {_LIVE} RETURNING {RECORD}""
         self.prune_old = f"""
 DELETE FROM {self._job} WHERE id IN (
     SELECT id FROM {self._job}
-    WHERE finished_at <= clock_timestamp() - $1::float8 * interval '1 second'
+    WHERE finished_at <= statement_timestamp() - $1::float8 * interval '1 second'
     ORDER BY finished_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
 ) RETURNING {RECORD}"""
         self.prune_many = f"""

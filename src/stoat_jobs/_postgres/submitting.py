@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from .._model.events import RemovedEvent, SubmittedEvent
 from .._model.settings import JobQueueSettings
 from .connections import Connections, Row
 from .joining import fetch_joined
+from .keeper import ttl_of
 from .reasons import is_lock_timeout, reason_of
 from .rows import metadata_text, record_with
 from .side_tasks import IDLE, SideTask
@@ -80,12 +81,15 @@ class Submitting:
         sql: Sql,
         settings: JobQueueSettings,
         observers: Observers,
+        look_for_work: Callable[[], None],
     ) -> None:
+        """*look_for_work* is called when a job was accepted, which may run here."""
         self._backend = backend
         self._connections = connections
         self._sql = sql
         self._settings = settings
         self._observers = observers
+        self._look_for_work = look_for_work
         self._waiting: list[tuple[NewJob, asyncio.Future[None]]] = []
         self._room = 0
         self._room_until = 0.0
@@ -124,6 +128,7 @@ class Submitting:
         return [job.job_id for job in jobs]
 
     def _tell_submitted(self, job: NewJob) -> None:
+        self._look_for_work()  # at once, also where no notices come
         if self._observers.wants["submitted"]():
             given = job.submission
             event = SubmittedEvent(job.job_id, given.definition.name, given.metadata)
@@ -195,19 +200,14 @@ class Submitting:
             holder = await self._holder(job.submission, connection)
             if holder is not None:
                 return holder
-            if connection is not None:
-                raise JobNotKeptError(
-                    self._backend,
-                    "a job that this transaction cannot see holds its key; use READ COMMITTED",
-                )
         raise JobNotKeptError(self._backend, "its key changes hands too fast")
 
     async def _holder(self, submission: Submission, connection: Any) -> str | None:
         """The id of the job that holds the key, which is then kept as long as it asks for."""
-        place = (submission.definition.name, submission.key, self._settings.result_ttl)
+        place = (submission.definition.name, submission.key, ttl_of(self._settings))
         rows = await self._fetch(connection, self._sql.holder, *place)
         if not rows:
-            await self._free_key(place, connection)
+            await self._free_key(place)
             return None
         found = str(rows[0]["id"])
         if submission.is_kept:
@@ -217,8 +217,9 @@ class Submitting:
                 await self._fetch(connection, self._sql.keep_key, found)
         return found
 
-    async def _free_key(self, place: tuple[Any, ...], connection: Any) -> None:
-        for row in await self._fetch(connection, self._sql.free_key, *place):
+    async def _free_key(self, place: tuple[Any, ...]) -> None:
+        # Not in the caller's transaction, which may be rolled back when observers have been told.
+        for row in await self._fetch(None, self._sql.free_key, *place):
             if self._observers.wants["removed"]():
                 self._observers.tell("removed", RemovedEvent(record_with(row), "age"))
 

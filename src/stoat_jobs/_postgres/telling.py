@@ -215,6 +215,12 @@ class Telling:
 
     async def _connect(self) -> None:
         self._drop()
+        with self._connections.asking():
+            await self._listen_anew()
+        self._look_at_all()
+        self._note_work()
+
+    async def _listen_anew(self) -> None:
         connection = await self._connections.connect(listening=True)
         self._connection, self._hears = connection, None
         connection.add_termination_listener(self._lose)
@@ -225,8 +231,6 @@ class Telling:
         except BaseException:
             self._drop()
             raise
-        self._look_at_all()
-        self._note_work()
 
     def _is_test_due(self) -> bool:
         is_needed = self._on_work is not None or bool(self._subscriptions)
@@ -240,10 +244,11 @@ class Telling:
         self._echo = echo = self._loop.create_future()
         self._heard_at = self._loop.time()
         channel = jobs_channel(self._schema)
-        await self._connections.fetch("SELECT pg_notify($1::text, 'echo')", channel)
-        for _ in range(2):  # it may have come while the loop was held up
-            if not echo.done():
-                await asyncio.wait([echo], timeout=_ECHO / 2)
+        with self._connections.asking():
+            await self._connections.fetch("SELECT pg_notify($1::text, 'echo')", channel)
+            for _ in range(2):  # it may have come while the loop was held up
+                if not echo.done():
+                    await asyncio.wait([echo], timeout=_ECHO / 2)
         return echo.done()
 
     def _miss_echo(self) -> None:

@@ -85,7 +85,7 @@ class Worker:
         self._idle: asyncio.Future[None] | None = None
         self._claims = Claims(connections, sql, options, lambda: queue.handlers)
         self._finishing = Finishing(connections, sql, self._claims.owner, options.lease, self._over)
-        self._reporting = Reporting(connections, sql)
+        self._reporting = Reporting(connections, sql, telling.look)
         self._claiming = SideTask("claim", self._claim)
         self._beat = Beat(
             connections,
@@ -160,7 +160,11 @@ class Worker:
     def stops_otherwise(self, job_id: str) -> bool:
         """Whether the job runs here, and is being stopped for another reason than a cancel."""
         run = self.running.get(job_id)
-        return run is not None and run.reason not in (None, StopReason.CANCEL)
+        if run is None:
+            return False
+        if self.now() > run.deadline:  # its timer is late where something has blocked the loop
+            run.stop(StopReason.DEADLINE)
+        return run.reason not in (None, StopReason.CANCEL)
 
     @contextmanager
     def not_interrupting(self, job_id: str | None) -> Iterator[None]:

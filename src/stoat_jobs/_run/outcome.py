@@ -144,7 +144,8 @@ def kept(outcome: Outcome, keep: Callable[[Any], Any]) -> Outcome:
     if outcome.result is None and outcome.status is not JobStatus.COMPLETED:
         return outcome
     try:
-        return replace(outcome, result=keep(outcome.result))
+        result = keep(outcome.result)
+        return outcome if result is outcome.result else replace(outcome, result=result)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever looking at it can raise

@@ -23,7 +23,7 @@ from stoat_jobs import (
 )
 
 from ._contract_input import add_echo
-from ._promises import Promises, unless
+from ._promises import Promises, needs, unless
 
 
 class Unhashable:
@@ -285,6 +285,7 @@ class OptionPromises(Promises):
                 assert "from_thread" in told
             assert await queue.get_status(job_id) is JobStatus.RUNNING
 
+    @needs("reads_in_any_thread")
     async def test_a_job_that_ended_is_read_from_anywhere__fault_40(self) -> None:
         """A finished job can be awaited, watched and cancelled from any thread."""
         async with self.bench() as bench:

@@ -222,7 +222,7 @@ class ProcessPromises(Promises):
             called = [call.job_id for bench in pair.benches for call in bench.calls]
             assert sorted(called) == sorted(ids[:2])
 
-    @needs("cross_process", "waits_for_delays")
+    @needs("cross_process", "waits_for_delays", "own_clock")
     async def test_a_delayed_job_runs_in_another_queue_when_it_is_due(self) -> None:
         """The queue that accepted it need not be there: any other starts it, and not before."""
         async with self.pair() as pair:

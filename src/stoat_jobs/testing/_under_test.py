@@ -40,6 +40,7 @@ class QueueUnderTest:
     ) -> None:
         """Make the queue of *bench*."""
         bench.queue = await self.make_queue(bench.handlers, settings, observers)
+        bench.clock.heed(bench.queue)
         bench.capabilities = self._capabilities_of(bench.queue)
 
     def _capabilities_of(self, queue: JobBackend) -> Capabilities:

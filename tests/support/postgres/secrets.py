@@ -27,15 +27,3 @@ def texts_of(error: BaseException) -> str:
         [repr(each), str(each), repr(each.args), repr(vars(each))] for each in chain_of(error)
     ]
     return "\n".join(text for part in parts for text in part)
-
-
-def parts_of(password: str) -> set[str]:
-    """The pieces that a bad parser tears a password into, long enough to be recognised."""
-    pieces, piece = set[str](), ""
-    for char in password + "/":
-        if char.isalnum():
-            piece += char
-        else:
-            pieces |= {piece} if len(piece) > 3 else set()
-            piece = ""
-    return pieces

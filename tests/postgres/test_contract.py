@@ -1,0 +1,53 @@
+"""The queue on a PostgreSQL server keeps every promise of the kit, on both event loops.
+
+What it is excused from, because the server's clock counts and few reports are written, is tested
+in the files beside this one, in real time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import pytest
+
+from stoat_jobs import JobHandlers, JobQueueSettings
+from stoat_jobs.postgres import PostgresJobQueue
+from stoat_jobs.testing import JobQueueContract
+
+from ..support.loops import ON_UVLOOP, UvloopWithFakeClock
+from ..support.postgres.cluster import Cluster
+from ..support.postgres.emptying import empty
+
+
+class PostgresContract(JobQueueContract):
+    """Each test has the tables empty; they are the same for all, because to make them is slow."""
+
+    options: ClassVar[dict[str, Any]] = {}
+
+    @pytest.fixture(autouse=True)
+    def _empty_tables(self, cluster: Cluster) -> None:
+        self.url = cluster.url
+        asyncio.run(empty(self.url, "stoat_jobs"))
+
+    async def make_queue(
+        self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
+    ) -> PostgresJobQueue:
+        changes = {"url": self.url, "options": self.options}
+        return PostgresJobQueue(handlers, settings.model_copy(update=changes), observers)
+
+
+class TestPostgresJobQueue(PostgresContract):
+    pass
+
+
+@pytest.mark.slow
+@ON_UVLOOP
+class TestPostgresJobQueueOnUvloop(PostgresContract):
+    loop_factory = UvloopWithFakeClock
+
+
+@pytest.mark.slow
+class TestPostgresJobQueueThatSettles(PostgresContract):
+    options: ClassVar[dict[str, Any]] = {"on_shutdown": "settle"}
