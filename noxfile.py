@@ -357,6 +357,18 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-m", "tests.support.soak", *session.posargs)
 
 
+@nox.session(python=OLDEST)
+def chaos(session: nox.Session) -> None:
+    """Kill workers, servers and connections of `postgres`, and account for each job; ``-- --full``.
+
+    Twenty rounds take about a quarter of an hour, the two without ``--full`` a minute or two.
+    """
+    if packages := installing.missing():
+        _install_debian(session, *packages)
+    session.install(".[postgres]", "--group", "services")
+    session.run("python", "-m", "tests.support.fleet.chaos", *session.posargs)
+
+
 @nox.session(python=NEWEST)
 def fuzz(session: nox.Session) -> None:
     """Attack the queue with made-up input for ten minutes; ``-- 3600`` for an hour.
