@@ -17,14 +17,15 @@ import signal
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import cache, partial
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from stoat_jobs import JobStatus
+from stoat_jobs import JobBackend, JobStatus
 
 from . import postgres_server as server
 from .measure import CLOCK, PROCESSOR, Bench, Figure, Round, Size, require
+from .postgres_loaded import loaded_database
 from .postgres_queues import OURS, PGQUEUER, QUEUES, ServerQueue, Submitter
 from .postgres_server import Workers, connected, database, drained
 
@@ -97,24 +98,19 @@ def _of_each(queue: ServerQueue, size: Size) -> list[Bench]:
     measures = [ONE_BY_ONE, BY_CALLERS, AT_ONCE, *[BATCHES] * queue.has_batches]
     return [
         _bench([figure(queue, measure) for measure in measures], _submits, queue, jobs),
-        *(
-            _bench([figure(queue, JOBS.format(workers))], _jobs, queue, jobs, workers)
-            for workers in WORKERS
-        ),
+        _bench([figure(queue, JOBS.format(count)) for count in WORKERS], _jobs, queue, jobs),
         _bench([figure(queue, START)], _starts, queue, size.samples // 10),
     ]
 
 
 def _of_ours(size: Size) -> list[Bench]:
-    samples = size.samples // 10
     rows = counts(size)
     loaded = figure(OURS, LOADED.format(*rows))
     return [
         _bench([figure(OURS, HELD)], _jobs_while_held, OURS, size.jobs // 2),
         _bench([loaded], _jobs_when_loaded, loaded.name, size.jobs, *rows,
-               warm_up=partial(_made, *rows)),
-        _bench([figure(OURS, RESULT)], _results, samples),
-        _bench([figure(OURS, CANCEL)], _cancels, samples),
+               warm_up=partial(loaded_database, *rows)),
+        _bench([figure(OURS, RESULT), figure(OURS, CANCEL)], _waits, size.samples // 10),
         _bench([figure(OURS, REDELIVERY)], _redelivery),
     ]  # fmt: skip
 
@@ -175,36 +171,50 @@ async def _submit_all(queue: ServerQueue, submitter: Submitter, jobs: int) -> No
         await _at_once(submitter, jobs, CALLERS)
 
 
-async def _jobs(queue: ServerQueue, jobs: int, workers: int) -> Round:
+async def _jobs(queue: ServerQueue, jobs: int) -> Round:
+    """With more and more workers, in the same tables."""
+    found: dict[Figure, float] = {}
     with database() as url:
-        watch = await _watched(queue, url, jobs, workers)
-    return watch.rates(figure(queue, JOBS.format(workers)).name)
+        async with queue.submitting(url) as submitter, Workers(queue, url, EVERY) as processes:
+            for count in WORKERS:
+                await processes.add(count - len(processes.told))
+                watch = await _watched(queue, url, submitter, processes, jobs)
+                found |= watch.rates(figure(queue, JOBS.format(count)).name)
+    return found
 
 
 async def _jobs_while_held(queue: ServerQueue, jobs: int) -> Round:
     with database() as url:
-        async with connected(url) as connection:
+        async with (
+            connected(url) as connection,
+            queue.submitting(url) as submitter,
+            Workers(queue, url, EVERY) as processes,
+        ):
             await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
-            watch = await _watched(queue, url, 3 * jobs, 1, unmeasured=2 * jobs)
+            await processes.add()
+            watch = await _watched(queue, url, submitter, processes, 3 * jobs, 2 * jobs)
     return watch.rates(figure(queue, HELD).name)
 
 
 async def _watched(
-    queue: ServerQueue, url: str, jobs: int, workers: int, unmeasured: int = 0
+    queue: ServerQueue,
+    url: str,
+    submitter: Submitter,
+    processes: Workers,
+    jobs: int,
+    unmeasured: int = 0,
 ) -> Watch:
     """Run *jobs*; the first so many are *unmeasured*."""
-    async with queue.submitting(url) as submitter, Workers(queue, url, EVERY) as processes:
-        await processes.add(workers)
-        while not all(processes.told):  # until each has worked
-            await _submit_all(queue, submitter, EVERY * workers)
-            await drained(url, queue)
-        processes.send(signal.SIGSTOP)
-        await _submit_all(queue, submitter, jobs)
-        before = processes.calls
-        processes.send(signal.SIGCONT)
-        watch = await _watch(processes, before + unmeasured, jobs - unmeasured)
+    while not all(processes.told):  # until each has worked
+        await _submit_all(queue, submitter, EVERY * len(processes.told))
         await drained(url, queue)
-        return watch
+    processes.send(signal.SIGSTOP)
+    await _submit_all(queue, submitter, jobs)
+    before = processes.calls
+    processes.send(signal.SIGCONT)
+    watch = await _watch(processes, before + unmeasured, jobs - unmeasured)
+    await drained(url, queue)
+    return watch
 
 
 async def _watch(processes: Workers, unmeasured: int, jobs: int) -> Watch:
@@ -261,41 +271,37 @@ def _quantiles(queue: ServerQueue, measure: str, seconds: list[float]) -> Round:
     }
 
 
-async def _results(samples: int) -> Round:
-    taken = []
+async def _waits(samples: int) -> Round:
+    """Of a process that waits for jobs that run in another one, and cancels some."""
     with database() as url:
         async with (
             OURS.queue(url, lambda: None, worker=False) as queue,
             Workers(OURS, url) as processes,
         ):
             await processes.add()
-            for _ in range(samples + 5):
-                await asyncio.sleep(0.01)
-                begun = time.perf_counter()
-                record = await queue.wait(await queue.submit("noop"))
-                taken.append(time.perf_counter() - begun)
-                require(record.status, JobStatus.COMPLETED, "status")
-    return _quantiles(OURS, RESULT, taken[5:])
+            results = [await _result(queue) for _ in range(samples + 5)]
+            cancels = [await _cancel(queue, processes) for _ in range(samples + 5)]
+    return {**_quantiles(OURS, RESULT, results[5:]), **_quantiles(OURS, CANCEL, cancels[5:])}
 
 
-async def _cancels(samples: int) -> Round:
-    taken = []
-    with database() as url:
-        async with (
-            OURS.queue(url, lambda: None, worker=False) as queue,
-            Workers(OURS, url) as processes,
-        ):
-            await processes.add()
-            for number in range(samples + 5):
-                job_id = await queue.submit("held")
-                await processes.reach(number + 1)
-                await asyncio.sleep(0.01)
-                begun = time.perf_counter()
-                require(await queue.cancel(job_id), expected=True, what="cancelled")
-                record = await queue.wait(job_id)
-                taken.append(time.perf_counter() - begun)
-                require(record.status, JobStatus.CANCELLED, "status")
-    return _quantiles(OURS, CANCEL, taken[5:])
+async def _result(queue: JobBackend) -> float:
+    await asyncio.sleep(0.01)
+    begun = time.perf_counter()
+    record = await queue.wait(await queue.submit("noop"))
+    require(record.status, JobStatus.COMPLETED, "status")
+    return time.perf_counter() - begun
+
+
+async def _cancel(queue: JobBackend, processes: Workers) -> float:
+    before = processes.calls
+    job_id = await queue.submit("held")
+    await processes.reach(before + 1)
+    await asyncio.sleep(0.01)
+    begun = time.perf_counter()
+    require(await queue.cancel(job_id), expected=True, what="cancelled")
+    record = await queue.wait(job_id)
+    require(record.status, JobStatus.CANCELLED, "status")
+    return time.perf_counter() - begun
 
 
 async def _redelivery() -> Round:
@@ -320,42 +326,8 @@ async def _redelivery() -> Round:
 
 
 async def _jobs_when_loaded(name: str, jobs: int, finished: int, pending: int) -> Round:
-    with database(_made(finished, pending)) as url:
+    with database(loaded_database(finished, pending)) as url:
         async with Workers(OURS, url, EVERY) as processes:
             await processes.add()
             watch = await _watch(processes, 5 * EVERY, min(jobs, pending // 2))
             return watch.rates(name)
-
-
-@cache
-def _made(finished: int, pending: int) -> str:
-    """The url of a database with so many rows, without statistics."""
-    url = server.kept_database()
-    asyncio.run(_load(url, finished, pending))
-    return url
-
-
-async def _load(url: str, finished: int, pending: int) -> None:
-    async with OURS.submitting(url), connected(url) as connection:
-        for table in ("job", "pgqueuer"):
-            await connection.execute(f"ALTER TABLE {SCHEMA}.{table} SET (autovacuum_enabled = off)")
-        await connection.execute(_ROWS.format(schema=SCHEMA), finished + pending, finished)
-        await connection.execute(_ENGINE_ROWS.format(schema=SCHEMA))
-        require(await connection.fetchval(OURS.live), pending, "rows")
-
-
-SCHEMA = "stoat_jobs"
-_ROWS = """
-INSERT INTO {schema}.job (id, seq, type, payload, metadata, is_kept, timeout, keep_payload, status,
-    result, started_at, finished_at)
-SELECT gen_random_uuid(), nextval('{schema}.pgqueuer_id_seq'), 'noop',
-    CASE WHEN n > $2 THEN '{{}}' END, '{{}}', false, 300, false,
-    CASE WHEN n > $2 THEN 'pending' ELSE 'completed' END,
-    CASE WHEN n <= $2 THEN '"' || repeat('x', 200) || '"' END,
-    CASE WHEN n <= $2 THEN clock_timestamp() END, CASE WHEN n <= $2 THEN clock_timestamp() END
-FROM generate_series(1, $1::int) n
-"""
-_ENGINE_ROWS = """
-INSERT INTO {schema}.pgqueuer (id, priority, entrypoint, status)
-SELECT seq, 0, type, 'queued' FROM {schema}.job WHERE status = 'pending' ORDER BY seq
-"""
