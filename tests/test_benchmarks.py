@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from benchmarks import __main__ as command
-from benchmarks import aims, contenders, equal_features, postgres, postgres_queues
+from benchmarks import aims, contenders, equal_features, postgres, postgres_queues, report
 from benchmarks.aims import Aim, judge
 from benchmarks.contenders import Contender
 from benchmarks.measure import (
@@ -164,6 +164,16 @@ def test_every_aim_is_judged(names: list[str], least: int) -> None:
     assert len(told["expected"]) > least
     assert told["judged"] == told["expected"]
     assert [what for what in told["judged"] if what not in told["table"]] == []
+
+
+def test_queues_on_one_server_share_a_row() -> None:
+    """What was measured of several queues on a server is in one row, with a column for each."""
+    ours, theirs = (Figure(f"{name}: sleeps", "ms") for name in ("postgres", "PgQueuer"))
+    text = report.as_text(measured({ours: [2], theirs: [7]}), QUICK, report.where())
+    (row,) = [line.split("  ") for line in text.splitlines() if "sleeps" in line]
+    assert [cell.strip() for cell in row if cell.strip()] == [
+        "sleeps", "2 (2 to 2)", "7 (7 to 7)", "ms"
+    ]  # fmt: skip
 
 
 def test_judging_takes_nine_rounds() -> None:
