@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from stoat_jobs import JobBackend, JobQueueSettings, create_queue
 
+from .. import SAFETY_NET
 from ..programs import unmeasured
 from .jobs import NAMES, gate_of, handlers_of
 from .ledger import Books, Entry, Ledger
@@ -175,10 +176,14 @@ class Fleet:
 
     @asynccontextmanager
     async def queue(self, url: str | None = None, **settings: Any) -> AsyncIterator[JobBackend]:
-        """A queue in this process, which only submits and reads unless it is told otherwise."""
+        """A queue in this process, which only submits and reads unless it is told otherwise.
+
+        What is not done after a long time is given up, so that no test hangs.
+        """
         given = self._as_submitter({**self.settings, **settings})
         chosen = JobQueueSettings(backend="postgres", url=url or self.url, **given)
-        async with create_queue(handlers_of(self.ledger), chosen) as queue:
+        queue = create_queue(handlers_of(self.ledger), chosen)
+        async with asyncio.timeout(2 * SAFETY_NET), queue:
             yield queue
 
     def let_go(self, *members: Member) -> None:
