@@ -235,7 +235,7 @@ def _install_debian(session: nox.Session, *packages: str) -> None:
 @nox.session(tags=BESIDE)
 def mypy(session: nox.Session) -> None:
     """Check the types of everything, as the oldest and the newest Python see them."""
-    groups = [f"--group={name}" for name in ("tests", "services", "browser", "distribution")]
+    groups = [f"--group={name}" for name in ("tests", "browser", "distribution")]
     session.install(f".[{EXTRAS}]", THIRD_PARTY, *groups)
     for python in (PYTHONS[0], PYTHONS[-1]):
         session.run("mypy", f"--python-version={python}", *CHECKED)
@@ -355,6 +355,18 @@ def soak(session: nox.Session) -> None:
     """
     session.install(".", "uvloop")
     session.run("python", "-m", "tests.support.soak", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def chaos(session: nox.Session) -> None:
+    """Kill workers, servers and connections of `postgres`, and account for each job; ``-- --full``.
+
+    Twenty rounds take about a quarter of an hour, the two without ``--full`` a minute or two.
+    """
+    if packages := installing.missing():
+        _install_debian(session, *packages)
+    session.install(".[postgres]", "--group", "services")
+    session.run("python", "-m", "tests.support.fleet.chaos", *session.posargs)
 
 
 @nox.session(python=NEWEST)

@@ -11,10 +11,9 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from tests.support import loops
-from tests.support.loops import ON_UVLOOP, UvloopWithFakeClock
+from tests.support.loops import ON_UVLOOP, UvloopWithFakeClock, shorten
 
-from stoat_jobs.testing import DeadlockError, FakeClockLoop, _clock, run_with_fake_clock
+from stoat_jobs.testing import DeadlockError, FakeClockLoop, run_with_fake_clock
 from stoat_jobs.testing._clock import FakeClock
 from stoat_jobs.testing._others import REAL_LIMIT
 
@@ -298,8 +297,7 @@ def test_a_brief_thread_that_is_never_idle_is_an_error(
     loop_factory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A brief thread that works for long fails the test instead of hanging it, and is named."""
-    monkeypatch.setattr(_clock, "REAL_LIMIT", 0.05)
-    monkeypatch.setattr(loops, "REAL_LIMIT", 0.05)
+    shorten(monkeypatch, 0.05)
     gate = threading.Event()
 
     async def main(clerk: Clerk) -> None:

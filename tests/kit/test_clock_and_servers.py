@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.support import loops
-from tests.support.loops import ON_UVLOOP, UvloopWithFakeClock
+from tests.support.loops import ON_UVLOOP, UvloopWithFakeClock, shorten
 
 from stoat_jobs.testing import DeadlockError, FakeClockLoop, _clock, run_with_fake_clock
 from stoat_jobs.testing._others import QUIET
@@ -179,8 +178,7 @@ def test_a_server_that_never_answers_is_an_error(
 
     async def main(port: int) -> None:
         async with connected(TellingClient(), port) as client:
-            for module in (_clock, loops):
-                monkeypatch.setattr(module, "REAL_LIMIT", 0.05)
+            shorten(monkeypatch, 0.05)
             asyncio.ensure_future(client.ask("nothing"))
             await the_loop().settle()
 
@@ -211,7 +209,7 @@ def test_an_open_connection_may_wake_the_loop(loop_factory: Any) -> None:
 
 def test_what_is_driven_and_never_done_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a timer always comes after the last, ``drive`` ends in real time, and says where it was."""
-    monkeypatch.setattr(_clock, "REAL_LIMIT", 0.05)
+    shorten(monkeypatch, 0.05)
 
     async def ticking() -> None:
         while True:
@@ -222,3 +220,31 @@ def test_what_is_driven_and_never_done_is_an_error(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(DeadlockError, match="ticking, line"):
         run_with_fake_clock(main())
+
+
+@BOTH_LOOPS
+def test_what_only_stirs_is_no_hope_for_ever(
+    loop_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wait that never ends is an error also if something wakes the loop again and again."""
+    shorten(monkeypatch, 0.1)
+    over = threading.Event()
+
+    async def main() -> None:
+        loop = the_loop()
+
+        def beat() -> None:
+            while not over.wait(0.01):
+                loop.call_soon_threadsafe(int)
+
+        beating.append(threading.Thread(target=beat))
+        beating[0].start()
+        await loop.create_future()
+
+    beating: list[threading.Thread] = []
+    try:
+        with pytest.raises(DeadlockError, match="nothing came"):
+            run_with_fake_clock(main(), loop_factory)
+    finally:
+        over.set()
+        beating[0].join()

@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+from typing import Any
 
 import asyncpg
 import pytest
@@ -30,7 +31,7 @@ def test_each_test_has_a_schema_of_its_own(url: str) -> None:
     """`{name}` is new for each test, and the same for all queues of one test."""
     settings = JobQueueSettings(url=url, options={"schema": "check"})
     capabilities = PostgresJobQueue(None, settings).capabilities.model_dump()
-    suite = suite_of("postgres", url, OPTIONS, capabilities)
+    suite: Any = suite_of("postgres", url, OPTIONS, capabilities)
     suite().test_the_next_queue_has_all_of_a_job()
     suite().test_a_key_holds_in_every_queue()
     assert len(asyncio.run(schemas(url))) == 2

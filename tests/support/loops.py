@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import heapq
 import itertools
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stoat_jobs.testing import DeadlockError, FakeClockLoop
+from stoat_jobs.testing import DeadlockError, FakeClockLoop, _clock, _selector
 from stoat_jobs.testing._clock import FakeClock
 from stoat_jobs.testing._others import BRIEF_LOOK, REAL_LIMIT
 
@@ -24,6 +25,12 @@ else:
     from asyncio import SelectorEventLoop as Loop
 
 ON_UVLOOP = pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not here")
+
+
+def shorten(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let the clocks give up after so many real seconds."""
+    for module in (_clock, _selector, sys.modules[__name__]):
+        monkeypatch.setattr(module, "REAL_LIMIT", seconds)
 
 
 class BareHandle:
@@ -165,8 +172,9 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
         if self._ready:  # a thread has spoken meanwhile, before it became idle
             return
         if refusal is None:
-            limit = f"no thread and no connection stirred for {REAL_LIMIT} real seconds"
-            self._alarm = super().call_later(REAL_LIMIT, self._give_up, limit)
+            limit = f"nothing came of threads and connections for {REAL_LIMIT} real seconds"
+            seconds = max(0.0, self._real_deadline() - time.monotonic())
+            self._alarm = super().call_later(seconds, self._give_up, limit)
         else:
             self._give_up(refusal)
 

@@ -24,7 +24,7 @@ import asyncpg
 from .._backends.loop_checks import asyncio_loop, outside
 from .._model.errors import BackendError, BackendStartError
 from .options import PostgresOptions
-from .reasons import is_transient, reason_of, sqlstate_of
+from .reasons import is_lock_timeout, is_transient, reason_of, sqlstate_of
 from .server import MINIMUM, Server
 from .url import Address, address_of
 
@@ -142,7 +142,7 @@ class Connections:
         try:
             return await self.fetch_retried(sql, *args)
         except Exception as error:  # a TimeoutError would look like that of `wait`
-            if not is_transient(error):
+            if not (is_transient(error) or is_lock_timeout(error)):
                 raise
             reason = f"cannot ask its server: {reason_of(error)}"
             raise BackendError(self._backend, reason) from error

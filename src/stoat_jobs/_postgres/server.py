@@ -154,6 +154,8 @@ class Server:
             "database": address.database,
             "target_session_attrs": "any",  # we look ourselves
             "statement_cache_size": 0 if self.is_pooled else 100,
+            # Its timers would keep the variables of whoever asked first, as a request's.
+            "max_cached_statement_lifetime": 0,
             "server_settings": {**names, **settings},
             **address.arguments,
         }

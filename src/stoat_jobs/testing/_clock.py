@@ -27,22 +27,16 @@ import gc
 import heapq
 import itertools
 import math
-import selectors
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar, TypeVarTuple, cast
 
-from ._others import BRIEF_LOOK, QUIET, REAL_LIMIT, is_idle, is_reused, thread_at_brief_work
+from ._others import QUIET, REAL_LIMIT, is_idle, is_reused, thread_at_brief_work
+from ._selector import LONGEST, DeadlockError, Selector
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-
-# Real seconds between two looks at the threads, where only they can wake the loop.
-_LOOK = 0.05
-
-ROUNDS_LIMIT = 200_000
-"""Iterations that the loop may be busy without a pause before it counts as a deadlock."""
 
 _MANY_TIMERS = 100
 _START = 1000.0
@@ -51,60 +45,6 @@ _END = 5_000_000.0
 _ROUNDING = 1e-9
 # Of a loop's end: a task that is cancelled may start another, which has to begin at least.
 _MOST_ROUNDS = 100
-
-
-class DeadlockError(RuntimeError):
-    """The loop has nothing to run, and nothing can ever wake it."""
-
-
-class _Selector(selectors.DefaultSelector):
-    """Calls ``on_idle`` when the loop is about to wait."""
-
-    on_idle: Callable[[], bool]
-    may_wait: Callable[[], str | None]
-    under_way: Callable[[], str | None]
-    silence: Callable[[], float]
-    _rounds = 0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        events = super().select(0)
-        self._rounds = self._rounds + 1 if timeout == 0 else 0
-        if self._rounds > ROUNDS_LIMIT:
-            self._rounds = 0
-            raise DeadlockError(f"still busy after {ROUNDS_LIMIT:,} rounds, at one moment in time")
-        if events or timeout == 0:
-            return events
-        if (events := self._after_others()) or self.on_idle():
-            return events
-        refusal = self.may_wait()
-        return self._last_look(refusal) if refusal else self._wait()
-
-    def _after_others(self) -> list[tuple[selectors.SelectorKey, int]]:
-        """What happens while others work for the loop, or else once they have done so."""
-        limit = time.monotonic() + REAL_LIMIT
-        while work := self.under_way():
-            if events := super().select(BRIEF_LOOK):
-                return events
-            if time.monotonic() > limit:
-                raise DeadlockError(f"{work} after {REAL_LIMIT} real seconds")
-        return super().select(self.silence())
-
-    def _last_look(self, refusal: str) -> list[tuple[selectors.SelectorKey, int]]:
-        # A thread may have woken the loop and ended since the first select().
-        if events := super().select(0):
-            return events
-        raise DeadlockError(refusal)
-
-    def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
-        limit = time.monotonic() + REAL_LIMIT
-        while not (events := super().select(_LOOK)):
-            if refusal := self.may_wait():  # a thread has ended, or is idle, since it woke the loop
-                return self._last_look(refusal)
-            if time.monotonic() > limit:
-                raise DeadlockError(
-                    f"no thread and no file woke the loop in {REAL_LIMIT} real seconds"
-                )
-        return events
 
 
 class FakeClock:
@@ -120,6 +60,7 @@ class FakeClock:
         self._timer_numbers = itertools.count()
         self._many_timers = _MANY_TIMERS
         self._queues: list[Any] = []
+        self._waits_since: float | None = None
         self.errors: list[dict[str, Any]] = []
 
     def time(self) -> float:
@@ -218,11 +159,19 @@ class FakeClock:
         """Real seconds for which the connections have to be silent before the loop is idle."""
         return QUIET if self._settlers and self._hears_files() and not self._queues else 0.0
 
+    def _real_deadline(self) -> float:
+        """Until when the loop waits for what others do, now that it has nothing to run."""
+        now = time.monotonic()
+        if self._waits_since is None:  # since the last ``settle``
+            self._waits_since = now
+        return min(now + REAL_LIMIT, self._waits_since + LONGEST * REAL_LIMIT)
+
     def _wake_settlers(self) -> bool:
         settlers, self._settlers = self._settlers, []
         waiting = [settler for settler in settlers if not settler.done()]
         for settler in waiting:
             settler.set_result(None)
+            self._waits_since = None
         return bool(waiting)
 
     def _deadlock(self) -> str | None:
@@ -262,11 +211,12 @@ class FakeClockLoop(FakeClock, asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         FakeClock.__init__(self)
-        selector = _Selector()
+        selector = Selector()
         selector.on_idle = self._wake_settlers
         selector.may_wait = self._deadlock
         selector.under_way = self._under_way
         selector.silence = self._silence
+        selector.deadline = self._real_deadline
         asyncio.SelectorEventLoop.__init__(self, selector)
         self._files = selector.get_map()
         self._own_files = len(self._files)

@@ -163,7 +163,7 @@ class DurablePromises(Promises):
             record = await bench.queue.wait(job_id)
             assert (record.status, record.error_type) == (JobStatus.FAILED, "InvalidPayloadError")
 
-    @needs("waits_for_delays", "durable", "own_clock")
+    @needs("own_clock", "waits_for_delays", "durable")
     async def test_a_delayed_job_is_still_delayed_in_the_next_life(self) -> None:
         """The next queue starts it when its delay has passed, counted from its submission."""
         async with self.bench() as old:

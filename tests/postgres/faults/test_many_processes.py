@@ -128,6 +128,20 @@ async def test_one_slot_runs_one_job_at_a_time(fleet: Fleet) -> None:
     assert events == ["start", "end"] * 6
 
 
+async def test_a_cancel_reaches_a_job_of_another_process(fleet: Fleet) -> None:
+    """Its handler is told, and its record stays, where PgQueuer's own cancel deletes the row."""
+    await fleet.worker()
+    async with fleet.queue() as queue:
+        job_id = await queue.submit("hold")
+        await fleet.started(job_id)
+        assert await queue.cancel(job_id)
+        record = await queue.wait(job_id)
+        assert (record.status, record.cancel_requested) == (JobStatus.CANCELLED, True)
+        assert await queue.get_result(job_id) == record
+    assert [each["error"] for each in fleet.books.entries("raise")] == ["CancelledError"]
+    assert len(fleet.starts(job_id)) == 1
+
+
 async def test_queues_in_two_schemas_do_not_mix(fleet: Fleet) -> None:
     """Neither their jobs nor their notices."""
     one, other = {"schema": "one"}, {"schema": "other"}

@@ -56,7 +56,8 @@ async def test_a_server_that_cannot_write_is_no_server_yet(
             async with fleet.queue(options=SHORT) as queue:
                 held = await queue.submit("hold")
                 await fleet.started(held)
-                waiting = asyncio.ensure_future(queue.wait(held))
+                watch = queue.watch(held)
+                await anext(watch)
                 proxy.lead_to(standby.port)
                 proxy.cut()
                 await fleet.logged("side_task_failed", pid=worker.pid)
@@ -67,7 +68,7 @@ async def test_a_server_that_cannot_write_is_no_server_yet(
                 standby.promote()
                 standby.sql("ALTER SYSTEM SET synchronous_standby_names = ''")
                 standby.sql("SELECT pg_reload_conf()")
-                assert (await waiting).status is JobStatus.COMPLETED
+                assert [record.status async for record in watch][-1] is JobStatus.COMPLETED
                 later = await queue.wait(await queue.submit("echo"))
                 assert later.status is JobStatus.COMPLETED
             assert fleet.gone == []

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 
-from stoat_jobs import JobStatus
+from stoat_jobs import BackendError, JobStatus
 
 from ...support.fleet.fleet import BOUND, Fleet, until
 from ...support.fleet.load import acknowledged, cut, is_told, settled, submitters
@@ -220,3 +221,35 @@ async def test_the_defaults_of_a_role_do_not_matter(cluster: Cluster, fleet: Fle
     assert verdict.faults.lines() == []
     errors = fleet.books.entries("log", level="ERROR")
     assert {entry["event"] for entry in errors} <= {"job_failed"}  # as its handler says
+
+
+async def test_a_lock_of_somebody_else_is_not_waited_for_without_bound(fleet: Fleet) -> None:
+    """A cancel that cannot lock its job ends with an error by name, and works afterwards."""
+    async with fleet.queue(options=SHORT) as queue:
+        job_id = await queue.submit("echo")
+        connection = await asyncpg.connect(fleet.url)
+        await connection.execute("BEGIN; SELECT FROM stoat_jobs.job FOR UPDATE")
+        with pytest.raises(BackendError, match="held a lock for too long"):
+            await queue.cancel(job_id)
+        await connection.close()
+        assert await queue.cancel(job_id)
+        assert await queue.get_status(job_id) is JobStatus.CANCELLED
+
+
+async def test_a_long_outage_is_an_error_by_name(own_cluster: Cluster, own_fleet: Fleet) -> None:
+    """Whatever a caller asks of a server that is away, the error is never the driver's own.
+
+    Above all no `TimeoutError`, which would mean that the job has not finished.
+    """
+    async with own_fleet.queue() as queue:
+        job_id = await queue.submit("echo")
+        own_cluster.stop()
+        asked: list[Any] = [
+            queue.wait(job_id),
+            queue.cancel(job_id),
+            queue.stats(),
+            queue.list_jobs(),
+        ]
+        asked += [queue.get_result(job_id), queue.submit("echo"), queue.submit("echo", key="k")]
+        errors = await asyncio.gather(*asked, return_exceptions=True)
+        assert {isinstance(error, BackendError) for error in errors} == {True}, errors

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any, Self
 
 from stoat_jobs import JobBackend, JobQueueSettings, create_queue
 
+from ..programs import unmeasured
 from .jobs import NAMES, gate_of, handlers_of
 from .ledger import Books, Entry, Ledger
 
@@ -127,7 +127,7 @@ class Fleet:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**os.environ, **(environment or {})},
+                env={**unmeasured(), **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -112,7 +112,7 @@ class Client:
         name, arguments = order or order_of(self._rng)
         job_ids = await self._sure(self._queue.submit(name, arguments, **options), 1)
         self._acknowledged([job_ids], name, options.get("key"))
-        self._follow(job_ids)
+        self._follow(job_ids, is_shared="key" in options)
 
     async def _many(self) -> None:
         number = self._rng.randrange(1, 60)
@@ -136,10 +136,12 @@ class Client:
 
     # Following.
 
-    def _follow(self, job_id: str) -> None:
+    def _follow(self, job_id: str, *, is_shared: bool) -> None:
         follow = self._rng.choices(
             [None, self._wait, self._watch, self._cancel, self._delete], [60, 15, 10, 10, 5]
         )[0]
+        if follow == self._delete and is_shared:  # somebody else may wait for it
+            follow = self._wait
         if follow is not None:
             task = asyncio.create_task(self._guarded(follow(job_id), follow.__name__))
             self._following.add(task)

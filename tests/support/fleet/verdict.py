@@ -18,6 +18,9 @@ TERMINAL = ("completed", "failed", "timeout", "cancelled")
 OF_HANDLERS = ("job_failed", "job_started")
 """Events of the log with a traceback that is the handler's own."""
 
+NOISE = "unexpected connection_lost() call"
+"""What asyncpg says if the server goes away while a connection is made."""
+
 GIVES_ITS_RUN = ("sleep", "sleep_sync", "report", "block", "number", "flaky", "die")
 
 
@@ -177,6 +180,8 @@ class Verdict:
         for entry in self._by_what["fault"]:
             self.faults.add(f"a fault of {entry['act']}", entry)
         for entry in self._by_what["log"]:
+            if NOISE in entry["event"]:
+                continue
             self.counts[f"log {entry['event']}"] += 1
             if "traceback" in entry and entry["event"] not in OF_HANDLERS:
                 self.faults.add("a traceback in the log", entry)
