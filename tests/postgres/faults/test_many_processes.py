@@ -22,7 +22,7 @@ async def test_processes_that_start_at_once_make_one_schema__fault_45(fleet: Fle
         gate = fleet.ledger.with_name(f"{number} start")
         workers = [fleet.begin_worker("--gate", str(gate)) for _ in range(number)]
         for worker in workers:
-            await until(lambda pid=worker.pid: fleet.books.entries("ready", pid=pid))
+            await fleet.up(worker, "ready")
         gate.touch()
         for worker in workers:
             await fleet.up(worker)
