@@ -416,9 +416,9 @@ def mutate(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def bench(session: nox.Session) -> None:
-    """Measure against floors and peers; ``-- --aims`` takes four minutes, ``-- --quick`` one.
+    """Measure against floors and peers; ``-- --aims`` takes ten minutes, ``-- --quick`` a few.
 
-    In full it takes about a quarter of an hour; ``--force-python 3.13`` takes another Python.
+    In full it takes about half an hour; ``--force-python 3.13`` takes another Python.
     """
     session.install(".[postgres]", "--group", "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)

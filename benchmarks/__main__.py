@@ -1,7 +1,7 @@
 """Run all benchmarks interleaved, and save one table: ``nox -s bench``.
 
     nox -s bench -- --aims            only what the aims need, in some minutes
-    nox -s bench -- --quick           half a minute, to check that everything works
+    nox -s bench -- --quick           a few minutes, to check that everything works
     nox -s bench -- --only growth     one subject
     nox -s bench -- --out build/new   the folder for table.txt, results.json and jobs.svg
 

@@ -12,6 +12,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
@@ -122,7 +123,12 @@ class PgQueuer(ServerQueue):
             async def noop(job: Any) -> None:
                 called()
 
-            await manager.run(batch_size=CONCURRENCY // 2, max_concurrent_tasks=CONCURRENCY)
+            # By default it looks each 30 seconds for what no notification has told it of.
+            await manager.run(
+                dequeue_timeout=timedelta(seconds=1),
+                batch_size=CONCURRENCY // 2,
+                max_concurrent_tasks=CONCURRENCY,
+            )
 
     @asynccontextmanager
     async def _driver(self, url: str) -> AsyncIterator[Any]:

@@ -22,7 +22,7 @@ from .durable import MEMORY_FOLDER
 from .measure import require
 from .postgres_queues import ServerQueue
 
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 _POLL = 0.02
 
 TICK = 0.01

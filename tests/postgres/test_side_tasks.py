@@ -9,7 +9,9 @@ import gc
 import pytest
 
 from stoat_jobs._postgres.side_tasks import SideTask
+from stoat_jobs.testing import run_with_fake_clock
 
+from ..support.loops import BareLoop
 from .fake_clock import clock, on_a_fake_clock
 
 
@@ -240,3 +242,14 @@ async def test_nothing_of_the_starter_is_kept() -> None:
     await clock().settle()
     assert seen == ["none"]
     await task.close()
+
+
+def test_a_rest_that_the_loop_cannot_tell_is_waited_for() -> None:
+    """On a loop that counts in milliseconds, a pause of less than half of one is no busy loop."""
+
+    async def main() -> None:
+        steps = Steps(pause=0.0004)
+        await clock().advance(0.1)
+        assert 90 < len(steps.times) <= 101
+
+    run_with_fake_clock(main(), BareLoop)

@@ -18,6 +18,10 @@ IDLE = 3600.0
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 
+# Seconds: uvloop counts in milliseconds, and would make none of less than half of one. Whoever
+# waits for the rest of a time would turn until it has passed.
+_SHORTEST_PAUSE = 0.001
+
 # Seconds for a step that was cancelled.
 _GRACE = 0.5
 
@@ -105,6 +109,8 @@ class SideTask:
 
     async def _wait(self, seconds: float) -> None:
         self._waiter = self._loop.create_future()
+        if seconds:
+            seconds = max(seconds, _SHORTEST_PAUSE)
         alarm = self._loop.call_later(seconds, wake, self._waiter)
         try:
             await self._waiter

@@ -148,10 +148,7 @@ class ProcessPromises(Promises):
 
     @needs("cross_process")
     async def test_a_queue_that_stops_leaves_the_jobs_of_the_others_alone__fault_19(self) -> None:
-        """The shutdown of one queue stops the jobs that it runs; all others go on.
-
-        A job that waits again by that runs elsewhere.
-        """
+        """The shutdown of one queue stops only what it runs, and others run what it gives back."""
         async with self.pair(concurrency=1, drain_timeout=0) as pair:
             first = pair.benches[0]
             held = [await first.put(), await first.put()]
