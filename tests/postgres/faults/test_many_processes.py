@@ -19,7 +19,11 @@ SHORT = {"lease": 2.0}
 async def test_processes_that_start_at_once_make_one_schema__fault_45(fleet: Fleet) -> None:
     """Five processes create the tables of an empty database at once, and others find them."""
     for number in (5, 2):
-        workers = [fleet.begin_worker() for _ in range(number)]
+        gate = fleet.ledger.with_name(f"{number} start")
+        workers = [fleet.begin_worker("--gate", str(gate)) for _ in range(number)]
+        for worker in workers:
+            await fleet.up(worker, "ready")
+        gate.touch()
         for worker in workers:
             await fleet.up(worker)
         async with fleet.queue() as queue:

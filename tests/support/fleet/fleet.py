@@ -166,10 +166,10 @@ class Fleet:
         await self.up(member)
         return member
 
-    async def up(self, member: Member) -> None:
-        """Wait until it has started."""
+    async def up(self, member: Member, event: str = "up") -> None:
+        """Wait until it has started, or has come so far."""
         await until(
-            lambda: self.books.entries("up", pid=member.pid) or not member.is_alive,
+            lambda: self.books.entries(event, pid=member.pid) or not member.is_alive,
             what=f"the start of {member.pid}",
         )
         assert member.is_alive, f"{member.pid} ended with {member.process.returncode}"

@@ -1,7 +1,8 @@
 """``python -m tests.support.fleet.worker URL LEDGER``: a process that runs jobs until SIGTERM.
 
 ``--settings`` are those of the queue, as JSON; ``--only`` names the job types that it has, and
-``--older`` is for code that refuses some payloads.
+``--older`` is for code that refuses some payloads. With ``--gate`` it starts when there is such a
+file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import faulthandler
 import json
 import logging
 import signal
+import time
 from pathlib import Path
 
 from stoat_jobs import JobQueueSettings, create_queue
@@ -28,6 +30,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--settings", type=json.loads, default={})
     parser.add_argument("--only", nargs="*", default=NAMES)
     parser.add_argument("--older", action="store_true")
+    parser.add_argument("--gate", type=Path)
     parser.add_argument("--uvloop", action="store_true")
     return parser.parse_args()
 
@@ -37,6 +40,9 @@ async def work(given: argparse.Namespace, ledger: Ledger) -> None:
     settings = JobQueueSettings(backend="postgres", url=given.url, **given.settings)
     handlers = handlers_of(given.ledger, given.only, older=given.older)
     queue = create_queue(handlers, settings, [Hearing(ledger)])
+    ledger.note("ready")
+    while given.gate is not None and not given.gate.exists():
+        time.sleep(0.001)  # nothing else runs yet
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
