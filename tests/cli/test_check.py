@@ -215,7 +215,10 @@ def test_each_test_of_a_durable_backend_has_a_store_of_its_own(
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["nothing"], "no backend 'nothing'; installed: asyncio, broken, memory, postgres, quits, silent"),
+        (
+            ["nothing"],
+            "no backend 'nothing'; installed: asyncio, broken, memory, postgres, quits, silent",
+        ),
         (["memory", "--option", "autorum=true"], "Extra inputs are not permitted"),
         (
             ["memory", "--without", "durability"],
