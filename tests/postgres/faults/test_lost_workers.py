@@ -65,6 +65,7 @@ async def test_a_worker_that_lost_its_lease_changes_nothing__faults_44_73(fleet:
     assert len(fleet.books.entries("finished")) == 1
 
 
+@pytest.mark.slow
 async def test_a_worker_that_was_stopped_does_not_take_its_own_job_twice(fleet: Fleet) -> None:
     """A worker that wakes with a stale lease, and is alone, goes on with what it runs."""
     worker = await fleet.worker(options=SHORT)
@@ -182,6 +183,7 @@ async def test_a_job_is_lost_so_often_and_no_more__fault_43(fleet: Fleet, delive
     assert len(fleet.starts(job_id)) == deliveries
 
 
+@pytest.mark.slow
 async def test_a_job_longer_than_its_lease_runs_once__fault_44(fleet: Fleet) -> None:
     """A live lease is never taken, not even if the handler holds the event loop."""
     workers = [fleet.begin_worker(options=SHORT) for _ in range(2)]

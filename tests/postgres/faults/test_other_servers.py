@@ -43,6 +43,7 @@ async def test_jobs_go_on_after_a_failover(
         assert fleet.gone == []
 
 
+@pytest.mark.slow
 async def test_a_server_that_cannot_write_is_no_server_yet(
     own_cluster: Cluster, standby: Standby, tmp_path: Path
 ) -> None:
@@ -74,7 +75,7 @@ async def test_a_server_that_cannot_write_is_no_server_yet(
             assert fleet.gone == []
 
 
-@pytest.mark.parametrize("listens", [True, False])
+@pytest.mark.parametrize("listens", [pytest.param(True, marks=pytest.mark.slow), False])
 async def test_jobs_run_behind_a_pooler(pooler: Pooler, fleet: Fleet, listens: bool) -> None:
     """Through PgBouncer in transaction mode all works; who leads around it is told at once."""
     options = {"listen_url": fleet.url} if listens else {}
@@ -98,6 +99,7 @@ async def test_jobs_run_behind_a_pooler(pooler: Pooler, fleet: Fleet, listens: b
     assert len(warnings) == (0 if listens else 2)
 
 
+@pytest.mark.slow
 async def test_a_killed_workers_jobs_run_again_behind_a_pooler__fault_43(
     pooler: Pooler, fleet: Fleet
 ) -> None:

@@ -95,6 +95,7 @@ async def test_who_waits_is_told_of_an_end_that_came_while_nobody_listened__faul
     assert {record.status for record in records} == {JobStatus.COMPLETED}
 
 
+@pytest.mark.slow
 async def test_a_worker_whose_connections_fall_silent_is_replaced(
     cluster: Cluster, fleet: Fleet
 ) -> None:
@@ -145,7 +146,7 @@ async def gone(cluster: Cluster, how: str) -> AsyncIterator[None]:
             cluster.start()
 
 
-@pytest.mark.parametrize("how", ["killed", "frozen"])
+@pytest.mark.parametrize("how", [pytest.param("killed", marks=pytest.mark.slow), "frozen"])
 async def test_a_stop_is_bounded_whatever_the_server_does(
     own_cluster: Cluster, own_fleet: Fleet, how: str
 ) -> None:
@@ -178,6 +179,7 @@ async def test_a_stop_is_bounded_whatever_the_server_does(
             assert (await queue.wait(job_id)).status is JobStatus.COMPLETED
 
 
+@pytest.mark.slow
 async def test_a_server_without_free_connections_is_tried_again(
     cluster: Cluster, fleet: Fleet
 ) -> None:
