@@ -7,6 +7,7 @@ import concurrent.futures
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -84,12 +85,16 @@ class Bench:
         self._loop_thread = threading.current_thread()
         self._open = False
         self.queue: JobBackend
-        self.capabilities: Capabilities
         self.handlers.register("hold", self.hold)
         self.handlers.register("retrying", self.hold, retries=3)
         self.handlers.register("polite", self.hold, cooperative=True)
         self.handlers.register("deaf", self.deaf)
         self.handlers.register("work", self.work)
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """What the queue declares."""
+        return Capabilities.of(self.queue)
 
     # Doing.
 

@@ -41,7 +41,3 @@ class QueueUnderTest:
         """Make the queue of *bench*."""
         bench.queue = await self.make_queue(bench.handlers, settings, observers)
         bench.clock.heed(bench.queue)
-        bench.capabilities = self._capabilities_of(bench.queue)
-
-    def _capabilities_of(self, queue: JobBackend) -> Capabilities:
-        return Capabilities.of(queue)
