@@ -138,14 +138,14 @@ def _enter_sdist(session: nox.Session, group: str, extras: str) -> None:
 def services(session: nox.Session) -> None:
     """Run what needs a PostgreSQL server, Debian's where there is none; arguments go to pytest.
 
-    All of it runs on the oldest Python, with coverage, and what is not slow on the newest.
+    All of it runs on the oldest Python, with coverage, and the kit on the newest.
     """
     if packages := installing.missing():
         _install_debian(session, *packages)
     _enter_sdist(session, "services", EXTRAS)
     run = ("coverage", "run") if session.python == OLDEST else ("python",)
-    chosen = [] if session.python == OLDEST else NOT_SLOW
-    arguments = session.posargs or ["tests/postgres", *chosen]
+    kit = [*NOT_SLOW, "tests/postgres/test_contract.py"]
+    arguments = session.posargs or (["tests/postgres"] if session.python == OLDEST else kit)
     session.run(*run, "-m", "pytest", *PARALLEL, KEEPING, *arguments, env=KEPT)
 
 

@@ -15,6 +15,10 @@ import pytest
 from stoat_jobs import JobHandlers, JobQueueSettings
 from stoat_jobs.postgres import PostgresJobQueue
 from stoat_jobs.testing import JobQueueContract
+from stoat_jobs.testing._contract_durable import DurablePromises
+from stoat_jobs.testing._contract_processes import ProcessPromises
+from stoat_jobs.testing._contract_requeue import RequeuePromises
+from stoat_jobs.testing._contract_shutdown import ShutdownPromises
 
 from ..support.loops import ON_UVLOOP, UvloopWithFakeClock
 from ..support.postgres.cluster import Cluster
@@ -49,5 +53,11 @@ class TestPostgresJobQueueOnUvloop(PostgresContract):
 
 
 @pytest.mark.slow
-class TestPostgresJobQueueThatSettles(PostgresContract):
+class TestPostgresJobQueueThatSettles(
+    ShutdownPromises, DurablePromises, RequeuePromises, ProcessPromises
+):
+    """Of the promises, those to which it matters what the shutdown does with running jobs."""
+
     options: ClassVar[dict[str, Any]] = {"on_shutdown": "settle"}
+    _empty_tables = PostgresContract._empty_tables
+    make_queue = PostgresContract.make_queue
