@@ -16,9 +16,15 @@ from stoat_jobs import JobHandlers, JobQueueSettings
 from stoat_jobs.postgres import PostgresJobQueue
 from stoat_jobs.testing import JobQueueContract
 from stoat_jobs.testing._contract_durable import DurablePromises
+from stoat_jobs.testing._contract_hostile import HostilePromises
+from stoat_jobs.testing._contract_lives import LifePromises
 from stoat_jobs.testing._contract_processes import ProcessPromises
 from stoat_jobs.testing._contract_requeue import RequeuePromises
+from stoat_jobs.testing._contract_resisting import ResistingPromises
+from stoat_jobs.testing._contract_running import RunningPromises
 from stoat_jobs.testing._contract_shutdown import ShutdownPromises
+from stoat_jobs.testing._contract_stopping import StoppingPromises
+from stoat_jobs.testing._contract_watching import WatchingPromises
 
 from ..support.loops import ON_UVLOOP, UvloopWithFakeClock
 from ..support.postgres.cluster import Cluster
@@ -48,8 +54,24 @@ class TestPostgresJobQueue(PostgresContract):
 
 @pytest.mark.slow
 @ON_UVLOOP
-class TestPostgresJobQueueOnUvloop(PostgresContract):
+class TestPostgresJobQueueOnUvloop(
+    RunningPromises,
+    StoppingPromises,
+    ResistingPromises,
+    HostilePromises,
+    ShutdownPromises,
+    LifePromises,
+    DurablePromises,
+    RequeuePromises,
+    ProcessPromises,
+    WatchingPromises,
+):
+    """Of the promises, those in which the event loop has a part."""
+
+    options: ClassVar[dict[str, Any]] = {}
     loop_factory = UvloopWithFakeClock
+    _empty_tables = PostgresContract._empty_tables
+    make_queue = PostgresContract.make_queue
 
 
 @pytest.mark.slow
