@@ -43,6 +43,7 @@ CHECKED = ["src", "tests", "examples", "benchmarks", "hatch_build.py"]
 QUICK = ["tests/contract", "tests/unit"]
 NOT_SLOW = ["-m", "not slow"]
 BETWEEN = [*NOT_SLOW, *QUICK, "tests/sqlite/test_contract.py"]
+ON_BOTH = [*BETWEEN, *(f"tests/{name}" for name in ("clients", "http_face", "lifespan"))]
 THIRD_PARTY = "./examples/stoat-jobs-lmdb"
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 EXTRAS = ",".join(PROJECT["optional-dependencies"])
@@ -101,9 +102,9 @@ OLDEST = FOUND[0] if FOUND else None
 def tests(session: nox.Session) -> None:
     """Run the tests, on the newest Python with coverage; arguments go to pytest.
 
-    All tests run on the oldest Python, and all that are not slow on the newest, wherever .ci/run
-    has tested it. Between them, only such tests of the contracts and the units: all would take
-    minutes more for each.
+    The slow ones run on the oldest Python, all others on the newest, wherever .ci/run has tested
+    it. What touches the differences between Pythons and frameworks runs on both; between them,
+    the contracts and the units. All of it everywhere would take minutes more for each.
     """
     _enter_sdist(session, "tests", EXTRAS)
     # Before the run: tests that fail were run, and nox itself says that they failed.
@@ -112,11 +113,13 @@ def tests(session: nox.Session) -> None:
     (tested / str(session.python)).touch()
     # Before Python 3.14 measuring takes half as long again, and few lines are for older Pythons.
     run = ("coverage", "run") if session.python == MEASURED else ("python",)
-    chosen = [] if session.python == OLDEST else BETWEEN
-    if session.python == MEASURED != OLDEST:
-        chosen = NOT_SLOW
-    arguments = session.posargs or chosen
-    session.run(*run, "-m", "pytest", *PARALLEL, KEEPING, *arguments, env=KEPT)
+    chosen = [BETWEEN]
+    if session.python == OLDEST:
+        chosen = [["-m", "slow"], ON_BOTH] if MEASURED != OLDEST else [[]]
+    elif session.python == MEASURED:
+        chosen = [NOT_SLOW]
+    for arguments in [session.posargs] if session.posargs else chosen:
+        session.run(*run, "-m", "pytest", *PARALLEL, KEEPING, *arguments, env=KEPT)
 
 
 def _enter_sdist(session: nox.Session, group: str, extras: str) -> None:
