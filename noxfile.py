@@ -139,7 +139,8 @@ def _enter_sdist(session: nox.Session, group: str, extras: str) -> None:
     session.chdir(unpacked)
 
 
-@nox.session(python=OLDEST_AND_NEWEST, tags=IN_TURN)
+# Not among those that plain ``nox`` runs, until all of it has passed three times in a row.
+@nox.session(python=OLDEST_AND_NEWEST)
 def services(session: nox.Session) -> None:
     """Run what needs a PostgreSQL server, Debian's where there is none; arguments go to pytest.
 
