@@ -1,7 +1,7 @@
 """Run all benchmarks interleaved, and save one table: ``nox -s bench``.
 
     nox -s bench -- --aims            only what the aims need, in some minutes
-    nox -s bench -- --quick           half a minute, to check that everything works
+    nox -s bench -- --quick           a few minutes, to check that everything works
     nox -s bench -- --only growth     one subject
     nox -s bench -- --out build/new   the folder for table.txt, results.json and jobs.svg
 
@@ -11,7 +11,8 @@ The tables of the documentation, each on a quiet machine; the first also draws t
     nox -s bench --force-python 3.13 -- --aims --docs
     SESSION=bench PYTHONS=3.14 .ci/newer_pythons . -- --aims --docs
 
-Peers that need Redis take part if a server answers at BENCH_REDIS_URL, or on this machine.
+Peers that need Redis take part if a server answers at BENCH_REDIS_URL, or on this machine. What
+needs PostgreSQL takes part if one is installed: a server is started for the run.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from . import (
     latency,
     memory,
     plot,
+    postgres,
     quiet,
     report,
     restart,
@@ -54,6 +56,7 @@ SUBJECTS: dict[str, Callable[[Size], list[Bench]]] = {
     "imports": imports.benches,
     "durable": durable.benches,
     "restart": restart.benches,
+    "postgres": postgres.benches,
 }
 _DOCS = Path("docs", "explanation", "benchmarks")
 _PICTURED = "3.11"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from . import (
@@ -15,11 +16,13 @@ from . import (
     imports,
     latency,
     memory,
+    postgres,
     quiet,
     restart,
     throughput,
 )
 from .measure import CLOCK, PROCESSOR, Bench, Figure, Results, Size
+from .postgres_queues import OURS, PGQUEUER
 
 
 class Aim(NamedTuple):
@@ -52,6 +55,7 @@ def aims(size: Size) -> list[Aim]:
         *_growth(size),
         *_others(size),
         *_durable(size),
+        *_postgres(size),
     ]
 
 
@@ -174,6 +178,31 @@ def _durable(size: Size) -> list[Aim]:
             limit=10_000),
         Aim(f"{durable.HOLD}, over an empty loop", hold, [empty]),
         Aim(f"{seconds}, s", Figure(seconds, "s"), limit=2, at_least=False),
+    ]  # fmt: skip
+
+
+def _postgres(size: Size) -> list[Aim]:
+    """Processes on a server, so they are compared by the clock; what the CPU says is told."""
+    ours, theirs = (partial(postgres.figure, queue) for queue in (OURS, PGQUEUER))
+    loaded = postgres.LOADED.format(*postgres.counts(size))
+    return [
+        *(Aim(f"jobs/s over PgQueuer, {count} worker processes", ours(jobs), [theirs(jobs)], 0.9)
+          for count in postgres.WORKERS for jobs in [postgres.JOBS.format(count)]),
+        *(Aim(f"jobs/s over PgQueuer, {count} worker processes, processor time",
+              ours(jobs, PROCESSOR), [theirs(jobs, PROCESSOR)])
+          for count in postgres.WORKERS for jobs in [postgres.JOBS.format(count)]),
+        Aim("postgres, submits/s in batches of 1,000", ours(postgres.BATCHES), limit=10_000),
+        Aim("postgres, submits/s by 10 callers", ours(postgres.BY_CALLERS), limit=5_000),
+        Aim("postgres, idle submit to result in another process, p50, ms",
+            ours(postgres.RESULT, postgres.P50), limit=8, at_least=False),
+        Aim("postgres, cancel of a job that runs in another process, p50, ms",
+            ours(postgres.CANCEL, postgres.P50), limit=15, at_least=False),
+        Aim("postgres, ten jobs of a killed worker run again, s",
+            ours(postgres.REDELIVERY, postgres.SECONDS), limit=10, at_least=False),
+        Aim(f"postgres, {loaded}, over an empty table", ours(loaded),
+            [ours(postgres.JOBS.format(1))], 0.7),
+        Aim("postgres, jobs/s while a snapshot is held elsewhere, over PgQueuer",
+            ours(postgres.HELD), [theirs(postgres.HELD)]),
     ]  # fmt: skip
 
 

@@ -11,14 +11,15 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from . import durable, equal_features, throughput
+from . import durable, equal_features, postgres, throughput
 from .aims import Verdict, judge_all
 from .contenders import Contender, left_out
 from .measure import CLOCK, PROCESSOR, Figure, Results, Size
+from .postgres_queues import QUEUES
 
 _PACKAGES = (
     "stoat-jobs", "pydantic", "aiojobs", "taskiq", "apscheduler", "huey", "litequeue", "dramatiq",
-    "starlette", "saq", "arq", "streaq",
+    "starlette", "saq", "arq", "streaq", "pgqueuer", "asyncpg", "procrastinate", "psycopg",
 )  # fmt: skip
 
 _CONTENDERS = (*equal_features.CONTENDERS, *throughput.CONTENDERS, *durable.CONTENDERS)
@@ -67,8 +68,12 @@ def as_text(results: Results, size: Size, place: dict[str, Any]) -> str:
             ("submit, not run", "submits/s", "cpu, µs a job", "rate over SqliteHuey, clock"),
             _durable_rows(results),
         ),
+        _table(
+            ("on one PostgreSQL server", *(queue.name for queue in QUEUES), "unit"),
+            _postgres_rows(results),
+        ),
         _table(("also", "", "unit"), _other_rows(results)),
-        *(f"left out: {line}" for line in left_out(_CONTENDERS)),
+        *(f"left out: {line}" for line in _left_out()),
     ]  # fmt: skip
     return "\n".join(filter(None, parts)).rstrip("\n") + "\n"
 
@@ -117,6 +122,22 @@ def _durable_rows(results: Results) -> list[list[str]]:
     ]
 
 
+def _left_out() -> list[str]:
+    return [*left_out(_CONTENDERS), *postgres.left_out()]
+
+
+def _postgres_rows(results: Results) -> list[list[str]]:
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for figure, values in results.values.items():
+        queue, measure = postgres.parts(figure)
+        if measure:
+            rows.setdefault((measure, figure.unit), {})[queue] = _spread(values)
+    return [
+        [measure, *(row.get(queue.name, "") for queue in QUEUES), unit]
+        for (measure, unit), row in sorted(rows.items())
+    ]
+
+
 def _microseconds(results: Results, one: Contender) -> str:
     return f"{1e6 / results.median(Figure(one.name, PROCESSOR)):.1f}"
 
@@ -130,7 +151,7 @@ def _other_rows(results: Results) -> list[list[str]]:
     return [
         [figure.name, _spread(values), figure.unit]
         for figure, values in sorted(results.values.items(), key=lambda item: _natural(item[0]))
-        if figure.name not in contenders
+        if figure.name not in contenders and not postgres.parts(figure)[1]
     ]
 
 
@@ -172,7 +193,7 @@ def as_json(results: Results, size: Size, place: dict[str, Any]) -> str:
                 {"name": figure.name, "unit": figure.unit, "values": values}
                 for figure, values in results.values.items()
             ],
-            "left_out": left_out(_CONTENDERS),
+            "left_out": _left_out(),
         },
         indent=1,
     )

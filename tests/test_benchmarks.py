@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from benchmarks import __main__ as command
-from benchmarks import aims, contenders, equal_features
+from benchmarks import aims, contenders, equal_features, postgres, postgres_queues, report
 from benchmarks.aims import Aim, judge
 from benchmarks.contenders import Contender
 from benchmarks.measure import (
@@ -33,21 +33,25 @@ from benchmarks.ours import FIELDS
 from .support.programs import run_python, unmeasured
 
 ROOT = Path(__file__).parents[1]
+NEEDS_SERVER = pytest.mark.skipif(
+    bool(postgres.absence(postgres_queues.OURS)), reason="no PostgreSQL server, or driver"
+)
 OURS, SLOW_PEER, BEST_PEER = (Figure(name, "jobs/s") for name in ("ours", "slow", "best"))
 # Every aim with the smallest numbers; a process of its own has no log handlers of pytest's.
 MEASURE = """
 import json
+import sys
 from benchmarks import aims, report
 from benchmarks.__main__ import SUBJECTS
 from benchmarks.measure import Size, run_rounds
 
 size = Size(rounds=1, jobs=100, samples=50, waiting=100, watchers=10, streams=10, records=1_000,
             pending=(10, 100), kept=(10, 100))
-subjects = aims.needed(size, [benches(size) for benches in SUBJECTS.values()])
+subjects = aims.needed(size, [SUBJECTS[name](size) for name in sys.argv[1:]])
 results = run_rounds(subjects, 1, lambda line: None)
 here = {name for benches in subjects for bench in benches for name in bench.names}
-expected = [aim.what for aim in aims.aims(size)
-            if not aim.under or here & {figure.name for figure in aim.under}]
+expected = [aim.what for aim in aims.aims(size) if aim.over.name in here
+            and (not aim.under or here & {figure.name for figure in aim.under})]
 judged = [verdict.what for verdict in aims.judge_all(size, results)]
 table = report.as_text(results, size, report.where())
 print(json.dumps({"expected": expected, "judged": judged, "table": table}))
@@ -136,6 +140,7 @@ def test_each_benchmark_runs_once_in_a_round() -> None:
 def test_what_the_aims_need_is_measured(size: Size, monkeypatch: pytest.MonkeyPatch) -> None:
     """``--aims`` runs the benchmark of every figure that an aim names, and no other."""
     monkeypatch.setattr(contenders, "_absence", lambda one: None)
+    monkeypatch.setattr(postgres, "absence", lambda queue: None)
     subjects = [benches(size) for benches in command.SUBJECTS.values()]
     chosen = [bench.names for benches in aims.needed(size, subjects) for bench in benches]
     made = {name for names in chosen for name in names}
@@ -145,13 +150,30 @@ def test_what_the_aims_need_is_measured(size: Size, monkeypatch: pytest.MonkeyPa
     assert len(chosen) < sum(map(len, subjects))
 
 
-def test_every_aim_is_judged() -> None:
+@pytest.mark.parametrize(
+    ("names", "least"),
+    [
+        pytest.param([name for name in command.SUBJECTS if name != "postgres"], 20, id="others"),
+        pytest.param(["postgres"], 10, marks=[pytest.mark.slow, NEEDS_SERVER], id="postgres"),
+    ],
+)
+def test_every_aim_is_judged(names: list[str], least: int) -> None:
     """A run of ``--aims`` has a verdict on each aim, and a row in its table."""
-    done = run_python("-c", MEASURE, cwd=ROOT, env=unmeasured())
+    done = run_python("-c", MEASURE, *names, cwd=ROOT, env=unmeasured())
     told = json.loads(done.stdout.splitlines()[-1])
-    assert len(told["expected"]) > 20
+    assert len(told["expected"]) > least
     assert told["judged"] == told["expected"]
     assert [what for what in told["judged"] if what not in told["table"]] == []
+
+
+def test_queues_on_one_server_share_a_row() -> None:
+    """What was measured of several queues on a server is in one row, with a column for each."""
+    ours, theirs = (Figure(f"{name}: sleeps", "ms") for name in ("postgres", "PgQueuer"))
+    text = report.as_text(measured({ours: [2], theirs: [7]}), QUICK, report.where())
+    (row,) = [line.split("  ") for line in text.splitlines() if "sleeps" in line]
+    assert [cell.strip() for cell in row if cell.strip()] == [
+        "sleeps", "2 (2 to 2)", "7 (7 to 7)", "ms"
+    ]  # fmt: skip
 
 
 def test_judging_takes_nine_rounds() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from stoat_jobs import JobBackend, JobContext, JobType, backends
 from stoat_jobs._jobs.protocols import Unique
+from stoat_jobs.postgres import PostgresOptions
 
 TEXT = (Path(__file__).parents[1] / "docs/explanation/comparison.md").read_text(encoding="utf-8")
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
@@ -104,7 +105,9 @@ def ours() -> set[str]:
 
 
 def exists(code: str) -> bool:
-    """Whether *code* is an option of a submission or a job type, or a method, or a base class."""
+    """Whether *code* is an option of a submission, job type or backend, a method or a class."""
+    if code in PostgresOptions.model_fields:
+        return True
     name, is_option, value = code.partition("=")
     if is_option:
         return name in OPTIONS and value.strip('"') in ("", "True", *get_args(Unique))

@@ -33,7 +33,8 @@ def rooms() -> dict[str, list[str]]:
     """The files of each room of the job queue itself, the highest layer first."""
     layers = tomllib.loads(PROJECT.read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
     first, last = layers.index("_app"), layers.index("_model")
-    return {room: _files(room) for room in layers[first : last + 1]}
+    names = [name for layer in layers[first : last + 1] for name in layer.split(" | ")]
+    return {room: _files(room) for room in names}
 
 
 def _files(room: str) -> list[str]:

@@ -8,23 +8,34 @@ that constructor. An entry point in the group ``stoat_jobs.backends`` names it.
 - :func:`transition` changes a status and refuses changes that the table does not allow.
 - :class:`Observers` logs what happens and calls the observers.
 - :class:`JobFilter`, :func:`cursor_at` and :func:`place_of` are for ``list_jobs``.
-- :func:`is_kept` and :func:`digest_of` are for keys, :func:`frozen_payloads` is for
-  ``submit_many``.
+- :func:`checked_submission` and :func:`checked_submissions` make all checks of ``submit`` and
+  ``submit_many``, in their order; the parts of them are public, too.
 - :func:`type_stats` counts records by job type, for ``stats``.
 - :class:`StoredJobQueue` is a complete backend that keeps its jobs in a :class:`JobStore`; you
   write six short methods.
-- :meth:`JobType.form` has ``freeze`` and ``thaw``, which encode a payload as JSON and decode it.
+- :meth:`JobType.form` has ``freeze``, which encodes a payload as JSON, and ``restore``, which
+  decodes it again. :func:`result_from_json` does so for a result.
+- :meth:`JobRun.drop` is for an engine that may give a job to another worker,
+  :meth:`Outcome.overruled` for one that may accept a cancel after a handler has ended, and
+  ``Outcome.would_retry`` for one that gives jobs back when it stops.
+- :func:`variables_of` gives a job context variables where there is no submitter's.
+- :class:`LeftBehind` counts handlers that go on without their jobs. :class:`Watchdog` logs what
+  blocks the event loop. :func:`asyncio_loop` and :func:`check_loop` refuse wrong loops.
 """
 
 from __future__ import annotations
 
 from ._backends.asyncio_queue import AsyncioJobQueue
+from ._backends.loop_checks import asyncio_loop, check_loop
+from ._backends.loop_watchdog import Watchdog
 from ._backends.memory_queue import InMemoryJobQueue
 from ._backends.payloads import frozen_payloads
+from ._backends.submission import Submission, checked_submission, checked_submissions
 from ._backends.type_counts import type_stats
 from ._events.log import log_event
 from ._events.observers import Observers
 from ._exports import export as _export
+from ._jobs.context import variables_of
 from ._model.capabilities import Capabilities
 from ._model.filters import JobFilter
 from ._model.metadata import checked_metadata
@@ -46,8 +57,10 @@ from ._run.clock import Clock, as_datetime
 from ._run.deadlines import Deadlines
 from ._run.host import RunHost, RunnableJob
 from ._run.job_run import JobRun
+from ._run.left_behind import LeftBehind
 from ._run.outcome import CallResult, Outcome, StopReason, classify, never_started
 from ._stored.queue import StoredJobQueue
+from ._stored.records import result_from_json
 from ._stored.store import FinishedJob, JobReader, JobStore, StoredJob, StoreInUseError
 
 __all__ = [
@@ -66,6 +79,7 @@ __all__ = [
     "JobRun",
     "JobStore",
     "KeptPayload",
+    "LeftBehind",
     "Observers",
     "Outcome",
     "PayloadForm",
@@ -75,7 +89,11 @@ __all__ = [
     "StoreInUseError",
     "StoredJob",
     "StoredJobQueue",
+    "Submission",
+    "Watchdog",
     "as_datetime",
+    "asyncio_loop",
+    "check_loop",
     "check_timeout",
     "checked_delay",
     "checked_job_type",
@@ -83,6 +101,8 @@ __all__ = [
     "checked_limit",
     "checked_metadata",
     "checked_status",
+    "checked_submission",
+    "checked_submissions",
     "classify",
     "cursor_at",
     "digest_of",
@@ -91,8 +111,10 @@ __all__ = [
     "log_event",
     "never_started",
     "place_of",
+    "result_from_json",
     "transition",
     "type_stats",
+    "variables_of",
 ]
 
 _export(__name__, *map(globals().__getitem__, __all__))

@@ -15,6 +15,7 @@ FACES = (
     "stoat_jobs",
     "stoat_jobs.backends",
     "stoat_jobs.http",
+    "stoat_jobs.postgres",
     "stoat_jobs.sqlite",
     "stoat_jobs.testing",
     "_stoat_jobs_pytest",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,38 @@ def test_what_fails_in_the_chroot_fails_the_run(machine: Machine, failing: str) 
     done = machine.run("run", FAILING=failing)
     assert done.returncode == 1
     assert "tested on Python: 3.11 3.12 3.13" in done.stdout
-    assert len(machine.called("nox")) == 1
+    assert "--tags in-turn" in machine.called("nox")
+
+
+def test_everything_is_run_once(machine: Machine) -> None:
+    """Some sessions run beside the others, and what they print is shown whole."""
+    done = machine.run("run")
+    assert sorted(machine.called("nox")) == ["--session uv", "--tags beside", "--tags in-turn"]
+    assert done.stdout.count("installed by uv\n") == 2
+
+
+def test_what_fails_beside_the_others_fails_the_run(machine: Machine) -> None:
+    """It is said again at the end, as all failures are, and the others are run."""
+    done = machine.run("run", FAILING="beside")
+    assert done.returncode == 1
+    *_, named, tested = done.stdout.splitlines()
+    assert named == "FAILED --tags beside"
+    assert tested == "tested on Python: 3.11 3.12 3.13 3.14 3.15"
+
+
+def test_what_runs_beside_the_others_can_be_interrupted(machine: Machine) -> None:
+    """It does not ignore Ctrl-C, as what a shell starts beside itself does."""
+    machine.run("run")
+    assert len(machine.ignored()) >= 3
+    assert not any(signals >> (signal.SIGINT - 1) & 1 for signals in machine.ignored())
+
+
+def test_where_uv_cannot_install_pip_does(machine: Machine) -> None:
+    """What uv said is shown, and the run does not fail."""
+    done = machine.run("run", FAILING="uv")
+    assert done.returncode == 0, done.stderr
+    assert "FAILED --session uv\n" in done.stdout
+    assert done.stdout.count("installed by pip\n") == 2
 
 
 def test_what_failed_is_said_again_at_the_end(machine: Machine) -> None:

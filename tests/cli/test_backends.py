@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,14 +21,16 @@ def rows(out: str) -> list[list[str]]:
 
 
 def test_the_shipped_backends_are_listed(start: Start) -> None:
-    """Our three are there, with distribution and version, and can be imported."""
+    """Ours are there, with distribution and version, and can be imported."""
     code, out, err = start("backends").finish()
     assert (code, err) == (0, "")
     heading, *listed = rows(out)
     assert heading == ["BACKEND", "DISTRIBUTION", "VERSION", "STATE"]
+    extra = "ok" if find_spec("asyncpg") else 'not installed: pip install "stoat-jobs[postgres]"'
     assert [row[:2] + row[3:] for row in listed] == [
         ["asyncio", "stoat-jobs", "ok"],
         ["memory", "stoat-jobs", "ok"],
+        ["postgres", "stoat-jobs", extra],
         ["sqlite", "stoat-jobs", "ok"],
     ]
     assert len({line.index(row[3]) for line, row in zip(out.splitlines(), rows(out))}) == 1
@@ -58,7 +61,7 @@ def test_a_backend_that_cannot_be_imported_is_shown_with_its_cause(
     code, out, err = start("backends", PYTHONPATH=str(tmp_path)).finish()
     assert (code, err) == (1, "")
     assert ["broken", "broken-plugin", "1.2", f"cannot be imported: {reason}"] in rows(out)
-    assert len(rows(out)) == 5
+    assert len(rows(out)) == 6
 
 
 def test_two_distributions_that_claim_one_name_are_a_clash(start: Start, tmp_path: Path) -> None:
@@ -81,7 +84,8 @@ def test_a_distribution_that_is_found_twice_is_no_clash(start: Start, tmp_path: 
     path = os.pathsep.join(str(tmp_path / name) for name in ("one", "two"))
     code, out, err = start("backends", PYTHONPATH=path).finish()
     assert (code, err) == (0, "")
-    assert [row[0] for row in rows(out)] == ["BACKEND", "asyncio", "good", "memory", "sqlite"]
+    names = ["asyncio", "good", "memory", "postgres", "sqlite"]
+    assert [row[0] for row in rows(out)] == ["BACKEND", *names]
 
 
 def test_a_backend_without_a_distribution_is_said_to_be_unnamed() -> None:

@@ -124,7 +124,13 @@ def total(out: str) -> str:
     return out.splitlines()[-1]
 
 
-LACKS = {"durable", "cross_process", "requeues_at_shutdown"}
+LACKS = {
+    "durable",
+    "cross_process",
+    "joins_transactions",
+    "requeues_at_shutdown",
+    "waits_for_newer_code",
+}
 LACKS_IN_MEMORY = LACKS | {
     "concurrent",
     "keeps_any_result",
@@ -160,6 +166,7 @@ def test_a_backend_that_keeps_every_promise(start: Start) -> None:
     assert total(out) == f"{len(shown)} promises: {kept} kept, 0 broken, {excused} excused"
 
 
+@pytest.mark.slow  # the whole kit, once more
 def test_a_backend_says_what_it_cannot_do_and_the_caller_knows_better(start: Start) -> None:
     """`capabilities` of the queue excuse from promises, unless an argument says otherwise."""
     code, out, err = start("check", "memory", "--capability", "waits_between_attempts").finish()
@@ -173,6 +180,7 @@ def test_a_backend_says_what_it_cannot_do_and_the_caller_knows_better(start: Sta
             assert (state, why) == ("excused" if lacking else "kept", lacking)
 
 
+@pytest.mark.slow  # the whole kit, once more
 def test_a_broken_promise_is_shown_with_how_it_broke(start: Start, tmp_path: Path) -> None:
     """Below it stand the test and what it saw; the others are kept; exit code 1."""
     install(tmp_path, "broken-plugin", "broken = broken:Queue\n", broken=FORGETS_METADATA)
@@ -191,6 +199,7 @@ def test_a_broken_promise_is_shown_with_how_it_broke(start: Start, tmp_path: Pat
     assert len(broken) < 30
 
 
+@pytest.mark.slow  # the whole kit, once more
 def test_each_test_of_a_durable_backend_has_a_store_of_its_own(
     start: Start, tmp_path: Path
 ) -> None:
@@ -206,13 +215,16 @@ def test_each_test_of_a_durable_backend_has_a_store_of_its_own(
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["nothing"], "no backend 'nothing'; installed: asyncio, broken, memory, quits, silent"),
+        (
+            ["nothing"],
+            "no backend 'nothing'; installed: asyncio, broken, memory, postgres, quits, silent",
+        ),
         (["memory", "--option", "autorum=true"], "Extra inputs are not permitted"),
         (
             ["memory", "--without", "durability"],
             "no capability 'durability'; known, nearest first: durable",
         ),
-        (["memory", "--capability", "durable"], "use {tmp} in --url or in an --option"),
+        (["memory", "--capability", "durable"], "use {tmp} or {name} in --url or in an --option"),
         (["silent"], "Queue.capabilities must be a Capabilities, as in capabilities = Capab"),
         (["broken"], r"cannot be imported: two\nlines"),
         (["quits"], "SystemExit: 0"),

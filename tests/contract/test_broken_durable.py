@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from stoat_jobs import JobHandlers, JobQueueSettings, KeyConflictError, QueueClosedError
@@ -99,6 +99,7 @@ def test_the_machine_finds_a_broken_queue_with_a_store(queue_class: type[TextJob
     quick = settings(
         max_examples=200,
         stateful_step_count=30,
+        suppress_health_check=[HealthCheck.too_slow],  # the machine may be busy
         deadline=None,
         derandomize=True,
         database=None,

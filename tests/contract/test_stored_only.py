@@ -53,6 +53,30 @@ async def test_a_job_of_a_process_that_died_runs_again__fault_43(
     assert (line.job_id, line.job_type) == (first, "hold")  # type: ignore[attr-defined]
 
 
+async def test_a_retry_that_the_stop_prevents_is_asked_for_once() -> None:
+    """A job that fails while the queue drains is given back, by what retry_on said the only time."""
+    store, asked = TextStore(), []
+    bench = new_bench(store)
+
+    def retry_on(error: Exception) -> bool:
+        asked.append(error)
+        return True
+
+    @bench.handlers.job(retries=1, retry_on=retry_on)
+    async def failing(ctx: JobContext) -> None:
+        await gate
+        raise ValueError("again")
+
+    await bench.open()
+    gate = asyncio.get_running_loop().create_future()
+    job_id = await bench.queue.submit("failing")
+    await bench.clock.settle()
+    bench.clock.call_soon(gate.set_result, None)
+    await bench.close()
+    status = json.loads(store.jobs[job_id])["record"]["status"]
+    assert (status, len(asked)) == (JobStatus.PENDING, 1)
+
+
 async def test_a_job_that_runs_again_has_its_updates_of_metadata() -> None:
     """What it found out before its process died is there, and as read-only as ever."""
     store = TextStore()

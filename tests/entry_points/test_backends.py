@@ -79,6 +79,7 @@ def test_installed_backends_are_listed(environment: Environment) -> None:
         ["asyncio", "stoat-jobs"],
         ["brook", "a-brook"],
         ["memory", "stoat-jobs"],
+        ["postgres", "stoat-jobs"],
         ["river", "river-jobs"],
         ["sqlite", "stoat-jobs"],
     ]
@@ -130,7 +131,7 @@ def test_distribution_found_twice_counts_once(environment: Environment, tmp_path
     """
     )
     assert on_path == 2
-    assert listed == ["asyncio", "memory", "river", "sqlite"]
+    assert listed == ["asyncio", "memory", "postgres", "river", "sqlite"]
     assert answer[:2] == ["river_jobs", "Queue"]
 
 
@@ -178,7 +179,7 @@ def test_unknown_name_lists_what_is_installed(environment: Environment) -> None:
     answer = environment.run(CREATE + "    print(json.dumps(attempt('rivr')))")
     assert answer == [
         "BackendNotFoundError",
-        "no backend 'rivr'; installed: asyncio, memory, river, sqlite",
+        "no backend 'rivr'; installed: asyncio, memory, postgres, river, sqlite",
         None,
     ]
 

@@ -155,7 +155,7 @@ def test_unknown_backend(name: str) -> None:
     """A name that no backend has is quoted, with the names that would do."""
     with pytest.raises(BackendNotFoundError) as caught:
         create_queue(settings=JobQueueSettings(backend=name))
-    assert str(caught.value) == f"no backend {name!r}; installed: asyncio, memory, sqlite"
+    assert str(caught.value) == f"no backend {name!r}; installed: asyncio, memory, postgres, sqlite"
     assert isinstance(caught.value, LookupError)
 
 

@@ -74,7 +74,7 @@ def test_the_backends_of_ours_need_no_metadata(
         """,
     )
     assert said.splitlines() == [
-        "['asyncio', 'memory', 'sqlite'] AsyncioJobQueue",
+        "['asyncio', 'memory', 'postgres', 'sqlite'] AsyncioJobQueue",
         "AsyncioJobQueue",
         "InMemoryJobQueue",
         "SqliteJobQueue",
@@ -96,7 +96,7 @@ def test_another_name_is_refused_as_always(tmp_path: Path, place: Callable[[Path
             print(error)
         """,
     )
-    assert said == "no backend 'abacus'; installed: asyncio, memory, sqlite"
+    assert said == "no backend 'abacus'; installed: asyncio, memory, postgres, sqlite"
 
 
 @PLACES
@@ -130,7 +130,7 @@ def test_a_backend_that_is_installed_is_found_beside_them(tmp_path: Path) -> Non
         """,
     )
     names, refusal = said.splitlines()
-    assert names == "['asyncio', 'memory', 'memory', 'river', 'sqlite']"
+    assert names == "['asyncio', 'memory', 'memory', 'postgres', 'river', 'sqlite']"
     assert refusal == (
         "backend 'memory' is claimed by bold (bold:Queue) and stoat-jobs"
         " (stoat_jobs:InMemoryJobQueue); uninstall one of them"

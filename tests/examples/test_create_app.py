@@ -303,7 +303,7 @@ def test_backend_that_is_not_installed_stops_the_start(library: Path) -> None:
     settings = Settings(library=library, jobs=JobQueueSettings(backend="asyncoi"))
     app = create_app(settings=settings)
     with pytest.raises(
-        LookupError, match="no backend 'asyncoi'; installed: asyncio, memory, sqlite"
+        LookupError, match="no backend 'asyncoi'; installed: asyncio, memory, postgres, sqlite"
     ):
         TestClient(app).__enter__()
 

@@ -11,11 +11,11 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from tests.support import loops
-from tests.support.loops import ON_UVLOOP, UvloopWithFakeClock
+from tests.support.loops import ON_UVLOOP, UvloopWithFakeClock, shorten
 
-from stoat_jobs.testing import DeadlockError, FakeClockLoop, _clock, run_with_fake_clock
+from stoat_jobs.testing import DeadlockError, FakeClockLoop, run_with_fake_clock
 from stoat_jobs.testing._clock import FakeClock
+from stoat_jobs.testing._others import REAL_LIMIT
 
 
 def the_loop() -> FakeClockLoop:
@@ -297,8 +297,7 @@ def test_a_brief_thread_that_is_never_idle_is_an_error(
     loop_factory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A brief thread that works for long fails the test instead of hanging it, and is named."""
-    monkeypatch.setattr(_clock, "REAL_LIMIT", 0.05)
-    monkeypatch.setattr(loops, "REAL_LIMIT", 0.05)
+    shorten(monkeypatch, 0.05)
     gate = threading.Event()
 
     async def main(clerk: Clerk) -> None:
@@ -323,7 +322,7 @@ def test_much_short_work_is_not_long(loop_factory: Any, monkeypatch: pytest.Monk
             clerk.make(lambda: threading.Event().wait(0.003))
             await the_loop().settle()
             monkeypatch.undo()
-            now[0] += _clock.REAL_LIMIT - 1
+            now[0] += REAL_LIMIT - 1
 
     with a_clerk() as clerk:
         run_with_fake_clock(main(clerk), loop_factory)

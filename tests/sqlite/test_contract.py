@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from stoat_jobs import JobHandlers, JobQueueSettings
@@ -73,5 +74,10 @@ class SqliteMachine(JobQueueMachine):
 
 TestSqliteMachine = SqliteMachine.TestCase
 TestSqliteMachine.settings = hypothesis_settings(
-    max_examples=30, stateful_step_count=30, deadline=None, derandomize=True, database=None
+    max_examples=30,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],  # the machine may be busy
 )

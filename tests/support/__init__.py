@@ -10,6 +10,7 @@
 - ``listening`` hears the log, ``environments`` installs distributions, ``machine`` runs the
   scripts in ``.ci``, and ``suites`` are tests that run in a pytest of their own.
 - ``power_loss`` records what a process writes, and makes of it what a power cut may leave.
+- ``postgres`` is a real server, with a pooler before it and a standby beside it.
 - Tools that also have a command: ``soak``, ``races``, ``exits``, ``servers`` and ``fuzz``.
 
 An *act* is what a test does to a queue or to a server. A *behaviour* is what a handler does.

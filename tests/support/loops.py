@@ -6,23 +6,18 @@ import asyncio
 import contextvars
 import heapq
 import itertools
-import threading
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stoat_jobs.testing import DeadlockError, FakeClockLoop
-from stoat_jobs.testing._clock import (
-    BRIEF_LOOK,
-    REAL_LIMIT,
-    FakeClock,
-    at_brief_work,
-    too_long,
-)
+from stoat_jobs.testing import DeadlockError, FakeClockLoop, _clock, _selector
+from stoat_jobs.testing._clock import FakeClock
+from stoat_jobs.testing._others import BRIEF_LOOK, REAL_LIMIT
 
 if TYPE_CHECKING or find_spec("uvloop"):
     from uvloop import Loop
@@ -30,6 +25,12 @@ else:
     from asyncio import SelectorEventLoop as Loop
 
 ON_UVLOOP = pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not here")
+
+
+def shorten(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let the clocks give up after so many real seconds."""
+    for module in (_clock, _selector, sys.modules[__name__]):
+        monkeypatch.setattr(module, "REAL_LIMIT", seconds)
 
 
 class BareHandle:
@@ -100,7 +101,9 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
         self._reason: str | None = None
         self._stops = False
         self._alarm: asyncio.Handle | None = None
-        self._brief_since: float | None = None
+        self._connecting = 0
+        self._transports: list[asyncio.BaseTransport] = []
+        self._busy_since: float | None = None
         self.set_exception_handler(lambda _, context: self.errors.append(context))
 
     # Callbacks, counted.
@@ -125,7 +128,7 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
 
     def _run(self, number: int, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
         del self._ready[number]
-        self._brief_since = None
+        self._busy_since = None
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -140,29 +143,38 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
         for number, handle in tuple(self._ready.items()):
             if handle is not None and handle.cancelled():
                 self._ready.pop(number, None)
-        thread = at_brief_work()  # before the next line: it speaks, and then it is idle
+        work = self._under_way()  # before the next line: who has done it has spoken before
         if self._ready or self._stops:
             return
-        if thread is not None:
-            self._look_again(thread)
-        elif not self._wake_settlers():
-            self._wait()
+        if work is not None:
+            self._look_again(work)
+        elif silence := self._silence():
+            self._alarm = super().call_later(silence, self._be_idle)
+        elif self._transports:  # uvloop's own callbacks, as of one that closes, are not counted
+            self._alarm = super().call_soon(self._be_idle)
+        else:
+            self._be_idle()
 
-    def _look_again(self, thread: threading.Thread) -> None:
+    def _look_again(self, work: str) -> None:
         now = time.monotonic()
-        self._brief_since = self._brief_since or now
-        if now > self._brief_since + REAL_LIMIT:
-            self._give_up(too_long(thread))
+        self._busy_since = self._busy_since or now
+        if now > self._busy_since + REAL_LIMIT:
+            self._give_up(f"{work} after {REAL_LIMIT} real seconds")
         else:
             self._alarm = super().call_later(BRIEF_LOOK, self._look)
+
+    def _be_idle(self) -> None:
+        if not self._wake_settlers():
+            self._wait()
 
     def _wait(self) -> None:
         refusal = self._deadlock()
         if self._ready:  # a thread has spoken meanwhile, before it became idle
             return
         if refusal is None:
-            limit = f"no thread stirred for {REAL_LIMIT} real seconds"
-            self._alarm = super().call_later(REAL_LIMIT, self._give_up, limit)
+            limit = f"nothing came of threads and connections for {REAL_LIMIT} real seconds"
+            seconds = max(0.0, self._real_deadline() - time.monotonic())
+            self._alarm = super().call_later(seconds, self._give_up, limit)
         else:
             self._give_up(refusal)
 
@@ -186,6 +198,27 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
             if self._alarm is not None:
                 self._alarm.cancel()
                 self._alarm = None
+
+    # Connections.
+
+    async def create_connection(self, *args: Any, **options: Any) -> Any:
+        return await self._noted(super().create_connection(*args, **options))
+
+    async def create_unix_connection(self, *args: Any, **options: Any) -> Any:
+        return await self._noted(super().create_unix_connection(*args, **options))
+
+    async def _noted(self, connecting: Awaitable[Any]) -> Any:
+        self._connecting += 1
+        try:
+            transport, protocol = await connecting
+        finally:
+            self._connecting -= 1
+        self._transports.append(transport)
+        return transport, protocol
+
+    def _hears_files(self) -> bool:
+        open_ones = (each for each in self._transports if not each.is_closing())
+        return self._connecting > 0 or any(open_ones)
 
     # Timers.
 

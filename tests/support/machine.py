@@ -10,17 +10,20 @@ ROOT = Path(__file__).parents[2]
 REAL = ["bash", "cat", "cp", "env", "flock", "head", "ls", "mkdir", "mktemp", "mv", "realpath"]
 REAL += ["dirname", "rm", "sed", "sort", "tail", "tee", "touch", "true"]
 
+IGNORES = """
+    while read -r name value; do
+        if [[ $name == SigIgn: ]]; then echo "ignores $value" >>"$LOG"; fi
+    done </proc/self/status
+"""
 # Each begins by writing down how it was called.
 MADE_UP = {
     "apt-get": "echo made-up-mirror",
-    "chroot": """
-        while read -r name value; do
-            if [[ $name == SigIgn: ]]; then echo "ignores $value" >>"$LOG"; fi
-        done </proc/self/status
+    "chroot": f"""
+        {IGNORES}
         [[ " $* " != *" $FAILING "* ]] || exit 1
         [[ $* =~ tests-(3\\.[0-9]+) ]] || exit 0
         mkdir -p .nox/.cache/tested
-        touch ".nox/.cache/tested/${BASH_REMATCH[1]}"
+        touch ".nox/.cache/tested/${{BASH_REMATCH[1]}}"
     """,
     "debootstrap": """
         folder=${*: -2:1}
@@ -31,9 +34,13 @@ MADE_UP = {
     "grep": "[[ $DISTRIBUTION == debian ]]",  # in /etc/os-release
     "id": "echo $USER_ID",
     "mount": "",
-    "nox": """
-        echo "${SAYS:-}"
-        echo "coverage is measured on ${MEASURED:-the newest that is here}"
+    "nox": f"""
+        {IGNORES}
+        if [[ " $* " == *" $FAILING "* ]]; then echo "FAILED $*"; exit 1; fi
+        echo "installed by ${{NOX_DEFAULT_VENV_BACKEND:-pip}}"
+        [[ $* == "--tags in-turn" ]] || exit 0
+        echo "${{SAYS:-}}"
+        echo "coverage is measured on ${{MEASURED:-the newest that is here}}"
         mkdir -p .nox/.cache/tested
         for python in $NOX_TESTS; do touch ".nox/.cache/tested/$python"; done
     """,
@@ -95,6 +102,10 @@ class Machine:
         return [
             line.removeprefix(f"{program} ") for line in lines if line.startswith(f"{program} ")
         ]
+
+    def ignored(self) -> list[int]:
+        """The signals that each process of chroots and of nox ignored, as bits."""
+        return [int(signals, 16) for signals in self.called("ignores")]
 
     def tested(self) -> list[str]:
         """What the chroot's nox was told: the session, and what goes to pytest."""

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from operator import attrgetter
@@ -20,8 +20,10 @@ from stoat_jobs.backends import (
     JobRun,
     KeptPayload,
     Outcome,
+    Submission,
     as_datetime,
     transition,
+    variables_of,
 )
 
 IN_ORDER = attrgetter("due", "place")
@@ -33,27 +35,17 @@ class SharedJob:
 
     place = 0
     """In the order of submission, among the jobs of all queues."""
-    key: str | None = None
-    keeps_key = False
-    """Whether it holds its key as long as its record is kept."""
-    digest = ""
-    """Of the payload of a job that has a key."""
 
-    def __init__(
-        self,
-        job_type: str,
-        payload: FrozenPayload,
-        *,
-        timeout: float,
-        metadata: Mapping[str, Any],
-        delay: float,
-    ) -> None:
+    def __init__(self, new: Submission) -> None:
         self.job_id = str(uuid4())
-        self.job_type = job_type
-        self.payload = payload
-        self.timeout = timeout
-        self.delay = delay
-        self.metadata = metadata
+        self.job_type = new.definition.name
+        self.payload = new.payload
+        self.timeout = new.timeout
+        self.delay = new.delay
+        self.metadata = new.metadata
+        self.key = new.key
+        self.keeps_key = new.is_kept
+        self.digest = new.digest
         self.variables = contextvars.copy_context()
         self.status = JobStatus.PENDING
         self.version = 0
@@ -147,12 +139,12 @@ class Engine:
         if job.key is not None:
             self._keys[job.job_type, job.key] = job
 
-    def holder(self, job: SharedJob) -> SharedJob | None:
-        """The job that holds the key of *job*; raises KeyConflictError."""
-        found = self._keys.get((job.job_type, job.key or ""))
-        if found is not None and job.keeps_key:
-            if found.digest != job.digest:
-                raise KeyConflictError(job.key or "", found.job_id)
+    def holder(self, new: Submission) -> SharedJob | None:
+        """The job that holds the key of *new*; raises KeyConflictError."""
+        found = self._keys.get((new.definition.name, new.key or ""))
+        if found is not None and new.is_kept:
+            if found.digest != new.digest:
+                raise KeyConflictError(new.key or "", found.job_id)
             found.keeps_key = True
         return found
 
@@ -185,6 +177,16 @@ class Engine:
         """When the next delayed job is due, as an age of the clock; ``inf`` if none is."""
         return min((job.due for job in self.waiting.values() if job.due > now), default=math.inf)
 
+    def lose(self, job: SharedJob) -> None:
+        """Take *job* from the queue that runs it, as if that had not been heard of for long."""
+        run = self.run_of(job.job_id)
+        transition(job, JobStatus.PENDING)
+        job.variables = variables_of(job.job_id)  # those of the submitter are in use
+        self.waiting[job.job_id] = job
+        if run is not None:
+            run.drop()
+        self.fill()
+
     def run_of(self, job_id: str) -> JobRun[SharedJob] | None:
         """The run of a job, in whichever queue it is."""
         runs = (queue.running.get(job_id) for queue in self.queues)
@@ -196,8 +198,7 @@ class Engine:
         job.finished = self.clock.age() + job.shift if job.started else self.clock.stamp()
         job.shift = job.finished - self.clock.age()
         job.drop_live_fields()
-        if outcome.refused and job.said.get("progress") == 1.0:
-            job.said["progress"] = None  # a failed job is not done
+        job.said["progress"] = outcome.last_progress(job.said.get("progress"))
         self.release_key(job)
         self._finished[job.job_id] = job
         said = {"result": outcome.result, "error": outcome.error}

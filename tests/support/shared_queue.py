@@ -177,7 +177,7 @@ class SharedJobQueue(SharedSubmits):
         return QueueStats(
             by_status=self._engine.counts(),
             by_type=type_stats(job.record() for job in self._engine.jobs.values()),
-            abandoned=self.count_abandoned(),
+            abandoned=self.left.count(),
             slots_in_use=len(self.running),
             concurrency=self.settings.concurrency,
         )

@@ -24,6 +24,7 @@ from stoat_jobs.backends import (
     CallResult,
     Deadlines,
     JobRun,
+    LeftBehind,
     Observers,
     Outcome,
     StopReason,
@@ -57,7 +58,7 @@ class SharedSlots:
         self.takes_jobs = False
         self._engine: Engine
         self._observers = Observers(observers)
-        self._left_behind: list[JobRun[SharedJob]] = []
+        self.left = LeftBehind()
         self._idle: asyncio.Future[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -104,8 +105,7 @@ class SharedSlots:
     def _start(self, job: SharedJob) -> None:
         try:
             handler = self.handlers.get(job.job_type)
-            text = job.payload.text
-            job.payload = type(job.payload)(handler.form.thaw(text), text)
+            job.payload = handler.form.restore(job.payload.text)
         except Exception as error:  # another process has other handlers
             self._end(job, classify(None, CallResult(None, error, self.now()), job.timeout))
             return
@@ -170,14 +170,22 @@ class SharedSlots:
 
     def finished(self, run: JobRun[SharedJob], outcome: Outcome) -> None:
         del self.running[run.job.job_id]
-        if outcome.abandoned:
-            self._left_behind.append(run)
+        self.left.note(run, abandoned=outcome.abandoned)
         try:
             self._finish(run.job, outcome)
         finally:
             self._engine.fill()
-            if self._idle is not None and not self.running:
-                wake(self._idle)
+            self._tell_if_idle()
+
+    def dropped(self, run: JobRun[SharedJob]) -> None:
+        del self.running[run.job.job_id]
+        self.left.note(run, abandoned=run.is_alive)
+        self._engine.fill()
+        self._tell_if_idle()
+
+    def _tell_if_idle(self) -> None:
+        if self._idle is not None and not self.running:
+            wake(self._idle)
 
     # Stopping.
 
@@ -191,9 +199,7 @@ class SharedSlots:
         grace = max((run.cancel_grace for run in self.running.values()), default=0.0)
         await self._until_idle(2 * grace + MARGIN)
         self.abandon_all()
-        tasks = [run.task for run in self._left_behind if run.task and not run.task.done()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=MARGIN)
+        await self.left.wait_for_tasks(self.loop, MARGIN)
 
     def _take_no_more(self) -> None:
         self.takes_jobs = False
@@ -221,8 +227,3 @@ class SharedSlots:
         for run in tuple(self.running.values()):
             run.abandon()
         self.deadlines.close()
-
-    def count_abandoned(self) -> int:
-        """How many handlers run on although their jobs have finished."""
-        self._left_behind = [run for run in self._left_behind if not run.is_gone]
-        return sum(run.is_alive for run in self._left_behind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -13,23 +12,19 @@ from typing import Any, Literal
 from stoat_jobs import (
     JobHandlers,
     JobQueueSettings,
-    JobType,
+    NoTransactionsError,
     PayloadNotKeptError,
     QueueClosedError,
     QueueFullError,
     QueueNotStartedError,
     SubmittedEvent,
-    SubmittingEvent,
 )
 from stoat_jobs.backends import (
     KeptPayload,
-    check_timeout,
-    checked_delay,
-    checked_key,
-    checked_metadata,
-    digest_of,
-    frozen_payloads,
-    is_kept,
+    Submission,
+    check_loop,
+    checked_submission,
+    checked_submissions,
 )
 
 from .shared_engine import SharedJob
@@ -66,33 +61,29 @@ class SharedSubmits(SharedSlots):
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
         unique: Literal["live", "kept"] = "live",
+        connection: Any = None,
     ) -> str:
-        options = {"timeout": timeout, "metadata": metadata, "delay": delay}
-        return self._accept(job_type, payload, key, unique, options)
+        self._check_open(connection)
+        definition = self.handlers.get(job_type)
+        new = checked_submission(
+            definition,
+            self.settings,
+            payload,
+            timeout=timeout,
+            key=key,
+            metadata=metadata,
+            delay=delay,
+            unique=unique,
+        )
+        return self._accept(new)
 
-    def _accept(
-        self,
-        job_type: str,
-        payload: Mapping[str, Any],
-        key: str | None,
-        unique: str,
-        options: dict[str, Any],
-        origin: SharedJob | None = None,
-    ) -> str:
+    def _accept(self, new: Submission, origin: SharedJob | None = None) -> str:
         """The id of the accepted job, or of the one that holds the key and is not *origin*."""
-        self._check_open()
-        handler = self.handlers.get(job_type)
-        frozen = handler.form.freeze(payload, self.settings)
-        job = SharedJob(handler.name, frozen, **self._checked(handler, **options))
-        job.key = checked_key(key)
-        job.keeps_key = is_kept(unique, job.key)
-        job.digest = digest_of(frozen) if job.key else ""
         self.expire()
-        holder = self._engine.holder(job)
+        holder = self._engine.holder(new)
         if holder is not None and holder is not origin:
             return holder.job_id
-        self._check_room(1)
-        self._take_on([job])
+        (job,) = self._take_on([new])
         return job.job_id
 
     async def submit_many(
@@ -103,16 +94,15 @@ class SharedSubmits(SharedSlots):
         timeout: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
+        connection: Any = None,
     ) -> list[str]:
-        self._check_open()
-        handler = self.handlers.get(job_type)
-        frozen = await frozen_payloads(handler, payloads, self.settings)
-        options = self._checked(handler, timeout=timeout, metadata=metadata, delay=delay)
+        self._check_open(connection)
+        definition = self.handlers.get(job_type)
+        several = await checked_submissions(
+            definition, self.settings, payloads, timeout=timeout, metadata=metadata, delay=delay
+        )
         self._check_open()  # once more, as turns were given up
-        self._check_room(len(frozen))
-        jobs = [SharedJob(handler.name, each, **options) for each in frozen]
-        self._take_on(jobs)
-        return [job.job_id for job in jobs]
+        return [job.job_id for job in self._take_on(several)]
 
     async def resubmit(self, job_id: str) -> str:
         job = self.find(job_id)
@@ -120,27 +110,33 @@ class SharedSubmits(SharedSlots):
             raise ValueError(f"job {job_id} is {job.status}: only a finished job is resubmitted")
         if not isinstance(job.payload, KeptPayload):
             raise PayloadNotKeptError(job_id, job.job_type)
-        payload = self.handlers.get(job.job_type).form.thaw(job.payload.text)
-        metadata = {**job.metadata, "resubmitted_from": job_id}
-        options = {"timeout": job.timeout, "metadata": metadata}
-        unique = "kept" if job.keeps_key else "live"
-        return self._accept(job.job_type, payload, job.key, unique, options, origin=job)
+        self._check_open()
+        definition = self.handlers.get(job.job_type)
+        new = checked_submission(
+            definition,
+            self.settings,
+            definition.form.thaw(job.payload.text),
+            timeout=job.timeout,
+            key=job.key,
+            metadata={**job.metadata, "resubmitted_from": job_id},
+            unique="kept" if job.keeps_key else "live",
+        )
+        return self._accept(new, origin=job)
 
-    def _take_on(self, jobs: list[SharedJob]) -> None:
-        """Let *jobs* wait in the engine, and start what may start."""
-        for job in jobs:
-            limit = self.settings.max_metadata_bytes
-            job.metadata = self._observers.submitting(self._submitting(job), limit)
+    def _take_on(self, several: list[Submission]) -> list[SharedJob]:
+        """Let these wait in the engine, if there is room for all; start what may start."""
+        if len(self._engine.waiting) + len(several) > (self.settings.max_pending or math.inf):
+            raise QueueFullError(self.settings.max_pending)
+        for new in several:
+            new.tell_submitting(self._observers, self.settings)
+        jobs = list(map(SharedJob, several))
         for job in jobs:
             self._engine.add(job)
         for job in jobs:
             event = SubmittedEvent(job.job_id, job.job_type, job.metadata)
             self._observers.tell("submitted", event)
         self._engine.fill()
-
-    def _submitting(self, job: SharedJob) -> SubmittingEvent:
-        seen = self.handlers.get(job.job_type).form.thaw(job.payload.text)
-        return SubmittingEvent(job.job_type, MappingProxyType(seen), job.metadata)
+        return jobs
 
     def find(self, job_id: str) -> SharedJob:
         """The job with this id; raises JobNotFoundError."""
@@ -149,40 +145,16 @@ class SharedSubmits(SharedSlots):
 
     # Checks.
 
-    def _checked(
-        self,
-        handler: JobType[..., Any],
-        timeout: float | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        delay: float | timedelta | None = None,
-    ) -> dict[str, Any]:
-        """What a job has of the options of its submission."""
-        limit = handler.timeout if timeout is None else check_timeout(timeout)
-        return {
-            "timeout": self.settings.timeout if limit is None else limit,
-            "metadata": checked_metadata(metadata, self.settings.max_metadata_bytes),
-            "delay": 0.0 if delay is None else checked_delay(delay),
-        }
-
-    def _check_room(self, number: int) -> None:
-        if len(self._engine.waiting) + number > (self.settings.max_pending or math.inf):
-            raise QueueFullError(self.settings.max_pending)
-
-    def _check_open(self) -> None:
+    def _check_open(self, connection: Any = None) -> None:
         if self._life is Life.NEW:
             raise QueueNotStartedError(self.name)
         if self._life is not Life.STARTED:
             raise QueueClosedError
         self.check_loop("submit")
+        if connection is not None:
+            raise NoTransactionsError(self.name)
 
     def check_loop(self, method: str) -> None:
         """Refuse a call from outside the event loop of this queue."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
-        if self._life is Life.STARTED and loop is not self.loop:
-            raise RuntimeError(
-                f"{method}() was called outside the event loop that runs the queue: in a sync"
-                f" handler use ctx.from_thread(ctx.queue.{method}, ...)"
-            )
+        if self._life is Life.STARTED:
+            check_loop(method, self.loop)

@@ -259,7 +259,7 @@ async def submits_others(queue: JobBackend) -> None:
 
 
 async def submits_with_options(queue: JobBackend) -> None:
-    urgent = scan.options(timeout=20, key="/srv", metadata={"user": "me"})
+    urgent = scan.options(timeout=20, key="/srv", metadata={"user": "me"}, connection=object())
     assert_type(await (await urgent.submit(queue, root="here")).value(), Report)
 
 
@@ -268,7 +268,7 @@ async def submits_with_options(queue: JobBackend) -> None:
 
 async def by_hand(queue: JobBackend, short: AsyncJobQueue) -> None:
     async with queue as entered:
-        job_id = await entered.submit("scan", {"root": "."}, timeout=3, key="k")
+        job_id = await entered.submit("scan", {"root": "."}, timeout=3, key="k", connection=None)
     assert_type(job_id, str)
     assert_type(await short.submit("scan", {"root": "."}), str)
     assert_type(await queue.list_jobs(status=JobStatus.FAILED, limit=3), JobPage[Any])

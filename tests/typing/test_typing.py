@@ -80,6 +80,7 @@ CHECKERS = pytest.mark.parametrize("checker", [mypy, pyright])
 Checker = Callable[[Path], Lines]
 
 
+@pytest.mark.slow
 @CHECKERS
 def test_what_is_right_is_accepted(checker: Checker, tmp_path: Path) -> None:
     """Right code has no errors in strict mode, and its types are the ones that it asserts."""
@@ -88,6 +89,7 @@ def test_what_is_right_is_accepted(checker: Checker, tmp_path: Path) -> None:
     assert checker(path) == {}
 
 
+@pytest.mark.slow
 @CHECKERS
 def test_what_is_wrong_is_refused(checker: Checker, tmp_path: Path) -> None:
     """Each marked line has an error once its mark is gone, and no other line has one."""
@@ -104,6 +106,7 @@ def test_what_is_wrong_is_refused(checker: Checker, tmp_path: Path) -> None:
     assert len(marked) > 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["handler-dependencies", "observe"])
 def test_what_the_how_to_recommends_is_accepted(page: str, tmp_path: Path) -> None:
     """Who copies a page into typed code has no errors in strict mode; lines are the page's."""
@@ -112,6 +115,7 @@ def test_what_the_how_to_recommends_is_accepted(page: str, tmp_path: Path) -> No
     assert mypy(path) == {}
 
 
+@pytest.mark.slow
 @CHECKERS
 def test_what_the_readme_shows_is_accepted(checker: Checker, tmp_path: Path) -> None:
     """Who begins with the README's program has no errors in strict mode; lines are the README's."""

@@ -27,6 +27,7 @@ from stoat_jobs import (
     JobsError,
     JobStatus,
     KeyConflictError,
+    NoTransactionsError,
     PayloadNotKeptError,
     QueueClosedError,
     QueueFullError,
@@ -190,6 +191,12 @@ ERRORS: dict[str, tuple[JobsError, type[BaseException], dict[str, Any], list[str
         BackendError,
         {"name": "sqlite", "cause": "disk full"},
         ["backend 'sqlite' cannot keep a job: disk full"],
+    ),
+    "NoTransactionsError": (
+        NoTransactionsError("asyncio"),
+        TypeError,
+        {"name": "asyncio"},
+        ["backend 'asyncio' has no transactions to join", "`connection`", "joins_transactions"],
     ),
     "JobFailedError": (
         JobFailedError(RECORD),

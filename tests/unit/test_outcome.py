@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,6 +119,53 @@ def test_a_handler_left_behind(reason: StopReason) -> None:
     outcome = classify(reason, returned(None), 3, abandoned=True)
     assert outcome.abandoned
     assert outcome.status is STOPPED[reason][0]
+
+
+@REASONS
+@pytest.mark.parametrize(
+    "result",
+    [returned(), returned(None), raised(ValueError("wrong")), raised(asyncio.CancelledError())],
+    ids=["value", "nothing", "error", "cancelled"],
+)
+@pytest.mark.parametrize("abandoned", [False, True])
+def test_an_outcome_that_is_overruled(
+    reason: StopReason, result: CallResult, abandoned: bool
+) -> None:
+    """It is what it would have been, had the job been told to stop before its handler ended."""
+    outcome = replace(classify(None, result, 3), abandoned=abandoned)
+    assert outcome.overruled(reason, 3) == classify(reason, result, 3, abandoned=abandoned)
+
+
+def test_a_refused_result_is_no_error_of_an_overruled_outcome() -> None:
+    """Its handler did return: there is no partial work to keep, and nothing for the log."""
+    refused = Outcome(JobStatus.FAILED, None, "no JSON", "TypeError", TypeError(), refused=True)
+    assert refused.overruled(StopReason.CANCEL, 3) == classify(StopReason.CANCEL, returned(None), 3)
+
+
+def test_partial_work_survives_a_second_reason() -> None:
+    """A cancel that overrules the shutdown keeps what the shutdown kept."""
+    outcome = classify(StopReason.SHUTDOWN, returned(), 3).overruled(StopReason.CANCEL, 3)
+    assert outcome == classify(StopReason.CANCEL, returned(), 3)
+
+
+def test_only_a_failure_by_itself_would_be_retried() -> None:
+    """The outcome has it from the last call, and a job that was told to stop never."""
+    result = CallResult(None, ValueError(), 5.0, would_retry=True)
+    assert classify(None, result, 3).would_retry
+    assert not classify(None, raised(ValueError()), 3).would_retry
+    assert not any(classify(reason, result, 3).would_retry for reason in StopReason)
+    assert not classify(None, result, 3).overruled(StopReason.CANCEL, 3).would_retry
+
+
+@pytest.mark.parametrize(
+    ("refused", "reported", "shown"),
+    [(True, 1.0, None), (True, 0.9, 0.9), (True, None, None), (False, 1.0, 1.0)],
+)
+def test_a_refused_result_is_not_done(
+    refused: bool, reported: float | None, shown: float | None
+) -> None:
+    """The record of a job whose result was refused does not say that all of it is done."""
+    assert Outcome(JobStatus.FAILED, refused=refused).last_progress(reported) == shown
 
 
 @REASONS

@@ -49,6 +49,7 @@ PUBLIC = [
     "JobType",
     "JobsError",
     "KeyConflictError",
+    "NoTransactionsError",
     "PayloadNotKeptError",
     "ProgressEvent",
     "QueueClosedError",

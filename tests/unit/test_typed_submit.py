@@ -19,6 +19,7 @@ from stoat_jobs import (
     JobHandlers,
     JobStatus,
     JobType,
+    NoTransactionsError,
     UnknownJobTypeError,
     lifespan,
 )
@@ -89,6 +90,17 @@ async def test_with_options_it_is_refused_too__fault_59(options: Mapping[str, An
     with pytest.raises(HandlerMismatchError):
         await deliver.options(**options).submit(InMemoryJobQueue(billing))
     assert await result_of(charge.options(**options), InMemoryJobQueue(billing)) == "charged"
+
+
+async def test_a_connection_goes_with_the_submission() -> None:
+    """The queue is given it, for one job and for many; one without transactions refuses it."""
+    queue, connection = InMemoryJobQueue(billing), object()
+    joined = charge.options(connection=connection)
+    with pytest.raises(NoTransactionsError, match="'memory' has no transactions"):
+        await joined.submit(queue)
+    with pytest.raises(NoTransactionsError):
+        await joined.submit_many(queue, [{}])
+    assert await queue.list_jobs() == []
 
 
 async def test_a_stopped_queue_and_a_new_one_refuse_it_too__fault_59() -> None:

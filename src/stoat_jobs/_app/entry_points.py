@@ -19,6 +19,7 @@ GROUP = "stoat_jobs.backends"
 _OURS = {
     "asyncio": ":AsyncioJobQueue",
     "memory": ":InMemoryJobQueue",
+    "postgres": ".postgres:PostgresJobQueue",
     "sqlite": ".sqlite:SqliteJobQueue",
 }
 
@@ -31,7 +32,7 @@ def available_backends() -> tuple[EntryPoint, ...]:
     listed even if the package has no metadata.
 
     >>> [backend.name for backend in available_backends()]
-    ['asyncio', 'memory', 'sqlite']
+    ['asyncio', 'memory', 'postgres', 'sqlite']
     """
     from importlib_metadata import EntryPoint, entry_points
 
@@ -85,6 +86,8 @@ def _load(entry_point: EntryPoint) -> Any:
         return entry_point.load()
     except Exception as error:
         distribution, extras = _distribution(entry_point), entry_point.extras
+        if not extras and (extra := _extra_of(entry_point)):
+            extras = [extra]
         raise BackendImportError(entry_point.name, distribution, str(error), extras) from error
 
 
@@ -93,6 +96,12 @@ def _distribution(entry_point: EntryPoint) -> str:
         return entry_point.dist.name
     is_ours = (entry_point.name, entry_point.value) in _ours()
     return "stoat-jobs" if is_ours else "an unnamed distribution"
+
+
+def _extra_of(entry_point: EntryPoint) -> str | None:
+    """The extra of stoat-jobs without which this backend of its own cannot be imported."""
+    is_ours = (entry_point.name, entry_point.value) in _ours()
+    return _extra(entry_point.name) if is_ours else None
 
 
 def _extra(name: str) -> str | None:

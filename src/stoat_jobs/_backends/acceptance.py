@@ -8,28 +8,27 @@ from contextvars import copy_context
 from datetime import timedelta
 from math import inf, nextafter
 from threading import get_ident
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from .._events.observers import Observers
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
 from .._jobs.protocols import Unique
-from .._model.errors import QueueClosedError, QueueFullError, UnknownJobTypeError
-from .._model.events import SubmittedEvent, SubmittingEvent
-from .._model.metadata import NO_METADATA, ORIGIN, ORIGIN_BYTES, checked_metadata
-from .._model.options import checked_delay, checked_key, is_kept
-from .._model.settings import check_timeout
-from .._payload.digest import digest_of
-from .._payload.frozen import FrozenPayload
+from .._model.errors import (
+    NoTransactionsError,
+    QueueClosedError,
+    QueueFullError,
+    UnknownJobTypeError,
+)
+from .._model.events import SubmittedEvent
 from .._run.clock import Clock
 from .ids import new_job_id
 from .job import Job
 from .job_index import JobIndex
 from .lifecycle import QueueLifecycle
 from .loop_checks import outside
-from .payloads import frozen_payloads
 from .phase import CLOSED, CLOSING, STARTED
+from .submission import Submission, checked_submission, checked_submissions
 
 
 class Acceptance(QueueLifecycle):
@@ -48,8 +47,9 @@ class Acceptance(QueueLifecycle):
         timeout: float | None,
         key: str | None,
         metadata: Mapping[str, Any] | None,
-        delay: Any,
+        delay: float | timedelta | None,
         unique: Unique,
+        connection: Any,
     ) -> tuple[Job, bool]:
         """The accepted job, or the one that holds the key; and whether it is new."""
         if (
@@ -58,51 +58,58 @@ class Acceptance(QueueLifecycle):
             or not self._scheduler.loop.is_running()
         ):
             self._check_open()
+        if connection is not None:
+            raise NoTransactionsError(self.name)
         try:
             definition = self.handlers.get(job_type)
         except UnknownJobTypeError:
             definition = self._stand_in(job_type)
-        frozen = definition.form.freeze(payload, self.settings)
-        limit = definition.timeout if timeout is None else check_timeout(timeout)
-        meta = NO_METADATA if metadata is None else self._checked_metadata(metadata)
+        new = checked_submission(
+            definition,
+            self.settings,
+            payload,
+            timeout=timeout,
+            key=key,
+            metadata=metadata,
+            delay=delay,
+            unique=unique,
+        )
         digest = ""
-        if key is not None or delay is not None or unique != "live":
-            key, digest, delay = _checked(key, unique, frozen, delay)
-            holder = self._index.holder(definition.name, key, digest) if key else None
+        if key is not None:
+            digest = new.digest if new.is_kept else ""
+            holder = self._index.holder(definition.name, key, digest)
             if holder is not None:
                 return holder, False
         pending = self._scheduler.pending
         if len(pending.places) + pending.elsewhere >= pending.maxsize and pending.full():
             raise QueueFullError(self.settings.max_pending)
         if self._observers.wants["submitting"]():
-            meta = self._tell_submitting(definition, frozen, meta)
-        limit = self.settings.timeout if limit is None else limit
-        index, stamp = self._index, self._clock.stamp()
-        name, shift = definition.name, self._clock.shift
+            new.tell_submitting(self._observers, self.settings)
+        job = self._job_of(new)
+        self._take_on(job, digest)
+        return job, True
+
+    def _job_of(self, new: Submission) -> Job:
+        definition, index, stamp = new.definition, self._index, self._clock.stamp()
         if stamp <= index.last_submitted:
             stamp = nextafter(index.last_submitted, inf)
         index.last_submitted = stamp
         # By position: keywords take twice as long, 0.2 µs more.
         job = self._new_job(
-            new_job_id(), name, definition, frozen, limit, key, meta, copy_context(), stamp, shift
+            new_job_id(),
+            definition.name,
+            definition,
+            new.payload,
+            new.timeout,
+            new.key,
+            new.metadata,
+            copy_context(),
+            stamp,
+            self._clock.shift,
         )
-        if delay:
-            job.delay = index.shared(delay)
-        self._take_on(job, digest)
-        return job, True
-
-    def _tell_submitting(
-        self, definition: JobType[..., Any], frozen: FrozenPayload, metadata: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        # A copy: what an observer does to it must not reach the handler.
-        seen = MappingProxyType(definition.form.thaw(frozen.text))
-        event = SubmittingEvent(definition.name, seen, metadata)
-        return self._observers.submitting(event, self.settings.max_metadata_bytes)
-
-    def _checked_metadata(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-        # What a resubmission adds always has room, or a job at the limit could not be repeated.
-        room = ORIGIN_BYTES if type(metadata) is dict and ORIGIN in metadata else 0
-        return checked_metadata(metadata, self.settings.max_metadata_bytes + room)
+        if new.delay:
+            job.delay = index.shared(new.delay)
+        return job
 
     def _take_on(self, job: Job, digest: str) -> None:
         self._index.add(job, digest)
@@ -123,49 +130,33 @@ class Acceptance(QueueLifecycle):
         timeout: float | None,
         metadata: Mapping[str, Any] | None,
         delay: float | timedelta | None,
+        connection: Any,
     ) -> list[Job]:
         """The accepted jobs, one for each of *payloads*."""
         self._check_open()
+        if connection is not None:
+            raise NoTransactionsError(self.name)
         try:
             definition = self.handlers.get(job_type)
         except UnknownJobTypeError:
             definition = self._stand_in(job_type)
-        frozen = await frozen_payloads(definition, payloads, self.settings)
-        limit = definition.timeout if timeout is None else check_timeout(timeout)
-        seconds = delay if delay is None else checked_delay(delay)
-        meta = NO_METADATA if metadata is None else self._checked_metadata(metadata)
+        several = await checked_submissions(
+            definition,
+            self.settings,
+            payloads,
+            timeout=timeout,
+            metadata=metadata,
+            delay=delay,
+        )
         self._check_open()  # once more, as turns were given up; from here on it is one piece
         pending = self._scheduler.pending
-        if len(pending) + len(frozen) > pending.maxsize:
+        if len(pending) + len(several) > pending.maxsize:
             raise QueueFullError(self.settings.max_pending)
-        jobs = [self._one_of_many(definition, each, limit, meta, seconds) for each in frozen]
+        for new in several:
+            new.tell_submitting(self._observers, self.settings)
+        jobs = list(map(self._job_of, several))
         self._take_on_many(jobs)
         return jobs
-
-    def _one_of_many(
-        self,
-        definition: JobType[..., Any],
-        frozen: FrozenPayload,
-        limit: float | None,
-        metadata: Mapping[str, Any],
-        seconds: float | None,
-    ) -> Job:
-        if self._observers.wants["submitting"]():
-            metadata = self._tell_submitting(definition, frozen, metadata)
-        submitted = self._index.next_submitted(self._clock.stamp())
-        return self._new_job(
-            job_id=new_job_id(),
-            job_type=definition.name,
-            definition=definition,
-            payload=frozen,
-            timeout=self.settings.timeout if limit is None else limit,
-            key=None,
-            metadata=metadata,
-            variables=copy_context(),
-            submitted=submitted,
-            shift=self._clock.shift,
-            delay=seconds or None,
-        )
 
     def _take_on_many(self, jobs: list[Job]) -> None:
         self._index.add_all(jobs)
@@ -205,12 +196,3 @@ class Acceptance(QueueLifecycle):
         if loop is None or self.started or self._scheduler.running:
             raise outside(method, loop)
         self._attach(loop)
-
-
-def _checked(
-    key: str | None, unique: str, payload: FrozenPayload, delay: Any
-) -> tuple[str | None, str, float]:
-    """The key and, if it is kept, the digest of *payload*; the seconds of the delay."""
-    key = checked_key(key)
-    digest = digest_of(payload) if is_kept(unique, key) else ""
-    return key, digest, 0.0 if delay is None else checked_delay(delay)

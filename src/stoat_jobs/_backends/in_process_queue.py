@@ -100,8 +100,9 @@ class InProcessQueue(Acceptance):
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
         unique: Unique = "live",
+        connection: Any = None,
     ) -> str:
-        job, _ = self._accept(job_type, payload, timeout, key, metadata, delay, unique)
+        job, _ = self._accept(job_type, payload, timeout, key, metadata, delay, unique, connection)
         return job.job_id
 
     async def submit_many(
@@ -112,8 +113,9 @@ class InProcessQueue(Acceptance):
         timeout: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
+        connection: Any = None,
     ) -> list[str]:
-        jobs = await self._accept_many(job_type, payloads, timeout, metadata, delay)
+        jobs = await self._accept_many(job_type, payloads, timeout, metadata, delay, connection)
         return [job.job_id for job in jobs]
 
     async def get_status(self, job_id: str) -> JobStatus:
@@ -217,11 +219,10 @@ class InProcessQueue(Acceptance):
 
     async def stats(self) -> QueueStats:
         self._end_if_orphaned()
-        self._scheduler.forget_gone()
         by_type = await self._type_counts.of(self._index.kept(), self._clock.now)
         return QueueStats(
             by_status=self._index.counts(),
-            abandoned=self._scheduler.count_abandoned(),
+            abandoned=self._scheduler.left.count(),
             slots_in_use=len(self._scheduler.running),
             concurrency=self._scheduler.concurrency,
             by_type=by_type,

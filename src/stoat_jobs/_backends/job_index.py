@@ -156,8 +156,7 @@ class JobIndex:
             raise InvalidTransitionError(job.job_id, job.status, outcome.status)
         self._stamp_finish(job)
         job.result = outcome.result
-        if outcome.refused and job.progress == 1.0:
-            job.progress = None  # a failed job is not done
+        job.progress = outcome.last_progress(job.progress)
         job.error = outcome.error
         job.error_type = outcome.error_type
         # Last: a job that a Ctrl-C leaves half-written is live, and finishes with its queue.

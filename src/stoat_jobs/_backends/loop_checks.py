@@ -42,6 +42,20 @@ def outside(method: str, loop: asyncio.AbstractEventLoop | None) -> RuntimeError
     )
 
 
+def check_loop(method: str, own: asyncio.AbstractEventLoop | None) -> None:
+    """Refuse a call from outside *own*, the event loop of a queue, or before there is one.
+
+    Raises:
+        RuntimeError: *own* does not run here; says how to call *method* from there.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        loop = None
+    if loop is None or loop is not own:
+        raise outside(method, loop)
+
+
 def is_orphaned(loop: asyncio.AbstractEventLoop | None, owner: asyncio.Task[Any] | None) -> bool:
     """Whether nobody can leave the queue that *owner* entered on *loop*.
 

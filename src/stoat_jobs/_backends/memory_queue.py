@@ -148,8 +148,11 @@ class InMemoryJobQueue(InProcessQueue):
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
         unique: Unique = "live",
+        connection: Any = None,
     ) -> str:
-        job, is_new = self._accept(job_type, payload, timeout, key, metadata, delay, unique)
+        job, is_new = self._accept(
+            job_type, payload, timeout, key, metadata, delay, unique, connection
+        )
         if is_new:
             await self._run([job])
         return job.job_id
@@ -162,8 +165,9 @@ class InMemoryJobQueue(InProcessQueue):
         timeout: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
+        connection: Any = None,
     ) -> list[str]:
-        jobs = await self._accept_many(job_type, payloads, timeout, metadata, delay)
+        jobs = await self._accept_many(job_type, payloads, timeout, metadata, delay, connection)
         await self._run(jobs)
         return [job.job_id for job in jobs]
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from .._events.log import log_thread_left
 from .._events.observers import Observers
 from .._jobs.context import current_job_id
 from .._jobs.job_types import JobType
@@ -24,7 +23,7 @@ from .._run.calls import wake
 from .._run.clock import Clock
 from .._run.deadlines import Deadlines
 from .._run.job_run import JobRun
-from .._run.left_threads import LeftThreads, where_working
+from .._run.left_behind import LeftBehind
 from .._run.outcome import INTERRUPTED, Outcome, StopReason, never_started
 from .due_alarm import DueAlarm
 from .job import Job
@@ -67,7 +66,7 @@ class Scheduler:
         self._index = index
         self._clock = clock
         self._observers = observers
-        self._abandoned: list[JobRun[Job] | LeftThreads] = []
+        self.left: LeftBehind = LeftBehind()
         self._idle: asyncio.Future[None] | None = None
         self._alarm = DueAlarm(clock, self._fill_by_choice)
 
@@ -231,32 +230,9 @@ class Scheduler:
             self._idle = None
             alarm.cancel()
 
-    # Abandoned handlers.
-
     async def wait_for_tasks(self, seconds: float) -> None:
         """Let the tasks of abandoned jobs end, at most so long."""
-        tasks = [run.task for run in self._abandoned if run.task]
-        here = [task for task in tasks if task.get_loop() is self.loop]  # not of an earlier life
-        if here:
-            await asyncio.wait(here, timeout=seconds)
-
-    def count_abandoned(self) -> int:
-        """How many handlers run on although their job has finished."""
-        return sum(run.is_alive for run in self._abandoned)
-
-    def forget_gone(self) -> None:
-        """Forget the abandoned of which nothing is left."""
-        self._abandoned = [run for run in self._abandoned if not run.is_gone]
-
-    def _add_abandoned(self, left: JobRun[Job] | LeftThreads) -> None:
-        self.forget_gone()
-        self._abandoned.append(left)
-
-    def _look_for_threads(self, job: Job) -> None:
-        """Name what a handler that obeyed has left in threads of an executor."""
-        if (where := where_working(job.job_id)) is not None:
-            self._add_abandoned(LeftThreads(job.job_id))
-            log_thread_left(job.job_id, job.job_type, where)
+        await self.left.wait_for_tasks(self.loop, seconds)
 
     # What a run asks of its host.
 
@@ -265,12 +241,11 @@ class Scheduler:
         return value
 
     def attempt_started(self, run: JobRun[Job], previous: BaseException | None) -> None:
-        job = run.job
         if run.attempt:
-            job.attempt = run.attempt
-            job.changed()
+            run.job.attempt = run.attempt
+            run.job.changed()
         if previous is not None or self._observers.wants["started"]():
-            self.tell_started(job, previous)
+            self.tell_started(run.job, previous)
 
     def tell_started(self, job: Job, previous: BaseException | None = None) -> None:
         """Tell observers that the handler of *job* is about to be called."""
@@ -315,15 +290,15 @@ class Scheduler:
     def finished(self, run: JobRun[Job], outcome: Outcome) -> None:
         del self.running[run.job.job_id]
         self.pending.ended(run.job)
-        if outcome.abandoned:
-            self._add_abandoned(run)
-        elif run.reason is not None:
-            self._look_for_threads(run.job)
+        self.left.note(run, abandoned=outcome.abandoned)
         try:
             self._conclude(run, outcome)
         finally:
             self.fill()
             self._tell_if_idle()
+
+    def dropped(self, run: JobRun[Job]) -> None:
+        """Never: no other worker has jobs of this queue."""
 
     def _conclude(self, run: JobRun[Job], outcome: Outcome) -> None:
         self._finish_in_context(run.job, outcome)

@@ -14,6 +14,7 @@ from stoat_jobs import available_backends
 from .._display import printable
 from .check import command as check
 from .demo import command as demo
+from .postgres import command as postgres
 from .stored import command as stored
 from .terminal.output import discard_output
 from .watch import command as watch
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("BACKEND", "DISTRIBUTION", "VERSION", "STATE")
 _OK = "ok"
+_NOT_INSTALLED = "not installed: "
 
 _BACKENDS_HELP = "list the installed backends; exits with 1 if any of them is unusable"
 
@@ -54,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     backends.set_defaults(run=_backends)
     check.add_to(commands)
     demo.add_to(commands)
+    postgres.add_to(commands)
     stored.add_to(commands)
     watch.add_to(commands)
     return parser
@@ -80,7 +83,7 @@ def _backends(arguments: argparse.Namespace) -> int:
     points = available_backends()
     states = [_state(point, points) for point in points]
     _print_table([_HEADINGS, *(_row(point, state) for point, state in zip(points, states))])
-    return 0 if all(state == _OK for state in states) else 1
+    return 0 if all(state == _OK or state.startswith(_NOT_INSTALLED) for state in states) else 1
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
@@ -106,5 +109,15 @@ def _state(point: EntryPoint, points: Sequence[EntryPoint]) -> str:
     try:
         point.load()
     except (Exception, SystemExit) as error:  # importing a module may raise anything
+        if isinstance(error, ModuleNotFoundError) and (extra := _extra_of(point)):
+            return f'{_NOT_INSTALLED}pip install "stoat-jobs[{extra}]"'
         return f"cannot be imported: {type(error).__name__}: {error}"
     return _OK
+
+
+def _extra_of(point: EntryPoint) -> str | None:
+    """The extra of stoat-jobs that a backend of its own needs, if there is one of its name."""
+    if point.dist is None or point.dist.name != "stoat-jobs":
+        return None
+    extras = point.dist.metadata.get_all("Provides-Extra") or []
+    return point.name if point.name in extras else None

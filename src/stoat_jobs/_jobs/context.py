@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from .._model.metadata import METADATA_LIMIT, NO_METADATA, checked_metadata
@@ -39,6 +39,16 @@ def current_job() -> JobContext | None:
     context = current_context.get()
     # Another id: a job that was submitted by the handler, and has no context of its own yet.
     return context if context is None or context.job_id == current_job_id.get() else None
+
+
+def variables_of(job_id: str) -> Context:
+    """Fresh context variables for a job: those of its submitter are in another process.
+
+    Only :data:`current_job_id` is set, for handlers, observers and the log.
+    """
+    variables = Context()
+    variables.run(current_job_id.set, job_id)
+    return variables
 
 
 class ContextLink(Protocol):

@@ -125,6 +125,7 @@ class JobType(Generic[P, R]):
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
         unique: Unique | None = None,
+        connection: Any = None,
     ) -> JobType[P, R]:
         """This job type with options for a submission; see :meth:`JobBackend.submit`.
 
@@ -139,6 +140,7 @@ class JobType(Generic[P, R]):
             "metadata": metadata,
             "delay": delay,
             "unique": unique,
+            "connection": connection,
         }
         changed = copy.copy(self)
         changed._options = {

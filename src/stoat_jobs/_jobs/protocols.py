@@ -120,6 +120,7 @@ class JobBackend(AsyncJobQueue, Protocol):
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
         unique: Unique = "live",
+        connection: Any = None,
     ) -> str:
         """As :meth:`AsyncJobQueue.submit`, with options.
 
@@ -138,6 +139,9 @@ class JobBackend(AsyncJobQueue, Protocol):
             unique: how long the job holds its *key*. ``"live"``: until it finishes or is told to
                 stop. ``"kept"``: as long as its record is kept, so that a repeated request gets
                 the job of the first one, finished or not.
+            connection: of the caller, whose transaction the job becomes a part of: there is a job
+                when that is committed, and none if it is rolled back. Only for backends with the
+                capability ``joins_transactions``.
 
         Raises what :meth:`AsyncJobQueue.submit` raises, and besides:
 
@@ -151,6 +155,7 @@ class JobBackend(AsyncJobQueue, Protocol):
                 in a sync handler, use ``ctx.from_thread(ctx.queue.submit, ...)``.
             QueueNotStartedError: a durable queue accepts jobs only once it has started.
             JobNotKeptError: a durable queue could not store the job.
+            NoTransactionsError: a *connection* was given, and the backend has no transactions.
         """
         ...
 
@@ -162,6 +167,7 @@ class JobBackend(AsyncJobQueue, Protocol):
         timeout: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
+        connection: Any = None,
     ) -> list[str]:
         """Accept all of these jobs or, if it raises, none; returns their ids, in order.
 

@@ -63,6 +63,36 @@ class Capabilities(BaseModel, frozen=True, extra="forbid"):
         description="A job that the shutdown stops waits again, and runs from its beginning when"
         " a queue on the same store starts; if not, it ends as `cancelled`. Only for `durable`.",
     )
+    joins_transactions: bool = Field(
+        default=False,
+        description="`submit` and `submit_many` with a `connection` are part of the caller's"
+        " transaction; if not, they are refused.",
+    )
+    own_clock: bool = Field(
+        default=True,
+        description="Delays, retention and the times of records follow the clock of the event"
+        " loop; if not, that of a server.",
+    )
+    prunes_at_once: bool = Field(
+        default=True,
+        description="Records beyond `max_results` are gone as soon as another job finishes; if"
+        " not, within ten seconds.",
+    )
+    shows_each_report: bool = Field(
+        default=True,
+        description="Each report of progress or metadata is on the record at once; if not, the"
+        " last of several, within a second.",
+    )
+    reads_in_any_thread: bool = Field(
+        default=True,
+        description="Jobs that have finished can be read in any thread; if not, only in the event"
+        " loop that runs the queue.",
+    )
+    waits_for_newer_code: bool = Field(
+        default=False,
+        description="A payload that the code refuses which would run it is put back for a while,"
+        " because other processes may have newer code; if not, its job fails at once.",
+    )
     waits_between_attempts: bool = Field(
         default=True,
         description="A retry comes after its delay; if not, at once.",

@@ -19,6 +19,7 @@ JobsError
  |   +- QueueStartedError
  |   +- QueueNotStartedError
  |   +- JobNotKeptError
+ |   +- NoTransactionsError  also a TypeError
  +- JobFailedError
 
 Each takes typed arguments, keeps them as attributes and writes its own message.
@@ -330,6 +331,18 @@ class JobNotKeptError(BackendError):
         super().__init__(name, f"cannot keep a job: {cause}")
         self._made_from(name, cause)
         self.cause = cause
+
+
+class NoTransactionsError(BackendError, TypeError):
+    """A submission names a ``connection``, but the queue keeps its jobs elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            name,
+            "has no transactions to join: leave out `connection`, or use a backend with the"
+            " capability joins_transactions, such as postgres",
+        )
+        self._made_from(name)
 
 
 class JobFailedError(JobsError):

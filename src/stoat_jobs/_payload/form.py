@@ -121,6 +121,14 @@ class PayloadForm:
         """
         return _opened(self._checked(self._codec.decode, text, {}))
 
+    def restore(self, text: bytes) -> FrozenPayload:
+        """The payload that :meth:`freeze` made, from its *text*, perhaps in another process.
+
+        Raises:
+            InvalidPayloadError: it does not fit the handler any more.
+        """
+        return self.payload_type(self.thaw(text), text)
+
     def _read(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of *payload*, with the defaults of what it leaves out."""
         if not isinstance(payload, (dict, Mapping)):  # dict first: it is the faster check

@@ -1,6 +1,7 @@
 """How a run finishes: the one way to an outcome, and a short one for a handler that just returned.
 
 - A run finishes once, whatever its handler still does, and its host is told at most once.
+- One whose job another worker has finishes without an outcome, and its host is told of that.
 - One that others have cut off waits a round of the event loop: did they close the whole queue?
 - Nothing that happens later on account of the job is left: no deadline, no grace period, no relay.
 """
@@ -12,12 +13,13 @@ from functools import partial
 from typing import Any, Generic
 
 from .._jobs.job_types import JobType
+from .._payload.results import discard
 from .calls import HandlerCall, abandon, is_alive
 from .deadlines import Watched
 from .grace import Grace
 from .host import J, RunHost
 from .outcome import INTERRUPTED, CallResult, Outcome, StopReason, classify, kept
-from .state import CUT_OFF, DRAINING, FINISHED, RUNNING, RunState, advance
+from .state import CUT_OFF, DRAINING, FINISHED, NOT_OURS, RUNNING, RunState, advance
 from .tasks import JobTask
 from .thread_relay import Relay
 
@@ -59,6 +61,11 @@ class FinishingRun(Generic[J]):
     def is_finished(self) -> bool:
         """Whether the job has its outcome, whatever its handler still does."""
         return self.state is FINISHED
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the job has its outcome, or another worker has the job: reports are ignored."""
+        return self.state is FINISHED or self.state in NOT_OURS
 
     @property
     def is_alive(self) -> bool:
@@ -121,6 +128,9 @@ class FinishingRun(Generic[J]):
         self._finish(result, abandoned=abandoned)
 
     def _finish(self, result: CallResult, *, abandoned: bool = False) -> None:
+        if self.state in NOT_OURS:
+            self._end_lost(result, abandoned)
+            return
         advance(self, FINISHED)
         outcome = INTERRUPTED
         try:
@@ -130,6 +140,15 @@ class FinishingRun(Generic[J]):
             outcome = self._outcome(result, abandoned)
         finally:  # a Ctrl-C in there, or in an exception's own text, must not keep the slot
             self._host.finished(self, outcome)  # type: ignore[arg-type] # every run is a JobRun
+
+    def _end_lost(self, result: CallResult, abandoned: bool) -> None:
+        """The handler is over, or abandoned, and nobody wants to know how."""
+        advance(self, FINISHED)
+        try:
+            self._let_go(abandoned)
+            discard(result.value)
+        finally:  # as in _finish
+            self._host.dropped(self)  # type: ignore[arg-type] # every run is a JobRun
 
     def _let_go(self, abandoned: bool) -> None:
         """Nothing shall happen any more on account of this job."""

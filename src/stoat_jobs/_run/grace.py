@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from typing import Protocol
+from typing import Any, Protocol
 
+from .._jobs.job_types import JobType
 from .calls import call_later
-from .state import CANCELLING, STOPPING, HasState, advance
+from .outcome import StopReason
+from .state import AFTER_FIRST_GRACE, HasState, advance
+
+
+def grace_seconds(
+    definition: JobType[..., Any], reason: StopReason | None, default: float
+) -> float:
+    """Seconds to stop for *reason*: those of the job type, or the *default*."""
+    is_late = reason is StopReason.DEADLINE
+    own = definition.timeout_grace if is_late else definition.cancel_grace
+    return default if own is None else own
 
 
 class HasGrace(HasState, Protocol):
@@ -50,8 +61,9 @@ class Grace:
         self._handle = self._run.loop.call_soon(self._over, context=contextvars.Context())
 
     def _over(self) -> None:
-        if self._run.state is STOPPING and self._run.gets_second_grace:
-            advance(self._run, CANCELLING)
+        second = AFTER_FIRST_GRACE.get(self._run.state)
+        if second is not None and self._run.gets_second_grace:
+            advance(self._run, second)
             self._begin()
             self._run.cancel_handler()
         else:

@@ -99,5 +99,13 @@ class RunHost(Protocol[J]):
         ...
 
     def finished(self, run: JobRun[J], outcome: Outcome) -> None:
-        """The job finished; this or :meth:`completed` is called, and at most once."""
+        """The job finished; of this, :meth:`completed` and :meth:`dropped` one is called, once."""
+        ...
+
+    def dropped(self, run: JobRun[J]) -> None:
+        """The handler of a job that another worker has is over, or abandoned.
+
+        Only for a host that calls :meth:`JobRun.drop`. Its slot is free. If ``run.is_alive``,
+        the handler was abandoned and goes on.
+        """
         ...

@@ -13,12 +13,12 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from math import inf
 from typing import Any, TypeVar
 
-from .._events.log import log_retry_on_failed, log_unstoppable
+from .._events.log import log_unstoppable
 from .._jobs.context import context_of, current_context, current_job_id
 from .._jobs.job_types import JobType
 from .._jobs.stop_signal import is_running_here
@@ -36,12 +36,15 @@ from .calls import (
     to_await_here,
 )
 from .finishing import FinishingRun
-from .grace import Grace
+from .grace import Grace, grace_seconds
 from .host import J, RunHost
 from .outcome import CallResult, StopReason
 from .retries import Pause, delay_before_retry
 from .state import (
+    CANCELLING,
     DRAINING,
+    LOST,
+    LOST_CANCELLING,
     RUNNING,
     STOPPING,
     RunState,
@@ -68,7 +71,7 @@ class JobRun(FinishingRun[J]):
         self.state: RunState = RUNNING
         self.attempt: int = 0
         self.cancelled_early: bool = False
-        self.deadline: float = math.inf
+        self.deadline: float = inf
         self.reason: StopReason | None = None
         self.relay: Relay | None = None
         self.task: JobTask | None = None
@@ -81,10 +84,11 @@ class JobRun(FinishingRun[J]):
     def start(self) -> None:
         """Begin; the handler is called in the loop's next round."""
         job, host = self.job, self._host
-        if job.timeout != math.inf:
+        if job.timeout != inf:
             self._watched = host.deadlines.add(self, job.timeout)
-        name = f"stoat-jobs {job.job_id}"
-        task = JobTask(self._main(), loop=host.loop, name=name, context=job.variables)
+        task = JobTask(
+            self._main(), loop=host.loop, name=f"stoat-jobs {job.job_id}", context=job.variables
+        )
         task.run = self
         self.task = task
 
@@ -98,24 +102,33 @@ class JobRun(FinishingRun[J]):
             late = self._host.now() > self.deadline
             self.reason = StopReason.DEADLINE if late else reason
             advance(self, STOPPING)
-            self._grace = Grace(self, self._grace_seconds())
+            self._grace = Grace(self, self._grace_after(self.reason))
             self._host.stopping(self)
-            if self.relay is not None:
-                self.relay.signal.give(told=True)
-            self._interrupt()
-        return self.reason is reason and not self.is_finished
+            self._tell_to_stop()
+        return self.reason is reason and not self.is_over
+
+    def drop(self) -> None:
+        """Another worker has the job: stop the handler, and let nothing come of it.
+
+        The handler is told to stop as by a shutdown, unless it was told before. What it reports
+        is ignored, and when it is over or abandoned, the host's :meth:`RunHost.dropped` is called
+        in the place of an outcome. A job that has finished is not dropped.
+        """
+        lost = LOST_CANCELLING if self.state is CANCELLING else LOST
+        if can_become(self, lost):
+            advance(self, lost)
+            if self.reason is None:
+                self.reason = StopReason.SHUTDOWN
+                self._grace = Grace(self, self._grace_after(self.reason))
+                self._tell_to_stop()
 
     @property
     def cancel_grace(self) -> float:
         """Seconds that the handler has to stop after a cancel or the shutdown."""
-        own = self.definition.cancel_grace
-        return self._host.cancel_grace if own is None else own
+        return self._grace_after(StopReason.SHUTDOWN)
 
-    def _grace_seconds(self) -> float:
-        if self.reason is not StopReason.DEADLINE:
-            return self.cancel_grace
-        own = self.definition.timeout_grace
-        return self._host.cancel_grace if own is None else own
+    def _grace_after(self, reason: StopReason | None) -> float:
+        return grace_seconds(self.definition, reason, self._host.cancel_grace)
 
     def deadline_passed(self) -> None:
         self.stop(StopReason.DEADLINE)
@@ -154,7 +167,7 @@ class JobRun(FinishingRun[J]):
         return self._host.loop
 
     def report(self, fraction: float, message: str | None) -> None:
-        if self.is_finished:
+        if self.is_over:
             return
         if is_running_here(self._host.loop):
             self._host.progressed(self, fraction, message)
@@ -169,7 +182,7 @@ class JobRun(FinishingRun[J]):
     def update_metadata(self, fields: Mapping[str, Any]) -> None:
         host = self._host
         added = checked_metadata(fields, host.max_metadata_bytes)
-        if self.is_finished:
+        if self.is_over:
             return
         relay = relay_of(self)
         relay.merge_metadata(added, host.max_metadata_bytes)
@@ -180,7 +193,7 @@ class JobRun(FinishingRun[J]):
 
     def metadata_updated(self, metadata: Mapping[str, Any]) -> None:
         """A thread has updated it."""
-        if not self.is_finished:
+        if not self.is_over:
             self.job.variables.run(self._host.metadata_updated, self, metadata)
 
     async def wait_cancelled(self) -> None:
@@ -195,7 +208,7 @@ class JobRun(FinishingRun[J]):
 
     def progressed(self, fraction: float, message: str | None) -> None:
         """A thread has reported."""
-        if not self.is_finished:
+        if not self.is_over:
             self.job.variables.run(self._host.progressed, self, fraction, message)
 
     async def _main(self) -> None:
@@ -205,7 +218,6 @@ class JobRun(FinishingRun[J]):
         every job, and most handlers just return.
         """
         result: CallResult | None = None
-        value = None
         try:
             _set_current_job_id(self.job.job_id)
             if self.reason is not None or self.cancelled_early:
@@ -248,11 +260,11 @@ class JobRun(FinishingRun[J]):
     async def _retried(self, result: CallResult) -> CallResult:
         """Call the handler again until it returns, or is not to be called again."""
         try:
-            while result.error is not None:
-                if (delay := self._delay_after(result.error)) is None:
-                    break
-                await self._rest(delay)
+            while (delay := self._delay_after(result)) is not None:
+                if self.state is RUNNING:
+                    await self._rest(delay)
                 if self.state is not RUNNING:
+                    result.would_retry = True  # were neither it nor its queue told to stop
                     break
                 self.attempt += 1
                 result = await self._attempt(result.error)
@@ -290,17 +302,13 @@ class JobRun(FinishingRun[J]):
         self._call = start_thread(call, done, self._host.now, f"stoat-jobs {name}")
         return await result_of_thread(done)
 
-    def _delay_after(self, error: BaseException) -> float | None:
-        if self.state is not RUNNING:
+    def _delay_after(self, result: CallResult) -> float | None:
+        """Seconds before the handler is called again, were the queue not closing; None if not."""
+        error = result.error
+        if error is None or self.state not in (RUNNING, DRAINING):
             return None
         host, retry = self._host, self.attempt + 1
-        try:
-            delay = delay_before_retry(error, retry, self.definition, delays=host.delays)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as failure:  # whatever the job type's retry_on can raise
-            log_retry_on_failed(self.job.job_id, self.job.job_type, failure)
-            return None
+        delay = delay_before_retry(self.job, error, retry, self.definition, delays=host.delays)
         return delay if delay is not None and delay < self.deadline - host.now() else None
 
     async def _rest(self, delay: float) -> None:
@@ -310,7 +318,9 @@ class JobRun(FinishingRun[J]):
         finally:
             self._pause = None
 
-    def _interrupt(self) -> None:
+    def _tell_to_stop(self) -> None:
+        if self.relay is not None:
+            self.relay.signal.give(told=True)
         if self._pause is not None:
             self._pause.end()
         elif not self.definition.cooperative:

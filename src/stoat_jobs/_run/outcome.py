@@ -35,11 +35,15 @@ class StopReason(Enum):
 
 @dataclass(slots=True)
 class CallResult:
-    """What one call of a handler returned or raised; ``at`` is seconds on the loop's clock."""
+    """What one call of a handler returned or raised; ``at`` is seconds on the loop's clock.
+
+    ``would_retry`` says that it would be called again, had the queue not begun to close.
+    """
 
     value: Any
     error: BaseException | None
     at: float
+    would_retry: bool = False
 
     @property
     def cancelled(self) -> bool:
@@ -52,7 +56,9 @@ class Outcome:
     """How a job finished, as a record keeps it.
 
     ``exception`` is for the log: what the handler raised, unless it only obeyed a cancel.
-    ``refused`` says that the handler did return, but its result cannot be kept.
+    ``refused`` says that the handler did return, but its result cannot be kept. ``would_retry``
+    says that the handler would have been called again, had the queue not begun to close: a
+    backend that requeues gives the job back.
     """
 
     status: JobStatus
@@ -62,6 +68,24 @@ class Outcome:
     exception: BaseException | None = None
     abandoned: bool = False
     refused: bool = False
+    would_retry: bool = False
+
+    def last_progress(self, reported: float | None) -> float | None:
+        """What the record shows of the progress that was *reported* last: a failed job is not done.
+
+        A handler reports 1.0 before it returns, but its result may be refused then.
+        """
+        return None if self.refused and reported == 1.0 else reported
+
+    def overruled(self, reason: StopReason, limit: float) -> Outcome:
+        """The outcome, had the job been told to stop for *reason* before its handler ended.
+
+        For a backend that promises a cancel after that, while the outcome is not yet written.
+        *limit* is the job's timeout in seconds, for the text.
+        """
+        error = None if self.refused else self.exception
+        result = CallResult(self.result, error, 0.0)
+        return classify(reason, result, limit, abandoned=self.abandoned)
 
 
 INTERRUPTED = Outcome(
@@ -86,7 +110,7 @@ def classify(
     if reason is not None:
         return stopped(reason, result, limit, abandoned)
     if result.error is not None:
-        return failed(result.error, abandoned)
+        return replace(failed(result.error, abandoned), would_retry=result.would_retry)
     return Outcome(JobStatus.COMPLETED, result.value)
 
 
@@ -120,7 +144,8 @@ def kept(outcome: Outcome, keep: Callable[[Any], Any]) -> Outcome:
     if outcome.result is None and outcome.status is not JobStatus.COMPLETED:
         return outcome
     try:
-        return replace(outcome, result=keep(outcome.result))
+        result = keep(outcome.result)
+        return outcome if result is outcome.result else replace(outcome, result=result)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever looking at it can raise

@@ -11,24 +11,36 @@ import asyncio
 import contextvars
 from typing import Any
 
+from .._events.log import log_retry_on_failed
 from .._jobs.job_types import JobType
 from .._model.settings import check_finite
 from .._payload.results import discard
 from .calls import wake
+from .host import RunnableJob
 
 
 def delay_before_retry(
-    error: BaseException, retry: int, definition: JobType[..., Any], *, delays: bool
+    job: RunnableJob,
+    error: BaseException,
+    retry: int,
+    definition: JobType[..., Any],
+    *,
+    delays: bool,
 ) -> float | None:
     """Seconds before retry number *retry*, from 1, after *error*; None if there is none.
 
-    Without *delays* a retry comes at once. Raises whatever ``retry_on`` raises, and an error if
-    that is a function that returns neither a bool nor a number of seconds.
+    Without *delays* a retry comes at once. There is none if ``retry_on`` raises, which is logged.
     """
     # Not isinstance(), which asks the error for its __class__.
     if retry > definition.retries or not issubclass(type(error), Exception):
         return None
-    wanted = _wanted(definition.retry_on, error)
+    try:
+        wanted = _wanted(definition.retry_on, error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as failure:
+        log_retry_on_failed(job.job_id, job.job_type, failure)
+        return None
     if wanted is False:
         return None
     if not delays:
@@ -37,7 +49,11 @@ def delay_before_retry(
 
 
 def _wanted(retry_on: Any, error: BaseException) -> bool | float:
-    """Whether *error* is retried, or after how many seconds."""
+    """Whether *error* is retried, or after how many seconds.
+
+    Raises whatever ``retry_on`` raises, and an error if that is a function that returns neither a
+    bool nor a number of seconds.
+    """
     if type(retry_on) is tuple:
         return issubclass(type(error), retry_on)
     answer = retry_on(error)

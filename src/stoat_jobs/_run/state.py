@@ -1,11 +1,13 @@
 """The states of a run, in one table.
 
-running    -> draining | cut_off | stopping | finished
-draining   -> stopping | finished
-cut_off    -> draining | stopping | finished
-stopping   -> cancelling | finished
-cancelling -> finished
-finished   -> nothing
+running         -> draining | cut_off | stopping | lost | finished
+draining        -> stopping | lost | finished
+cut_off         -> draining | stopping | lost | finished
+stopping        -> cancelling | lost | finished
+cancelling      -> lost_cancelling | finished
+lost            -> lost_cancelling | finished
+lost_cancelling -> finished
+finished        -> nothing
 
 - running: the handler is called, and called again if an attempt fails.
 - draining: the queue closes. The handler may finish, but is not called again.
@@ -13,6 +15,9 @@ finished   -> nothing
   cancelled everything, as ``asyncio.run`` does, and so closed the queue.
 - stopping: the job was told to stop, and its grace period runs.
 - cancelling: a cooperative handler has let its grace period pass, is cancelled, and has another.
+- lost: another worker has the job. It was told to stop as in stopping, and what its handler does
+  and reports is not the job's any more: there will be no outcome.
+- lost_cancelling: the same, as in cancelling.
 - finished: the outcome is fixed, and what the handler still does changes nothing. (Or the loop is
   closed, and nobody can be told.)
 
@@ -33,19 +38,29 @@ class RunState(StrEnum):
     CUT_OFF = "cut_off"
     STOPPING = "stopping"
     CANCELLING = "cancelling"
+    LOST = "lost"
+    LOST_CANCELLING = "lost_cancelling"
     FINISHED = "finished"
 
 
-RUNNING, DRAINING, CUT_OFF, STOPPING, CANCELLING, FINISHED = RunState
+RUNNING, DRAINING, CUT_OFF, STOPPING, CANCELLING, LOST, LOST_CANCELLING, FINISHED = RunState
 
 NEXT: dict[RunState, frozenset[RunState]] = {
-    RUNNING: frozenset({DRAINING, CUT_OFF, STOPPING, FINISHED}),
-    DRAINING: frozenset({STOPPING, FINISHED}),
-    CUT_OFF: frozenset({DRAINING, STOPPING, FINISHED}),
-    STOPPING: frozenset({CANCELLING, FINISHED}),
-    CANCELLING: frozenset({FINISHED}),
+    RUNNING: frozenset({DRAINING, CUT_OFF, STOPPING, LOST, FINISHED}),
+    DRAINING: frozenset({STOPPING, LOST, FINISHED}),
+    CUT_OFF: frozenset({DRAINING, STOPPING, LOST, FINISHED}),
+    STOPPING: frozenset({CANCELLING, LOST, FINISHED}),
+    CANCELLING: frozenset({LOST_CANCELLING, FINISHED}),
+    LOST: frozenset({LOST_CANCELLING, FINISHED}),
+    LOST_CANCELLING: frozenset({FINISHED}),
     FINISHED: frozenset(),
 }
+
+NOT_OURS: frozenset[RunState] = frozenset({LOST, LOST_CANCELLING})
+"""The states of a run whose job another worker has."""
+
+AFTER_FIRST_GRACE: dict[RunState, RunState] = {STOPPING: CANCELLING, LOST: LOST_CANCELLING}
+"""What follows if a cooperative handler has let its grace period pass."""
 
 
 class HasState(Protocol):

@@ -118,8 +118,9 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
         unique: Unique = "live",
+        connection: Any = None,
     ) -> str:
-        job, _ = self._accept(job_type, payload, timeout, key, metadata, delay, unique)
+        job, _ = self._accept(job_type, payload, timeout, key, metadata, delay, unique, connection)
         await self._until_written(job.job_id)
         return job.job_id
 
@@ -131,8 +132,9 @@ class StoredJobQueue(AsyncioJobQueue, ABC):
         timeout: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         delay: float | timedelta | None = None,
+        connection: Any = None,
     ) -> list[str]:
-        jobs = await self._accept_many(job_type, payloads, timeout, metadata, delay)
+        jobs = await self._accept_many(job_type, payloads, timeout, metadata, delay, connection)
         if jobs:
             await self._until_written(jobs[0].job_id)
         return [job.job_id for job in jobs]

@@ -21,13 +21,18 @@ def definition_of(job_type: str, handlers: JobHandlers) -> JobType[..., Any]:
 def record_of(stored: StoredJob, handlers: JobHandlers) -> JobResult[Any]:
     """The record of a finished job, with a result of the declared type if it still fits."""
     payload = KeptPayload({}, stored.payload.encode()).on_record() if stored.payload else None
-    result = _result(stored, handlers) if stored.result else None
+    name, text = stored.record.job_type, stored.result.encode()
+    result = result_from_json(text, name, handlers) if text else None
     return unchecked_record({**vars(stored.record), "result": result, "payload": payload})
 
 
-def _result(stored: StoredJob, handlers: JobHandlers) -> Any:
+def result_from_json(text: bytes, job_type: str, handlers: JobHandlers) -> Any:
+    """A result from the JSON that ``JobType.encode_result`` made, perhaps in another process.
+
+    It is of the type that the handler declares. Without a handler, or if its type no longer fits,
+    it is plain JSON.
+    """
     try:
-        definition = definition_of(stored.record.job_type, handlers)
-        return definition.decode_result(stored.result.encode())
+        return definition_of(job_type, handlers).decode_result(text)
     except Exception:  # the code has changed since
-        return json.loads(stored.result)
+        return json.loads(text)

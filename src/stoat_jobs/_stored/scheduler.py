@@ -17,10 +17,9 @@ from .._backends.scheduler import Scheduler
 from .._events.log import log_event
 from .._jobs.context import current_job_id
 from .._jobs.job_types import JobType
-from .._model.status import COMPLETED, FAILED, PENDING
+from .._model.status import COMPLETED, PENDING
 from .._run.job_run import JobRun
 from .._run.outcome import INTERRUPTED, Outcome, StopReason, failed, never_started
-from .._run.retries import delay_before_retry
 from .._text import one_line
 from .durable_job import DurableJob, durable
 from .index import StoredIndex
@@ -70,9 +69,8 @@ class StoredScheduler(Scheduler):
 
     def _can_read_payload(self, job: DurableJob) -> bool:
         """Decode the payload of an earlier process; if it fits no more, finish *job*."""
-        form, text = job.definition.form, job.payload.text
         try:
-            job.payload = form.payload_type(form.thaw(text), text)
+            job.payload = job.definition.form.restore(job.payload.text)
         except Exception as error:  # the code has changed since
             del self.running[job.job_id]
             self.pending.ended(job)
@@ -133,18 +131,7 @@ class StoredScheduler(Scheduler):
         """Whether the job goes on in the next life of the queue."""
         if not self.requeues or self.phase is not CLOSING:
             return False
-        return run.reason is StopReason.SHUTDOWN or (
-            run.reason is None and outcome.status is FAILED and self._has_retries(run, outcome)
-        )
-
-    def _has_retries(self, run: JobRun[Job], outcome: Outcome) -> bool:
-        error = outcome.exception
-        try:
-            return error is not None and (
-                delay_before_retry(error, run.attempt + 1, run.definition, delays=False) is not None
-            )
-        except Exception:  # whatever the job type's retry_on can raise
-            return False
+        return run.reason is StopReason.SHUTDOWN or outcome.would_retry
 
     def _give_back(self, job: Job) -> None:
         self._index.give_back(durable(job))

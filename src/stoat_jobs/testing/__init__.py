@@ -12,9 +12,10 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_
 
 from .._exports import export as _export  # noqa: E402
 from ._bench import Bench, Call  # noqa: E402
-from ._clock import DeadlockError, FakeClockLoop, run_with_fake_clock  # noqa: E402
+from ._clock import FakeClockLoop, run_with_fake_clock  # noqa: E402
 from ._contract import JobQueueContract  # noqa: E402
 from ._machine import JobQueueMachine  # noqa: E402
+from ._selector import DeadlockError  # noqa: E402
 
 __all__ = [
     "Bench",

@@ -7,13 +7,15 @@ import concurrent.futures
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, cast
 
 from stoat_jobs import JobBackend, JobContext, JobHandlers, JobResult, JobStatus
 from stoat_jobs.backends import Capabilities
 
-from ._clock import REAL_LIMIT, FakeClockLoop, is_idle, is_reused
+from ._clock import FakeClockLoop
+from ._others import REAL_LIMIT, is_idle, is_reused
 
 
 class Call:
@@ -83,12 +85,16 @@ class Bench:
         self._loop_thread = threading.current_thread()
         self._open = False
         self.queue: JobBackend
-        self.capabilities: Capabilities
         self.handlers.register("hold", self.hold)
         self.handlers.register("retrying", self.hold, retries=3)
         self.handlers.register("polite", self.hold, cooperative=True)
         self.handlers.register("deaf", self.deaf)
         self.handlers.register("work", self.work)
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """What the queue declares."""
+        return Capabilities.of(self.queue)
 
     # Doing.
 
@@ -98,6 +104,10 @@ class Bench:
         await self.clock.settle()
         if submission.done():
             return submission.result()
+        if self.capabilities.submit_returns_early:  # what only looked idle talks to a server
+            job_id = await submission
+            await self.clock.settle()
+            return job_id
         newest = await self.queue.list_jobs(limit=1)
         return newest[0].job_id
 
@@ -163,6 +173,11 @@ class Bench:
     def watching(self, job_id: str) -> Watching:
         """A watcher that collects what it is shown, in a new task."""
         return Watching(self.queue.watch(job_id))
+
+    async def pruned(self) -> None:
+        """Let as much time pass as the queue may take to remove records beyond ``max_results``."""
+        if not self.capabilities.prunes_at_once:
+            await self.clock.advance(10)
 
     async def open(self) -> None:
         """Start the queue, as ``async with`` does."""

@@ -6,6 +6,9 @@
 - A thread that does short work for a backend, as the one that writes to its store, tells by an
   attribute ``brief`` that is True. The loop is not idle while such a thread works, and hears
   what it said before it became idle.
+- A queue that talks to a server tells by an attribute ``awaits_server`` whether an answer is
+  under way. The loop is not idle before it has come. Where no queue tells it, only silence can:
+  of all open connections, for a moment.
 - If the loop is idle, nothing awaits ``settle`` and nothing can ever wake the loop, it is a
   deadlock. A loop that is never idle is one too. Both are an error at once, instead of a test
   that hangs. But a thread that was started after the loop was created, or an open connection,
@@ -24,107 +27,24 @@ import gc
 import heapq
 import itertools
 import math
-import selectors
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar, TypeVarTuple, cast
 
+from ._others import QUIET, REAL_LIMIT, is_idle, is_reused, thread_at_brief_work
+from ._selector import LONGEST, DeadlockError, Selector
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-REAL_LIMIT = 20.0
-"""Real seconds that the loop waits for a thread or a file before it gives up."""
-
-# Real seconds between two looks at the threads, where only they can wake the loop.
-_LOOK = 0.05
-# The same for threads whose work is short.
-BRIEF_LOOK = 0.001
-
-ROUNDS_LIMIT = 200_000
-"""Iterations that the loop may be busy without a pause before it counts as a deadlock."""
-
+_MANY_TIMERS = 100
 _START = 1000.0
 # Beyond it the loop cannot tell which timers are due, because of rounding.
 _END = 5_000_000.0
 _ROUNDING = 1e-9
 # Of a loop's end: a task that is cancelled may start another, which has to begin at least.
 _MOST_ROUNDS = 100
-
-
-def is_reused(thread: threading.Thread) -> bool:
-    """Whether a backend calls one handler after the other in this thread."""
-    return hasattr(thread, "idle")
-
-
-def is_idle(thread: threading.Thread) -> bool:
-    """Whether a thread that is reused waits for its next call."""
-    return getattr(thread, "idle", False) is True
-
-
-def at_brief_work() -> threading.Thread | None:
-    """A thread that does short work for a backend now, if there is one."""
-    for thread in threading.enumerate():
-        if getattr(thread, "brief", False) is True and not is_idle(thread):
-            return thread
-    return None
-
-
-def too_long(thread: threading.Thread) -> str:
-    """What is wrong with a thread whose work is not short after all."""
-    return f"thread {thread.name} is still not idle after {REAL_LIMIT} real seconds"
-
-
-class DeadlockError(RuntimeError):
-    """The loop has nothing to run, and nothing can ever wake it."""
-
-
-class _Selector(selectors.DefaultSelector):
-    """Calls ``on_idle`` when the loop is about to wait."""
-
-    on_idle: Callable[[], bool]
-    may_wait: Callable[[], str | None]
-    _rounds = 0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        events = super().select(0)
-        self._rounds = self._rounds + 1 if timeout == 0 else 0
-        if self._rounds > ROUNDS_LIMIT:
-            self._rounds = 0
-            raise DeadlockError(f"still busy after {ROUNDS_LIMIT:,} rounds, at one moment in time")
-        if events or timeout == 0:
-            return events
-        if (events := self._after_brief_work()) or self.on_idle():
-            return events
-        refusal = self.may_wait()
-        return self._last_look(refusal) if refusal else self._wait()
-
-    def _after_brief_work(self) -> list[tuple[selectors.SelectorKey, int]]:
-        """What happens while threads do short work, or else once all of them are idle."""
-        limit = time.monotonic() + REAL_LIMIT
-        while thread := at_brief_work():
-            if events := super().select(BRIEF_LOOK):
-                return events
-            if time.monotonic() > limit:
-                raise DeadlockError(too_long(thread))
-        return super().select(0)
-
-    def _last_look(self, refusal: str) -> list[tuple[selectors.SelectorKey, int]]:
-        # A thread may have woken the loop and ended since the first select().
-        if events := super().select(0):
-            return events
-        raise DeadlockError(refusal)
-
-    def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
-        limit = time.monotonic() + REAL_LIMIT
-        while not (events := super().select(_LOOK)):
-            if refusal := self.may_wait():  # a thread has ended, or is idle, since it woke the loop
-                return self._last_look(refusal)
-            if time.monotonic() > limit:
-                raise DeadlockError(
-                    f"no thread and no file woke the loop in {REAL_LIMIT} real seconds"
-                )
-        return events
 
 
 class FakeClock:
@@ -138,6 +58,9 @@ class FakeClock:
         self._threads_before = {each for each in threading.enumerate() if not is_reused(each)}
         self._timers: list[tuple[float, int, Any]] = []
         self._timer_numbers = itertools.count()
+        self._many_timers = _MANY_TIMERS
+        self._queues: list[Any] = []
+        self._waits_since: float | None = None
         self.errors: list[dict[str, Any]] = []
 
     def time(self) -> float:
@@ -146,13 +69,17 @@ class FakeClock:
 
     def _note_timer(self, when: float, handle: Any) -> None:
         """Record that *handle*, which is like :class:`asyncio.Handle`, is due at *when*."""
+        if len(self._timers) > self._many_timers:  # most of them may be cancelled
+            self._timers = [timer for timer in self._timers if not timer[2].cancelled()]
+            heapq.heapify(self._timers)
+            self._many_timers = max(_MANY_TIMERS, 2 * len(self._timers))
         heapq.heappush(self._timers, (when, next(self._timer_numbers), handle))
 
     async def settle(self) -> None:
         """Return once nothing is ready to run; time stands still.
 
-        It waits for threads that do short work for a backend, but not for those of handlers:
-        first await what such a thread produces.
+        It waits for threads that do short work for a backend, and for the answers of servers,
+        but not for threads of handlers: first await what such a thread produces.
         """
         settled = self.create_future()
         self._settlers.append(settled)
@@ -163,10 +90,14 @@ class FakeClock:
 
         Raises:
             ValueError: *seconds* is negative, or the time would pass 5,000,000 seconds.
+            DeadlockError: there are so many timers that it takes more than 20 real seconds.
         """
         target = self._target(seconds)
+        limit = time.monotonic() + REAL_LIMIT
         await self.settle()
         while (when := self.next_timer()) <= target + _ROUNDING:
+            if time.monotonic() > limit:
+                raise DeadlockError(f"too many timers for {REAL_LIMIT} real seconds; use jump()?")
             self._move(when)
             await self.settle()
         self._move(max(self._now, target))
@@ -176,10 +107,16 @@ class FakeClock:
         """Advance time until *awaitable* is done, and return its value.
 
         Do not use it if *awaitable* depends on a running thread: time would advance without it.
+
+        Raises:
+            DeadlockError: it is not done after 20 real seconds.
         """
         task = asyncio.ensure_future(awaitable)
+        limit = time.monotonic() + REAL_LIMIT
         await self.settle()
         while not task.done() and (when := self.next_timer()) <= _END:
+            if time.monotonic() > limit:
+                raise DeadlockError(f"not done after {REAL_LIMIT} real seconds: {_place(task)}")
             self._move(when)
             await self.settle()
         return await task
@@ -205,11 +142,36 @@ class FakeClock:
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else math.inf
 
+    def heed(self, queue: object) -> None:
+        """Heed what *queue* tells of its server, if it does."""
+        if hasattr(queue, "awaits_server"):
+            self._queues.append(queue)
+
+    def _under_way(self) -> str | None:
+        """What others do for this loop at the moment."""
+        if thread := thread_at_brief_work():
+            return f"thread {thread.name} is still not idle"
+        if queue := next((each for each in self._queues if each.awaits_server), None):
+            return f"{type(queue).__name__} still waits for its server"
+        return None
+
+    def _silence(self) -> float:
+        """Real seconds for which the connections have to be silent before the loop is idle."""
+        return QUIET if self._settlers and self._hears_files() and not self._queues else 0.0
+
+    def _real_deadline(self) -> float:
+        """Until when the loop waits for what others do, now that it has nothing to run."""
+        now = time.monotonic()
+        if self._waits_since is None:  # since the last ``settle``
+            self._waits_since = now
+        return min(now + REAL_LIMIT, self._waits_since + LONGEST * REAL_LIMIT)
+
     def _wake_settlers(self) -> bool:
         settlers, self._settlers = self._settlers, []
         waiting = [settler for settler in settlers if not settler.done()]
         for settler in waiting:
             settler.set_result(None)
+            self._waits_since = None
         return bool(waiting)
 
     def _deadlock(self) -> str | None:
@@ -249,9 +211,12 @@ class FakeClockLoop(FakeClock, asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         FakeClock.__init__(self)
-        selector = _Selector()
+        selector = Selector()
         selector.on_idle = self._wake_settlers
         selector.may_wait = self._deadlock
+        selector.under_way = self._under_way
+        selector.silence = self._silence
+        selector.deadline = self._real_deadline
         asyncio.SelectorEventLoop.__init__(self, selector)
         self._files = selector.get_map()
         self._own_files = len(self._files)

@@ -11,8 +11,8 @@ import pytest
 from stoat_jobs import JobContext, JobStatus, current_job
 
 from ._bench import Bench
-from ._clock import REAL_LIMIT
 from ._contract_stopping import assert_stopped
+from ._others import REAL_LIMIT
 from ._promises import Promises
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from stoat_jobs import JobContext, JobStatus, KeyConflictError, QueueClosedError
 
-from ._promises import Promises, needs
+from ._promises import Promises, needs, unless
 
 
 @dataclass
@@ -145,6 +145,7 @@ class DurablePromises(Promises):
             assert await bench.status(job_id) is JobStatus.CANCELLED
 
     @needs("durable")
+    @unless("waits_for_newer_code")
     async def test_a_payload_that_fits_no_more_fails(self) -> None:
         """A payload that the next queue's handler refuses fails only that job."""
         async with self.bench() as old:
@@ -162,7 +163,7 @@ class DurablePromises(Promises):
             record = await bench.queue.wait(job_id)
             assert (record.status, record.error_type) == (JobStatus.FAILED, "InvalidPayloadError")
 
-    @needs("waits_for_delays", "durable")
+    @needs("own_clock", "waits_for_delays", "durable")
     async def test_a_delayed_job_is_still_delayed_in_the_next_life(self) -> None:
         """The next queue starts it when its delay has passed, counted from its submission."""
         async with self.bench() as old:

@@ -119,6 +119,7 @@ class LifePromises(Promises):
     async def _second_life(self, old: Bench) -> None:
         first = old.calls[0].job_id
         old.clock = asyncio.get_running_loop()  # type: ignore[assignment]
+        old.clock.heed(old.queue)
         assert (await old.queue.get_result(first)).result == 1
         await old.open()
         old.shut_gates()

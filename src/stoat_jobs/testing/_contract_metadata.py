@@ -113,6 +113,7 @@ class MetadataPromises(Promises):
             assert (await bench.record(call.job_id)).metadata == expected
             assert (await bench.finish(call)).metadata == expected
 
+    @needs("shows_each_report")
     async def test_a_watcher_sees_updates_of_metadata(self) -> None:
         """Each update of a handler on the loop is a change that is watched."""
         async with self.bench() as bench:

@@ -16,13 +16,14 @@ from stoat_jobs import (
     JobContext,
     JobNotFoundError,
     JobStatus,
+    NoTransactionsError,
     QueueClosedError,
     QueueFullError,
     UnknownJobTypeError,
 )
 
 from ._contract_input import add_echo
-from ._promises import Promises
+from ._promises import Promises, needs, unless
 
 
 class Unhashable:
@@ -165,6 +166,16 @@ class OptionPromises(Promises):
 
     # Refusals.
 
+    @unless("joins_transactions")
+    async def test_a_connection_is_refused_where_there_is_no_transaction_to_join(self) -> None:
+        """A queue without transactions refuses a ``connection``, and nothing is queued."""
+        async with self.bench() as bench:
+            with pytest.raises(NoTransactionsError, match=r"no transactions.*`connection`"):
+                await bench.queue.submit("hold", {}, connection=object())
+            with pytest.raises(TypeError, match="no transactions"):
+                await bench.queue.submit_many("hold", [{}], connection=object())
+            assert await bench.queue.list_jobs() == []
+
     async def test_a_full_queue_refuses_at_once__fault_30(self) -> None:
         """With ``max_pending`` jobs pending a submission is refused, and with fewer accepted."""
         async with self.bench(max_pending=2) as bench:
@@ -274,6 +285,7 @@ class OptionPromises(Promises):
                 assert "from_thread" in told
             assert await queue.get_status(job_id) is JobStatus.RUNNING
 
+    @needs("reads_in_any_thread")
     async def test_a_job_that_ended_is_read_from_anywhere__fault_40(self) -> None:
         """A finished job can be awaited, watched and cancelled from any thread."""
         async with self.bench() as bench:

@@ -233,6 +233,7 @@ class PagePromises(Promises):
             }
             assert {len(figures.by_status) for figures in stats.by_type.values()} == {6}
 
+    @needs("own_clock")
     async def test_stats_say_how_long_jobs_of_a_type_wait_and_run(self) -> None:
         """The median and the 95th percentile of wait and duration, over the finished jobs."""
         async with self.bench(concurrency=1) as bench:

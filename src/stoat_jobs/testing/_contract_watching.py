@@ -161,11 +161,12 @@ class WatchingPromises(Promises):
         """10,000 clients that waited and left use no memory."""
         async with self.bench() as bench:
             call = await bench.begin()
-            await self._walk_away(bench, call.job_id, 1000)  # what is made once is made now
+            number, few = (150, 750) if bench.capabilities.cross_process else (1000, 1000)
+            await self._walk_away(bench, call.job_id, number)  # what is made once is made now
             before = self._objects()
             for _ in range(10):
-                await self._walk_away(bench, call.job_id, 1000)
-            assert self._objects() - before < 1000
+                await self._walk_away(bench, call.job_id, number)
+            assert self._objects() - before < few
             assert (await bench.finish(call)).status is JobStatus.COMPLETED
 
     async def _walk_away(self, bench: Bench, job_id: str, number: int) -> None:

@@ -62,7 +62,7 @@ class Promises(QueueUnderTest):
         # A watch over the loop is a thread, and a thread could end any deadlock.
         chosen = JobQueueSettings.model_validate({"loop_block_limit": 0, **settings})
         await self._fill(bench, chosen, observers)
-        _excuse(self._test, bench.capabilities)
+        excuse(self._test, bench.capabilities)
         return bench
 
     @asynccontextmanager
@@ -83,7 +83,7 @@ def _plain(test: Callable[..., Any]) -> Callable[..., None]:
     return run
 
 
-def _excuse(test: Callable[..., Any], capabilities: Capabilities) -> None:
+def excuse(test: Callable[..., Any], capabilities: Capabilities) -> None:
     """Skip *test* if a queue with these *capabilities* need not keep its promise."""
     for capability in getattr(test, "needs", ()):
         if not getattr(capabilities, capability):

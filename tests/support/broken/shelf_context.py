@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
-from stoat_jobs import AsyncioJobQueue, Backoff
+from stoat_jobs import AsyncioJobQueue, Backoff, JobResult
 from stoat_jobs._backends.job import Job
 from stoat_jobs._backends.scheduler import Scheduler
 from stoat_jobs._jobs.context import current_context
@@ -65,6 +65,14 @@ class TellsNoWatcher(AsyncioJobQueue):
     """Changes the record behind the back of those who watch it."""
 
     _scheduler_type = _TellsNoWatcher
+
+
+class ShowsNoReports(AsyncioJobQueue):
+    """Its watchers see how a job starts and how it ends."""
+
+    async def watch(self, job_id: str) -> AsyncIterator[JobResult[Any]]:
+        yield await self.get_result(job_id)
+        yield await self.wait(job_id)
 
 
 class _OwnRun(Scheduler):

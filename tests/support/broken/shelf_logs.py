@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
-from stoat_jobs import AsyncioJobQueue, FinishedEvent
+from stoat_jobs import AsyncioJobQueue, FinishedEvent, JobObserver, JobResult
 from stoat_jobs._backends.scheduler import Scheduler
 from stoat_jobs._events.log import LoggingObserver
 from stoat_jobs._events.observers import HOOKS, _listeners
@@ -24,6 +26,29 @@ class LivesInThePast(AsyncioJobQueue):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._clock = self._index._clock = self._scheduler._clock = _OldClock()
+
+
+class TakesNoTime(AsyncioJobQueue):
+    """Its jobs finish when they start, by what it says."""
+
+    async def wait(self, job_id: str, timeout: float | None = None) -> JobResult[Any]:
+        record = await super().wait(job_id, timeout)
+        return record.model_copy(update={"finished_at": record.started_at})
+
+
+class _Hasty(JobObserver):
+    def __init__(self, observer: JobObserver) -> None:
+        self._observer = observer
+
+    def finished(self, event: FinishedEvent) -> None:
+        self._observer.finished(replace(event, duration_s=0.0))
+
+
+class TellsNoTime(AsyncioJobQueue):
+    """Tells observers that a job took no time."""
+
+    def __init__(self, handlers: Any, settings: Any, observers: Iterable[JobObserver]) -> None:
+        super().__init__(handlers, settings, [_Hasty(each) for each in observers])
 
 
 class LogsByItself(AsyncioJobQueue):

@@ -25,6 +25,10 @@ class HoldsKeysTooShort(ChangesOptions):
     changed = {"unique": "live"}
 
 
+class LeavesTransactionsAside(ChangesOptions):
+    changed = {"connection": None}
+
+
 class TakesAnyDelay(AsyncioJobQueue):
     """Makes something of every delay."""
 

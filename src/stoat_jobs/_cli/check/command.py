@@ -12,7 +12,7 @@ from stoat_jobs._cli.terminal.extras import missing_extra
 from stoat_jobs._display import printable
 from stoat_jobs.backends import Capabilities
 
-from .subject import FOLDER, Subject
+from .subject import FOLDER, NAME, Subject
 
 _NEEDS = ("pytest", "hypothesis")
 
@@ -22,7 +22,8 @@ Runs the test kit against the backend NAME; each test uses a new queue. A backen
 promises that need a capability which it lacks. The attribute `capabilities` of its queue declares
 what it has and lacks; --capability and --without override that.
 
-{FOLDER} in --url or in the value of an --option is replaced with a new folder for each test.
+{FOLDER} in --url or in the value of an --option is replaced with a new folder for each test, and
+{NAME} with a new name, for a schema or a table.
 
 exit codes: 0 every promise was kept or excused, 1 a promise was broken, 2 nothing was checked
 """
@@ -75,10 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
         capabilities = Capabilities(**{**declared, **dict(arguments.capabilities)})
     except TypeError as error:
         return _refuse(str(error))
-    if capabilities.durable and not subject.has_folder:
+    if capabilities.durable and not subject.has_place:
         return _refuse(
-            f"each test of a durable backend needs a store of its own: use {FOLDER} in --url or in"
-            " an --option"
+            f"each test of a durable backend needs a store of its own: use {FOLDER} or {NAME} in"
+            " --url or in an --option"
         )
     return _check(subject, capabilities, type(queue))
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, cast
+from uuid import uuid4
 
 from stoat_jobs import (
     JobBackend,
@@ -18,6 +19,15 @@ from stoat_jobs import (
 )
 
 FOLDER = "{tmp}"
+NAME = "{name}"
+
+Place = Mapping[str, str]
+"""What these two stand for, in one test."""
+
+
+def new_place() -> Place:
+    """A new folder, and a new name."""
+    return {FOLDER: tempfile.mkdtemp(), NAME: f"check_{uuid4().hex[:12]}"}
 
 
 class Subject:
@@ -30,18 +40,18 @@ class Subject:
         self._given = {"backend": name, "url": url, "options": dict(options)}
 
     @property
-    def has_folder(self) -> bool:
-        """Whether the settings contain a new folder for each test."""
-        return FOLDER in json.dumps(self._given)
+    def has_place(self) -> bool:
+        """Whether the settings have something new for each test."""
+        return any(mark in json.dumps(self._given) for mark in (FOLDER, NAME))
 
-    def settings(self, others: JobQueueSettings, folder: str) -> JobQueueSettings:
-        """*others* with this backend's settings, and *folder* in place of ``{tmp}``."""
-        return others.model_copy(update=_with_folder(self._given, folder))
+    def settings(self, others: JobQueueSettings, place: Place) -> JobQueueSettings:
+        """*others* with this backend's settings, at *place*."""
+        return others.model_copy(update=_placed(self._given, place))
 
     def first_queue(self) -> JobBackend:
         """A queue to inspect; raises what the loader or the backend raises."""
         with tempfile.TemporaryDirectory() as folder:
-            settings = self.settings(JobQueueSettings(), folder)
+            settings = self.settings(JobQueueSettings(), {FOLDER: folder, NAME: "check"})
             return asyncio.run(_create(settings))
 
     def make_queue(
@@ -59,9 +69,12 @@ async def _create(settings: JobQueueSettings) -> JobBackend:
     return create_queue(None, settings)
 
 
-def _with_folder(value: Any, folder: str) -> Any:
+def _placed(value: Any, place: Place) -> Any:
     if isinstance(value, dict):
-        return {key: _with_folder(item, folder) for key, item in value.items()}
+        return {key: _placed(item, place) for key, item in value.items()}
     if isinstance(value, list):
-        return [_with_folder(item, folder) for item in value]
-    return value.replace(FOLDER, folder) if isinstance(value, str) else value
+        return [_placed(item, place) for item in value]
+    if isinstance(value, str):
+        for mark, new in place.items():
+            value = value.replace(mark, new)
+    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,9 +12,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from stoat_jobs import JobBackend, JobHandlers, JobQueueSettings
 from stoat_jobs.backends import Capabilities
 from stoat_jobs.testing import JobQueueContract, JobQueueMachine
-from stoat_jobs.testing._promises import Promises
+from stoat_jobs.testing._promises import Promises, excuse, needs
 
-from .subject import Subject
+from .subject import Place, Subject, new_place
 
 # The same steps in each run, and not too many for a slow engine.
 DETERMINISTIC = hypothesis_settings(
@@ -34,15 +33,15 @@ class SubjectFactory:
 
     subject: Subject
     capabilities: Capabilities
-    _folder: str | None = None
+    _place: Place | None = None
 
     async def make_queue(
         self, handlers: JobHandlers, settings: JobQueueSettings, observers: Iterable[Any]
     ) -> JobBackend:
         """A queue of the backend; all queues of one test share one store."""
-        if self._folder is None:
-            self._folder = tempfile.mkdtemp()
-        settings = self.subject.settings(settings, self._folder)
+        if self._place is None:
+            self._place = new_place()
+        settings = self.subject.settings(settings, self._place)
         return self.subject.make_queue(handlers, settings, observers)
 
     def _capabilities_of(self, queue: JobBackend) -> Capabilities:
@@ -53,9 +52,12 @@ class TogetherPromises(Promises):
     """All promises hold together."""
 
     machine: type[JobQueueMachine]
+    capabilities: Capabilities
 
+    @needs("own_clock", "prunes_at_once", "shows_each_report")
     def test_a_queue_agrees_with_a_plain_model_of_it(self) -> None:
         """Whatever happens in whatever order, a queue behaves like a plain model of it."""
+        excuse(self._test, self.capabilities)
         run_state_machine_as_test(self.machine, settings=DETERMINISTIC)
 
 

@@ -1,0 +1,1 @@
+"""``stoat-jobs postgres``: the tables of the `postgres` backend, managed by hand."""

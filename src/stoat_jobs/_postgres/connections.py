@@ -1,0 +1,301 @@
+"""The connections of one queue.
+
+- Every connection has what the backend needs, whatever the role's defaults are: read committed,
+  synchronous commits, a limit for locks, no limit for idling.
+- Every statement has a time limit of this process, because a connection may be half open.
+- A pooler in transaction mode keeps nothing between transactions. There, each statement sets
+  what it needs in its own transaction, and nothing is prepared.
+- asyncpg crashes the interpreter if a connection is used from another event loop, so that is
+  refused here.
+- No error that leaves this module, its causes included, has a password.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from threading import get_ident
+from typing import Any
+
+import asyncpg
+
+from .._backends.loop_checks import asyncio_loop, outside
+from .._model.errors import BackendError, BackendStartError
+from .options import PostgresOptions
+from .reasons import is_lock_timeout, is_transient, reason_of, sqlstate_of
+from .server import MINIMUM, Server
+from .url import Address, address_of
+
+Row = Mapping[str, Any]
+Connection = Any  # asyncpg's
+
+_START = 9.0
+_GOODBYE = 0.5
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 0.5
+
+
+class Connections:
+    """A pool, and connections of their own for what listens and beats."""
+
+    def __init__(self, backend: str, address: Address, options: PostgresOptions) -> None:
+        name = f"stoat-jobs {options.schema_name}"
+        self._backend = backend
+        self._server = Server(address, options.lease, name)
+        self._listened = self._server
+        if options.listen_url is not None:
+            listened = address_of(backend, options.listen_url)
+            self._listened = Server(listened, options.lease, name)
+        self._seconds = options.lease / 3
+        self._pool_size = options.pool_size
+        self._pool: _Pool | None = None
+        self._asked = 0
+
+    def __repr__(self) -> str:
+        return f"<Connections to {self._server.address}>"
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether the url leads to a pooler in transaction mode."""
+        return self._server.is_pooled
+
+    @property
+    def awaits_server(self) -> bool:
+        """Whether an answer is under way to the queue's event loop."""
+        return self._asked > 0
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Say that in this block, on the queue's event loop, an answer is awaited."""
+        self._asked += 1
+        try:
+            yield
+        finally:
+            self._asked -= 1
+
+    async def open(self) -> None:
+        """Look whether the server can be used, and make the pool, on the running loop.
+
+        Raises:
+            BackendStartError: it cannot; within 10 seconds, in one line.
+        """
+        asyncio_loop(self._backend)
+        try:
+            connection = await self._server.connect(_START)
+        except Exception as error:
+            refusal: str | None = reason_of(error)
+        else:
+            refusal = _unusable(connection)
+        if refusal:
+            raise BackendStartError(self._backend, f"{self._server.address}: {refusal}")
+        self._pool = _Pool(self._server, self._pool_size, connection)
+
+    async def connect(self, *, listening: bool = False) -> Connection:
+        """A new connection outside the pool, on the loop that runs here: any loop.
+
+        *listening*: to ``listen_url`` if there is one.
+        """
+        server = self._listened if listening else self._server
+        return await server.connect(min(2 * self._seconds, _START))
+
+    async def fetch(self, sql: str, *args: Any, seconds: float | None = None) -> list[Row]:
+        """The rows of one statement, which is a transaction of its own.
+
+        It takes at most so many *seconds*, by default a third of a lease; then the connection is
+        dropped. While the queue is not open, it has a connection of its own.
+
+        Raises:
+            TimeoutError: it took longer.
+            RuntimeError: this is another event loop than the queue's.
+        """
+        async with self._borrowed(seconds) as connection:
+            if not self._server.is_pooled:
+                return await _fetch(connection, sql, args)
+            async with self._server.transaction(connection):
+                rows = await _fetch(connection, sql, args)
+        return rows
+
+    async def fetch_retried(self, sql: str, *args: Any, seconds: float = 5.0) -> list[Row]:
+        """As :meth:`fetch`; what may succeed in a moment is tried again for so many *seconds*.
+
+        Only for statements that may be run twice.
+        """
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + seconds, _FIRST_PAUSE
+        while True:
+            try:
+                return await self.fetch(sql, *args)
+            except Exception as error:
+                if not is_transient(error) or loop.time() + pause > deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def ask(self, sql: str, *args: Any) -> list[Row]:
+        """As :meth:`fetch_retried`, for what a caller of the queue asks for.
+
+        Raises:
+            BackendError: the server did not answer; says why.
+        """
+        try:
+            return await self.fetch_retried(sql, *args)
+        except Exception as error:  # a TimeoutError would look like that of `wait`
+            if not (is_transient(error) or is_lock_timeout(error)):
+                raise
+            reason = f"cannot ask its server: {reason_of(error)}"
+            raise BackendError(self._backend, reason) from error
+
+    @asynccontextmanager
+    async def transaction(
+        self, seconds: float | None = None, *, local: str = ""
+    ) -> AsyncIterator[Connection]:
+        """A connection in a transaction, which ends with the block; bounded as :meth:`fetch`.
+
+        *local*: statements that set what this transaction needs.
+        """
+        borrowed = self._borrowed(seconds)
+        async with borrowed as connection, self._server.transaction(connection, local):
+            yield connection
+
+    @asynccontextmanager
+    async def _borrowed(self, seconds: float | None) -> AsyncIterator[Connection]:
+        seconds = self._seconds if seconds is None else seconds
+        pool = self._pool or _Pool(self._server, 1)
+        pool.check_loop()
+        limit = asyncio.timeout(seconds)
+        try:
+            with self.asking():
+                async with limit, pool.connection(seconds) as connection:
+                    yield connection
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            pool.drop_idle()  # they lead to the same server
+            raise TimeoutError(f"the server has not answered for {seconds:.1f} s") from error
+        finally:
+            if pool is not self._pool:
+                await self._close(pool, _GOODBYE)
+
+    async def close(self, seconds: float) -> None:
+        """Close the pool, within so many *seconds* whatever the server does."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await self._close(pool, seconds)
+
+    async def _close(self, pool: _Pool, seconds: float) -> None:
+        with self.asking():
+            await pool.close(seconds)
+
+
+async def _fetch(connection: Connection, sql: str, args: tuple[Any, ...]) -> list[Row]:
+    rows: list[Row] = await connection.fetch(sql, *args)
+    return rows
+
+
+def _unusable(connection: Connection) -> str | None:
+    """Why the server of a new connection cannot be used."""
+    version = connection.get_server_version()
+    encoding = connection.get_settings().server_encoding
+    if version.major * 10_000 < MINIMUM:
+        connection.terminate()
+        return f"PostgreSQL {version.major} is too old; use {MINIMUM // 10_000} or later"
+    if encoding != "UTF8":
+        connection.terminate()
+        return f"the database has the encoding {encoding}; create one with ENCODING 'UTF8'"
+    return None
+
+
+class _Pool:
+    """Connections that are lent one by one, on one event loop.
+
+    asyncpg's own would ask the server to reset each connection that comes back, and its time
+    limits wait for a server that does not answer.
+    """
+
+    def __init__(self, server: Server, size: int, first: Connection = None) -> None:
+        self._server = server
+        self._loop, self._thread = asyncio.get_running_loop(), get_ident()
+        self._slots = asyncio.Semaphore(size)
+        self._idle: list[Connection] = [] if first is None else [first]
+        self._lent: set[Connection] = set()
+        self._life = 0
+        self._is_closed = False
+
+    def check_loop(self) -> None:
+        """Refuse another event loop: asyncpg would crash the interpreter."""
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if here is not self._loop or get_ident() != self._thread:
+            raise outside("method", here)  # the queue, which knows its name, refuses it before
+
+    @asynccontextmanager
+    async def connection(self, seconds: float) -> AsyncIterator[Connection]:
+        """A connection; afterwards it is kept, if it still is of use."""
+        async with self._slots:
+            connection, life = await self._take(seconds), self._life
+            self._lent.add(connection)
+            try:
+                yield connection
+            except BaseException as error:
+                if not _is_of_use(connection, error):
+                    connection.terminate()
+                    if not isinstance(error, asyncio.CancelledError):
+                        # The others lead to the same server: gone, or a standby by now.
+                        self._life += 1
+                        self.drop_idle()
+                raise
+            finally:
+                self._lent.discard(connection)
+                self._give_back(connection, life)
+
+    async def _take(self, seconds: float) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            connection.terminate()
+        # Not in the variables of who asks, which its callbacks would keep as long as it is open.
+        connecting = self._server.connect(seconds)
+        return await self._loop.create_task(connecting, context=contextvars.Context())
+
+    def _give_back(self, connection: Connection, life: int) -> None:
+        if connection.is_closed():
+            return
+        if self._is_closed or life != self._life or connection.is_in_transaction():
+            connection.terminate()
+        else:
+            self._idle.append(connection)
+
+    def drop_idle(self) -> None:
+        """Cut what is not lent."""
+        while self._idle:
+            self._idle.pop().terminate()
+
+    async def close(self, seconds: float) -> None:
+        """Say goodbye on each idle connection, and cut the others."""
+        self._is_closed = True
+        with suppress(Exception):
+            async with asyncio.timeout(seconds):
+                for connection in self._idle:
+                    await connection.close()
+        self.terminate()
+
+    def terminate(self) -> None:
+        """Cut all connections."""
+        self._is_closed = True
+        self.drop_idle()
+        for connection in self._lent:
+            connection.terminate()
+
+
+def _is_of_use(connection: Connection, error: BaseException) -> bool:
+    """Whether a connection may be used after *error* came out of the block that had it."""
+    if connection.is_closed() or isinstance(error, asyncio.CancelledError | TimeoutError):
+        return False
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return False
+    return sqlstate_of(error) != "25006" and not sqlstate_of(error).startswith("08")

@@ -1,0 +1,98 @@
+"""What keeps the tables small and in agreement: old records go, lost rows come back.
+
+Every worker does this, and no two of them take the same rows. So each removed record is told
+once, by one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+
+from .._events.log import log_event
+from .._events.observers import Observers
+from .._jobs.handlers import JobHandlers
+from .._model.events import RemovalReason, RemovedEvent
+from .._model.settings import JobQueueSettings
+from .._text import SHOWN_LIMIT, one_line
+from .connections import Connections, Row
+from .rows import record_of
+from .side_tasks import SideTask
+from .sql import Sql
+
+# Seconds between two rounds, and between two looks for records without a row of the engine.
+_PRUNE_EVERY = 5.0
+_SWEEP_EVERY = 60.0
+
+_AT_ONCE = 1_000
+_LOG_AT_ONCE = 20_000
+
+# Seconds; a time to live that is longer is for ever.
+_EVER = 1e10
+
+
+def ttl_of(settings: JobQueueSettings) -> float:
+    """Seconds that a record is kept, as the statements have it."""
+    return min(settings.result_ttl, _EVER)
+
+
+class Keeper:
+    """Prunes, and sweeps, for one life of a queue."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        sql: Sql,
+        settings: JobQueueSettings,
+        observers: Observers,
+        handlers: Callable[[], JobHandlers],
+    ) -> None:
+        self._connections = connections
+        self._sql = sql
+        self._settings = settings
+        self._observers = observers
+        self._handlers = handlers
+        self._swept = -math.inf
+        self.side_task = SideTask("keep", self._keep)
+
+    async def _keep(self) -> float:
+        ttl, most = ttl_of(self._settings), self._settings.max_results
+        is_more = await self._prune("age", self._sql.prune_old, ttl)
+        is_more |= await self._prune("number", self._sql.prune_many, most)
+        (row,) = await self._connections.fetch(self._sql.prune_log, _LOG_AT_ONCE)
+        await self._sweep_now_and_then()
+        return 0.0 if is_more or row["number"] == _LOG_AT_ONCE else _PRUNE_EVERY
+
+    async def _prune(self, reason: RemovalReason, sql: str, most: float) -> bool:
+        """Remove some; returns whether there may be more."""
+        rows = await self._connections.fetch(sql, most, _AT_ONCE)
+        self.tell_removed(rows, reason)
+        return len(rows) == _AT_ONCE
+
+    def tell_removed(self, rows: list[Row], reason: RemovalReason) -> None:
+        """Tell observers that these records have gone."""
+        if self._observers.wants["removed"]():
+            for row in rows:
+                event = RemovedEvent(record_of(row, self._handlers()), reason)
+                self._observers.tell("removed", event)
+
+    async def delete(self, job_id: str) -> bool:
+        """Remove the record of a finished job; whether it was one."""
+        rows = await self._connections.ask(self._sql.delete, job_id)
+        for row in rows:
+            job_type = one_line(row["type"], SHOWN_LIMIT)
+            log_event(logging.INFO, "job_deleted", job_id=job_id, job_type=job_type)
+        self.tell_removed(rows, "deleted")
+        return bool(rows)
+
+    async def _sweep_now_and_then(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._swept + _SWEEP_EVERY:
+            return
+        (row,) = await self._connections.fetch(self._sql.sweep, _AT_ONCE)
+        if row["number"]:
+            log_event(logging.WARNING, "jobs_queued_again", number=row["number"])
+        if row["number"] < _AT_ONCE:
+            self._swept = now

@@ -1,0 +1,133 @@
+"""What runs between the start and the stop of a queue."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from .._backends.loop_watchdog import Watchdog
+from .._events.observers import Observers
+from .._jobs.protocols import JobBackend
+from .._model.records import JobResult
+from .._run.outcome import StopReason, never_started
+from .connections import Connections, Row
+from .ended import tell_ended
+from .keeper import Keeper
+from .options import PostgresOptions
+from .records import Records
+from .rows import record_with
+from .schema import check, install
+from .sql import Sql
+from .submitting import Submitting
+from .telling import Telling
+from .worker import Worker
+
+# Seconds that the last submits and the connections have at the stop.
+_CLOSING = 0.1
+
+
+class Life:
+    """One life of a queue, on one event loop."""
+
+    def __init__(
+        self,
+        queue: JobBackend,
+        options: PostgresOptions,
+        connections: Connections,
+        sql: Sql,
+        observers: Observers,
+        records: Records,
+        backend: str,
+    ) -> None:
+        settings = queue.settings
+        self._options = options
+        self._connections = connections
+        self._sql = sql
+        self._observers = observers
+        self._limit = settings.loop_block_limit
+        self._watchdog: Watchdog | None = None
+        self.telling = Telling(
+            connections,
+            options.schema_name,
+            records.of_waiters,
+            on_work=self._look_for_work if options.worker else None,
+            on_cancel=self._cancel_here,
+        )
+        self.submitting = Submitting(
+            backend, connections, sql, settings, observers, self._look_for_work
+        )
+        self.keeper = Keeper(connections, sql, settings, observers, lambda: queue.handlers)
+        self.worker: Worker | None = None
+        if options.worker:
+            self.worker = Worker(
+                queue, settings, options, connections, sql, observers, self.telling
+            )
+
+    async def open(self) -> None:
+        """Begin."""
+        with self._connections.asking():
+            await self._prepare()
+        await self.telling.start()
+        self.submitting.side_task.start()
+        if self.worker is not None:
+            self.worker.start()
+            self.keeper.side_task.start()
+            if self._limit:
+                loop = asyncio.get_running_loop()
+                self._watchdog = Watchdog(loop, self.worker.running, self._limit)
+                self._watchdog.start()
+
+    async def _prepare(self) -> None:
+        await self._connections.open()
+        connection = await self._connections.connect()
+        try:
+            prepare = install if self._options.create_tables else check
+            await prepare(connection, self._options.schema_name)
+        finally:
+            await connection.close(timeout=1)
+
+    def ages(self) -> dict[str, float]:
+        """Seconds since each side task last ended a step well, by its name."""
+        tasks = [*self.telling.side_tasks, self.submitting.side_task]
+        if self.worker is None:
+            return {task.name: task.age for task in tasks}
+        tasks += [*self.worker.side_tasks, self.keeper.side_task]
+        return {"beat": self.worker.beat_age, **{task.name: task.age for task in tasks}}
+
+    def _look_for_work(self) -> None:
+        if self.worker is not None:
+            self.worker.look_for_work()
+
+    def _cancel_here(self, job_id: str) -> None:
+        if self.worker is not None:
+            self.worker.cancel(job_id)
+
+    async def cancel(self, job_ids: list[str]) -> list[Row]:
+        """Cancel those of these jobs that are live; returns their rows."""
+        text = never_started(StopReason.CANCEL).error
+        rows = await self._connections.ask(self._sql.cancel, job_ids, text)
+        for row in rows:
+            record: JobResult[Any] = record_with(row)
+            if record.status.is_terminal:
+                tell_ended(self._observers, record, self.telling.tell)
+            else:
+                self.telling.tell(record)
+        return rows
+
+    async def stop_work(self, drain_timeout: float) -> None:
+        """Let jobs finish, and stop the rest."""
+        if self.worker is not None:
+            await self.worker.stop(drain_timeout)
+
+    async def close(self) -> None:
+        """End everything, within a short time whatever the server does."""
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        try:
+            await self.keeper.side_task.close()
+            await self.submitting.close(_CLOSING)
+        finally:
+            try:
+                await self.telling.close()
+            finally:
+                await self._connections.close(_CLOSING)

@@ -1,0 +1,322 @@
+"""Every statement on the records and on the engine's rows, apart from those of the schema.
+
+- The engine's row is locked before the record, everywhere: so no two statements wait for each
+  other.
+- What a worker writes has an effect only on rows of which it is the owner, and on records of the
+  same delivery.
+- The server's clock stamps. It may step back; a record's times never do.
+- Rows are found by the time at which the statement began: no index finds them by
+  ``clock_timestamp()``, which may change from one row to the next.
+- One notice for a statement, whatever it changed.
+"""
+
+from __future__ import annotations
+
+from .schema import engine_settings, jobs_channel
+
+RECORD = (
+    "id, seq, type, status, CASE WHEN keep_payload THEN payload END AS payload, metadata, key,"
+    " not_before, cancel_requested, progress, message, result, error, error_type, attempt,"
+    " submitted_at, started_at, finished_at"
+)
+"""What a record is made of."""
+
+_LIVE = "status IN ('pending', 'running')"
+
+# Of the engine's rows those with the highest priority are claimed first; this is the second in
+# which a job is due, counted backwards, so that jobs start in the order in which they are due,
+# and what is not due yet stands in nobody's way. Counted from 2020 it fits the engine's integer.
+_PRIORITY = "GREATEST(1577836800 - floor(extract(epoch FROM {due})), -2147483648)::int"
+
+
+class Sql:
+    """The statements for one schema."""
+
+    def __init__(self, schema: str) -> None:
+        engine = engine_settings(schema).qualified
+        self._job = f"{schema}.job"
+        self._queue = engine.queue_table
+        self._log = engine.queue_table_log
+        self._ids = f"{self._queue}_id_seq"
+        self._channel = jobs_channel(schema)
+        self._write_submitting()
+        self._write_reading()
+        self._write_counting()
+        self._write_claiming()
+        self._write_running()
+        self._write_ending()
+        self._write_cancelling()
+        self._write_keeping()
+
+    def _notice(self, letter: str, table: str, where: str = "true") -> str:
+        """An expression that sends one notice with the ids in *table*, if there are any."""
+        return (
+            f"(SELECT pg_notify('{self._channel}', '{letter}:' || string_agg(id::text, ','))"
+            f" FROM {table} WHERE {where} HAVING count(*) > 0)"
+        )
+
+    def _write_submitting(self) -> None:
+        due = "given.stamp + COALESCE(given.delay, 0) * interval '1 second'"
+        self.submit = f"""
+WITH given AS MATERIALIZED (
+    SELECT each.*, nextval('{self._ids}') AS seq, clock_timestamp() AS stamp
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
+        $7::text[], $8::float8[], $9::boolean[], $10::float8[])
+        AS each(id, type, payload, metadata, key, is_kept, digest, timeout, keep_payload, delay)
+), kept AS (
+    INSERT INTO {self._job} (id, seq, type, payload, metadata, key, held_key, is_kept, digest,
+        timeout, keep_payload, not_before, submitted_at)
+    SELECT id, seq, type, payload, metadata, key, key, is_kept, digest, timeout, keep_payload,
+        CASE WHEN delay IS NOT NULL THEN {due} END, stamp
+    FROM given ORDER BY seq
+    ON CONFLICT DO NOTHING
+    RETURNING id, seq
+), queued AS (
+    INSERT INTO {self._queue} (id, priority, entrypoint, status, execute_after)
+    SELECT seq, {_PRIORITY.format(due=due)}, type, 'queued',
+        CASE WHEN delay IS NULL THEN 'epoch' ELSE {due} END
+    FROM given JOIN kept USING (id, seq) ORDER BY seq
+)
+SELECT id FROM kept"""
+        """All or, of those with an id or a key that is taken, none; returns the ids of the new."""
+        self.known = f"SELECT id FROM {self._job} WHERE id = $1::uuid"
+        self.holder = f"""
+SELECT id, digest, is_kept FROM {self._job} WHERE type = $1::text AND held_key = $2::text
+    AND (finished_at IS NULL OR finished_at > clock_timestamp() - $3::float8 * interval '1 second')
+"""
+        """Who holds a key."""
+        self.keep_key = f"""
+UPDATE {self._job} SET is_kept = true WHERE id = $1::uuid AND held_key IS NOT NULL RETURNING id"""
+        self.free_key = f"""
+DELETE FROM {self._job} WHERE type = $1::text AND held_key = $2::text
+    AND finished_at <= clock_timestamp() - $3::float8 * interval '1 second' RETURNING {RECORD}"""
+        """Free a key whose holder is too old to be kept."""
+        self.hand_key_on = f"""
+UPDATE {self._job} SET held_key = NULL, is_kept = false
+    WHERE id = $1::uuid AND is_kept AND held_key IS NOT NULL AND NOT {_LIVE} RETURNING id"""
+        self.waiting = f"""
+SELECT count(*) AS number
+    FROM (SELECT FROM {self._job} WHERE status = 'pending' LIMIT $1::bigint) AS waiting"""
+
+    def _write_reading(self) -> None:
+        kept = (
+            "(finished_at IS NULL"
+            " OR finished_at > clock_timestamp() - $2::float8 * interval '1 second')"
+        )
+        self.read = f"""
+SELECT {RECORD} FROM {self._job} WHERE id = ANY($1::uuid[]) AND {kept}"""
+        self.read_source = f"""
+SELECT {RECORD}, payload AS source, timeout, is_kept, keep_payload, held_key
+    FROM {self._job} WHERE id = $1::uuid AND {kept}"""
+        """A record, and what another job is made of."""
+        self.page = f"""
+SELECT {RECORD} FROM {self._job}
+WHERE seq < $1::bigint AND {kept}
+    AND ($3::text[] IS NULL OR status = ANY($3::text[]))
+    AND ($4::text[] IS NULL OR type = ANY($4::text[]))
+    AND ($5::text IS NULL OR metadata <> '{{}}' AND metadata::jsonb @> $5::jsonb)
+ORDER BY seq DESC LIMIT $6::bigint"""
+        """Records that match, newest first, before a place."""
+
+    def _write_counting(self) -> None:
+        old = "finished_at <= statement_timestamp() - $1::float8 * interval '1 second'"
+        self.count = f"""
+SELECT status, sum(number)::bigint AS number FROM (
+    SELECT status, count(*) AS number FROM {self._job} GROUP BY status
+    UNION ALL
+    SELECT status, -count(*) AS number FROM {self._job} WHERE {old} GROUP BY status
+) AS counted GROUP BY status"""
+        wait = "GREATEST(extract(epoch FROM started_at - GREATEST(submitted_at, not_before)), 0)"
+        duration = "extract(epoch FROM finished_at - started_at)"
+        both = "percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY ({seconds})::float8)"
+        ran = "FILTER (WHERE finished_at IS NOT NULL AND started_at IS NOT NULL)"
+        self.count_types = f"""
+SELECT type, status, count(*) AS number, NULL::float8[] AS waits, NULL::float8[] AS durations
+    FROM {self._job} WHERE finished_at IS NULL OR NOT {old} GROUP BY type, status
+UNION ALL
+SELECT type, NULL, 0, {both.format(seconds=wait)} {ran},
+    {both.format(seconds=duration)} {ran}
+    FROM {self._job} WHERE finished_at IS NULL OR NOT {old} GROUP BY type"""
+
+    def _write_claiming(self) -> None:
+        lost = "losses + (status = 'running')::int"
+        self.start = f"""
+WITH started AS (
+    UPDATE {self._job} SET status = 'running', delivery = delivery + 1, losses = {lost},
+        started_at = GREATEST(clock_timestamp(), submitted_at), progress = NULL, message = NULL,
+        attempt = 0
+    WHERE seq = ANY($1::bigint[]) AND {_LIVE} AND NOT cancel_requested AND {lost} < $2::int
+    RETURNING {RECORD}, payload AS source, timeout, keep_payload, is_kept, delivery, losses,
+        refusals
+)
+SELECT started.*, {self._notice("j", "started")} FROM started"""
+        """The records of what the engine has given to this worker."""
+        self.leave = f"""
+UPDATE {self._queue} SET status = 'queued', queue_manager_id = NULL, slot = NULL
+    WHERE id = ANY($1::bigint[])"""
+        """What the engine has given a moment ago in the same transaction, but has no room here."""
+        text = "'its worker was lost ' || losses + 1 || ' times while it ran; it is not run again'"
+        self.bury = f"""
+WITH gone AS (
+    DELETE FROM {self._queue} WHERE id = ANY($1::bigint[])
+), buried AS (
+    UPDATE {self._job} SET held_key = CASE WHEN is_kept THEN held_key END,
+        payload = CASE WHEN keep_payload THEN payload END,
+        status = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'failed' END,
+        error = CASE WHEN cancel_requested THEN 'cancelled on request' ELSE {text} END,
+        error_type = CASE WHEN cancel_requested THEN 'Cancelled' ELSE 'WorkerLost' END,
+        finished_at = GREATEST(clock_timestamp(), started_at, submitted_at)
+    WHERE seq = ANY($1::bigint[]) AND {_LIVE} RETURNING {RECORD}
+)
+SELECT buried.*, {self._notice("j", "buried")} FROM buried"""
+        """What the engine has given, and nobody may run: it is gone, was cancelled while its
+        worker died, or was lost too often."""
+        self.put_aside = f"""
+WITH back AS (
+    UPDATE {self._queue} SET status = 'queued', queue_manager_id = NULL, slot = NULL,
+        execute_after = clock_timestamp() + interval '1 second'
+    WHERE id = ANY($1::bigint[])
+)
+UPDATE {self._job} SET status = 'pending', started_at = NULL WHERE seq = ANY($1::bigint[])"""
+        """What was started a moment ago in the same transaction, and is better run later."""
+        self.next_due = f"""
+SELECT extract(epoch FROM min(execute_after) - clock_timestamp())::float8 AS seconds
+    FROM {self._queue} WHERE entrypoint = ANY($1::text[]) AND status = 'queued'
+    AND execute_after > statement_timestamp()"""
+
+    def _write_running(self) -> None:
+        self.beat = f"""
+UPDATE {self._queue} SET heartbeat = now() WHERE id IN (
+    SELECT id FROM {self._queue} WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2::uuid
+    ORDER BY id FOR UPDATE
+) RETURNING id"""
+        self.flags = f"""
+SELECT seq FROM {self._job} WHERE seq = ANY($1::bigint[]) AND cancel_requested"""
+        self.report = f"""
+WITH changed AS (
+    UPDATE {self._job} AS job SET progress = each.progress, message = each.message,
+        attempt = each.attempt, metadata = each.metadata
+    FROM unnest($1::bigint[], $2::int[], $3::float8[], $4::text[], $5::int[], $6::text[])
+        AS each(seq, delivery, progress, message, attempt, metadata)
+    WHERE job.seq = each.seq AND job.delivery = each.delivery AND job.status = 'running'
+    RETURNING job.id
+)
+SELECT {self._notice("j", "changed")}"""
+
+    def _write_ending(self) -> None:
+        self.finish = f"""
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest($2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[],
+        $8::boolean[], $9::float8[], $10::text[], $11::int[], $12::text[], $13::float8[])
+        AS each(seq, delivery, status, result, error, error_type, is_cancel_known, progress,
+            message, attempt, metadata, pause)
+), own AS MATERIALIZED (
+    SELECT id FROM {self._queue} WHERE id IN (SELECT seq FROM given)
+    AND queue_manager_id = $1::uuid ORDER BY id FOR UPDATE
+), ended AS (
+    UPDATE {self._job} AS job SET status = given.status, result = given.result,
+        error = given.error, error_type = given.error_type, progress = given.progress,
+        message = given.message, attempt = given.attempt, metadata = given.metadata,
+        cancel_requested = job.cancel_requested OR given.is_cancel_known,
+        refusals = job.refusals + (given.pause > 0)::int,
+        held_key = CASE WHEN given.status = 'pending' OR job.is_kept THEN job.held_key END,
+        payload = CASE WHEN given.status = 'pending' OR job.keep_payload THEN job.payload END,
+        started_at = CASE WHEN given.status <> 'pending' THEN job.started_at END,
+        finished_at = CASE WHEN given.status <> 'pending'
+            THEN GREATEST(clock_timestamp(), job.started_at) END
+    FROM given JOIN own ON own.id = given.seq
+    WHERE job.seq = given.seq AND job.delivery = given.delivery AND job.status = 'running'
+        AND (given.is_cancel_known OR NOT job.cancel_requested)
+    RETURNING job.id, job.seq, job.status, job.started_at, job.finished_at, job.cancel_requested,
+        given.pause
+), gone AS (
+    DELETE FROM {self._queue} AS queue USING ended
+    WHERE queue.id = ended.seq AND ended.status <> 'pending'
+), back AS (
+    UPDATE {self._queue} AS queue SET status = 'queued', queue_manager_id = NULL, slot = NULL,
+        execute_after = CASE WHEN ended.pause > 0
+            THEN clock_timestamp() + ended.pause * interval '1 second' ELSE 'epoch' END
+    FROM ended WHERE queue.id = ended.seq AND ended.status = 'pending'
+)
+SELECT seq, started_at, finished_at, cancel_requested, {self._notice("j", "ended")},
+    {self._notice("w", "ended", "status = 'pending'")} FROM ended"""
+        """Write outcomes; `pending` gives a job back, after a pause if it was refused. Returns
+        those that were still ours, and that nobody has cancelled without our knowing."""
+
+        self.state = f"""
+SELECT seq, delivery, status, started_at, finished_at, cancel_requested
+    FROM {self._job} WHERE seq = ANY($1::bigint[])"""
+        """What became of jobs whose outcomes were not written."""
+
+    def _write_cancelling(self) -> None:
+        self.cancel = f"""
+WITH queue AS MATERIALIZED (
+    SELECT queue.id FROM {self._queue} AS queue JOIN {self._job} AS job ON job.seq = queue.id
+    WHERE job.id = ANY($1::uuid[]) ORDER BY queue.id FOR UPDATE OF queue
+), told AS (
+    UPDATE {self._job} SET cancel_requested = true,
+        held_key = CASE WHEN is_kept THEN held_key END,
+        payload = CASE WHEN status = 'running' OR keep_payload THEN payload END,
+        status = CASE status WHEN 'pending' THEN 'cancelled' ELSE status END,
+        finished_at = CASE status WHEN 'pending'
+            THEN GREATEST(clock_timestamp(), submitted_at) END,
+        error = CASE status WHEN 'pending' THEN $2::text END,
+        error_type = CASE status WHEN 'pending' THEN 'Cancelled' END
+    WHERE id = ANY($1::uuid[]) AND {_LIVE} AND (SELECT count(*) FROM queue) >= 0
+    RETURNING {RECORD}
+), gone AS (
+    DELETE FROM {self._queue} AS queue USING told
+    WHERE queue.id = told.seq AND told.status = 'cancelled'
+)
+SELECT told.*, {self._notice("j", "told", "status = 'cancelled'")},
+    {self._notice("c", "told", "status = 'running'")} FROM told"""
+        """Cancel what waits, and ask what runs to stop; returns both. The count makes sure that
+        the engine's rows are locked first."""
+        self.live = f"""
+SELECT id, type, status, metadata FROM {self._job}
+WHERE status = $1::text AND ($2::text[] IS NULL OR type = ANY($2::text[]))
+    AND ($3::text IS NULL OR metadata <> '{{}}' AND metadata::jsonb @> $3::jsonb)
+ORDER BY seq"""
+        """Live jobs that match, oldest first."""
+
+    def _write_keeping(self) -> None:
+        self.delete = f"""
+DELETE FROM {self._job} WHERE id = $1::uuid AND NOT {_LIVE} RETURNING {RECORD}"""
+        self.prune_old = f"""
+DELETE FROM {self._job} WHERE id IN (
+    SELECT id FROM {self._job}
+    WHERE finished_at <= statement_timestamp() - $1::float8 * interval '1 second'
+    ORDER BY finished_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+) RETURNING {RECORD}"""
+        self.prune_many = f"""
+DELETE FROM {self._job} WHERE id IN (
+    SELECT id FROM {self._job} WHERE finished_at < (
+        SELECT finished_at FROM {self._job} WHERE finished_at IS NOT NULL
+        ORDER BY finished_at DESC OFFSET $1::bigint - 1 LIMIT 1
+    ) ORDER BY finished_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+) RETURNING {RECORD}"""
+        self.prune_log = f"""
+WITH gone AS (
+    DELETE FROM {self._log} WHERE id IN (
+        SELECT id FROM {self._log} ORDER BY id LIMIT $1::bigint FOR UPDATE SKIP LOCKED
+    ) RETURNING id
+)
+SELECT count(*) AS number FROM gone"""
+        """The engine's log, which grows for ever, and which nobody here reads."""
+        self.sweep = f"""
+WITH lost AS (
+    SELECT seq FROM {self._job} AS job WHERE {_LIVE}
+    AND NOT EXISTS (SELECT FROM {self._queue} AS queue WHERE queue.id = job.seq)
+    ORDER BY seq LIMIT $1::bigint FOR UPDATE SKIP LOCKED
+), back AS (
+    UPDATE {self._job} AS job SET status = 'pending', started_at = NULL, delivery = delivery + 1
+    FROM lost WHERE job.seq = lost.seq RETURNING job.id, job.seq, job.type, job.not_before,
+        job.submitted_at
+), queued AS (
+    INSERT INTO {self._queue} (id, priority, entrypoint, status, execute_after)
+    SELECT seq, {_PRIORITY.format(due="COALESCE(not_before, submitted_at)")}, type, 'queued',
+        COALESCE(not_before, 'epoch') FROM back
+    ON CONFLICT DO NOTHING
+)
+SELECT count(*) AS number, {self._notice("w", "back")} FROM back"""
+        """Live records without a row of the engine, as after an old dump: queue them again."""

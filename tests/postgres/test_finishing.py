@@ -1,0 +1,194 @@
+"""How outcomes are written: batched, fenced, and never twice."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from stoat_jobs import FinishedEvent, JobContext, JobHandlers, JobStatus, ResultTooLargeError
+from stoat_jobs._postgres.connections import Connections
+
+from .queues import Gate, queue_on, rows_of
+
+
+class Seen:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.finished_jobs: list[FinishedEvent] = []
+
+    def finished(self, event: FinishedEvent) -> None:
+        self.finished_jobs.append(event)
+
+
+class Between:
+    """Does something before or after the first finish that a process writes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.fetch = Connections.fetch
+        self.number = 0
+        monkeypatch.setattr(Connections, "fetch", self._wrapped())
+
+    def _wrapped(self) -> Any:
+        async def fetch(connections: Connections, sql: str, *args: Any, **more: Any) -> Any:
+            if "is_cancel_known" not in sql or self.number:
+                return await self.fetch(connections, sql, *args, **more)
+            self.number += 1
+            await self.before()
+            rows = await self.fetch(connections, sql, *args, **more)
+            await self.after()
+            return rows
+
+        return fetch
+
+    async def before(self) -> None: ...
+
+    async def after(self) -> None: ...
+
+
+def returning(value: Any = "done") -> JobHandlers:
+    handlers = JobHandlers()
+
+    @handlers.job
+    async def work(ctx: JobContext) -> Any:
+        return value
+
+    return handlers
+
+
+async def test_a_cancel_that_was_accepted_before_the_commit_stands(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cancel that comes after the handler's end makes the job cancelled, and is told once."""
+    between, seen = Between(monkeypatch), Seen()
+    async with (
+        queue_on(url, returning("part"), [seen]) as worker,
+        queue_on(url, returning(), options={"worker": False}) as other,
+    ):
+        answers = []
+
+        async def cancel() -> None:
+            (job,) = await other.list_jobs()
+            answers.append(await other.cancel(job.job_id))
+
+        monkeypatch.setattr(between, "before", cancel)
+        record = await worker.wait(await worker.submit("work"))
+        assert record == await other.get_result(record.job_id)
+    assert answers == [True]
+    assert (record.status, record.result) == (JobStatus.CANCELLED, "part")
+    assert (record.error, record.error_type) == ("cancelled on request", "Cancelled")
+    assert [event.record.status for event in seen.finished_jobs] == [JobStatus.CANCELLED]
+
+
+async def test_an_outcome_whose_answer_is_lost_is_told_once(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit succeeds and its answer does not arrive: the record stays, observers hear once."""
+    between, seen = Between(monkeypatch), Seen()
+
+    async def lose() -> None:
+        raise ConnectionResetError("the answer is lost")
+
+    monkeypatch.setattr(between, "after", lose)
+    async with queue_on(url, returning(), [seen]) as queue:
+        first = await queue.wait(await queue.submit("work"))
+        await queue.wait(await queue.submit("work"))
+    assert first.status is JobStatus.COMPLETED
+    told = [event.record.job_id for event in seen.finished_jobs]
+    assert told.count(first.job_id) == 1
+    assert len(told) == 2
+
+
+async def test_a_job_that_others_have_taken_is_left_to_them(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outcome of an owner that lost its job changes nothing, and no observer is told."""
+    between, seen = Between(monkeypatch), Seen()
+
+    async def take() -> None:
+        await rows_of(
+            url,
+            "UPDATE stoat_jobs.pgqueuer SET queue_manager_id = gen_random_uuid(),"
+            " heartbeat = now() + interval '1 hour'"
+            " WHERE id = (SELECT min(seq) FROM stoat_jobs.job)",
+        )
+        await rows_of(
+            url,
+            "UPDATE stoat_jobs.job SET delivery = delivery + 1"
+            " WHERE seq = (SELECT min(seq) FROM stoat_jobs.job)",
+        )
+
+    monkeypatch.setattr(between, "before", take)
+    async with queue_on(url, returning(), [seen]) as queue:
+        job_id = await queue.submit("work")
+        other = await queue.submit("work", key="other")
+        await queue.wait(other)
+        record = await queue.get_result(job_id)
+    assert (record.status, record.result) == (JobStatus.RUNNING, None)
+    assert job_id not in [event.record.job_id for event in seen.finished_jobs]
+
+
+async def test_many_outcomes_share_statements(url: str) -> None:
+    """A thousand jobs that end at once are written by far fewer transactions."""
+    handlers, gate = JobHandlers(), Gate()
+
+    @handlers.job
+    async def hold(ctx: JobContext, n: int) -> int:
+        await gate.wait(n)
+        return n
+
+    async with queue_on(url, handlers, concurrency=1_000) as queue:
+        ids = await queue.submit_many("hold", [{"n": n} for n in range(1_000)])
+        await gate.until(1_000)
+        before = await _commits(url)
+        gate.opened.set()
+        assert (await queue.wait(ids[-1])).result == 999
+        results = [(await queue.wait(job_id)).result for job_id in ids[:3]]
+        assert results == [0, 1, 2]
+        async with asyncio.timeout(30):
+            while await queue.list_jobs(status="running", limit=1):
+                await asyncio.sleep(0.05)
+    assert await _commits(url) - before < 300
+
+
+async def _commits(url: str) -> int:
+    (row,) = await rows_of(
+        url,
+        "SELECT pg_stat_force_next_flush() IS NULL, xact_commit FROM pg_stat_database"
+        " WHERE datname = current_database()"
+        if await _has_flush(url)
+        else "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()",
+    )
+    return int(row["xact_commit"])
+
+
+async def _has_flush(url: str) -> bool:
+    connection = await asyncpg.connect(url)
+    try:
+        return connection.get_server_version().major >= 15
+    finally:
+        await connection.close()
+
+
+async def test_a_result_that_is_too_large_fails_its_job(url: str) -> None:
+    """Over ``max_result_bytes`` the job is failed by name, and the limit itself fits."""
+    async with queue_on(url, returning("x" * 98), max_result_bytes=100) as queue:
+        assert (await queue.wait(await queue.submit("work"))).result == "x" * 98
+    async with queue_on(url, returning("x" * 99), max_result_bytes=100) as queue:
+        record = await queue.wait(await queue.submit("work"))
+    assert (record.status, record.error_type) == (JobStatus.FAILED, ResultTooLargeError.__name__)
+
+
+@pytest.mark.parametrize(
+    "value", [1e22, -0.0, 10**30, "nul\0 in it", {"a": [None, True]}, 2**53 + 1, 0.1]
+)
+async def test_results_come_back_as_they_were(url: str, value: Any) -> None:
+    """Numbers keep their type and their value, and U+0000 its place, over the server and back."""
+    async with queue_on(url, returning(value)) as queue:
+        job_id = await queue.submit("work")
+        await queue.wait(job_id)
+        read = (await queue.get_result(job_id)).result
+    assert (type(read), repr(read)) == (type(value), repr(value))

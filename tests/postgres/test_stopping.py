@@ -1,0 +1,155 @@
+"""How a queue stops, and starts again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import uvloop
+
+from stoat_jobs import JobContext, JobHandlers, JobStatus, QueueClosedError, QueueStartedError
+
+from .queues import LIMIT, Gate, queue_on, until
+
+
+def holding(gate: Gate) -> JobHandlers:
+    handlers = JobHandlers()
+
+    @handlers.job
+    async def hold(ctx: JobContext, n: int = 0) -> str:
+        await gate.wait(n)
+        return "done"
+
+    return handlers
+
+
+async def test_what_is_stopped_runs_elsewhere_at_once(url: str) -> None:
+    """A job that the shutdown stops is given back, and told so; another worker runs it."""
+    gate = Gate()
+    one, two = queue_on(url, holding(gate)), queue_on(url, holding(gate), concurrency=1)
+    async with two:
+        async with one:
+            job_id = await one.submit("hold")
+            busy = await one.submit("hold")
+            await gate.until(2)
+            waiting = asyncio.ensure_future(one.wait(job_id))
+            await asyncio.sleep(0)
+        gate.opened.set()
+        assert (await two.wait(job_id)).status is JobStatus.COMPLETED
+        assert (await two.wait(busy)).status is JobStatus.COMPLETED
+    with pytest.raises(QueueClosedError):
+        await waiting
+    assert 3 <= len(gate.arrived) <= 4
+
+
+async def test_a_job_between_its_attempts_is_given_back(url: str) -> None:
+    """A job that waits for its next attempt is not failed by the shutdown: it runs elsewhere."""
+    handlers = JobHandlers()
+    calls = []
+
+    @handlers.job(retries=1)
+    async def flaky(ctx: JobContext) -> str:
+        calls.append(ctx.attempt)
+        if len(calls) == 1:
+            raise ConnectionError("not yet")
+        return "done"
+
+    async with queue_on(url, handlers) as queue:
+        job_id = await queue.submit("flaky")
+
+        async def has_failed_once() -> bool:
+            return bool(calls)
+
+        await until(has_failed_once)
+    assert (await queue.get_result(job_id)).status is JobStatus.PENDING
+    async with queue_on(url, handlers) as other:
+        record = await other.wait(job_id)
+    assert (record.status, record.attempt, calls) == (JobStatus.COMPLETED, 0, [0, 0])
+
+
+@pytest.mark.parametrize("on_shutdown", ["requeue", "settle"])
+async def test_a_stop_that_is_cancelled_writes_what_became_of_its_jobs(
+    url: str, on_shutdown: str
+) -> None:
+    """However the stop is cut short, what ran is given back or settled, and the queue is closed."""
+    gate = Gate()
+    options = {"on_shutdown": on_shutdown}
+    queue = queue_on(url, holding(gate), options=options, drain_timeout=60)
+    await queue.__aenter__()
+    job_id = await queue.submit("hold")
+    await gate.until(1)
+    stopping = asyncio.ensure_future(queue.__aexit__(None, None, None))
+    await asyncio.sleep(0.1)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    assert not queue.started
+    record = await queue.get_result(job_id)
+    expected = JobStatus.PENDING if on_shutdown == "requeue" else JobStatus.CANCELLED
+    assert record.status is expected
+
+
+async def test_it_starts_again_after_it_was_left(url: str) -> None:
+    """A queue may be entered again; two starts at once are refused."""
+    gate = Gate()
+    gate.opened.set()
+    queue = queue_on(url, holding(gate))
+    for _ in range(2):
+        async with queue:
+            with pytest.raises(QueueStartedError):
+                await queue.__aenter__()
+            job_id = await queue.submit("hold")
+            assert (await queue.wait(job_id)).result == "done"
+    assert (await queue.get_result(job_id)).result == "done"
+
+
+@pytest.mark.parametrize(
+    "factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def test_it_starts_again_in_another_loop(url: str, factory: object) -> None:
+    """Each start may be on another event loop, of asyncio or of uvloop."""
+    gate = Gate()
+    gate.opened.set()
+    queue = queue_on(url, holding(gate))
+
+    async def run() -> object:
+        async with queue:
+            return (await queue.wait(await queue.submit("hold"))).result
+
+    for _ in range(2):
+        with asyncio.Runner(loop_factory=factory) as runner:  # type: ignore[arg-type]
+            assert runner.run(run()) == "done"
+
+
+async def test_a_handler_may_cancel_its_own_job(url: str) -> None:
+    """It gets its answer first, and is cancelled then."""
+    handlers = JobHandlers()
+    answers = []
+
+    @handlers.job
+    async def gives_up(ctx: JobContext) -> None:
+        answers.append(await ctx.queue.cancel(ctx.job_id))
+        await asyncio.sleep(LIMIT)
+
+    async with queue_on(url, handlers) as queue:
+        record = await queue.wait(await queue.submit("gives_up"), timeout=LIMIT)
+    assert answers == [True]
+    assert record.status is JobStatus.CANCELLED
+
+
+async def test_the_ages_of_side_tasks_are_known(url: str) -> None:
+    """A health check sees each side task, and one that others cancelled is begun again."""
+    gate = Gate()
+    gate.opened.set()
+    queue = queue_on(url, holding(gate))
+    assert queue.side_task_ages() == {}
+    async with queue:
+        await queue.wait(await queue.submit("hold"))
+        names = {"beat", "listen", "read", "submit", "claim", "finish", "report", "keep"}
+        assert set(queue.side_task_ages()) == names
+        assert all(0 <= age < LIMIT for age in queue.side_task_ages().values())
+        for task in asyncio.all_tasks():
+            if task.get_name().startswith("stoat-jobs "):
+                task.cancel()
+        await asyncio.sleep(0.3)
+        assert (await queue.wait(await queue.submit("hold"))).result == "done"
