@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import pytest
@@ -58,6 +59,10 @@ class Server:
         self.is_deaf = False
         self.work = 0
         self.cancelled: list[str] = []
+
+    def asking(self) -> AbstractContextManager[None]:
+        """Say that an answer is awaited, on which nothing depends here."""
+        return nullcontext()
 
     def telling(self, *, is_worker: bool = True) -> Telling:
         return Telling(
