@@ -40,11 +40,14 @@ class Sql:
         self._ids = f"{self._queue}_id_seq"
         self._channel = jobs_channel(schema)
         self._write_submitting()
+        self._write_keys()
         self._write_reading()
         self._write_counting()
         self._write_claiming()
+        self._write_leaving()
         self._write_running()
         self._write_ending()
+        self._write_state()
         self._write_cancelling()
         self._write_keeping()
 
@@ -79,6 +82,8 @@ WITH given AS MATERIALIZED (
 )
 SELECT id FROM kept"""
         """All or, of those with an id or a key that is taken, none; returns the ids of the new."""
+
+    def _write_keys(self) -> None:
         self.known = f"SELECT id FROM {self._job} WHERE id = $1::uuid"
         self.holder = f"""
 SELECT id, digest, is_kept FROM {self._job} WHERE type = $1::text AND held_key = $2::text
@@ -151,6 +156,8 @@ WITH started AS (
 )
 SELECT started.*, {self._notice("j", "started")} FROM started"""
         """The records of what the engine has given to this worker."""
+
+    def _write_leaving(self) -> None:
         self.leave = f"""
 UPDATE {self._queue} SET status = 'queued', queue_manager_id = NULL, slot = NULL
     WHERE id = ANY($1::bigint[])"""
@@ -243,6 +250,7 @@ SELECT seq, started_at, finished_at, cancel_requested, {self._notice("j", "ended
         """Write outcomes; `pending` gives a job back, after a pause if it was refused. Returns
         those that were still ours, and that nobody has cancelled without our knowing."""
 
+    def _write_state(self) -> None:
         self.state = f"""
 SELECT seq, delivery, status, started_at, finished_at, cancel_requested
     FROM {self._job} WHERE seq = ANY($1::bigint[])"""

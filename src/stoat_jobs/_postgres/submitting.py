@@ -1,7 +1,7 @@
 """How jobs are accepted: checked as everywhere, then committed.
 
 - Keyless submits of one moment share a statement. One with a key may have to wait for somebody's
-  open transaction, so it goes alone, and waits for a lock only so long as its connection allows.
+  open transaction, so it has its own statement. Its connection limits how long it waits.
 - The id is made here. So a statement whose answer was lost can be sent again.
 """
 
