@@ -40,4 +40,8 @@ class QueueUnderTest:
     ) -> None:
         """Make the queue of *bench*."""
         bench.queue = await self.make_queue(bench.handlers, settings, observers)
+        bench.capabilities = self._capabilities_of(bench.queue)
         bench.clock.heed(bench.queue)
+
+    def _capabilities_of(self, queue: JobBackend) -> Capabilities:
+        return Capabilities.of(queue)
