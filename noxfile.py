@@ -28,6 +28,7 @@ nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
 
 ROOT = Path.cwd()
+ON_SERVER = os.environ.get("CI") == "true"  # a build server
 # More than cores, where these are two: many tests wait for servers and processes.
 WORKERS = min(4, max(3, os.cpu_count() or 1))
 PARALLEL = [f"--numprocesses={WORKERS}", "--dist=worksteal"]
@@ -40,6 +41,8 @@ KEPT = {
     "HYPOTHESIS_STORAGE_DIRECTORY": f"{ROOT}/.hypothesis",
 }
 CHECKED = ["src", "tests", "examples", "benchmarks", "hatch_build.py"]
+# What only `services` covers, which is skipped where no server can be installed.
+WITHOUT_SERVERS = ["--omit=*/stoat_jobs/_postgres/*,*/stoat_jobs/_cli/postgres/*"]
 QUICK = ["tests/contract", "tests/unit"]
 NOT_SLOW = ["-m", "not slow"]
 BETWEEN = [*NOT_SLOW, *QUICK, "tests/sqlite/test_contract.py"]
@@ -139,16 +142,14 @@ def _enter_sdist(session: nox.Session, group: str, extras: str) -> None:
     session.chdir(unpacked)
 
 
-# Not among those that plain ``nox`` runs, until all of it has passed three times in a row.
-@nox.session(python=OLDEST_AND_NEWEST)
+@nox.session(python=OLDEST_AND_NEWEST, tags=IN_TURN)
 def services(session: nox.Session) -> None:
     """Run what needs a PostgreSQL server, Debian's where there is none; arguments go to pytest.
 
     All of it runs on the oldest Python, with coverage; only the kit on uvloop on the newest, if
     that is another one.
     """
-    if packages := installing.missing():
-        _install_debian(session, *packages)
+    _install_servers(session)
     _enter_sdist(session, "services", EXTRAS)
     run, chosen = ("coverage", "run"), ["tests/postgres"]
     if NEWEST != OLDEST:
@@ -184,7 +185,7 @@ def coverage(session: nox.Session) -> None:
         session.skip("no measurements: no tests ran")
     session.install("coverage[toml]>=7.10")
     session.run("coverage", "combine")
-    session.run("coverage", "report")
+    session.run("coverage", "report", *(WITHOUT_SERVERS if installing.missing() else ()))
 
 
 # With a policy, if there is none yet, that lets no package start what it installs.
@@ -229,14 +230,24 @@ def _chromium(session: nox.Session) -> str:
     return "/usr/bin/chromium"
 
 
+def _install_servers(session: nox.Session) -> None:
+    if packages := installing.missing():
+        _install_debian(session, *packages)
+    if (packages := installing.useful()) and _can_install():
+        _install_debian(session, *packages)
+
+
+def _can_install() -> bool:
+    return bool(shutil.which("apt-get")) and (ON_SERVER or os.geteuid() == 0)
+
+
 def _install_debian(session: nox.Session, *packages: str) -> None:
     """Install Debian's *packages*; where that cannot be it is a failure on a build server alone.
 
     Servers among them are not started: tests start their own.
     """
-    on_server = os.environ.get("CI") == "true"
-    if not shutil.which("apt-get") or not (on_server or os.geteuid() == 0):
-        leave = session.error if on_server else session.skip
+    if not _can_install():
+        leave = session.error if ON_SERVER else session.skip
         leave(f"{' and '.join(packages)}: missing, and this user cannot install packages")
     as_root = () if os.geteuid() == 0 else ("sudo", "--non-interactive")
     session.run(*as_root, "sh", "-c", INSTALLING, "sh", *packages, external=True)
@@ -373,8 +384,7 @@ def chaos(session: nox.Session) -> None:
 
     Twenty rounds take about a quarter of an hour, the two without ``--full`` a minute or two.
     """
-    if packages := installing.missing():
-        _install_debian(session, *packages)
+    _install_servers(session)
     session.install(".[postgres]", "--group", "services")
     session.run("python", "-m", "tests.support.fleet.chaos", *session.posargs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import asyncpg
@@ -11,8 +12,8 @@ import pytest
 from stoat_jobs import JobStatus
 
 from ...support.fleet.fleet import PATIENCE, Fleet, until
+from ...support.postgres import installing
 
-FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 SHORT = {"lease": 2.0}
 
 
@@ -45,14 +46,23 @@ async def test_a_key_is_one_job_whoever_submits_it(fleet: Fleet) -> None:
     assert len({entry["job"] for entry in fleet.books.entries("start", type="hold")}) == 1
 
 
-@pytest.mark.skipif(FAKETIME is None, reason="no wrong clocks: install libfaketime")
+@pytest.fixture
+def wrong_clock() -> Path:
+    """The library for it; on a build server it is a failure if there is none."""
+    found = installing.wrong_clock()
+    if found is None:
+        leave = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        leave("no wrong clocks: install Debian's libfaketime")
+    return found
+
+
 @pytest.mark.parametrize("offset", ["+1h", "-1h"])
 async def test_a_clock_that_is_wrong_runs_nothing_twice_or_early__fault_44(
-    fleet: Fleet, offset: str
+    fleet: Fleet, offset: str, wrong_clock: Path
 ) -> None:
     """The server's clock decides: a worker an hour off takes no healthy job, and none too soon."""
     wrong = {
-        "LD_PRELOAD": str(FAKETIME),
+        "LD_PRELOAD": str(wrong_clock),
         "FAKETIME": offset,
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_DONT_RESET": "1",

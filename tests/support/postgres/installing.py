@@ -11,6 +11,8 @@ from pathlib import Path
 PACKAGES = {"postgres": "postgresql", "pgbouncer": "pgbouncer"}
 """Debian's package for each program that tests need."""
 
+FAKETIME = "*/faketime/libfaketime.so.1"
+
 
 def find(program: str) -> Path | None:
     """Where *program* is, of the newest server if there are several."""
@@ -39,3 +41,13 @@ def _version(folder: Path) -> list[int]:
 def missing() -> list[str]:
     """Debian's packages to install for what is not here."""
     return [package for program, package in PACKAGES.items() if find(program) is None]
+
+
+def wrong_clock() -> Path | None:
+    """The library that gives a process a wrong clock; without it, the test of that is skipped."""
+    return next(Path("/usr/lib").glob(FAKETIME), None)
+
+
+def useful() -> list[str]:
+    """Debian's packages without which single tests are skipped."""
+    return [] if wrong_clock() else ["libfaketime"]
