@@ -11,7 +11,7 @@ import pytest
 from stoat_jobs import FinishedEvent, JobContext, JobHandlers, JobStatus, ResultTooLargeError
 from stoat_jobs._postgres.connections import Connections
 
-from .queues import Gate, queue_on, rows_of
+from .queues import LIMIT, Gate, queue_on, rows_of
 
 
 class Seen:
@@ -152,6 +152,39 @@ async def test_many_outcomes_share_statements(url: str) -> None:
             while await queue.list_jobs(status="running", limit=1):
                 await asyncio.sleep(0.05)
     assert await _commits(url) - before < 300
+
+
+async def test_a_large_result_on_a_slow_link_holds_up_no_other(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a second more for each megabyte, and while it fails, others are written."""
+    fetch, limits = Connections.fetch, list[float]()
+    passes = asyncio.Event()
+
+    async def slow(connections: Connections, sql: str, *args: Any, **more: Any) -> Any:
+        if "is_cancel_known" in sql and any(len(each or "") > 9_000_000 for each in args[4]):
+            limits.append(more["seconds"])
+            if not passes.is_set():
+                raise TimeoutError("the link is slow")
+        return await fetch(connections, sql, *args, **more)
+
+    handlers = JobHandlers()
+
+    @handlers.job
+    async def make(ctx: JobContext, size: int) -> str:
+        return "x" * size
+
+    monkeypatch.setattr(Connections, "fetch", slow)
+    async with queue_on(url, handlers) as queue, asyncio.timeout(LIMIT):
+        large = await queue.submit("make", {"size": 10_000_000})
+        while not limits:
+            await asyncio.sleep(0.01)
+        for _ in range(3):
+            small = await queue.submit("make", {"size": 1})
+            assert (await queue.wait(small)).status is JobStatus.COMPLETED
+        passes.set()
+        assert (await queue.wait(large)).status is JobStatus.COMPLETED
+    assert min(limits) > 10
 
 
 async def _commits(url: str) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from stoat_jobs import JobContext, JobHandlers, JobNotFoundError, RemovedEvent
+from stoat_jobs._postgres.connections import Connections
 
 from .queues import queue_on, rows_of, until
 
@@ -113,3 +115,57 @@ async def test_a_record_that_the_engine_forgot_is_queued_again(url: str) -> None
         await rows_of(url, "DELETE FROM stoat_jobs.pgqueuer")
         async with queue_on(url, working()):
             assert (await submitter.wait(job_id)).result == 3
+
+
+async def test_however_many_the_engine_forgot_are_queued_again(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """More than fit in one notice or one statement, one sweep after another without a pause."""
+    async with queue_on(url, working(), options={"worker": False}) as submitter:
+        await submitter.submit_many("work", [{"n": n} for n in range(1_001)])
+        await rows_of(url, "DELETE FROM stoat_jobs.pgqueuer")
+        async with queue_on(url, working(), concurrency=100):
+
+            async def are_done() -> bool:
+                return not await submitter.list_jobs(status=("pending", "running"), limit=1)
+
+            await until(are_done)
+    swept = [each for each in caplog.records if each.getMessage() == "jobs_queued_again"]
+    assert sum(each.__dict__["number"] for each in swept) == 1_001
+    assert "side_task_failed" not in caplog.text
+
+
+LARGE = """
+INSERT INTO stoat_jobs.job (id, seq, type, metadata, is_kept, timeout, keep_payload, status,
+    started_at, finished_at, result)
+SELECT gen_random_uuid(), nextval('stoat_jobs.pgqueuer_id_seq'), 'work', '{}', false, 300, false,
+    'completed', now(), now() - interval '1 day', '"' || repeat('x', 3000000) || '"'
+FROM generate_series(1, 12) AS n
+"""
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_large_records_go_a_few_at_a_time(
+    url: str, monkeypatch: pytest.MonkeyPatch, is_told: bool
+) -> None:
+    """No statement reads more than it can in its time, nor anything if no observer wants it."""
+    fetch, read = Connections.fetch, list[int]()
+
+    async def measured(connections: Connections, sql: str, *args: Any, **more: Any) -> Any:
+        rows = await fetch(connections, sql, *args, **more)
+        read.append(sum(len(row["result"] or "") for row in rows if "result" in row))
+        return rows
+
+    gone = Gone()
+    async with queue_on(url, working(), options={"worker": False}):
+        await rows_of(url, LARGE)
+    monkeypatch.setattr(Connections, "fetch", measured)
+    async with queue_on(url, working(), [gone] if is_told else [], result_ttl=3600):
+
+        async def are_gone() -> bool:
+            return not await rows_of(url, "SELECT FROM stoat_jobs.job")
+
+        await until(are_gone)
+    assert len(set(gone.ids)) == len(gone.ids) == (12 if is_told else 0)
+    assert sum(read) == (12 * 3_000_002 if is_told else 0)
+    assert max(read) <= 8_000_000

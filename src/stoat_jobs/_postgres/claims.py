@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from .._text import one_line
 from .connections import Connection, Connections, Row
 from .options import PostgresOptions
 from .reasons import is_slot_taken
+from .rows import metadata_of
 from .schema import engine_settings
 from .sql import Sql
 
@@ -75,7 +75,7 @@ class Claim:
         self.job_type: str = row["type"]
         self.delivery: int = row["delivery"]
         self.timeout: float = row["timeout"]
-        self.metadata: Mapping[str, Any] = read_only(json.loads(row["metadata"]))
+        self.metadata: Mapping[str, Any] = read_only(metadata_of(row))
         self.variables = variables_of(self.job_id)
 
     @property

@@ -36,6 +36,9 @@ _GOODBYE = 0.5
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 0.5
 
+# Bytes that the slowest link takes in a second.
+_SLOWEST = 1_000_000
+
 
 class Connections:
     """A pool, and connections of their own for what listens and beats."""
@@ -100,24 +103,33 @@ class Connections:
         server = self._listened if listening else self._server
         return await server.connect(min(2 * self._seconds, _START))
 
-    async def fetch(self, sql: str, *args: Any, seconds: float | None = None) -> list[Row]:
+    async def fetch(
+        self, sql: str, *args: Any, seconds: float | None = None, local: str = ""
+    ) -> list[Row]:
         """The rows of one statement, which is a transaction of its own.
 
         It takes at most so many *seconds*, by default a third of a lease; then the connection is
-        dropped. While the queue is not open, it has a connection of its own.
+        dropped. While the queue is not open, it has a connection of its own. *local*: statements
+        that set what it needs.
 
         Raises:
             TimeoutError: it took longer.
             RuntimeError: this is another event loop than the queue's.
         """
         async with self._borrowed(seconds) as connection:
-            if not self._server.is_pooled:
+            if not (local or self._server.is_pooled):
                 return await _fetch(connection, sql, args)
-            async with self._server.transaction(connection):
+            async with self._server.transaction(connection, local):
                 rows = await _fetch(connection, sql, args)
         return rows
 
-    async def fetch_retried(self, sql: str, *args: Any, seconds: float = 5.0) -> list[Row]:
+    def seconds_for(self, size: int) -> float:
+        """Seconds for a statement with so many bytes, which a slow link needs on top."""
+        return self._seconds + size / _SLOWEST
+
+    async def fetch_retried(
+        self, sql: str, *args: Any, seconds: float = 5.0, local: str = ""
+    ) -> list[Row]:
         """As :meth:`fetch`; what may succeed in a moment is tried again for so many *seconds*.
 
         Only for statements that may be run twice.
@@ -126,21 +138,21 @@ class Connections:
         deadline, pause = loop.time() + seconds, _FIRST_PAUSE
         while True:
             try:
-                return await self.fetch(sql, *args)
+                return await self.fetch(sql, *args, local=local)
             except Exception as error:
                 if not is_transient(error) or loop.time() + pause > deadline:
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    async def ask(self, sql: str, *args: Any) -> list[Row]:
+    async def ask(self, sql: str, *args: Any, local: str = "") -> list[Row]:
         """As :meth:`fetch_retried`, for what a caller of the queue asks for.
 
         Raises:
             BackendError: the server did not answer; says why.
         """
         try:
-            return await self.fetch_retried(sql, *args)
+            return await self.fetch_retried(sql, *args, local=local)
         except Exception as error:  # a TimeoutError would look like that of `wait`
             if not (is_transient(error) or is_lock_timeout(error)):
                 raise

@@ -2,6 +2,8 @@
 
 - An outcome that the server does not take was overtaken: by a cancel that it had accepted before,
   then the job ends as cancelled; or by another worker that has the job now, then it is dropped.
+- Large results have more time, and what fails is tried again after the others. So a result that
+  a link is too slow for holds up no other.
 - A value that the server refuses fails its job and no other.
 """
 
@@ -22,10 +24,9 @@ from .connections import Connections, Row
 from .reasons import is_data_error, reason_of
 from .rows import metadata_of, metadata_text
 from .side_tasks import IDLE, SideTask
-from .sql import Sql
+from .sql import IDS_IN_A_NOTICE, Sql
 
-# What one statement has at most; so many ids fit in one notice.
-_MOST_AT_ONCE = 200
+# What one statement has at most.
 _MOST_BYTES = 8_000_000
 
 _REFUSED = "OutcomeRefused"
@@ -52,7 +53,7 @@ class Finishing:
         self._lease = lease
         self._over = over
         self._ended: dict[Claim, dict[str, Any]] = {}
-        """What is to be written, the oldest first."""
+        """What is to be written, the oldest first, apart from what failed."""
         self.side_task = SideTask("finish", self._write_some)
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
@@ -84,6 +85,7 @@ class Finishing:
                 await self._write(batch)
             except Exception as error:
                 if not is_data_error(error):
+                    self._put_last(batch)
                     raise  # the side task tries again in a moment
                 await self._write_one_by_one(batch)
         self._idle.set()
@@ -92,17 +94,26 @@ class Finishing:
     def _next_batch(self) -> list[Claim]:
         batch: list[Claim] = []
         room = _MOST_BYTES
-        for claim, columns in islice(self._ended.items(), _MOST_AT_ONCE):
-            room -= len(columns["result"] or "")
+        for claim, columns in islice(self._ended.items(), IDS_IN_A_NOTICE):
+            room -= _size(columns)
             if room < 0 and batch:
                 break
             batch.append(claim)
         return batch
 
+    def _put_last(self, batch: list[Claim]) -> None:
+        for claim in batch:
+            if claim in self._ended:
+                self._ended[claim] = self._ended.pop(claim)
+
     async def _write(self, batch: list[Claim]) -> None:
         """Write the outcomes of *batch*, which stay until that has succeeded."""
-        columns = map(list, zip(*(self._ended[claim].values() for claim in batch)))
-        found = await self._connections.fetch(self._sql.finish, self._owner, *columns)
+        ended = [self._ended[claim] for claim in batch]
+        columns = map(list, zip(*(each.values() for each in ended)))
+        seconds = self._connections.seconds_for(sum(map(_size, ended)))
+        found = await self._connections.fetch(
+            self._sql.finish, self._owner, *columns, seconds=seconds
+        )
         rows = {row["seq"]: row for row in found}
         for claim in batch:
             if claim.seq in rows:
@@ -150,6 +161,10 @@ class Finishing:
         claim.progress = claim.message = None
         claim.metadata = read_only(metadata_of(claim.row))
         self.add(claim, Outcome(FAILED, None, reason, _REFUSED))
+
+
+def _size(columns: dict[str, Any]) -> int:
+    return len(columns["result"] or "")
 
 
 def _columns_of(claim: Claim, outcome: Outcome) -> dict[str, Any]:

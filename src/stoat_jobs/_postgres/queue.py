@@ -32,7 +32,7 @@ from .lifecycle import Lifecycle
 from .options import PostgresOptions
 from .records import Records, checked_id
 from .rows import metadata_of
-from .sql import Sql
+from .sql import IDS_IN_A_NOTICE, Sql
 from .telling import Telling
 from .url import address_of
 from .waiting import Watch, until_finished
@@ -41,9 +41,6 @@ NO_PAYLOAD: Mapping[str, Any] = {}
 
 # Bytes of a job type's name: an entry of the server's indexes has at most some 2,700.
 _LONGEST_NAME = 512
-
-# How many jobs one statement cancels; so many ids fit in one notice.
-_CANCELLED_AT_ONCE = 200
 
 
 class PostgresJobQueue(Lifecycle):
@@ -284,8 +281,8 @@ class PostgresJobQueue(Lifecycle):
         count = 0
         for each in (PENDING, RUNNING):  # what waits comes first: else it would get the slots
             job_ids = await self._records.live(wanted, each)
-            for first in range(0, len(job_ids), _CANCELLED_AT_ONCE):
-                count += await self._cancel(life, job_ids[first : first + _CANCELLED_AT_ONCE])
+            for first in range(0, len(job_ids), IDS_IN_A_NOTICE):
+                count += await self._cancel(life, job_ids[first : first + IDS_IN_A_NOTICE])
         return count
 
     async def delete(self, job_id: str) -> bool:

@@ -41,7 +41,7 @@ def record_with(row: Mapping[str, Any], **changed: Any) -> JobResult[Any]:
             "started_at": row["started_at"],
             "finished_at": row["finished_at"],
             "cancel_requested": row["cancel_requested"],
-            "metadata": json.loads(row["metadata"]),
+            "metadata": metadata_of(row),
             "key": row["key"],
             "not_before": row["not_before"],
             "payload": None if payload is None else KeptPayload({}, payload.encode()).on_record(),

@@ -7,7 +7,8 @@
 - The server's clock stamps. It may step back; a record's times never do.
 - Rows are found by the time at which the statement began: no index finds them by
   ``clock_timestamp()``, which may change from one row to the next.
-- One notice for a statement, whatever it changed.
+- One notice for a statement, whatever it changed. The server refuses one of 8,000 bytes, and with
+  it the statement: so who gives a statement its ids, or a limit, keeps to `IDS_IN_A_NOTICE`.
 """
 
 from __future__ import annotations
@@ -21,12 +22,29 @@ RECORD = (
 )
 """What a record is made of."""
 
+IDS_IN_A_NOTICE = 200
+"""As many as a statement that sends a notice may change: 216 ids are too long for the server."""
+
+EVER = 1e10
+"""Seconds that a record is kept where no time is too long."""
+
 _LIVE = "status IN ('pending', 'running')"
 
 # Of the engine's rows those with the highest priority are claimed first; this is the second in
 # which a job is due, counted backwards, so that jobs start in the order in which they are due,
 # and what is not due yet stands in nobody's way. Counted from 2020 it fits the engine's integer.
 _PRIORITY = "GREATEST(1577836800 - floor(extract(epoch FROM {due})), -2147483648)::int"
+
+
+def _among(column: str, values: str) -> str:
+    """Whether *column* is one of *values*, if there are any.
+
+    Of a single one it says so once more, because only then an index has its rows in their order.
+    """
+    return (
+        f"({values}::text[] IS NULL OR {column} = ANY({values}::text[])"
+        f" AND (cardinality({values}::text[]) > 1 OR {column} = ({values}::text[])[1]))"
+    )
 
 
 class Sql:
@@ -117,8 +135,7 @@ SELECT {RECORD}, payload AS source, timeout, is_kept, keep_payload, held_key
         self.page = f"""
 SELECT {RECORD} FROM {self._job}
 WHERE seq < $1::bigint AND {kept}
-    AND ($3::text[] IS NULL OR status = ANY($3::text[]))
-    AND ($4::text[] IS NULL OR type = ANY($4::text[]))
+    AND {_among("status", "$3")} AND {_among("type", "$4")}
     AND ($5::text IS NULL OR metadata <> '{{}}' AND metadata::jsonb @> $5::jsonb)
 ORDER BY seq DESC LIMIT $6::bigint"""
         """Records that match, newest first, before a place."""
@@ -200,11 +217,15 @@ UPDATE {self._queue} SET heartbeat = now() WHERE id IN (
         self.flags = f"""
 SELECT seq FROM {self._job} WHERE seq = ANY($1::bigint[]) AND cancel_requested"""
         self.report = f"""
-WITH changed AS (
+WITH own AS MATERIALIZED (
+    SELECT id FROM {self._queue} WHERE id = ANY($2::bigint[])
+    AND queue_manager_id = $1::uuid ORDER BY id FOR UPDATE
+), changed AS (
     UPDATE {self._job} AS job SET progress = each.progress, message = each.message,
         attempt = each.attempt, metadata = each.metadata
-    FROM unnest($1::bigint[], $2::int[], $3::float8[], $4::text[], $5::int[], $6::text[])
+    FROM unnest($2::bigint[], $3::int[], $4::float8[], $5::text[], $6::int[], $7::text[])
         AS each(seq, delivery, progress, message, attempt, metadata)
+        JOIN own ON own.id = each.seq
     WHERE job.seq = each.seq AND job.delivery = each.delivery AND job.status = 'running'
     RETURNING job.id
 )
@@ -282,7 +303,7 @@ SELECT told.*, {self._notice("j", "told", "status = 'cancelled'")},
         the engine's rows are locked first."""
         self.live = f"""
 SELECT id, type, status, metadata FROM {self._job}
-WHERE status = $1::text AND ($2::text[] IS NULL OR type = ANY($2::text[]))
+WHERE status = $1::text AND {_among("type", "$2")}
     AND ($3::text IS NULL OR metadata <> '{{}}' AND metadata::jsonb @> $3::jsonb)
 ORDER BY seq"""
         """Live jobs that match, oldest first."""
@@ -290,19 +311,21 @@ ORDER BY seq"""
     def _write_keeping(self) -> None:
         self.delete = f"""
 DELETE FROM {self._job} WHERE id = $1::uuid AND NOT {_LIVE} RETURNING {RECORD}"""
-        self.prune_old = f"""
-DELETE FROM {self._job} WHERE id IN (
-    SELECT id FROM {self._job}
+        size = "COALESCE(octet_length(result), 0) + COALESCE(octet_length(payload), 0) AS size"
+        self.too_old = f"""
+SELECT id, {size} FROM {self._job}
     WHERE finished_at <= statement_timestamp() - $1::float8 * interval '1 second'
-    ORDER BY finished_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
-) RETURNING {RECORD}"""
-        self.prune_many = f"""
+    ORDER BY finished_at LIMIT $2::bigint"""
+        self.too_many = f"""
+SELECT id, {size} FROM {self._job} WHERE finished_at < (
+    SELECT finished_at FROM {self._job} WHERE finished_at IS NOT NULL
+    ORDER BY finished_at DESC OFFSET $1::bigint - 1 LIMIT 1
+) ORDER BY finished_at LIMIT $2::bigint"""
+        self.remove = f"""
 DELETE FROM {self._job} WHERE id IN (
-    SELECT id FROM {self._job} WHERE finished_at < (
-        SELECT finished_at FROM {self._job} WHERE finished_at IS NOT NULL
-        ORDER BY finished_at DESC OFFSET $1::bigint - 1 LIMIT 1
-    ) ORDER BY finished_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
-) RETURNING {RECORD}"""
+    SELECT id FROM {self._job} WHERE id = ANY($1::uuid[]) FOR UPDATE SKIP LOCKED
+)"""
+        self.remove_and_read = f"{self.remove} RETURNING {RECORD}"
         self.prune_log = f"""
 WITH gone AS (
     DELETE FROM {self._log} WHERE id IN (

@@ -85,7 +85,7 @@ class Worker:
         self._idle: asyncio.Future[None] | None = None
         self._claims = Claims(connections, sql, options, lambda: queue.handlers)
         self._finishing = Finishing(connections, sql, self._claims.owner, options.lease, self._over)
-        self._reporting = Reporting(connections, sql, telling.look)
+        self._reporting = Reporting(connections, sql, self._claims.owner, telling.look)
         self._claiming = SideTask("claim", self._claim)
         self._beat = Beat(
             connections,
