@@ -18,17 +18,18 @@ from .._model.status import JobStatus
 from .connections import Connections, Row
 from .reasons import is_without_tables
 from .rows import metadata_of, record_of
-from .sql import Sql
+from .sql import EVER, Sql
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LAST_PLACE = 2**63 - 1
 
-# As long as a row is there: for those who waited before the job finished.
-_EVER = 1e10
-
 # Of so many jobs, the counts by type are made for each who asks; of more, once a second.
 _ALWAYS_FRESH = 2_000
 _KEPT_S = 1.0
+
+# After some runs of a statement the server may make one plan for all filters: that of no filter,
+# which reads records until it has found enough. There may be none.
+_PLAN_EACH = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 
 def checked_id(job_id: Any) -> str:
@@ -64,9 +65,9 @@ class Records:
         self._by_type: dict[str, TypeStats] = {}
         self._good_until = 0.0
 
-    async def _fetch(self, sql: str, *args: Any) -> list[Row]:
+    async def _fetch(self, sql: str, *args: Any, local: str = "") -> list[Row]:
         try:
-            return await self._connections.ask(sql, *args)
+            return await self._connections.ask(sql, *args, local=local)
         except Exception as error:
             if is_without_tables(error):  # a queue that was never started
                 return []
@@ -96,7 +97,7 @@ class Records:
 
     async def of_waiters(self, job_ids: list[str]) -> dict[str, JobResult[Any]]:
         """The records of jobs for which somebody waits, by their ids, also if they are old."""
-        rows = await self._fetch(self._sql.read, job_ids, _EVER)
+        rows = await self._fetch(self._sql.read, job_ids, EVER)
         return {str(row["id"]): record_of(row, self._handlers()) for row in rows}
 
     async def page(self, wanted: JobFilter, before: int | None, limit: int) -> JobPage[Any]:
@@ -107,7 +108,8 @@ class Records:
         while is_more:
             # One more than asked for shows whether there is another page.
             asked = limit + 1 - len(found)
-            rows = await self._fetch(self._sql.page, place, self._ttl, *_terms(wanted), asked)
+            terms = (place, self._ttl, *_terms(wanted), asked)
+            rows = await self._fetch(self._sql.page, *terms, local=_PLAN_EACH)
             for row in rows:
                 place = row["seq"]
                 record = record_of(row, self._handlers())
@@ -125,26 +127,25 @@ class Records:
         if not is_possible(wanted):
             return []
         _, job_types, metadata = _terms(wanted)
-        rows = await self._fetch(self._sql.live, str(status), job_types, metadata)
+        terms = (str(status), job_types, metadata)
+        rows = await self._fetch(self._sql.live, *terms, local=_PLAN_EACH)
         return [str(row["id"]) for row in rows if wanted.matches(_Facts(row))]
 
     # Counts.
 
     async def counts(self) -> dict[JobStatus, int]:
         """Kept records by status."""
-        found = {row["status"]: row["number"] for row in await self._count(self._sql.count)}
+        rows = await self._fetch(self._sql.count, self._ttl)
+        found = {row["status"]: row["number"] for row in rows}
         return {status: found.get(str(status), 0) for status in JobStatus}
 
     async def by_type(self, total: int) -> dict[str, TypeStats]:
         """The counts by job type of *total* records, in the order of names."""
         now = asyncio.get_running_loop().time()
         if total <= _ALWAYS_FRESH or now >= self._good_until:
-            self._by_type = _type_stats(await self._count(self._sql.count_types))
+            self._by_type = _type_stats(await self._fetch(self._sql.count_types, self._ttl))
             self._good_until = now + _KEPT_S
         return self._by_type
-
-    async def _count(self, sql: str) -> list[Row]:
-        return await self._fetch(sql, self._ttl)
 
 
 class _Facts:

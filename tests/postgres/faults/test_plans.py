@@ -1,67 +1,43 @@
-"""Tables that have just been filled, and of which the server has no statistics yet."""
+"""How much of large tables is read, also of those of which the server has no statistics yet."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 from pgqueuer.adapters.persistence.qb import QueryQueueBuilder
 from pgqueuer.domain.types import QueueManagerId
 
 from stoat_jobs._postgres.claims import _BY_INDEX
-from stoat_jobs._postgres.schema import engine_settings, install
-from stoat_jobs._postgres.sql import Sql
+from stoat_jobs._postgres.connections import Connections
+from stoat_jobs._postgres.records import _PLAN_EACH
+from stoat_jobs._postgres.schema import engine_settings
+from stoat_jobs._postgres.sql import EVER, Sql
 
-SCHEMA = "stoat_jobs"
+from ..plans import SCHEMA, filled_tables, plan_of
+from ..queues import queue_on
+
 FINISHED, PENDING = 100_000, 50_000
-
-FILL = f"""
-ALTER TABLE {SCHEMA}.job SET (autovacuum_enabled = false);
-ALTER TABLE {SCHEMA}.pgqueuer SET (autovacuum_enabled = false);
-INSERT INTO {SCHEMA}.job (id, seq, type, payload, metadata, is_kept, timeout, keep_payload, status,
-    delivery, started_at, finished_at)
-SELECT gen_random_uuid(), nextval('{SCHEMA}.pgqueuer_id_seq'), 'echo', '{{}}', '{{}}', false, 300,
-    false, CASE WHEN n <= {FINISHED} THEN 'completed' ELSE 'pending' END, 0,
-    CASE WHEN n <= {FINISHED} THEN now() END, CASE WHEN n <= {FINISHED} THEN now() END
-FROM generate_series(1, {FINISHED + PENDING}) AS n;
-INSERT INTO {SCHEMA}.pgqueuer (id, priority, entrypoint, status, execute_after)
-SELECT seq, 0, type, 'queued', 'epoch' FROM {SCHEMA}.job WHERE status = 'pending';
-"""
+LAST = 2**63 - 1
+SQL = Sql(SCHEMA)
+Filters = tuple[list[str] | None, list[str] | None, str | None]
+"""Statuses, types and metadata."""
 
 ENOUGH = 500
 """Pages that a claim may touch; all that wait have a thousand."""
+
+FEW = 20
+"""Pages that a page of a list may touch; all records have two thousand."""
 
 
 @pytest.fixture
 async def filled(url: str) -> AsyncIterator[Any]:
     """A connection to a database with many rows."""
-    connection = await asyncpg.connect(url)
-    try:
-        await install(connection, SCHEMA)
-        await connection.execute(FILL)
+    async with filled_tables(url, finished=FINISHED, pending=PENDING) as connection:
         yield connection
-    finally:
-        await connection.close()
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All steps of a plan."""
-    yield plan
-    for below in plan.get("Plans", []):
-        yield from nodes(below)
-
-
-async def run(connection: Any, sql: str, *args: Any) -> tuple[list[str], int]:
-    """Run a statement; which tables it read as a whole, and how many pages it touched."""
-    text = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", *args)
-    plan = json.loads(text)[0]["Plan"]
-    whole = [each["Relation Name"] for each in nodes(plan) if each["Node Type"] == "Seq Scan"]
-    return whole, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
 
 def claim(limits: list[int]) -> tuple[str, tuple[Any, ...]]:
@@ -77,35 +53,91 @@ def claim(limits: list[int]) -> tuple[str, tuple[Any, ...]]:
     return query.sql, query.args
 
 
+@pytest.mark.parametrize("mode", ["custom", "generic"])
 @pytest.mark.parametrize("limit", [0, 1_000])
-async def test_a_claim_reads_an_index_and_not_the_table(filled: Any, limit: int) -> None:
+async def test_a_claim_reads_an_index_and_not_the_table(filled: Any, limit: int, mode: str) -> None:
     """However many rows were just loaded, to claim ten touches a few pages."""
-    await filled.execute("SET jit = off; BEGIN; " + _BY_INDEX)  # as Connections and Claims do
-    sql = Sql(SCHEMA)
+    await filled.execute("BEGIN; " + _BY_INDEX)  # as Claims do
     for _ in range(3):
         query, args = claim([limit])
-        whole, pages = await run(filled, query, *args)
-        assert (whole, pages <= ENOUGH) == ([], True), pages
+        plan = await plan_of(filled, query, *args, mode=mode)
+        assert (plan.whole, plan.pages <= ENOUGH) == ([], True), plan.pages
         numbers = [row["id"] for row in await filled.fetch(query, *args)]
         assert len(numbers) == 10
-        whole, pages = await run(filled, sql.start, numbers, 3)
-        assert (whole, pages <= ENOUGH) == ([], True), pages
+        plan = await plan_of(filled, SQL.start, numbers, 3, mode=mode)
+        assert (plan.whole, plan.pages <= ENOUGH) == ([], True), plan.pages
 
 
-async def test_listing_and_counting_read_indexes(filled: Any) -> None:
-    """No page of any filter, and no count of what waits or runs, reads the whole table."""
-    sql, last, ever = Sql(SCHEMA), 2**63 - 1, 1e10
-    filters: list[tuple[Any, Any]] = [
-        (None, None),
-        (["failed"], None),
-        (["pending", "completed"], None),
-        (None, ["echo"]),
-        (None, ["no such type"]),
-    ]
+BY_ORDER: list[Filters] = [
+    (None, None, None),
+    (["failed"], None, None),
+    (["completed"], None, None),
+    (None, ["echo"], None),
+    (None, ["no such type"], None),
+    (None, None, '{"tenant": 1000}'),
+    (None, None, '{"tenant": 1}'),
+]
+BY_STATISTICS: list[Filters] = [
+    (["pending", "completed"], None, None),
+    (["failed"], ["echo"], None),
+]
+
+
+@pytest.mark.parametrize("has_statistics", [True, False])
+async def test_listing_reads_indexes(filled: Any, has_statistics: bool) -> None:
+    """A page of any filter reads an index, and no more of it than it shows.
+
+    Without statistics that is so of one status, one type, or metadata.
+    """
+    if has_statistics:
+        await filled.execute("ANALYZE")
+    for filters in BY_ORDER + BY_STATISTICS:
+        plan = await plan_of(filled, SQL.page, LAST, EVER, *filters, 101)
+        assert plan.whole == [], filters
+        if has_statistics or filters in BY_ORDER:
+            assert plan.pages <= FEW, filters
+    for names, metadata in ((None, None), (None, '{"tenant": 1000}'), (["none"], None)):
+        plan = await plan_of(filled, SQL.live, "running", names, metadata)
+        assert (plan.whole, plan.pages <= FEW) == ([], True), (names, metadata)
+
+
+async def test_lists_are_planned_for_their_filters(
+    url: str, filled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often a statement was run, the next filter has a plan of its own."""
+    seen = []
+
+    async def noted(self: Connections, sql: str, *args: Any, local: str = "") -> Any:
+        seen.append((sql, local))
+        return []
+
+    monkeypatch.setattr(Connections, "ask", noted)
+    queue = queue_on(url)
+    await queue.list_jobs(status="failed")
+    async with filled.transaction():
+        await filled.execute(_PLAN_EACH)
+        assert await filled.fetchval("SHOW plan_cache_mode") == "force_custom_plan"
+    assert seen == [(SQL.page, _PLAN_EACH)]
+
+
+@pytest.mark.parametrize("mode", ["custom", "generic"])
+async def test_keeping_and_looking_read_indexes(filled: Any, mode: str) -> None:
+    """Whatever is asked again and again reads what it returns, with or without a plan for all."""
     asked: list[tuple[Any, ...]] = [
-        (sql.page, last, ever, status, job_type, None, 101) for status, job_type in filters
+        (SQL.waiting, 10_000),
+        (SQL.too_old, EVER, 100),
+        (SQL.too_many, 10_000, 100),
+        (SQL.next_due, ["echo"]),
     ]
-    asked += [(sql.waiting, 10_000), (sql.live, "running", None, None), (sql.prune_old, ever, 100)]
     for query, *args in asked:
-        whole, _ = await run(filled, query, *args)
-        assert whole == [], args
+        plan = await plan_of(filled, query, *args, mode=mode)
+        assert (plan.whole, plan.pages <= ENOUGH) == ([], True), (query, plan.pages)
+
+
+async def test_counting_reads_each_record_once_or_twice(filled: Any) -> None:
+    """What `stats` asks for is a pass over the table, and for the times by type a second one."""
+    size = await filled.fetchval(
+        f"SELECT pg_relation_size('{SCHEMA}.job') / current_setting('block_size')::int"
+    )
+    assert (await plan_of(filled, SQL.count, 3600.0)).pages <= 1.2 * size
+    assert (await plan_of(filled, SQL.count_types, 3600.0)).pages <= 2.4 * size
