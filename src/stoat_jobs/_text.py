@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import cast
 from uuid import UUID
@@ -17,6 +17,7 @@ WHY_NO_NUL = "which not every engine can keep: leave it out, or encode the text"
 """How an error goes on that names U+0000 in what engines compare as text."""
 
 _MOST_ERRORS = 10_000
+_MOST_PARTS = 20
 _LEAVES_SHOWN = 100
 
 # Persian, Hindi and family emoji are not displayed correctly without them.
@@ -80,6 +81,13 @@ def nearest_first(name: object, known: Collection[str]) -> list[str]:
         start = str.__getitem__(name, slice(SHOWN_LIMIT))  # longer ones would take seconds
         near = difflib.get_close_matches(start, known, n=len(known) or 1, cutoff=0.6)
     return near + [each for each in sorted(known) if each not in near]
+
+
+def some(separator: str, parts: Sequence[str]) -> str:
+    """The first of *parts*, and how many more there are."""
+    more = len(parts) - _MOST_PARTS
+    rest = [f"and {more} more"] if more > 0 else []
+    return separator.join([*parts[:_MOST_PARTS], *rest])
 
 
 def _joiner(escape: re.Match[str]) -> str:

@@ -28,6 +28,7 @@ from ..support import SAFETY_NET
 from ..support.postgres.cluster import PASSWORD, Cluster, name_in
 
 SCHEMA = "river"
+LOWLY = '"Low-ly"'
 OBJECTS = """
 SELECT kind || ' ' || name FROM (
     SELECT 'relation' AS kind, relname::text AS name, relnamespace AS namespace FROM pg_class
@@ -50,13 +51,13 @@ async def connection(url: str) -> AsyncIterator[Any]:
 
 @pytest.fixture
 async def lowly(cluster: Cluster, url: str) -> AsyncIterator[Any]:
-    """As a role that may do nothing yet, but has been let in."""
-    cluster.sql("DROP ROLE IF EXISTS lowly")
-    cluster.sql(f"CREATE ROLE lowly LOGIN PASSWORD '{PASSWORD}'")
-    connection = await asyncpg.connect(url.replace("//stoat:", "//lowly:"))
+    """As a role that may do nothing yet, but has been let in; its name needs quotes."""
+    cluster.sql(f"DROP ROLE IF EXISTS {LOWLY}")
+    cluster.sql(f"CREATE ROLE {LOWLY} LOGIN PASSWORD '{PASSWORD}'")
+    connection = await asyncpg.connect(url.replace("//stoat:", "//Low-ly:"))
     yield connection
     await connection.close()
-    cluster.sql("DROP OWNED BY lowly; DROP ROLE lowly", name_in(url))
+    cluster.sql(f"DROP OWNED BY {LOWLY}; DROP ROLE {LOWLY}", name_in(url))
 
 
 async def objects(connection: Any) -> list[str]:
@@ -135,9 +136,9 @@ def test_channels_carry_the_schema() -> None:
 async def test_without_the_right_to_create_tables(lowly: Any) -> None:
     """The line says who has to run what, and which rights to grant then."""
     line = await refusal(install(lowly, SCHEMA))
-    assert "user lowly may not use or change the tables in schema river" in line
+    assert f"user {LOWLY} may not use or change the tables in schema river" in line
     assert "run `stoat-jobs postgres init URL`" in line
-    assert "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA river TO lowly" in line
+    assert f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA river TO {LOWLY}" in line
 
 
 async def test_the_rights_that_the_error_names_suffice(connection: Any, lowly: Any) -> None:
@@ -160,7 +161,7 @@ async def test_a_schema_that_an_administrator_made_is_used(
     cluster: Cluster, url: str, lowly: Any
 ) -> None:
     """The right to create tables in it suffices; none on the database is needed."""
-    cluster.sql(f"CREATE SCHEMA {SCHEMA} AUTHORIZATION lowly", name_in(url))
+    cluster.sql(f"CREATE SCHEMA {SCHEMA} AUTHORIZATION {LOWLY}", name_in(url))
     await install(lowly, SCHEMA)
     await check(lowly, SCHEMA)
 
@@ -189,6 +190,15 @@ async def test_tables_of_others_are_left_alone(connection: Any) -> None:
         line = await refusal(doing(connection, SCHEMA))
         assert "found only some of its tables in schema river (job)" in line
     assert await objects(connection) == before
+
+
+async def test_tables_without_their_version_are_left_alone(connection: Any) -> None:
+    """As after a restore that left out the one row of ``meta``."""
+    await install(connection, SCHEMA)
+    await connection.execute(f"DELETE FROM {SCHEMA}.meta")
+    for doing in (install, check):
+        line = await refusal(doing(connection, SCHEMA))
+        assert "found no version in table river.meta: restore its row, or choose another" in line
 
 
 async def test_later_tables_are_used_for_one_version(connection: Any) -> None:

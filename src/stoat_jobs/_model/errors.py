@@ -30,13 +30,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._text import nearest_first, one_line, shown
+from .._text import nearest_first, one_line, shown, some
 
 if TYPE_CHECKING:
     from .records import JobResult
 
 _TEXT_LIMIT = 4000
-_PARTS_LIMIT = 20
 
 
 class JobsError(Exception):
@@ -74,11 +73,11 @@ class UnknownJobTypeError(JobsError, LookupError):
 
     def _message(self) -> str:
         if remedy := _by_its_name(self.job_type):
-            return f"{remedy}; known: {_some(', ', self.known) or 'none'}"
+            return f"{remedy}; known: {some(', ', self.known) or 'none'}"
         name = shown(self.job_type)
         if not self.known:
             return f"unknown job type {name}: this queue has no handlers at all"
-        return f"unknown job type {name}; known, nearest first: {_some(', ', self.known)}"
+        return f"unknown job type {name}; known, nearest first: {some(', ', self.known)}"
 
 
 def _by_its_name(given: Any) -> str | None:
@@ -94,13 +93,6 @@ def _by_its_name(given: Any) -> str | None:
         f"a job type is submitted by its name: queue.submit({shown(name)}, ...), or, typed, by"
         f" its own method: {own}.submit(queue, ...)"
     )
-
-
-def _some(separator: str, parts: Sequence[str]) -> str:
-    """The first of *parts*, and how many more there are."""
-    more = len(parts) - _PARTS_LIMIT
-    rest = [f"and {more} more"] if more > 0 else []
-    return separator.join([*parts[:_PARTS_LIMIT], *rest])
 
 
 class HandlerMismatchError(JobsError, ValueError):
@@ -140,13 +132,12 @@ class InvalidPayloadError(JobsError, ValueError):
         self.errors: list[dict[str, Any]] = [dict(error) for error in errors]
 
     def _message(self) -> str:
-        details = _some("; ", [_one_error(error) for error in self.errors])
+        details = some("; ", [*map(self._one, self.errors)])
         return f"the payload does not fit job type {shown(self.job_type)}: {details}"
 
-
-def _one_error(error: Mapping[str, Any]) -> str:
-    place = ".".join(map(str, error.get("loc", ())))
-    return f"{place}: {error['msg']}" if place else str(error["msg"])
+    def _one(self, error: Mapping[str, Any]) -> str:
+        place = ".".join(map(str, error.get("loc", ())))
+        return f"{place}: {error['msg']}" if place else str(error["msg"])
 
 
 class KeyConflictError(JobsError, ValueError):
@@ -259,10 +250,6 @@ class BackendError(JobsError, RuntimeError):
         self.name = name
         self.reason = reason
 
-    def _made_from(self, *args: Any) -> None:
-        """Keep in ``args`` what the constructor of a subclass was given."""
-        Exception.__init__(self, *args)
-
     def _message(self) -> str:
         return f"backend {shown(self.name)} {self.reason}"
 
@@ -272,7 +259,7 @@ class BackendClashError(BackendError):
 
     def __init__(self, name: str, claimants: Sequence[str]) -> None:
         super().__init__(name, f"is claimed by {' and '.join(claimants)}; uninstall one of them")
-        self._made_from(name, claimants)
+        self.args = (name, claimants)
         self.claimants: tuple[str, ...] = tuple(claimants)
 
 
@@ -289,7 +276,7 @@ class BackendImportError(BackendError):
         if extras:
             reason += f'; try: pip install "{distribution}[{",".join(extras)}]"'
         super().__init__(name, reason)
-        self._made_from(name, distribution, cause, extras)
+        self.args = (name, distribution, cause, extras)
         self.distribution = distribution
         self.cause = cause
         self.extras: tuple[str, ...] = tuple(extras)
@@ -300,7 +287,7 @@ class BackendStartError(BackendError):
 
     def __init__(self, name: str, cause: str) -> None:
         super().__init__(name, f"cannot start: {cause}")
-        self._made_from(name, cause)
+        self.args = (name, cause)
         self.cause = cause
 
 
@@ -309,7 +296,7 @@ class QueueStartedError(BackendError):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "is started already; start a queue once, and share it")
-        self._made_from(name)
+        self.args = (name,)
 
 
 class QueueNotStartedError(BackendError):
@@ -321,7 +308,7 @@ class QueueNotStartedError(BackendError):
             "accepts no jobs before its start: run the app's lifespan, or enter the queue with"
             " `async with queue:`",
         )
-        self._made_from(name)
+        self.args = (name,)
 
 
 class JobNotKeptError(BackendError):
@@ -329,7 +316,7 @@ class JobNotKeptError(BackendError):
 
     def __init__(self, name: str, cause: str) -> None:
         super().__init__(name, f"cannot keep a job: {cause}")
-        self._made_from(name, cause)
+        self.args = (name, cause)
         self.cause = cause
 
 
@@ -342,7 +329,7 @@ class NoTransactionsError(BackendError, TypeError):
             "has no transactions to join: leave out `connection`, or use a backend with the"
             " capability joins_transactions, such as postgres",
         )
-        self._made_from(name)
+        self.args = (name,)
 
 
 class JobFailedError(JobsError):

@@ -44,7 +44,7 @@ SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL client_min_messages = warning
 """
 _LOOK = """
-SELECT current_user::text AS "user", n.oid IS NOT NULL AS is_there,
+SELECT quote_ident(current_user) AS "user", n.oid IS NOT NULL AS is_there,
     coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS may_use,
     ARRAY(SELECT relname::text FROM pg_class WHERE relnamespace = n.oid AND relkind = 'r'
         AND relname = ANY($2::text[])) AS tables,
@@ -188,8 +188,8 @@ async def _changed(connection: Connection, schema: str) -> bool:
         found = await _found(connection, schema)  # another process may have been faster
         if not found.tables:
             await _create(connection, schema, found)
-        elif not found.is_complete:
-            raise BackendError(_BACKEND, _not_ours(schema, found))
+        elif reason := _broken(schema, found):
+            raise BackendError(_BACKEND, reason)
         elif not found.is_current:
             return await _upgrade(connection, schema, found)
     return False
@@ -259,8 +259,8 @@ async def check(connection: Connection, schema: str) -> None:
 def _unusable(found: _Found, schema: str) -> str | None:
     if not found.tables:
         return f"has no tables in schema {schema}: run `stoat-jobs postgres init URL`"
-    if not found.is_complete:
-        return _not_ours(schema, found)
+    if reason := _broken(schema, found):
+        return reason
     if not found.may_write:
         return _no_right(schema, found.user)
     if found.version > VERSION + 1:
@@ -270,12 +270,16 @@ def _unusable(found: _Found, schema: str) -> str | None:
     return None
 
 
-def _not_ours(schema: str, found: _Found) -> str:
-    names = ", ".join(sorted(found.tables))
-    return (
-        f"found only some of its tables in schema {schema} ({names}): restore the others, or choose"
-        " another schema in the option `schema`"
-    )
+def _broken(schema: str, found: _Found) -> str | None:
+    """What is missing in tables of which nobody can tell whether they are ours."""
+    if not found.is_complete:
+        names = ", ".join(sorted(found.tables))
+        what = f"found only some of its tables in schema {schema} ({names}): restore the others"
+    elif found.may_write and not found.version:
+        what = f"found no version in table {schema}.meta: restore its row"
+    else:
+        return None
+    return f"{what}, or choose another schema in the option `schema`"
 
 
 def _no_right(schema: str, user: str) -> str:

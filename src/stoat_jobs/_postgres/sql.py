@@ -7,8 +7,7 @@
 - The server's clock stamps. It may step back; a record's times never do.
 - Rows are found by the time at which the statement began: no index finds them by
   ``clock_timestamp()``, which may change from one row to the next.
-- One notice for a statement, whatever it changed. The server refuses one of 8,000 bytes, and with
-  it the statement: so who gives a statement its ids, or a limit, keeps to `IDS_IN_A_NOTICE`.
+- One notice for a statement, whatever it changed: so no more than `IDS_IN_A_NOTICE`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ RECORD = (
 """What a record is made of."""
 
 IDS_IN_A_NOTICE = 200
-"""As many as a statement that sends a notice may change: 216 ids are too long for the server."""
+"""So many may be given to a statement that sends a notice: the server refuses it with 217."""
 
 EVER = 1e10
 """Seconds that a record is kept where no time is too long."""
@@ -65,7 +64,6 @@ class Sql:
         self._write_leaving()
         self._write_running()
         self._write_ending()
-        self._write_state()
         self._write_cancelling()
         self._write_keeping()
 
@@ -216,6 +214,10 @@ UPDATE {self._queue} SET heartbeat = now() WHERE id IN (
 ) RETURNING id"""
         self.flags = f"""
 SELECT seq FROM {self._job} WHERE seq = ANY($1::bigint[]) AND cancel_requested"""
+        self.state = f"""
+SELECT seq, delivery, status, started_at, finished_at, cancel_requested
+    FROM {self._job} WHERE seq = ANY($1::bigint[])"""
+        """What became of jobs whose outcomes were not written."""
         self.report = f"""
 WITH own AS MATERIALIZED (
     SELECT id FROM {self._queue} WHERE id = ANY($2::bigint[])
@@ -270,12 +272,6 @@ SELECT seq, started_at, finished_at, cancel_requested, {self._notice("j", "ended
     {self._notice("w", "ended", "status = 'pending'")} FROM ended"""
         """Write outcomes; `pending` gives a job back, after a pause if it was refused. Returns
         those that were still ours, and that nobody has cancelled without our knowing."""
-
-    def _write_state(self) -> None:
-        self.state = f"""
-SELECT seq, delivery, status, started_at, finished_at, cancel_requested
-    FROM {self._job} WHERE seq = ANY($1::bigint[])"""
-        """What became of jobs whose outcomes were not written."""
 
     def _write_cancelling(self) -> None:
         self.cancel = f"""

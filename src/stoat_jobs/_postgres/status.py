@@ -84,7 +84,10 @@ class TablesStatus:
         if self.version < self.wanted_version:
             found.insert(0, "the tables are old: run `stoat-jobs postgres upgrade URL`")
         if self.without_row:
-            found.append(f"{self.without_row:,} live jobs are not in the engine's table")
+            found.append(
+                f"{self.without_row:,} live jobs are not in the engine's table: a worker that runs"
+                " queues them again within a minute"
+            )
         found += [f"dead rows cannot be removed because of: {each}" for each in self.blockers]
         return found
 
