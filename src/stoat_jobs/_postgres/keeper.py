@@ -20,9 +20,10 @@ from .._model.events import RemovalReason, RemovedEvent
 from .._model.settings import JobQueueSettings
 from .._text import SHOWN_LIMIT, one_line
 from .connections import Connections, Row
+from .reading_sql import EVER
 from .rows import record_of
 from .side_tasks import SideTask
-from .sql import EVER, IDS_IN_A_NOTICE, Sql
+from .sql import IDS_IN_A_NOTICE, Sql
 
 # Seconds between two rounds, and between two looks for records without a row of the engine.
 _PRUNE_EVERY = 5.0

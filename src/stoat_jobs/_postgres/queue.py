@@ -30,6 +30,7 @@ from .keeper import ttl_of
 from .life import Life
 from .lifecycle import Lifecycle
 from .options import PostgresOptions
+from .reading_sql import ReadingSql
 from .records import Records, checked_id
 from .rows import metadata_of
 from .sql import IDS_IN_A_NOTICE, Sql
@@ -70,9 +71,8 @@ class PostgresJobQueue(Lifecycle):
         self._sql = Sql(self.options.schema_name)
         address = address_of(self.name, settings.url)
         self._connections = Connections(self.name, address, self.options)
-        self._records = Records(
-            self._connections, self._sql, ttl_of(settings), lambda: self.handlers
-        )
+        reading = ReadingSql(self.options.schema_name)
+        self._records = Records(self._connections, reading, ttl_of(settings), lambda: self.handlers)
 
     @property
     def awaits_server(self) -> bool:

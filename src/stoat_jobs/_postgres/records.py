@@ -16,9 +16,9 @@ from .._model.records import JobResult
 from .._model.stats import TypeStats
 from .._model.status import JobStatus
 from .connections import Connections, Row
+from .reading_sql import EVER, ReadingSql
 from .reasons import is_without_tables
 from .rows import metadata_of, record_of
-from .sql import EVER, Sql
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LAST_PLACE = 2**63 - 1
@@ -26,10 +26,6 @@ _LAST_PLACE = 2**63 - 1
 # Of so many jobs, the counts by type are made for each who asks; of more, once a second.
 _ALWAYS_FRESH = 2_000
 _KEPT_S = 1.0
-
-# After some runs of a statement the server may make one plan for all filters: that of no filter,
-# which reads records until it has found enough. There may be none.
-_PLAN_EACH = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 
 def checked_id(job_id: Any) -> str:
@@ -49,7 +45,7 @@ class Records:
     def __init__(
         self,
         connections: Connections,
-        sql: Sql,
+        sql: ReadingSql,
         ttl: float,
         handlers: Callable[[], JobHandlers],
     ) -> None:
@@ -65,9 +61,9 @@ class Records:
         self._by_type: dict[str, TypeStats] = {}
         self._good_until = 0.0
 
-    async def _fetch(self, sql: str, *args: Any, local: str = "") -> list[Row]:
+    async def _fetch(self, sql: str, *args: Any) -> list[Row]:
         try:
-            return await self._connections.ask(sql, *args, local=local)
+            return await self._connections.ask(sql, *args)
         except Exception as error:
             if is_without_tables(error):  # a queue that was never started
                 return []
@@ -108,8 +104,8 @@ class Records:
         while is_more:
             # One more than asked for shows whether there is another page.
             asked = limit + 1 - len(found)
-            terms = (place, self._ttl, *_terms(wanted), asked)
-            rows = await self._fetch(self._sql.page, *terms, local=_PLAN_EACH)
+            query, *args = page_of(self._sql, wanted, place, self._ttl, asked)
+            rows = await self._fetch(query, *args)
             for row in rows:
                 place = row["seq"]
                 record = record_of(row, self._handlers())
@@ -126,9 +122,7 @@ class Records:
         """The ids of the live jobs of this *status* that are *wanted*, oldest first."""
         if not is_possible(wanted):
             return []
-        _, job_types, metadata = _terms(wanted)
-        terms = (str(status), job_types, metadata)
-        rows = await self._fetch(self._sql.live, *terms, local=_PLAN_EACH)
+        rows = await self._fetch(self._sql.live[status], _types_of(wanted), _metadata_of(wanted))
         return [str(row["id"]) for row in rows if wanted.matches(_Facts(row))]
 
     # Counts.
@@ -172,15 +166,37 @@ def _is_text(text: str) -> bool:
         return False
 
 
-def _terms(wanted: JobFilter) -> tuple[list[str] | None, list[str] | None, str | None]:
-    """The statuses, job types and metadata of a filter, as the statements have them.
+def page_of(
+    sql: ReadingSql, wanted: JobFilter, place: int, ttl: float, limit: int
+) -> tuple[Any, ...]:
+    """The statement that finds the newest records that are *wanted*, and its arguments.
 
     The server compares numbers as decimals; so what it finds is looked at once more.
     """
     statuses = None if wanted.statuses is None else list(map(str, wanted.statuses))
-    job_types = None if wanted.job_types is None else sorted(wanted.job_types)
-    metadata = json.dumps(dict(wanted.metadata)) if wanted.metadata else None
-    return statuses, job_types, metadata
+    common = (place, ttl, statuses, _types_of(wanted), limit)
+    if wanted.metadata:
+        return (sql.page_with_metadata, *common, _metadata_of(wanted))
+    if wanted.statuses == (JobStatus.RUNNING,):  # few, among the many that may wait
+        return (sql.page_of_running, *common)
+    if wanted.job_types is not None:
+        return (sql.page_of_types, *common, _phases_of(wanted))
+    if wanted.statuses is not None:
+        return (sql.page_of_phases, *common, _phases_of(wanted))
+    return (sql.page, *common)
+
+
+def _phases_of(wanted: JobFilter) -> list[str]:
+    statuses = JobStatus if wanted.statuses is None else wanted.statuses
+    return sorted({str(status) if status.is_terminal else "live" for status in statuses})
+
+
+def _types_of(wanted: JobFilter) -> list[str] | None:
+    return None if wanted.job_types is None else sorted(wanted.job_types)
+
+
+def _metadata_of(wanted: JobFilter) -> str | None:
+    return json.dumps(dict(wanted.metadata)) if wanted.metadata else None
 
 
 def _type_stats(rows: Iterable[Row]) -> dict[str, TypeStats]:

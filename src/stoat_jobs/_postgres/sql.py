@@ -1,4 +1,4 @@
-"""Every statement on the records and on the engine's rows, apart from those of the schema.
+"""Every statement that writes records or the engine's rows, apart from those of the schema.
 
 - The engine's row is locked before the record, everywhere: so no two statements wait for each
   other.
@@ -12,38 +12,16 @@
 
 from __future__ import annotations
 
+from .reading_sql import LIVE, RECORD, WAITS
 from .schema import engine_settings, jobs_channel
-
-RECORD = (
-    "id, seq, type, status, CASE WHEN keep_payload THEN payload END AS payload, metadata, key,"
-    " not_before, cancel_requested, progress, message, result, error, error_type, attempt,"
-    " submitted_at, started_at, finished_at"
-)
-"""What a record is made of."""
 
 IDS_IN_A_NOTICE = 200
 """So many may be given to a statement that sends a notice: the server refuses it with 217."""
-
-EVER = 1e10
-"""Seconds that a record is kept where no time is too long."""
-
-_LIVE = "status IN ('pending', 'running')"
 
 # Of the engine's rows those with the highest priority are claimed first; this is the second in
 # which a job is due, counted backwards, so that jobs start in the order in which they are due,
 # and what is not due yet stands in nobody's way. Counted from 2020 it fits the engine's integer.
 _PRIORITY = "GREATEST(1577836800 - floor(extract(epoch FROM {due})), -2147483648)::int"
-
-
-def _among(column: str, values: str) -> str:
-    """Whether *column* is one of *values*, if there are any.
-
-    Of a single one it says so once more, because only then an index has its rows in their order.
-    """
-    return (
-        f"({values}::text[] IS NULL OR {column} = ANY({values}::text[])"
-        f" AND (cardinality({values}::text[]) > 1 OR {column} = ({values}::text[])[1]))"
-    )
 
 
 class Sql:
@@ -58,8 +36,6 @@ class Sql:
         self._channel = jobs_channel(schema)
         self._write_submitting()
         self._write_keys()
-        self._write_reading()
-        self._write_counting()
         self._write_claiming()
         self._write_leaving()
         self._write_running()
@@ -114,49 +90,10 @@ DELETE FROM {self._job} WHERE type = $1::text AND held_key = $2::text
         """Free a key whose holder is too old to be kept."""
         self.hand_key_on = f"""
 UPDATE {self._job} SET held_key = NULL, is_kept = false
-    WHERE id = $1::uuid AND is_kept AND held_key IS NOT NULL AND NOT {_LIVE} RETURNING id"""
+    WHERE id = $1::uuid AND is_kept AND held_key IS NOT NULL AND NOT {LIVE} RETURNING id"""
         self.waiting = f"""
 SELECT count(*) AS number
-    FROM (SELECT FROM {self._job} WHERE status = 'pending' LIMIT $1::bigint) AS waiting"""
-
-    def _write_reading(self) -> None:
-        kept = (
-            "(finished_at IS NULL"
-            " OR finished_at > clock_timestamp() - $2::float8 * interval '1 second')"
-        )
-        self.read = f"""
-SELECT {RECORD} FROM {self._job} WHERE id = ANY($1::uuid[]) AND {kept}"""
-        self.read_source = f"""
-SELECT {RECORD}, payload AS source, timeout, is_kept, keep_payload, held_key
-    FROM {self._job} WHERE id = $1::uuid AND {kept}"""
-        """A record, and what another job is made of."""
-        self.page = f"""
-SELECT {RECORD} FROM {self._job}
-WHERE seq < $1::bigint AND {kept}
-    AND {_among("status", "$3")} AND {_among("type", "$4")}
-    AND ($5::text IS NULL OR metadata <> '{{}}' AND metadata::jsonb @> $5::jsonb)
-ORDER BY seq DESC LIMIT $6::bigint"""
-        """Records that match, newest first, before a place."""
-
-    def _write_counting(self) -> None:
-        old = "finished_at <= statement_timestamp() - $1::float8 * interval '1 second'"
-        self.count = f"""
-SELECT status, sum(number)::bigint AS number FROM (
-    SELECT status, count(*) AS number FROM {self._job} GROUP BY status
-    UNION ALL
-    SELECT status, -count(*) AS number FROM {self._job} WHERE {old} GROUP BY status
-) AS counted GROUP BY status"""
-        wait = "GREATEST(extract(epoch FROM started_at - GREATEST(submitted_at, not_before)), 0)"
-        duration = "extract(epoch FROM finished_at - started_at)"
-        both = "percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY ({seconds})::float8)"
-        ran = "FILTER (WHERE finished_at IS NOT NULL AND started_at IS NOT NULL)"
-        self.count_types = f"""
-SELECT type, status, count(*) AS number, NULL::float8[] AS waits, NULL::float8[] AS durations
-    FROM {self._job} WHERE finished_at IS NULL OR NOT {old} GROUP BY type, status
-UNION ALL
-SELECT type, NULL, 0, {both.format(seconds=wait)} {ran},
-    {both.format(seconds=duration)} {ran}
-    FROM {self._job} WHERE finished_at IS NULL OR NOT {old} GROUP BY type"""
+    FROM (SELECT FROM {self._queue} WHERE {WAITS} LIMIT $1::bigint) AS waiting"""
 
     def _write_claiming(self) -> None:
         lost = "losses + (status = 'running')::int"
@@ -165,7 +102,7 @@ WITH started AS (
     UPDATE {self._job} SET status = 'running', delivery = delivery + 1, losses = {lost},
         started_at = GREATEST(clock_timestamp(), submitted_at), progress = NULL, message = NULL,
         attempt = 0
-    WHERE seq = ANY($1::bigint[]) AND {_LIVE} AND NOT cancel_requested AND {lost} < $2::int
+    WHERE seq = ANY($1::bigint[]) AND {LIVE} AND NOT cancel_requested AND {lost} < $2::int
     RETURNING {RECORD}, payload AS source, timeout, keep_payload, is_kept, delivery, losses,
         refusals
 )
@@ -188,7 +125,7 @@ WITH gone AS (
         error = CASE WHEN cancel_requested THEN 'cancelled on request' ELSE {text} END,
         error_type = CASE WHEN cancel_requested THEN 'Cancelled' ELSE 'WorkerLost' END,
         finished_at = GREATEST(clock_timestamp(), started_at, submitted_at)
-    WHERE seq = ANY($1::bigint[]) AND {_LIVE} RETURNING {RECORD}
+    WHERE seq = ANY($1::bigint[]) AND {LIVE} RETURNING {RECORD}
 )
 SELECT buried.*, {self._notice("j", "buried")} FROM buried"""
         """What the engine has given, and nobody may run: it is gone, was cancelled while its
@@ -287,7 +224,7 @@ WITH queue AS MATERIALIZED (
             THEN GREATEST(clock_timestamp(), submitted_at) END,
         error = CASE status WHEN 'pending' THEN $2::text END,
         error_type = CASE status WHEN 'pending' THEN 'Cancelled' END
-    WHERE id = ANY($1::uuid[]) AND {_LIVE} AND (SELECT count(*) FROM queue) >= 0
+    WHERE id = ANY($1::uuid[]) AND {LIVE} AND (SELECT count(*) FROM queue) >= 0
     RETURNING {RECORD}
 ), gone AS (
     DELETE FROM {self._queue} AS queue USING told
@@ -297,16 +234,10 @@ SELECT told.*, {self._notice("j", "told", "status = 'cancelled'")},
     {self._notice("c", "told", "status = 'running'")} FROM told"""
         """Cancel what waits, and ask what runs to stop; returns both. The count makes sure that
         the engine's rows are locked first."""
-        self.live = f"""
-SELECT id, type, status, metadata FROM {self._job}
-WHERE status = $1::text AND {_among("type", "$2")}
-    AND ($3::text IS NULL OR metadata <> '{{}}' AND metadata::jsonb @> $3::jsonb)
-ORDER BY seq"""
-        """Live jobs that match, oldest first."""
 
     def _write_keeping(self) -> None:
         self.delete = f"""
-DELETE FROM {self._job} WHERE id = $1::uuid AND NOT {_LIVE} RETURNING {RECORD}"""
+DELETE FROM {self._job} WHERE id = $1::uuid AND NOT {LIVE} RETURNING {RECORD}"""
         size = "COALESCE(octet_length(result), 0) + COALESCE(octet_length(payload), 0) AS size"
         self.too_old = f"""
 SELECT id, {size} FROM {self._job}
@@ -332,7 +263,7 @@ SELECT count(*) AS number FROM gone"""
         """The engine's log, which grows for ever, and which nobody here reads."""
         self.sweep = f"""
 WITH lost AS (
-    SELECT seq FROM {self._job} AS job WHERE {_LIVE}
+    SELECT seq FROM {self._job} AS job WHERE {LIVE}
     AND NOT EXISTS (SELECT FROM {self._queue} AS queue WHERE queue.id = job.seq)
     ORDER BY seq LIMIT $1::bigint FOR UPDATE SKIP LOCKED
 ), back AS (
