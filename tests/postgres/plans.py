@@ -39,8 +39,7 @@ async def filled_tables(url: str, *, finished: int, pending: int) -> AsyncIterat
     try:
         await install(connection, SCHEMA)
         await connection.execute(_FILL.format(finished=finished, pending=pending))
-        # As on the queue's own connections.
-        await connection.execute("SET jit = off; SET enable_sort = off")
+        await connection.execute("SET jit = off")  # as on the queue's own connections
         yield connection
     finally:
         await connection.close()

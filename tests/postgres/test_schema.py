@@ -315,3 +315,18 @@ async def test_the_longest_names_and_keys_fit_into_the_indexes(
     await connection.execute(insert, secrets.token_hex(256), secrets.token_hex(length // 2))
     row = f"INSERT INTO {SCHEMA}.pgqueuer (priority, entrypoint, status) VALUES (0, $1, 'queued')"
     await connection.execute(row, secrets.token_hex(256))
+
+
+CHANGED_BY_A_START = {"status", "delivery", "losses", "started_at", "progress", "message"}
+
+
+async def test_a_start_changes_no_indexed_column(connection: Any) -> None:
+    """So PostgreSQL need not write to any index for it."""
+    await install(connection, SCHEMA)
+    rows = await connection.fetch(f"""
+SELECT DISTINCT attname FROM pg_depend JOIN pg_index ON objid = indexrelid
+JOIN pg_attribute ON attrelid = indrelid AND attnum = refobjsubid
+WHERE indrelid = '{SCHEMA}.job'::regclass AND refobjid = indrelid""")
+    indexed = {row["attname"] for row in rows}
+    assert {"type", "phase", "finished_at", "held_key", "metadata"} <= indexed
+    assert not indexed & CHANGED_BY_A_START

@@ -28,7 +28,6 @@ OURS = {
     "transaction_read_only": "off",
     "synchronous_commit": "on",
     "jit": "off",
-    "enable_sort": "off",
     "lock_timeout": "1500ms",
     "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "12s",

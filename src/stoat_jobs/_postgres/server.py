@@ -46,7 +46,6 @@ def session_settings(lease: float) -> dict[str, str]:
         "default_transaction_deferrable": "off",
         "synchronous_commit": "on",
         "jit": "off",
-        "enable_sort": "off",  # without statistics all rows of an index were sorted for a page
         "lock_timeout": f"{lease * 1000 / 4:.0f}",
         "statement_timeout": f"{max(lease, _LONGEST) * 1000:.0f}",
         "idle_in_transaction_session_timeout": f"{lease * 2000:.0f}",
@@ -61,7 +60,6 @@ def session_settings(lease: float) -> dict[str, str]:
 _PER_TRANSACTION = (
     "synchronous_commit",
     "jit",
-    "enable_sort",
     "lock_timeout",
     "statement_timeout",
     "idle_in_transaction_session_timeout",

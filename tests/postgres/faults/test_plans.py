@@ -15,7 +15,7 @@ from stoat_jobs import JobStatus
 from stoat_jobs._model.filters import JobFilter
 from stoat_jobs._postgres.claims import _BY_INDEX
 from stoat_jobs._postgres.reading_sql import EVER, ReadingSql
-from stoat_jobs._postgres.records import page_of
+from stoat_jobs._postgres.records import BY_INDEX, page_of
 from stoat_jobs._postgres.schema import engine_settings
 from stoat_jobs._postgres.sql import Sql
 
@@ -93,6 +93,7 @@ async def test_listing_reads_indexes(filled: Any, has_statistics: bool, mode: st
     """
     if has_statistics:
         await filled.execute("ANALYZE")
+    await filled.execute(BY_INDEX.replace("LOCAL", ""))  # as Records does
     for filters in FILTERS:
         wanted = JobFilter.checked(**filters)
         plan = await plan_of(filled, *page_of(READING, wanted, LAST, EVER, 101), mode=mode)
