@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +18,11 @@ from stoat_jobs._postgres import status as module
 from stoat_jobs._postgres.schema import VERSION
 from stoat_jobs.postgres import create_tables, tables_status
 
+from ..support import SAFETY_NET
 from ..support.postgres.cluster import PASSWORD, Cluster, name_in
+from ..support.postgres.lifeline import poll
 from ..support.postgres.secrets import texts_of
+from ..support.postgres.standby import Standby
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -191,6 +195,46 @@ async def test_status_names_what_keeps_dead_rows(
         line = f"! dead rows cannot be removed because of: transaction 'reports', pid {pid}, for "
         assert line in "\n".join(status_lines(found))
     await reporting.close()
+
+
+@pytest.fixture
+def sensitive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever keeps dead rows is a blocker, however young it is."""
+    young = module._BLOCKERS.replace(f"interval '{module._OLD} s'", "interval '0 s'")
+    monkeypatch.setattr(module, "_BLOCKERS", young.replace("age(xmin) > 100000", "true"))
+
+
+@pytest.mark.usefixtures("sensitive")
+async def test_status_names_a_prepared_transaction(own_cluster: Cluster) -> None:
+    """One that a transaction manager forgot, by its name; no process has it."""
+    own_cluster.configure(max_prepared_transactions="2")
+    own_cluster.restart()
+    await create_tables(own_cluster.url)
+    connection = await asyncpg.connect(own_cluster.url)
+    await connection.execute("BEGIN; CREATE TABLE t (n int); PREPARE TRANSACTION 'forgotten'")
+    (blocker,) = (await tables_status(own_cluster.url)).blockers
+    assert str(blocker).startswith("prepared transaction 'forgotten', for ")
+    await connection.execute("ROLLBACK PREPARED 'forgotten'")
+    await connection.close()
+    assert (await tables_status(own_cluster.url)).blockers == ()
+
+
+@pytest.mark.usefixtures("sensitive")
+async def test_status_names_a_replication_slot(own_cluster: Cluster, standby: Standby) -> None:
+    """That of a standby which tells what it still reads, and then is gone."""
+    own_cluster.sql("SELECT pg_create_physical_replication_slot('copy')")
+    standby.configure(
+        primary_slot_name="copy", hot_standby_feedback="on", wal_receiver_status_interval="1"
+    )
+    standby.restart()
+    await create_tables(own_cluster.url)
+    held = "SELECT xmin IS NOT NULL FROM pg_replication_slots"
+    assert await asyncio.to_thread(poll, lambda: own_cluster.sql(held) == "t", SAFETY_NET)
+    standby.stop("immediate")
+    gone = "SELECT count(*) FROM pg_stat_replication"
+    assert await asyncio.to_thread(poll, lambda: own_cluster.sql(gone) == "0", SAFETY_NET)
+    (blocker,) = (await tables_status(own_cluster.url)).blockers
+    assert str(blocker) == "replication slot 'copy'"
 
 
 def test_status_of_old_tables(

@@ -98,6 +98,18 @@ def test_a_job_that_has_not_ended_is_found() -> None:
     assert "a job has not ended" in faults(stored={"1": record(status="running")})
 
 
+@pytest.mark.parametrize("status", ["failed", "cancelled", "timeout"])
+def test_a_job_that_ended_badly_without_a_reason_is_found(status: str) -> None:
+    """In a calm round a worker is never lost, and only who was cancelled is."""
+    found = [entry for entry in SOUND if entry["what"] not in ("told", "finished", "waiting")]
+    bad = record(status=status, error_type="WorkerLost")
+    fault = "a job that was not disturbed has not completed"
+    assert list(Verdict(found, {"1": bad}, calm=True).faults.counts) == [fault]
+    assert not Verdict(found, {"1": bad}).faults.counts
+    bad["cancel_requested"] = True
+    assert not Verdict(found, {"1": bad}, calm=True).faults.counts
+
+
 def test_two_jobs_that_held_a_key_are_found() -> None:
     """A key is free when its job has ended or was told to stop, and not before."""
     one = record(key="k", submitted_at="2026-01-01", finished_at="2026-01-03")

@@ -21,6 +21,9 @@ OF_HANDLERS = ("job_failed", "job_started")
 NOISE = "unexpected connection_lost() call"
 """What asyncpg says if the server goes away while a connection is made."""
 
+COMPLETES = ("sleep", "sleep_sync", "report", "block", "number", "flaky", "echo")
+"""What ends well unless it is cancelled."""
+
 GIVES_ITS_RUN = ("sleep", "sleep_sync", "report", "block", "number", "flaky", "die")
 
 
@@ -69,6 +72,7 @@ class Verdict:
             self._check_deletes,
             self._check_keys,
             self._check_runs,
+            self._check_ends,
             self._check_late_starts,
             self._check_programs,
         ):
@@ -166,6 +170,13 @@ class Verdict:
             for job_id, number in runs.items():
                 if number > 1:
                     self.faults.add("a job ran twice", (job_id, number))
+
+    def _check_ends(self) -> None:
+        """What nobody disturbed has completed."""
+        for record in self._records.values() if self._calm else ():
+            is_right = record["status"] == "completed" or record["cancel_requested"]
+            if record["job_type"] in COMPLETES and not is_right:
+                self.faults.add("a job that was not disturbed has not completed", record)
 
     def _check_late_starts(self) -> None:
         """What has ended is not started; a process that was stopped may still have been about to."""
