@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 import uvloop
 
 from stoat_jobs import JobContext, JobHandlers, JobStatus, QueueClosedError, QueueStartedError
+from stoat_jobs._postgres import keeper, telling
 
-from .queues import LIMIT, Gate, queue_on, until
+from .queues import LIMIT, Gate, queue_on, rows_of, until
+
+ON_BOTH_LOOPS = pytest.mark.parametrize(
+    "factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
 
 
 def holding(gate: Gate) -> JobHandlers:
@@ -103,9 +109,7 @@ async def test_it_starts_again_after_it_was_left(url: str) -> None:
     assert (await queue.get_result(job_id)).result == "done"
 
 
-@pytest.mark.parametrize(
-    "factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
-)
+@ON_BOTH_LOOPS
 def test_it_starts_again_in_another_loop(url: str, factory: object) -> None:
     """Each start may be on another event loop, of asyncio or of uvloop."""
     gate = Gate()
@@ -153,3 +157,42 @@ async def test_the_ages_of_side_tasks_are_known(url: str) -> None:
                 task.cancel()
         await asyncio.sleep(0.3)
         assert (await queue.wait(await queue.submit("hold"))).result == "done"
+
+
+@ON_BOTH_LOOPS
+def test_who_cancels_all_tasks_fails_what_runs_and_no_more__fault_22(
+    url: str, factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits runs then, whoever waits is told without a look, and old records go."""
+    monkeypatch.setattr(telling, "_POLL", 3600.0)
+    monkeypatch.setattr(keeper, "_PRUNE_EVERY", 0.1)
+
+    async def run() -> None:
+        gate, submits = Gate(), {"worker": False}
+        async with (
+            asyncio.timeout(LIMIT),
+            queue_on(url, holding(gate), concurrency=2) as worker,
+            queue_on(url, holding(gate), options=submits) as other,
+        ):
+            ran = [await other.submit("hold", {"n": n}) for n in range(2)]
+            await gate.until(2)
+            waits = await other.submit("hold", {"n": 2})
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            gate.opened.set()
+            for job_id in ran:
+                record = await other.wait(job_id)
+                assert record.status is JobStatus.FAILED
+                assert "cancelled, but not through the queue" in str(record.error)
+            assert (await other.wait(waits)).status is JobStatus.COMPLETED
+            later = await worker.submit("hold", {"n": 3})
+            assert (await other.wait(later)).status is JobStatus.COMPLETED
+            await rows_of(url, "UPDATE stoat_jobs.job SET finished_at = now() - interval '1 day'")
+
+            async def are_gone() -> bool:
+                return not await rows_of(url, "SELECT FROM stoat_jobs.job")
+
+            await until(are_gone)
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(run())
