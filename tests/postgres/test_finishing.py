@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from stoat_jobs import FinishedEvent, JobContext, JobHandlers, JobStatus, ResultTooLargeError
+from stoat_jobs._postgres import reporting, telling
 from stoat_jobs._postgres.connections import Connections
 
 from .queues import LIMIT, Gate, queue_on, rows_of
@@ -152,6 +153,19 @@ async def test_many_outcomes_share_statements(url: str) -> None:
             while await queue.list_jobs(status="running", limit=1):
                 await asyncio.sleep(0.05)
     assert await _commits(url) - before < 300
+
+
+async def test_an_idle_worker_writes_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No outcome waits for others, nor for the pause of reports, nor for a look."""
+    monkeypatch.setattr(telling, "_POLL", 3600.0)
+    monkeypatch.setattr(reporting, "_PAUSE", 3600.0)
+    async with (
+        asyncio.timeout(LIMIT),
+        queue_on(url, returning()),
+        queue_on(url, returning(), options={"worker": False}) as other,
+    ):
+        for _ in range(20):
+            assert (await other.wait(await other.submit("work"))).result == "done"
 
 
 async def test_a_large_result_on_a_slow_link_holds_up_no_other(

@@ -49,6 +49,18 @@ async def test_values_come_back_as_they_were(fleet: Fleet) -> None:
     assert [repr(result) for result in results] == [repr(value) for value in values]
 
 
+@pytest.mark.slow
+async def test_a_result_as_large_as_allowed_comes_back(fleet: Fleet) -> None:
+    """Sixteen mebibytes of JSON, which ``jsonb`` would take apart and put together again."""
+    value = "x" * (16 * 2**20 - 2)
+    async with fleet.queue(max_payload_bytes=2**25) as queue:
+        await fleet.worker(max_payload_bytes=2**25)
+        record = await queue.wait(await queue.submit("echo", {"value": value}))
+        assert (record.status, record.result == value) == (JobStatus.COMPLETED, True)
+        larger = await queue.wait(await queue.submit("echo", {"value": value + "x"}))
+    assert (larger.status, larger.error_type) == (JobStatus.FAILED, "ResultTooLargeError")
+
+
 @pytest.mark.parametrize("text", ["a\0b", "\ud800", "\r\n\x1b[2J", "x" * 100_000])
 async def test_errors_of_any_text_are_stored(fleet: Fleet, text: str) -> None:
     """What a handler raises fails its job and no other, whatever letters it has."""
