@@ -10,6 +10,7 @@ The tables of the documentation, each on a quiet machine; the first also draws t
     nox -s bench -- --aims --docs
     nox -s bench --force-python 3.13 -- --aims --docs
     SESSION=bench PYTHONS=3.14 .ci/newer_pythons . -- --aims --docs
+    nox -s bench -- --only postgres --docs   its own, as postgres-3.11.txt
 
 Peers that need Redis take part if a server answers at BENCH_REDIS_URL, or on this machine. What
 needs PostgreSQL takes part if one is installed: a server is started for the run.
@@ -76,7 +77,7 @@ def main() -> None:
     plot.draw(results, place, picture)
     if arguments.docs:
         python, _, _ = place["python"].rpartition(".")
-        _write_docs(python, text, picture)
+        _write_docs(python, text, picture, arguments.only)
 
 
 def _arguments() -> argparse.Namespace:
@@ -107,9 +108,11 @@ def _subjects(arguments: argparse.Namespace, size: Size) -> Sequence[Sequence[Be
     return needed(size, subjects) if arguments.aims else subjects
 
 
-def _write_docs(python: str, text: str, picture: Path) -> None:
-    (_DOCS / f"table-{python}.txt").write_text(text, encoding="utf-8")
-    if python == _PICTURED:
+def _write_docs(python: str, text: str, picture: Path, subjects: Sequence[str]) -> None:
+    is_all = set(subjects) == set(SUBJECTS)
+    name = "table" if is_all else "-".join(subjects)
+    (_DOCS / f"{name}-{python}.txt").write_text(text, encoding="utf-8")
+    if is_all and python == _PICTURED:
         (_DOCS / picture.name).write_bytes(picture.read_bytes())
 
 

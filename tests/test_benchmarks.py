@@ -183,17 +183,28 @@ def test_judging_takes_nine_rounds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("python", "written"),
-    [("3.11", {"table-3.11.txt", "jobs.svg"}), ("3.14", {"table-3.14.txt"})],
+    ("python", "only", "written"),
+    [
+        ("3.11", list(command.SUBJECTS), {"table-3.11.txt", "jobs.svg"}),
+        ("3.14", list(command.SUBJECTS), {"table-3.14.txt"}),
+        ("3.11", ["postgres"], {"postgres-3.11.txt"}),
+    ],
 )
 def test_docs_get_a_table_for_each_python_and_one_picture(
-    python: str, written: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    python: str,
+    only: list[str],
+    written: set[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """``--docs`` replaces the table of the Python that runs, and only the oldest the picture."""
+    """``--docs`` replaces the table of the Python that runs, and only the oldest the picture.
+
+    A run of some subjects has a table of its own.
+    """
     (picture := tmp_path / "jobs.svg").write_text("bars")
     (docs := tmp_path / "docs").mkdir()
     monkeypatch.setattr(command, "_DOCS", docs)
-    command._write_docs(python, "rows", picture)
+    command._write_docs(python, "rows", picture, only)
     assert {path.name for path in docs.iterdir()} == written
 
 
