@@ -45,7 +45,11 @@ async def test_old_records_go_and_one_process_tells_it(url: str) -> None:
         ids = await one.submit_many("work", [{"n": n} for n in range(20)])
         for job_id in ids:
             await one.wait(job_id)
-        await asyncio.sleep(1.1)
+
+        async def are_hidden() -> bool:
+            return not await two.list_jobs()
+
+        await until(are_hidden)
         with pytest.raises(JobNotFoundError):
             await two.get_result(ids[0])
         assert not await two.list_jobs()

@@ -142,7 +142,7 @@ async def test_a_handler_may_cancel_its_own_job(url: str) -> None:
 
 
 async def test_the_ages_of_side_tasks_are_known(url: str) -> None:
-    """A health check sees each side task, and one that others cancelled is begun again."""
+    """A health check sees each side task."""
     gate = Gate()
     gate.opened.set()
     queue = queue_on(url, holding(gate))
@@ -152,11 +152,6 @@ async def test_the_ages_of_side_tasks_are_known(url: str) -> None:
         names = {"beat", "listen", "read", "submit", "claim", "finish", "report", "keep"}
         assert set(queue.side_task_ages()) == names
         assert all(0 <= age < LIMIT for age in queue.side_task_ages().values())
-        for task in asyncio.all_tasks():
-            if task.get_name().startswith("stoat-jobs "):
-                task.cancel()
-        await asyncio.sleep(0.3)
-        assert (await queue.wait(await queue.submit("hold"))).result == "done"
 
 
 @ON_BOTH_LOOPS
