@@ -13,12 +13,14 @@ from stoat_jobs import (
     JobHandlers,
     JobNotKeptError,
     JobStatus,
-    KeyConflictError,
+    QueueClosedError,
     QueueFullError,
 )
+from stoat_jobs._postgres import submitting
 from stoat_jobs._postgres.connections import Connections
+from stoat_jobs._postgres.room import Room
 
-from .queues import queue_on, rows_of, until
+from .queues import LIMIT, queue_on, rows_of, until
 
 SUBMITS = {"worker": False}
 
@@ -53,6 +55,97 @@ async def test_keyless_submits_of_one_moment_share_statements(
     assert [job.job_id for job in reversed(page)] == ids
 
 
+class Away:
+    """A server that does not answer: each try of a statement costs a second."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, only: str = "") -> None:
+        self.only = only
+        self.tries = 0
+        monkeypatch.setattr(Connections, "fetch", self._fetch)
+
+    async def _fetch(self, sql: str, *args: Any, **more: Any) -> Any:
+        assert self.only in sql
+        self.tries += 1
+        await asyncio.sleep(1.0)
+        raise TimeoutError("the server has not answered")
+
+
+@pytest.mark.parametrize("kind", ["keyless", "mixed"])
+async def test_submits_in_an_outage_fail_together(
+    url: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are under way, each is refused in about the time that one would take."""
+    keyless = kind == "keyless"
+    async with queue_on(url, handlers_of("work"), options=SUBMITS) as queue:
+        away = Away(monkeypatch)
+        keys = [None if keyless or (kind == "mixed" and n % 2) else f"{n}" for n in range(50)]
+        submits = [queue.submit("work", key=key) for key in keys]
+        async with asyncio.timeout(30.0):  # of 50 × 5 s
+            errors = await asyncio.gather(*submits, return_exceptions=True)
+        assert {type(error) for error in errors} == {JobNotKeptError}
+        if keyless:
+            assert away.tries < 10
+
+
+async def test_a_batch_in_an_outage_is_refused_together(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What shares a statement shares its failure, and so does what waits for the next one."""
+    async with queue_on(url, handlers_of("work"), options=SUBMITS) as queue:
+        await queue.submit("work")  # so that there is room
+        monkeypatch.setattr(submitting, "_MOST_AT_ONCE", 20)
+        away = Away(monkeypatch, only="INSERT")
+        submits = [queue.submit("work") for _ in range(100)]
+        async with asyncio.timeout(30.0):
+            errors = await asyncio.gather(*submits, return_exceptions=True)
+        assert {type(error) for error in errors} == {JobNotKeptError}
+        assert away.tries < 10
+
+
+async def test_one_that_cannot_be_written_holds_up_no_other(url: str) -> None:
+    """A value that the server refuses is refused to its own submit."""
+    handlers = handlers_of("work")
+    async with queue_on(url, handlers, options=SUBMITS) as queue:
+        connection = await asyncpg.connect(url)
+        await connection.execute("ALTER TABLE stoat_jobs.job ADD CHECK (metadata NOT LIKE '%bad%')")
+        await connection.close()
+        names = ["good", "bad", "good", "bad", "good"]
+        submits = [queue.submit("work", metadata={"is": name}) for name in names]
+        answers = await asyncio.gather(*submits, return_exceptions=True)
+        assert [isinstance(answer, str) for answer in answers] == [n == "good" for n in names]
+        assert len(await queue.list_jobs()) == 3
+
+
+async def test_a_count_that_is_cancelled_serves_the_others() -> None:
+    """Who asked first and leaves takes nobody along; nobody is refused by an old count."""
+    counts: list[asyncio.Future[int]] = []
+
+    def count() -> asyncio.Future[int]:
+        counts.append(asyncio.get_running_loop().create_future())
+        return counts[-1]
+
+    room = Room(2, count)
+    first, second = (asyncio.ensure_future(room.take(1)) for _ in range(2))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(counts) == 1
+    first.cancel()
+    await asyncio.wait([first])
+    counts[0].set_result(2)  # full; but then a job was cancelled, and `second` knows of it
+    async with asyncio.timeout(LIMIT):
+        while len(counts) < 2:
+            await asyncio.sleep(0)
+    counts[1].set_result(1)
+    await second
+    third = asyncio.ensure_future(room.take(1))
+    async with asyncio.timeout(LIMIT):
+        while len(counts) < 3:
+            await asyncio.sleep(0)
+    room.close()
+    with pytest.raises(QueueClosedError):
+        await third
+
+
 async def test_a_submit_whose_answer_is_lost_is_one_job(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,69 +170,33 @@ async def test_a_submit_whose_answer_is_lost_is_one_job(
         assert len(await queue.list_jobs()) == 2
 
 
-async def test_a_key_in_an_open_transaction_is_refused_in_time(url: str) -> None:
-    """A submit does not wait without bound for somebody's open transaction that has its key."""
-    options = {"lease": 1.0, **SUBMITS}
-    async with queue_on(url, handlers_of("work"), options=options) as queue:
+async def test_a_large_batch_has_the_time_that_it_needs(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow server writes many jobs for longer than any single statement may take."""
+    given: list[float] = []
+    fetch = Connections.fetch
+
+    async def timed(connections: Connections, sql: str, *args: Any, **more: Any) -> Any:
+        if "INSERT" in sql:
+            given.append(more["seconds"])
+        return await fetch(connections, sql, *args, **more)
+
+    slow = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN PERFORM pg_sleep(0.001); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE INSERT ON stoat_jobs.job FOR EACH ROW EXECUTE FUNCTION slow()"""
+    async with queue_on(url, handlers_of("work"), options={"lease": 1.0, **SUBMITS}) as queue:
         connection = await asyncpg.connect(url)
-        try:
-            async with connection.transaction():
-                held = await queue.submit("work", key="one", connection=connection)
-                with pytest.raises(JobNotKeptError, match="transaction that is still open"):
-                    await queue.submit("work", key="one")
-                assert await queue.submit("work", key="two")
-        finally:
-            await connection.close()
-        assert await queue.submit("work", key="one") == held
-
-
-async def test_keys_in_opposite_orders_do_not_deadlock(url: str) -> None:
-    """Many submits of the same keys in different orders all come to the same jobs."""
-    async with queue_on(url, handlers_of("work"), options=SUBMITS) as queue:
-
-        async def submit(keys: list[str]) -> list[str]:
-            return [await queue.submit("work", key=key) for key in keys]
-
-        keys = [f"key {number}" for number in range(8)]
-        rounds = [keys if number % 2 else keys[::-1] for number in range(6)]
-        answers = await asyncio.gather(*map(submit, rounds))
-    forward = [ids if number % 2 else ids[::-1] for number, ids in enumerate(answers)]
-    assert all(ids == forward[0] for ids in forward)
-
-
-async def test_a_kept_key_is_free_when_its_record_is_too_old(url: str) -> None:
-    """A finished job holds a kept key as long as its record is kept, and not until it is pruned."""
-    handlers = handlers_of("work")
-    async with queue_on(url, handlers, result_ttl=0.5) as queue:
-        first = await queue.submit("work", {"n": 1}, key="one", unique="kept")
-        await queue.wait(first)
-        with pytest.raises(KeyConflictError):
-            await queue.submit("work", {"n": 2}, key="one", unique="kept")
-        await asyncio.sleep(0.6)
-        second = await queue.submit("work", {"n": 2}, key="one", unique="kept")
-    assert second != first
-
-
-async def test_a_key_that_is_kept_for_ever_is_free_after_a_delete(url: str) -> None:
-    """Without a limit of age, the key of a kept record is held until that is deleted."""
-    handlers = handlers_of("work")
-    async with queue_on(url, handlers, result_ttl=float("inf")) as queue:
-        first = await queue.submit("work", {"n": 1}, key="one", unique="kept")
-        await queue.wait(first)
-        assert await queue.submit("work", {"n": 1}, key="one", unique="kept") == first
-        assert await queue.delete(first)
-        assert await queue.submit("work", {"n": 1}, key="one", unique="kept") != first
-
-
-async def test_a_resubmission_has_the_kept_key(url: str) -> None:
-    """The new job holds the key from then on, and the old one does not."""
-    async with queue_on(url, handlers_of("work")) as queue:
-        first = await queue.submit("work", {"n": 1}, key="one", unique="kept")
-        await queue.wait(first)
-        second = await queue.resubmit(first)
-        await queue.wait(second)
-        assert await queue.submit("work", {"n": 1}, key="one", unique="kept") == second
-        assert (await queue.get_result(second)).metadata == {"resubmitted_from": first}
+        await connection.execute(slow)
+        await connection.close()
+        monkeypatch.setattr(Connections, "fetch", timed)
+        ids = await queue.submit_many("work", [{"n": n} for n in range(500)])
+        text = "x" * 500_000
+        await queue.submit_many("work", [{"text": text} for _ in range(4)])
+        assert (await queue.get_result(ids[0])).status is JobStatus.PENDING
+    assert 1 <= given[0] <= 10
+    assert 2 <= given[1] <= 10
 
 
 async def test_a_full_queue_refuses_in_every_process(url: str) -> None:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from threading import get_ident
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -30,9 +30,11 @@ from .url import Address, address_of
 
 Row = Mapping[str, Any]
 Connection = Any  # asyncpg's
+T = TypeVar("T")
 
 _START = 9.0
 _GOODBYE = 0.5
+_RETRIES = 5.0
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 0.5
 
@@ -128,17 +130,28 @@ class Connections:
         return self._seconds + size / _SLOWEST
 
     async def fetch_retried(
-        self, sql: str, *args: Any, seconds: float = 5.0, local: str = ""
+        self,
+        sql: str,
+        *args: Any,
+        seconds: float = _RETRIES,
+        longest: float | None = None,
+        local: str = "",
     ) -> list[Row]:
         """As :meth:`fetch`; what may succeed in a moment is tried again for so many *seconds*.
 
-        Only for statements that may be run twice.
+        *longest*: seconds of a try. Only for statements that may be run twice.
         """
+        return await self.retried(
+            lambda: self.fetch(sql, *args, seconds=longest, local=local), seconds
+        )
+
+    async def retried(self, step: Callable[[], Awaitable[T]], seconds: float = _RETRIES) -> T:
+        """What *step* returns, which is done again for so many *seconds* if that may succeed."""
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + seconds, _FIRST_PAUSE
         while True:
             try:
-                return await self.fetch(sql, *args, local=local)
+                return await step()
             except Exception as error:
                 if not is_transient(error) or loop.time() + pause > deadline:
                     raise

@@ -8,20 +8,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._backends.ids import new_job_id
 from .._backends.submission import Submission
 from .._events.observers import Observers
-from .._model.errors import JobNotKeptError, KeyConflictError, QueueClosedError, QueueFullError
+from .._model.errors import JobNotKeptError, KeyConflictError, QueueClosedError
 from .._model.events import RemovedEvent, SubmittedEvent
 from .._model.settings import JobQueueSettings
 from .connections import Connections, Row
-from .joining import fetch_joined
+from .joining import Rows, fetch_joined
 from .keeper import ttl_of
-from .reasons import is_lock_timeout, reason_of
+from .reasons import is_lock_timeout, is_transient, reason_of
+from .room import Room
 from .rows import metadata_text, record_with
 from .side_tasks import IDLE, SideTask
 from .sql import Sql
@@ -30,11 +32,14 @@ from .sql import Sql
 _MOST_AT_ONCE = 500
 _MOST_BYTES = 4_000_000
 
-# Seconds that the count of waiting jobs is good for.
-_COUNT_IS_GOOD = 1.0
+# How many jobs even a slow server writes in a second.
+_JOBS_A_SECOND = 500
 
 # Keys that change hands while they are looked at are looked at again so often.
 _MOST_TRIES = 50
+
+_KEY_IS_LOCKED = "another transaction that is still open has its key"
+_IS_UNDER_WAY = "an earlier try of this submit has not ended, and may still succeed"
 
 
 @dataclass(eq=False)
@@ -71,6 +76,10 @@ class NewJob:
         )
 
 
+Waiting = tuple[NewJob, asyncio.Future[None]]
+"""A job that shares a statement with others, and what says that it is written."""
+
+
 class Submitting:
     """Writes new jobs."""
 
@@ -90,11 +99,8 @@ class Submitting:
         self._settings = settings
         self._observers = observers
         self._look_for_work = look_for_work
-        self._waiting: list[tuple[NewJob, asyncio.Future[None]]] = []
-        self._room = 0
-        self._room_until = 0.0
-        self._counting = asyncio.Lock()
-        self._is_closed = False
+        self._waiting: list[Waiting] = []
+        self._room = Room(settings.max_pending, self._count)
         self.side_task = SideTask("submit", self._write_some)
 
     async def submit(self, submission: Submission, connection: Any) -> str:
@@ -103,7 +109,7 @@ class Submitting:
             holder = await self._holder(submission, connection)
             if holder is not None:
                 return holder
-        await self._check_room(1)
+        await self._room.take(1)
         submission.tell_submitting(self._observers, self._settings)
         job = NewJob(submission)
         if connection is None and submission.key is None:
@@ -117,12 +123,12 @@ class Submitting:
 
     async def submit_many(self, submissions: Sequence[Submission], connection: Any) -> list[str]:
         """Accept all of these or none."""
-        await self._check_room(len(submissions))
+        await self._room.take(len(submissions))
         for submission in submissions:
             submission.tell_submitting(self._observers, self._settings)
         jobs = [NewJob(submission) for submission in submissions]
         if jobs:
-            await self._fetch(connection, self._sql.submit, *_columns(jobs))
+            await self._insert(jobs, connection)
         for job in jobs:
             self._tell_submitted(job)
         return [job.job_id for job in jobs]
@@ -145,22 +151,30 @@ class Submitting:
     async def _write_some(self) -> float:
         while self._waiting:
             batch = self._next_batch()
+            number = len(self._waiting)
             try:
-                await self._write(batch)
+                error = await self._write(batch)
             except BaseException:  # cut short: what nobody knows of yet waits again, or is refused
                 self._waiting = [each for each in batch if not each[1].done()] + self._waiting
                 raise
+            if error is not None:  # as of a server that is away; these have waited as long
+                also, self._waiting = self._waiting[:number], self._waiting[number:]
+                _resolve(also, error)
         return IDLE
 
-    async def _write(self, batch: list[tuple[NewJob, asyncio.Future[None]]]) -> None:
+    async def _write(self, batch: list[Waiting]) -> Exception | None:
+        """Write these, if need be one by one; returns why none can be written at the moment."""
         error = await self._try([job for job, _ in batch])
-        for job, done in batch:
-            if error is not None and len(batch) > 1:  # one that cannot be written holds up no other
-                _resolve(done, await self._try([job]))
-            else:
-                _resolve(done, error)
+        if error is None or len(batch) == 1 or _is_of_server(error):
+            _resolve(batch, error)
+        else:
+            for each in batch:  # one that cannot be written holds up no other
+                if not _is_of_server(error):
+                    error = await self._try([each[0]])
+                _resolve([each], error)
+        return error if _is_of_server(error) else None
 
-    def _next_batch(self) -> list[tuple[NewJob, asyncio.Future[None]]]:
+    def _next_batch(self) -> list[Waiting]:
         room = _MOST_BYTES
         number = 0
         for job, _ in self._waiting[:_MOST_AT_ONCE]:
@@ -173,123 +187,135 @@ class Submitting:
 
     async def _try(self, jobs: list[NewJob]) -> Exception | None:
         try:
-            await self._fetch(None, self._sql.submit, *_columns(jobs))
+            await self._insert(jobs, None)
         except Exception as error:
             return error
         return None
 
     async def close(self, seconds: float) -> None:
         """Write what waits, within so many *seconds*, and refuse the rest."""
-        self._is_closed = True
+        self._room.close()
         try:
             await self.side_task.close(seconds)
         finally:
             waiting, self._waiting = self._waiting, []
-            for _, done in waiting:
-                _resolve(done, QueueClosedError())
+            _resolve(waiting, QueueClosedError())
 
     # One by one.
 
     async def _write_alone(self, job: NewJob, connection: Any) -> str:
+        """Write it; returns its id, or that of the job that holds its key."""
         for _ in range(_MOST_TRIES):
-            rows = await self._fetch(connection, self._sql.submit, *_columns([job]))
-            if rows:
+            if await self._insert([job], connection):
                 return job.job_id
             if await self._fetch(connection, self._sql.known, job.job_id):
                 return job.job_id  # it was accepted, and only the answer was lost
             holder = await self._holder(job.submission, connection)
             if holder is not None:
                 return holder
+            await self._free_key(job.submission)
         raise JobNotKeptError(self._backend, "its key changes hands too fast")
 
     async def _holder(self, submission: Submission, connection: Any) -> str | None:
         """The id of the job that holds the key, which is then kept as long as it asks for."""
-        place = (submission.definition.name, submission.key, ttl_of(self._settings))
-        rows = await self._fetch(connection, self._sql.holder, *place)
+        rows = await self._fetch(connection, self._sql.holder, *self._place(submission))
         if not rows:
-            await self._free_key(place)
             return None
         found = str(rows[0]["id"])
-        if submission.is_kept:
-            if rows[0]["digest"] != submission.digest:
-                raise KeyConflictError(str(submission.key), found)
-            if not rows[0]["is_kept"]:
-                await self._fetch(connection, self._sql.keep_key, found)
-        return found
+        if not submission.is_kept:
+            return found
+        if rows[0]["digest"] != submission.digest:
+            raise KeyConflictError(str(submission.key), found)
+        if rows[0]["is_kept"] or await self._fetch(connection, self._sql.keep_key, found):
+            return found
+        return None  # it has finished meanwhile, and let the key go
 
-    async def _free_key(self, place: tuple[Any, ...]) -> None:
+    async def _free_key(self, submission: Submission) -> None:
+        """Remove the job that holds the key, if it is too old."""
         # Not in the caller's transaction, which may be rolled back when observers have been told.
-        for row in await self._fetch(None, self._sql.free_key, *place):
+        for row in await self._fetch(None, self._sql.free_key, *self._place(submission)):
             if self._observers.wants["removed"]():
                 self._observers.tell("removed", RemovedEvent(record_with(row), "age"))
+
+    def _place(self, submission: Submission) -> tuple[Any, ...]:
+        return submission.definition.name, submission.key, ttl_of(self._settings)
 
     async def resubmit(self, source: Row, submission: Submission) -> str:
         """Accept what *source* was once more, and hand its key on if it keeps it."""
         if not source["is_kept"] or source["held_key"] is None:
             return await self.submit(submission, None)
-        await self._check_room(1)
+        await self._room.take(1)
         submission.tell_submitting(self._observers, self._settings)
         job = NewJob(submission)
-        async with self._connections.transaction() as connection:
-            await connection.fetch(self._sql.hand_key_on, source["id"])
-            rows = await connection.fetch(self._sql.submit, *_columns([job]))
-        if not rows:
-            raise JobNotKeptError(self._backend, "its key changes hands too fast")
+        with self._refusing(is_keyed=True):
+            is_kept = await self._connections.retried(lambda: self._hand_key_on(source, job))
+        if not is_kept:  # another resubmit was faster, or the answer to ours was lost
+            kept = await self._write_alone(job, None)
+            if kept != job.job_id:
+                return kept
         self._tell_submitted(job)
         return job.job_id
 
-    async def _fetch(self, connection: Any, sql: str, *args: Any) -> Sequence[Mapping[str, Any]]:
+    async def _hand_key_on(self, source: Row, job: NewJob) -> bool:
+        """Let a new job have the key of *source*, if that still has it; whether it had."""
+        async with self._connections.transaction() as connection:
+            if not await connection.fetch(self._sql.hand_key_on, source["id"]):
+                return False
+            return bool(await connection.fetch(self._sql.submit, *_columns([job])))
+
+    # Statements.
+
+    async def _insert(self, jobs: Sequence[NewJob], connection: Any) -> Rows:
+        """The ids of those of these jobs that are new, in a time that depends on their size."""
+        if connection is not None:
+            return await fetch_joined(connection, self._sql.submit, _columns(jobs))
+        longest = self._connections.seconds_for(sum(job.size for job in jobs))
+        longest += len(jobs) / _JOBS_A_SECOND
+        with self._refusing(is_keyed=any(job.key is not None for job in jobs)):
+            return await self._connections.fetch_retried(
+                self._sql.submit, *_columns(jobs), longest=longest
+            )
+
+    async def _fetch(self, connection: Any, sql: str, *args: Any) -> Rows:
         if connection is not None:
             return await fetch_joined(connection, sql, args)
-        try:
+        with self._refusing(is_keyed=True):
             return await self._connections.fetch_retried(sql, *args)
+
+    @contextmanager
+    def _refusing(self, *, is_keyed: bool) -> Iterator[None]:
+        """Say by a `JobNotKeptError` what the server or the driver says."""
+        try:
+            yield
         except RuntimeError:  # from another event loop
             raise
         except Exception as error:
+            cause = reason_of(error)
             if is_lock_timeout(error):
-                cause = "another transaction that is still open has its key"
-            else:
-                cause = reason_of(error)
+                cause = _KEY_IS_LOCKED if is_keyed else _IS_UNDER_WAY
             raise JobNotKeptError(self._backend, cause) from error
 
-    # How many may wait.
-
-    async def _check_room(self, number: int) -> None:
-        """Refuse *number* more jobs than may wait; counted once a second and where it matters.
-
-        Raises:
-            QueueFullError: there is no room for all of them.
-            QueueClosedError: the queue has closed meanwhile.
-        """
-        if not self._has_room(number):
-            async with self._counting:  # one at a time, and in the order in which they came
-                if not self._has_room(number):
-                    await self._count()
-        if self._is_closed:
-            raise QueueClosedError
-        if self._room < number:
-            raise QueueFullError(self._settings.max_pending)
-        self._room -= number
-
-    def _has_room(self, number: int) -> bool:
-        now = asyncio.get_running_loop().time()
-        return self._room >= number and now < self._room_until
-
-    async def _count(self) -> None:
-        most = self._settings.max_pending
-        now = asyncio.get_running_loop().time()
-        (row,) = await self._fetch(None, self._sql.waiting, most)
-        self._room, self._room_until = most - row["number"], now + _COUNT_IS_GOOD
+    async def _count(self) -> int:
+        (row,) = await self._fetch(None, self._sql.waiting, self._settings.max_pending)
+        number: int = row["number"]
+        return number
 
 
 def _columns(jobs: Iterable[NewJob]) -> list[list[Any]]:
     return [list(column) for column in zip(*(job.row() for job in jobs))]
 
 
-def _resolve(done: asyncio.Future[None], error: Exception | None) -> None:
-    if done.done():
-        return  # whoever waited has left
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(error)
+def _is_of_server(error: Exception | None) -> bool:
+    """Whether a refusal has nothing to do with what is submitted."""
+    cause = None if error is None else error.__cause__
+    return cause is not None and (is_transient(cause) or is_lock_timeout(cause))
+
+
+def _resolve(waiting: Iterable[Waiting], error: Exception | None) -> None:
+    for _, done in waiting:
+        if done.done():
+            continue  # whoever waited has left
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)

@@ -245,13 +245,19 @@ async def test_a_long_outage_is_an_error_by_name(own_cluster: Cluster, own_fleet
     """
     async with own_fleet.queue() as queue:
         job_id = await queue.submit("echo")
+        kept = await queue.submit("echo", key="kept", unique="kept")
+        assert await queue.cancel(kept)
         own_cluster.stop()
         asked: list[Any] = [
             queue.wait(job_id),
             queue.cancel(job_id),
+            queue.cancel_all(),
+            queue.delete(kept),
+            queue.resubmit(kept),
             queue.stats(),
             queue.list_jobs(),
         ]
         asked += [queue.get_result(job_id), queue.submit("echo"), queue.submit("echo", key="k")]
+        asked += [queue.submit_many("echo", [{}, {}])]
         errors = await asyncio.gather(*asked, return_exceptions=True)
         assert {isinstance(error, BackendError) for error in errors} == {True}, errors
