@@ -158,14 +158,40 @@ class Connections:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    async def ask(self, sql: str, *args: Any, local: str = "") -> list[Row]:
+    async def ask(
+        self, sql: str, *args: Any, within: float | None = None, local: str = ""
+    ) -> list[Row]:
         """As :meth:`fetch_retried`, for what a caller of the queue asks for.
+
+        *within*: for at most so many seconds.
 
         Raises:
             BackendError: the server did not answer; says why.
         """
+        with self._by_name():
+            async with asyncio.timeout(within):
+                return await self.fetch_retried(sql, *args, local=local)
+
+    async def change(self, sql: str, *args: Any) -> tuple[list[Row], bool]:
+        """As :meth:`ask`, for a statement that does nothing when it is run again.
+
+        Returns also whether there was an earlier try, which may have done it: its answer was lost.
+        """
+        tries = 0
+
+        async def step() -> list[Row]:
+            nonlocal tries
+            tries += 1
+            return await self.fetch(sql, *args)
+
+        with self._by_name():
+            return await self.retried(step), tries > 1
+
+    @contextmanager
+    def _by_name(self) -> Iterator[None]:
+        """Say by a `BackendError` that the server did not answer."""
         try:
-            return await self.fetch_retried(sql, *args, local=local)
+            yield
         except Exception as error:  # a TimeoutError would look like that of `wait`
             if not (is_transient(error) or is_lock_timeout(error)):
                 raise

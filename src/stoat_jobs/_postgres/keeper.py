@@ -17,6 +17,7 @@ from .._events.log import log_event
 from .._events.observers import Observers
 from .._jobs.handlers import JobHandlers
 from .._model.events import RemovalReason, RemovedEvent
+from .._model.records import JobResult
 from .._model.settings import JobQueueSettings
 from .._text import SHOWN_LIMIT, one_line
 from .connections import Connections, Row
@@ -103,14 +104,16 @@ class Keeper:
                 event = RemovedEvent(record_of(row, self._handlers()), reason)
                 self._observers.tell("removed", event)
 
-    async def delete(self, job_id: str) -> bool:
-        """Remove the record of a finished job; whether it was one."""
-        rows = await self._connections.ask(self._sql.delete, job_id)
-        for row in rows:
-            job_type = one_line(row["type"], SHOWN_LIMIT)
-            log_event(logging.INFO, "job_deleted", job_id=job_id, job_type=job_type)
-        self.tell_removed(rows, "deleted")
-        return bool(rows)
+    async def delete(self, record: JobResult[Any]) -> bool:
+        """Remove the record of a finished job; whether this did it."""
+        rows, may_be_done = await self._connections.change(self._sql.delete, record.job_id)
+        if not (rows or may_be_done):
+            return False
+        job_type = one_line(record.job_type, SHOWN_LIMIT)
+        log_event(logging.INFO, "job_deleted", job_id=record.job_id, job_type=job_type)
+        if self._observers.wants["removed"]():
+            self._observers.tell("removed", RemovedEvent(record, "deleted"))
+        return True
 
 
 def _small_together(found: list[Row]) -> Iterator[list[Any]]:

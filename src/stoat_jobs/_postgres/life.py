@@ -44,6 +44,7 @@ class Life:
         self._connections = connections
         self._sql = sql
         self._observers = observers
+        self._records = records
         self._limit = settings.loop_block_limit
         self._watchdog: Watchdog | None = None
         self.telling = Telling(
@@ -105,13 +106,15 @@ class Life:
     async def cancel(self, job_ids: list[str]) -> list[Row]:
         """Cancel those of these jobs that are live; returns their rows."""
         text = never_started(StopReason.CANCEL).error
-        rows = await self._connections.ask(self._sql.cancel, job_ids, text)
+        rows, may_be_done = await self._connections.change(self._sql.cancel, job_ids, text)
+        if may_be_done:
+            rows += await self._records.cancelled(set(job_ids) - {str(row["id"]) for row in rows})
         for row in rows:
             record: JobResult[Any] = record_with(row)
-            if record.status.is_terminal:
-                tell_ended(self._observers, record, self.telling.tell)
-            else:
+            if not record.status.is_terminal:
                 self.telling.tell(record)
+            elif record.started_at is None:  # else its worker tells
+                tell_ended(self._observers, record, self.telling.tell)
         return rows
 
     async def stop_work(self, drain_timeout: float) -> None:

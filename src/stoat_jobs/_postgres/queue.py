@@ -15,7 +15,7 @@ from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
 from .._jobs.protocols import JobTypes, MetadataFilter, Statuses, Unique
 from .._model.capabilities import Capabilities
-from .._model.errors import PayloadNotKeptError
+from .._model.errors import JobNotFoundError, PayloadNotKeptError
 from .._model.filters import JobFilter
 from .._model.metadata import ORIGIN
 from .._model.options import checked_limit
@@ -288,10 +288,10 @@ class PostgresJobQueue(Lifecycle):
     async def delete(self, job_id: str) -> bool:
         checked_id(job_id)
         life = self._life_for("delete")
-        if await life.keeper.delete(job_id):
-            return True
-        await self._records.get(job_id)
-        return False
+        record = await self._records.get(job_id)  # what observers are told, whatever is lost
+        if record.status.is_terminal and not await life.keeper.delete(record):
+            raise JobNotFoundError(job_id)  # somebody else was faster
+        return record.status.is_terminal
 
 
 def _checked_options(backend: str, settings: JobQueueSettings) -> PostgresOptions:

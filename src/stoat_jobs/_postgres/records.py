@@ -14,7 +14,7 @@ from .._model.filters import JobFilter
 from .._model.pages import JobPage, cursor_at
 from .._model.records import JobResult
 from .._model.stats import TypeStats
-from .._model.status import JobStatus
+from .._model.status import CANCELLED, JobStatus
 from .connections import Connections, Row
 from .reading_sql import EVER, ReadingSql
 from .reasons import is_without_tables
@@ -64,21 +64,23 @@ class Records:
         self._by_type: dict[str, TypeStats] = {}
         self._good_until = 0.0
 
-    async def _fetch(self, sql: str, *args: Any, local: str = "") -> list[Row]:
+    async def _fetch(
+        self, sql: str, *args: Any, within: float | None = None, local: str = ""
+    ) -> list[Row]:
         try:
-            return await self._connections.ask(sql, *args, local=local)
+            return await self._connections.ask(sql, *args, within=within, local=local)
         except Exception as error:
             if is_without_tables(error):  # a queue that was never started
                 return []
             raise
 
-    async def get(self, job_id: str) -> JobResult[Any]:
-        """The record of a job.
+    async def get(self, job_id: str, within: float | None = None) -> JobResult[Any]:
+        """The record of a job; a server that does not answer *within* so many seconds is away.
 
         Raises:
             JobNotFoundError: there is none.
         """
-        rows = await self._fetch(self._sql.read, [checked_id(job_id)], self._ttl)
+        rows = await self._fetch(self._sql.read, [checked_id(job_id)], self._ttl, within=within)
         if not rows:
             raise JobNotFoundError(job_id)
         return record_of(rows[0], self._handlers())
@@ -98,6 +100,11 @@ class Records:
         """The records of jobs for which somebody waits, by their ids, also if they are old."""
         rows = await self._fetch(self._sql.read, job_ids, EVER)
         return {str(row["id"]): record_of(row, self._handlers()) for row in rows}
+
+    async def cancelled(self, job_ids: Iterable[str]) -> list[Row]:
+        """The rows of those of these jobs that ended by a cancel."""
+        rows = await self._fetch(self._sql.read, list(job_ids), EVER)
+        return [row for row in rows if row["status"] == CANCELLED and row["cancel_requested"]]
 
     async def page(self, wanted: JobFilter, before: int | None, limit: int) -> JobPage[Any]:
         """The *limit* newest records that are *wanted*, submitted before a place."""

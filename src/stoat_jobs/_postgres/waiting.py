@@ -11,6 +11,9 @@ from .._model.records import JobResult
 from .records import Records, checked_id
 from .telling import Subscription, Telling
 
+# Seconds that the first read has, however short the caller's time is.
+_READ = 2.0
+
 
 class Watch(AsyncIterator["JobResult[Any]"]):
     """The records of one job as they change."""
@@ -60,13 +63,15 @@ async def until_finished(
         ValueError: *timeout* is negative or NaN.
         JobNotFoundError: unknown, or no longer kept.
         QueueClosedError: the queue closes before.
+        BackendError: the server does not answer in this time, or in two seconds if that is longer.
     """
     if timeout is not None and not timeout >= 0:
         raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
     loop = asyncio.get_running_loop()
     deadline = None if timeout is None or timeout == float("inf") else loop.time() + timeout
     subscription = None if telling is None else telling.subscribe(job_id)
-    record = await records.get(job_id)
+    within = None if deadline is None else max(deadline - loop.time(), _READ)
+    record = await records.get(job_id, within)
     seen = 0
     while not record.status.is_terminal:
         if subscription is None:
