@@ -119,7 +119,7 @@ class Server:
 
 async def started(server: Server, *, is_worker: bool = True) -> Telling:
     telling = server.telling(is_worker=is_worker)
-    await clock().drive(telling.start())
+    await clock().drive(telling.start(10.0))
     await clock().settle()
     server.reads.clear()
     return telling

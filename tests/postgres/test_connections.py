@@ -76,6 +76,70 @@ async def test_a_server_that_does_not_answer_is_left(own_cluster: Cluster) -> No
     own_cluster.thaw()
 
 
+async def test_who_finds_no_connection_free_is_told_so(url: str) -> None:
+    """Then it is not the server that has not answered; and the others go on."""
+    async with opened(url, pool_size=2, lease=3600.0) as used:
+        sleeping = [asyncio.create_task(used.fetch("SELECT pg_sleep(1)")) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(TimeoutError, match="no connection was free .* pool_size is too small"):
+            await used.fetch("SELECT 1", seconds=0.2)
+        await asyncio.gather(*sleeping)
+
+
+@pytest.mark.parametrize("is_made_first", [True, False])
+async def test_a_connection_that_is_made_as_its_asker_leaves_is_cut(is_made_first: bool) -> None:
+    """Whichever of the two is the first in one turn of the loop, nothing stays open."""
+    used = connections("postgresql://h/x")
+    made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    cut = asyncio.Event()
+
+    class Made:
+        def terminate(self) -> None:
+            cut.set()
+
+    async def connect(seconds: float) -> Any:
+        try:
+            return await made
+        except asyncio.CancelledError:
+            cut.set()
+            raise
+
+    used._server.connect = connect  # type: ignore[method-assign]
+    asking = asyncio.create_task(used.fetch("SELECT 1"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    if is_made_first:
+        made.set_result(Made())
+        await asyncio.sleep(0)  # now it is made, and whoever asked for it does not know yet
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert asking.cancelled()
+    await asyncio.wait_for(cut.wait(), SAFETY_NET)
+
+
+async def test_a_close_that_is_cancelled_cuts_all(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was to be said goodbye to is not left open."""
+    used = connections(url)
+    await used.open()
+    pid = await pid_of(used)
+    closing = asyncio.Event()
+
+    async def close(self: Any) -> None:
+        closing.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncpg.Connection, "close", close)
+    task = asyncio.create_task(used.close(3600))
+    await closing.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    monkeypatch.undo()
+    assert task.cancelled()
+    await until_gone(used, pid)
+
+
 async def test_a_cancelled_statement_frees_its_place(url: str) -> None:
     """Who is cancelled leaves nothing behind, and the others do not notice."""
     async with opened(url, pool_size=2) as used:

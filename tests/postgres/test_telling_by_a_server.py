@@ -65,7 +65,7 @@ async def telling(here: Here, url: str, **options: Any) -> AsyncIterator[Telling
         connections, "stoat_jobs", here.read, on_work=here.on_work, on_cancel=here.cancelled.append
     )
     try:
-        await telling.start()
+        await telling.start(10.0)
         yield telling
     finally:
         await telling.close()

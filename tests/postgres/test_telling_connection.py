@@ -118,10 +118,10 @@ async def test_a_start_without_hope_fails() -> None:
     server = Server()
     server.error = ValueError("no such database")
     with pytest.raises(ValueError, match="no such database"):
-        await server.telling().start()
+        await server.telling().start(10.0)
     server.error = ConnectionError("away")
     telling = server.telling()
-    await telling.start()
+    await telling.start(10.0)
     server.error = None
     await clock().advance(2)
     assert len(server.connections) == 1
@@ -134,7 +134,7 @@ async def test_listen_is_bounded() -> None:
     server = Server()
     telling = server.telling()
     server.connect_gate = asyncio.Event()
-    starting = asyncio.create_task(telling.start())
+    starting = asyncio.create_task(telling.start(10.0))
     await clock().settle()
     first, silent = server.connect_gate, asyncio.Event()
     server.connect_gate = silent
@@ -144,6 +144,24 @@ async def test_listen_is_bounded() -> None:
     silent.set()
     await clock().advance(2)
     assert len(server.connections) == 2
+    await telling.close()
+
+
+@on_a_fake_clock
+async def test_a_start_is_bounded() -> None:
+    """Where nobody answers in the time that the start has left, it goes on without notices."""
+    server = Server()
+    telling = server.telling()
+    server.connect_gate = asyncio.Event()
+    began = clock().time()
+    await clock().drive(telling.start(0.5))
+    assert clock().time() - began <= 0.5
+    server.connect_gate.set()
+    await clock().advance(6)
+    server.notify(ENGINE, '"insert"')
+    before = server.work
+    await clock().settle()
+    assert server.work == before + 1
     await telling.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -18,27 +17,28 @@ from .status import TablesStatus, status
 from .url import address_of
 
 _BACKEND = "postgres"
-_LONGEST = 60.0
+_LONGEST_LOOK = 60.0
+_LONGEST_CHANGE = 3600.0  # an index of a large table is built in it
 _NAMES = "its name has at most 40 lower-case letters, digits and _, and begins with no digit"
 
 
 async def create_tables(url: str, schema: str = "stoat_jobs") -> None:
-    """Create the tables where there are none, and upgrade old ones.
+    """Create the tables where there are none, and upgrade old ones; it takes at most an hour.
 
     Raises:
         BackendError: that failed; in one line, without the url.
     """
-    async with _connected(url, schema) as connection:
+    async with _connected(url, schema, _LONGEST_CHANGE) as connection:
         await install(connection, schema)
 
 
 async def upgrade_tables(url: str, schema: str = "stoat_jobs") -> None:
-    """Upgrade the tables, if they are of an older version.
+    """Upgrade the tables, if they are of an older version; it takes at most an hour.
 
     Raises:
         BackendError: there are none, or that failed; in one line, without the url.
     """
-    async with _connected(url, schema) as connection:
+    async with _connected(url, schema, _LONGEST_CHANGE) as connection:
         if not (await versions(connection, schema))[0]:
             await check(connection, schema)  # says why
         await install(connection, schema)
@@ -50,23 +50,19 @@ async def tables_status(url: str, schema: str = "stoat_jobs") -> TablesStatus:
     Raises:
         BackendError: there are none, or they cannot be read; in one line, without the url.
     """
-    async with _connected(url, schema) as connection:
+    async with _connected(url, schema, _LONGEST_LOOK) as connection:
         if not (await versions(connection, schema))[0]:
             await check(connection, schema)  # says why
-        async with asyncio.timeout(_LONGEST):
-            return await status(connection, schema)
+        return await status(connection, schema)
 
 
 @asynccontextmanager
-async def _connected(url: str, schema: str) -> AsyncIterator[Connection]:
+async def _connected(url: str, schema: str, seconds: float) -> AsyncIterator[Connection]:
     connections = Connections(_BACKEND, address_of(_BACKEND, url), _options(schema))
     try:
         await connections.open()
-        connection = await connections.connect()
-        try:
+        async with connections.borrowed(seconds) as connection:
             yield connection
-        finally:
-            connection.terminate()
     except BackendError:
         raise
     except Exception as error:

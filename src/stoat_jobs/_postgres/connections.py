@@ -118,11 +118,13 @@ class Connections:
             TimeoutError: it took longer.
             RuntimeError: this is another event loop than the queue's.
         """
-        async with self._borrowed(seconds) as connection:
-            if not (local or self._server.is_pooled):
-                return await _fetch(connection, sql, args)
-            async with self._server.transaction(connection, local):
-                rows = await _fetch(connection, sql, args)
+        async with self.borrowed(seconds) as connection:
+            rows: list[Row]
+            if local or self._server.is_pooled:
+                async with self._server.transaction(connection, local):
+                    rows = await connection.fetch(sql, *args)
+            else:
+                rows = await connection.fetch(sql, *args)
         return rows
 
     def seconds_for(self, size: int) -> float:
@@ -199,32 +201,32 @@ class Connections:
             raise BackendError(self._backend, reason) from error
 
     @asynccontextmanager
-    async def transaction(
-        self, seconds: float | None = None, *, local: str = ""
-    ) -> AsyncIterator[Connection]:
+    async def transaction(self, *, local: str = "") -> AsyncIterator[Connection]:
         """A connection in a transaction, which ends with the block; bounded as :meth:`fetch`.
 
         *local*: statements that set what this transaction needs.
         """
-        borrowed = self._borrowed(seconds)
+        borrowed = self.borrowed()
         async with borrowed as connection, self._server.transaction(connection, local):
             yield connection
 
     @asynccontextmanager
-    async def _borrowed(self, seconds: float | None) -> AsyncIterator[Connection]:
+    async def borrowed(self, seconds: float | None = None) -> AsyncIterator[Connection]:
+        """A connection of the pool, for at most so many *seconds*; bounded as :meth:`fetch`."""
         seconds = self._seconds if seconds is None else seconds
         pool = self._pool or _Pool(self._server, 1)
         pool.check_loop()
-        limit = asyncio.timeout(seconds)
+        limit, is_lent = asyncio.timeout(seconds), False
         try:
             with self.asking():
-                async with limit, pool.connection(seconds) as connection:
-                    yield connection
+                async with limit, pool.slots:
+                    is_lent = True
+                    async with pool.connection(seconds) as connection:
+                        yield connection
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            pool.drop_idle()  # they lead to the same server
-            raise TimeoutError(f"the server has not answered for {seconds:.1f} s") from error
+            raise pool.late(seconds, is_lent=is_lent) from error
         finally:
             if pool is not self._pool:
                 await self._close(pool, _GOODBYE)
@@ -238,11 +240,6 @@ class Connections:
     async def _close(self, pool: _Pool, seconds: float) -> None:
         with self.asking():
             await pool.close(seconds)
-
-
-async def _fetch(connection: Connection, sql: str, args: tuple[Any, ...]) -> list[Row]:
-    rows: list[Row] = await connection.fetch(sql, *args)
-    return rows
 
 
 def _unusable(connection: Connection) -> str | None:
@@ -268,7 +265,8 @@ class _Pool:
     def __init__(self, server: Server, size: int, first: Connection = None) -> None:
         self._server = server
         self._loop, self._thread = asyncio.get_running_loop(), get_ident()
-        self._slots = asyncio.Semaphore(size)
+        self.slots = asyncio.Semaphore(size)
+        """To be entered around :meth:`connection`."""
         self._idle: list[Connection] = [] if first is None else [first]
         self._lent: set[Connection] = set()
         self._life = 0
@@ -286,22 +284,21 @@ class _Pool:
     @asynccontextmanager
     async def connection(self, seconds: float) -> AsyncIterator[Connection]:
         """A connection; afterwards it is kept, if it still is of use."""
-        async with self._slots:
-            connection, life = await self._take(seconds), self._life
-            self._lent.add(connection)
-            try:
-                yield connection
-            except BaseException as error:
-                if not _is_of_use(connection, error):
-                    connection.terminate()
-                    if not isinstance(error, asyncio.CancelledError):
-                        # The others lead to the same server: gone, or a standby by now.
-                        self._life += 1
-                        self.drop_idle()
-                raise
-            finally:
-                self._lent.discard(connection)
-                self._give_back(connection, life)
+        connection, life = await self._take(seconds), self._life
+        self._lent.add(connection)
+        try:
+            yield connection
+        except BaseException as error:
+            if not _is_of_use(connection, error):
+                connection.terminate()
+                if not isinstance(error, asyncio.CancelledError):
+                    # The others lead to the same server: gone, or a standby by now.
+                    self._life += 1
+                    self._drop_idle()
+            raise
+        finally:
+            self._lent.discard(connection)
+            self._give_back(connection, life)
 
     async def _take(self, seconds: float) -> Connection:
         while self._idle:
@@ -310,8 +307,15 @@ class _Pool:
                 return connection
             connection.terminate()
         # Not in the variables of who asks, which its callbacks would keep as long as it is open.
-        connecting = self._server.connect(seconds)
-        return await self._loop.create_task(connecting, context=contextvars.Context())
+        connecting = self._loop.create_task(
+            self._server.connect(seconds), context=contextvars.Context()
+        )
+        try:
+            return await connecting
+        except BaseException:
+            connecting.cancel()
+            connecting.add_done_callback(_terminate_made)  # if it was made in this moment
+            raise
 
     def _give_back(self, connection: Connection, life: int) -> None:
         if connection.is_closed():
@@ -321,26 +325,37 @@ class _Pool:
         else:
             self._idle.append(connection)
 
-    def drop_idle(self) -> None:
-        """Cut what is not lent."""
+    def late(self, seconds: float, *, is_lent: bool) -> TimeoutError:
+        """What to raise when a block was not over after so many *seconds*."""
+        if not is_lent:
+            return TimeoutError(
+                f"no connection was free for {seconds:.1f} s: the server is slow or away, or"
+                " pool_size is too small"
+            )
+        self._drop_idle()  # they lead to the same server
+        return TimeoutError(f"the server has not answered for {seconds:.1f} s")
+
+    def _drop_idle(self) -> None:
         while self._idle:
             self._idle.pop().terminate()
 
     async def close(self, seconds: float) -> None:
         """Say goodbye on each idle connection, and cut the others."""
         self._is_closed = True
-        with suppress(Exception):
-            async with asyncio.timeout(seconds):
-                for connection in self._idle:
-                    await connection.close()
-        self.terminate()
+        try:
+            with suppress(Exception):
+                async with asyncio.timeout(seconds):
+                    for connection in self._idle:
+                        await connection.close()
+        finally:
+            self._drop_idle()
+            for connection in self._lent:
+                connection.terminate()
 
-    def terminate(self) -> None:
-        """Cut all connections."""
-        self._is_closed = True
-        self.drop_idle()
-        for connection in self._lent:
-            connection.terminate()
+
+def _terminate_made(connecting: asyncio.Task[Connection]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().terminate()
 
 
 def _is_of_use(connection: Connection, error: BaseException) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 from .._backends.loop_watchdog import Watchdog
 from .._events.observers import Observers
 from .._jobs.protocols import JobBackend
+from .._model.errors import BackendStartError
 from .._model.records import JobResult
 from .._run.outcome import StopReason, never_started
 from .connections import Connections, Row
@@ -21,6 +23,9 @@ from .sql import Sql
 from .submitting import Submitting
 from .telling import Telling
 from .worker import Worker
+
+# Seconds that a start may take, apart from what needs no server.
+_START = 9.5
 
 # Seconds that the last submits and the connections have at the stop.
 _CLOSING = 0.1
@@ -40,6 +45,7 @@ class Life:
         backend: str,
     ) -> None:
         settings = queue.settings
+        self._backend = backend
         self._options = options
         self._connections = connections
         self._sql = sql
@@ -65,27 +71,36 @@ class Life:
             )
 
     async def open(self) -> None:
-        """Begin."""
-        with self._connections.asking():
-            await self._prepare()
-        await self.telling.start()
+        """Begin, within some ten seconds whatever the server does.
+
+        If it raises, :meth:`close` is to be called.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _START
+        await self._connections.open()
+        await self._prepare(deadline - loop.time())
+        await self.telling.start(deadline - loop.time())
         self.submitting.side_task.start()
         if self.worker is not None:
-            self.worker.start()
-            self.keeper.side_task.start()
             if self._limit:
-                loop = asyncio.get_running_loop()
                 self._watchdog = Watchdog(loop, self.worker.running, self._limit)
                 self._watchdog.start()
+            self.keeper.side_task.start()
+            self.worker.start()  # last: nobody stops it if something else fails
 
-    async def _prepare(self) -> None:
-        await self._connections.open()
-        connection = await self._connections.connect()
+    async def _prepare(self, seconds: float) -> None:
+        prepare = install if self._options.create_tables else check
+        schema = self._options.schema_name
         try:
-            prepare = install if self._options.create_tables else check
-            await prepare(connection, self._options.schema_name)
-        finally:
-            await connection.close(timeout=1)
+            async with self._connections.borrowed(seconds) as connection:
+                await prepare(connection, schema)
+        except TimeoutError as error:
+            reason = f"{error}, as it was asked for the tables in schema {schema}"
+        else:
+            return
+        if self._options.create_tables:
+            reason += "; if they are old and large, run `stoat-jobs postgres upgrade URL`"
+        raise BackendStartError(self._backend, reason)
 
     def ages(self) -> dict[str, float]:
         """Seconds since each side task last ended a step well, by its name."""
@@ -126,11 +141,8 @@ class Life:
         """End everything, within a short time whatever the server does."""
         if self._watchdog is not None:
             self._watchdog.stop()
-        try:
-            await self.keeper.side_task.close()
-            await self.submitting.close(_CLOSING)
-        finally:
-            try:
-                await self.telling.close()
-            finally:
-                await self._connections.close(_CLOSING)
+        async with AsyncExitStack() as closing:  # all of it, in reverse, whatever fails
+            closing.push_async_callback(self._connections.close, _CLOSING)
+            closing.push_async_callback(self.telling.close)
+            closing.push_async_callback(self.submitting.close, _CLOSING)
+            closing.push_async_callback(self.keeper.side_task.close)

@@ -46,8 +46,8 @@ class Lifecycle(ABC):
         if self._phase in (STARTING, STARTED, CLOSING):
             raise QueueStartedError(self.name)
         loop = asyncio_loop(self.name)
-        before, self._phase = self._phase, STARTING
         life = self._new_life()
+        before, self._phase = self._phase, STARTING
         try:
             await life.open()
         except BaseException as error:

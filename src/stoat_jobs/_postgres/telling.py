@@ -120,11 +120,15 @@ class Telling:
         self.side_tasks = (self._listener, self._reader)
         """Its listener and its reader."""
 
-    async def start(self) -> None:
-        """Listen; returns when notices come, or it is clear that they never will."""
+    async def start(self, seconds: float) -> None:
+        """Listen; returns when notices come, or it is clear that they never will.
+
+        After so many *seconds* it goes on without that.
+        """
         self._loop = asyncio.get_running_loop()
         try:
-            await self._listen()
+            async with asyncio.timeout(seconds):
+                await self._listen()
         except Exception as error:
             if not is_transient(error):
                 raise
