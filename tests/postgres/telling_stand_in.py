@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -38,6 +40,13 @@ class Connection:
     def is_closed(self) -> bool:
         return self._is_closed
 
+    async def execute(self, sql: str) -> None:
+        await self._server.pass_gate()
+        for deliver in self._server.held:
+            deliver()
+        self._server.held.clear()
+        await asyncio.sleep(0)  # they are heard before the answer
+
     def terminate(self) -> None:
         self._is_closed = True
         for callback in self._ends:
@@ -57,6 +66,8 @@ class Server:
         self.connections: list[Connection] = []
         self.statements = 0
         self.is_deaf = False
+        self.is_slow = False
+        self.held: list[Callable[[], object]] = []
         self.work = 0
         self.cancelled: list[str] = []
 
@@ -98,7 +109,8 @@ class Server:
         for connection in self.connections:
             if not (self.is_deaf or connection.is_deaf or connection.is_closed()):
                 if callback := connection.listeners.get(channel):
-                    clock().call_soon(callback, connection, 1, channel, payload)
+                    heard = partial(clock().call_soon, callback, connection, 1, channel, payload)
+                    self.held.append(heard) if self.is_slow else heard()
 
     async def read(self, ids: list[str]) -> dict[str, JobResult[Any]]:
         self.reads.append(ids)

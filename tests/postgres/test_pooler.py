@@ -7,13 +7,15 @@ import asyncio
 import asyncpg
 import pytest
 
-from stoat_jobs import JobContext, JobHandlers, JobQueueSettings, create_queue
+from stoat_jobs import BackendStartError, JobContext, JobHandlers, JobQueueSettings, create_queue
 from stoat_jobs._postgres.schema import check, install
 
 from ..support import SAFETY_NET
+from ..support.fleet.proxy import Proxy
 from ..support.postgres.cluster import Cluster
 from ..support.postgres.opened import connections, opened, value
 from ..support.postgres.pooler import Pooler
+from ..support.postgres.standby import Standby
 
 
 async def test_a_pooler_is_recognised(url: str, pooler: Pooler) -> None:
@@ -113,6 +115,27 @@ async def test_jobs_are_done_through_it(
     assert [record.result for record in done] == [0, 2, 4]
     (told,) = [record for record in caplog.records if record.msg == "notifications_missing"]
     assert "Give the option listen_url" in vars(told)["error"]
+
+
+async def test_a_standby_behind_it_is_no_server_yet(own_cluster: Cluster, standby: Standby) -> None:
+    """After a failover that the pooler follows before the standby is promoted, all is tried again."""
+    async with Proxy(own_cluster.port) as proxy:
+        with Pooler(own_cluster) as pooler:
+            settings = pooler.folder / "settings"
+            text = settings.read_text().replace(f"port={own_cluster.port}", f"port={proxy.port}")
+            settings.write_text(text)
+            pooler.start()
+            async with opened(pooler.url(own_cluster.url)) as used:
+                await used.fetch("SELECT 1")
+                proxy.lead_to(standby.port)
+                proxy.cut()
+                with pytest.raises(ConnectionError, match="standby"):
+                    await used.fetch_retried("SELECT 1", seconds=2.0)
+                with pytest.raises(BackendStartError, match="this server is read-only"):
+                    await connections(pooler.url(own_cluster.url)).open()
+                asking = asyncio.create_task(used.fetch_retried("SELECT 1", seconds=SAFETY_NET))
+                await asyncio.to_thread(standby.promote)
+                await asking
 
 
 async def test_a_start_through_a_pooler_says_what_is_wrong(

@@ -18,6 +18,11 @@ from stoat_jobs._postgres.reasons import (
 from stoat_jobs._postgres.server import ReadOnlyError
 
 
+def of_the_server(**fields: str) -> asyncpg.PostgresError:
+    """An error as the server sends it: by the letters of its fields."""
+    return asyncpg.PostgresError.new(fields)
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -34,6 +39,7 @@ from stoat_jobs._postgres.server import ReadOnlyError
         asyncpg.InternalClientError("unexpected"),
         asyncpg.exceptions.InvalidCachedStatementError("cached plan must not change result type"),
         ReadOnlyError("standby"),
+        of_the_server(C="54000", F="async.c", M="too many notifications in the NOTIFY queue"),
         ConnectionResetError(),
         TimeoutError(),
         EOFError(),
@@ -51,6 +57,7 @@ def test_what_may_succeed_in_a_moment(error: BaseException) -> None:
         asyncpg.CharacterNotInRepertoireError("0x00"),
         asyncpg.DataError("invalid input for query argument $1"),
         asyncpg.ProgramLimitExceededError("index row size"),
+        of_the_server(C="54000", F="nbtutils.c", M="index row size 2848 exceeds maximum 2704"),
         asyncpg.InternalServerError("invalid memory alloc request size 1073741824"),
         UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
         OverflowError("int too big"),

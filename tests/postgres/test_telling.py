@@ -8,7 +8,7 @@ import gc
 import pytest
 
 from stoat_jobs import JobStatus
-from stoat_jobs._postgres.telling import Subscription
+from stoat_jobs._postgres.subscription import Subscription
 
 from .fake_clock import clock, on_a_fake_clock
 from .telling_stand_in import ENGINE, JOBS, Server, events, started

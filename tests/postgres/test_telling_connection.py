@@ -82,6 +82,19 @@ async def test_a_silent_connection_is_tested(caplog: pytest.LogCaptureFixture) -
 
 
 @on_a_fake_clock
+async def test_a_slow_server_is_not_taken_for_a_pooler(caplog: pytest.LogCaptureFixture) -> None:
+    """A notice that comes late comes before the next answer; only what never comes is missing."""
+    server = Server()
+    server.is_slow = True
+    telling = await started(server)
+    server.is_slow = False
+    await clock().advance(60)
+    assert events(caplog) == []
+    assert len(server.connections) == 1
+    await telling.close()
+
+
+@on_a_fake_clock
 async def test_notices_save_the_tests() -> None:
     """Where anything is heard nothing is tested: so many processes need no more than one."""
     server = Server()
@@ -256,7 +269,7 @@ async def test_a_wait_can_be_cut_short() -> None:
     waiting[0].cancel()
     await clock().settle()
     assert not waiting[1].done()
-    subscription.wake()
+    subscription.wake_waiters()
     await clock().settle()
     assert waiting[1].done()
     assert subscription.count == 1

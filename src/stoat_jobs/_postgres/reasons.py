@@ -16,6 +16,7 @@ _TRANSIENT_CLASSES = ("08", "53", "57P")
 _TRANSIENT = {"25006", "40001", "40P01"}
 _DATA_CLASSES = ("22", "54")
 _TOO_LONG = "invalid memory alloc request"  # as XX000, for a value of a gigabyte
+_NOTICES = "async.c"  # the server's source for NOTIFY, whose queue may be full
 
 _CLIENT_DATA_ERRORS = (UnicodeError, OverflowError)
 _CUT = (asyncpg.InternalClientError, asyncpg.TargetServerAttributeNotMatched)
@@ -54,11 +55,13 @@ def is_transient(error: BaseException) -> bool:
     """Whether the same statement may succeed in a moment.
 
     Such are a server that restarts, a cut connection, a serialization failure, a deadlock, too
-    many connections, a standby.
+    many connections, a standby, a full queue of notices.
     """
     code = sqlstate_of(error)
     if isinstance(error, asyncpg.exceptions.InvalidCachedStatementError):
         return True  # the tables were upgraded meanwhile
+    if _is_of_notices(error):
+        return True  # a listener somewhere holds an old transaction open
     if code:
         return code in _TRANSIENT or code.startswith(_TRANSIENT_CLASSES)
     if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, _CUT):
@@ -68,11 +71,18 @@ def is_transient(error: BaseException) -> bool:
 
 def is_data_error(error: BaseException) -> bool:
     """Whether the server or the driver refuses a value of the statement, and always will."""
+    if _is_of_notices(error):
+        return False
     return (
         sqlstate_of(error).startswith(_DATA_CLASSES)
         or isinstance(error, _CLIENT_DATA_ERRORS)
         or _TOO_LONG in str(error)
     )
+
+
+def _is_of_notices(error: BaseException) -> bool:
+    """Whether the server cannot send notices; that has the code of a value that is too large."""
+    return getattr(error, "server_source_filename", None) == _NOTICES
 
 
 def is_lock_timeout(error: BaseException) -> bool:

@@ -179,7 +179,10 @@ class Server:
     @asynccontextmanager
     async def transaction(self, connection: Any, local: str = "") -> AsyncIterator[None]:
         """A transaction on *connection*, which ends with the block; *local* are its settings."""
-        await connection.execute(f"{self.begin}; {local}" if local else self.begin)
+        try:
+            await connection.execute(f"{self.begin}; {local}" if local else self.begin)
+        except asyncpg.FeatureNotSupportedError as error:  # so a standby refuses READ WRITE
+            raise ReadOnlyError("the server is a standby") from error
         try:
             yield
         except asyncio.CancelledError:

@@ -21,7 +21,6 @@ from itertools import islice
 from typing import Any
 from weakref import WeakSet
 
-from .._backends.job import Changes
 from .._events.log import log_event
 from .._model.records import JobResult
 from .._run.calls import wake
@@ -29,6 +28,7 @@ from .connections import Connection, Connections
 from .reasons import is_transient
 from .schema import engine_channel, jobs_channel
 from .side_tasks import SideTask
+from .subscription import Subscription
 
 Read = Callable[[list[str]], Awaitable[dict[str, JobResult[Any]]]]
 
@@ -52,30 +52,6 @@ _MISSING = (
     "no notification of the server arrives here, as behind a pooler in transaction mode; changes"
     " are looked for each second. Give the option listen_url, a url of the server itself"
 )
-
-
-class Subscription(Changes):
-    """What one waiter of one job has been told."""
-
-    __slots__ = ("__weakref__", "is_closed", "read", "record")
-
-    def __init__(self, read: int, *, is_closed: bool) -> None:
-        super().__init__()
-        self.read = read
-        """Only a later read is news."""
-        self.record: JobResult[Any] | None = None
-        """The last that was read; None if the job is not kept any more, or not read yet."""
-        self.is_closed = is_closed
-        """Whether nothing more will come, because the queue has closed."""
-
-    async def next(self) -> None:
-        """Wait until it is read again, or closed."""
-        if not self.is_closed:
-            await super().next()
-
-    def wake(self) -> None:
-        """Let the waiter look."""
-        self.wake_waiters()
 
 
 class Telling:
@@ -213,8 +189,8 @@ class Telling:
         elif not self._is_test_due():
             return _SILENCE
         connection = self._connection
-        if not await self._test() and connection is self._connection is not None:
-            self._miss_echo()
+        if connection is not None and not await self._test(connection):
+            self._miss_echo(connection)
         return _SILENCE
 
     async def _connect(self) -> None:
@@ -240,7 +216,7 @@ class Telling:
         is_needed = self._on_work is not None or bool(self._subscriptions)
         return is_needed and self._loop.time() - self._heard_at >= _SILENCE
 
-    async def _test(self) -> bool:
+    async def _test(self, connection: Connection) -> bool:
         """Whether a notice that is sent on another connection arrives.
 
         On the same one it would also come through a pooler.
@@ -253,9 +229,25 @@ class Telling:
             for _ in range(2):  # it may have come while the loop was held up
                 if not echo.done():
                     await asyncio.wait([echo], timeout=_ECHO / 2)
+            if not echo.done() and not self._hears:
+                await self._pass_notices(connection)
         return echo.done()
 
-    def _miss_echo(self) -> None:
+    async def _pass_notices(self, connection: Connection) -> None:
+        """Return when all notices that were sent by now must have arrived.
+
+        The server sends them before the answer to a statement, however slow it is.
+        """
+        try:
+            async with asyncio.timeout(_LISTEN):
+                await connection.execute("SELECT 1")
+        except BaseException:
+            connection.terminate()
+            raise
+
+    def _miss_echo(self, connection: Connection) -> None:
+        if connection is not self._connection:
+            return  # it was lost meanwhile, which is known
         if self._hears:  # it is half open
             log_event(logging.WARNING, "listener_lost", error="the connection is silent")
             self._drop()
@@ -331,7 +323,7 @@ class Telling:
             for waiting in self._subscriptions.values():
                 for subscription in list(waiting):
                     subscription.is_closed = True
-                    subscription.wake()
+                    subscription.wake_waiters()
             self._subscriptions.clear()
 
     async def _read_for_the_last_time(self) -> None:

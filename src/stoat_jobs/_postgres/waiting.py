@@ -9,7 +9,8 @@ from typing import Any
 from .._model.errors import JobNotFoundError, QueueClosedError
 from .._model.records import JobResult
 from .records import Records, checked_id
-from .telling import Subscription, Telling
+from .subscription import Subscription
+from .telling import Telling
 
 # Seconds that the first read has, however short the caller's time is.
 _READ = 2.0
@@ -92,7 +93,7 @@ async def until_finished(
 
 async def _next(subscription: Subscription, deadline: float | None) -> None:
     loop = asyncio.get_running_loop()
-    alarm = None if deadline is None else loop.call_at(deadline, subscription.wake)
+    alarm = None if deadline is None else loop.call_at(deadline, subscription.wake_waiters)
     try:
         await subscription.next()
     finally:
