@@ -76,6 +76,19 @@ async def test_an_order_that_is_rolled_back_has_no_job(
     assert await pool.fetchval("SELECT count(*) FROM orders") == 0
 
 
+async def test_a_health_check_is_well_while_the_queue_is(
+    shown: dict[str, Any], queue: PostgresJobQueue
+) -> None:
+    """The example of a health check: 503 if there is no age, or an old one."""
+    for ages, status in [(queue.side_task_ages(), 200), ({}, 503), ({"claim": 31.0}, 503)]:
+        of_queue = SimpleNamespace(side_task_ages=lambda ages=ages: ages)
+        request = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(job_queue=of_queue)))
+        response = SimpleNamespace(status_code=200)
+        assert await shown["jobs_health"](request, response) == ages
+        assert response.status_code == status
+    assert {"beat", "claim"} <= set(queue.side_task_ages())
+
+
 async def test_a_charge_that_runs_twice_charges_once(
     shown: dict[str, Any], queue: PostgresJobQueue, pool: Any
 ) -> None:

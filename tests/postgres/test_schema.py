@@ -282,6 +282,21 @@ async def test_the_engines_tables_are_upgraded(connection: Any) -> None:
     assert await connection.fetchval(locks) == 0
 
 
+async def test_a_release_of_the_engine_that_changes_no_tables_refuses_nobody(
+    connection: Any, lowly: Any
+) -> None:
+    """It is not the number that counts, but whether there is something to upgrade."""
+    await install(connection, SCHEMA)
+    for grant in (await refusal(check(lowly, SCHEMA))).partition("then ")[2].split(";"):
+        await connection.execute(grant)
+    await connection.execute(f"UPDATE {SCHEMA}.meta SET engine = '1.0.0'")
+    await check(connection, SCHEMA)
+    await check(lowly, SCHEMA)
+    assert await versions(connection, SCHEMA) == (module.VERSION, "1.0.0")
+    await install(lowly, SCHEMA)
+    assert await versions(connection, SCHEMA) == (module.VERSION, engine_version())
+
+
 async def test_the_tables_of_a_later_engine_are_left(old: Any) -> None:
     """A process with an older PgQueuer never takes an upgrade back, even if it upgrades ours."""
     await old.execute(f"UPDATE {SCHEMA}.meta SET engine = '1.99.0'")

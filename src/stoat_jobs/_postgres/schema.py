@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -109,7 +109,11 @@ class _Found:
 
     @property
     def is_current(self) -> bool:
-        return self.version >= VERSION and _numbers(self.engine) >= _numbers(engine_version())
+        return self.version >= VERSION and not self.is_of_older_engine
+
+    @property
+    def is_of_older_engine(self) -> bool:
+        return _numbers(self.engine) < _numbers(engine_version())
 
 
 async def versions(connection: Connection, schema: str) -> tuple[int, str]:
@@ -224,7 +228,7 @@ async def _create(connection: Connection, schema: str, found: _Found) -> None:
 
 async def _upgrade(connection: Connection, schema: str, found: _Found) -> bool:
     """Upgrade the tables; or only begin to, and return True."""
-    is_older = _numbers(found.engine) < _numbers(engine_version())
+    is_older = found.is_of_older_engine
     if is_older and await _upgrade_engine(connection, schema):
         return True
     for number in range(found.version, VERSION):
@@ -236,13 +240,19 @@ async def _upgrade(connection: Connection, schema: str, found: _Found) -> bool:
 
 async def _upgrade_engine(connection: Connection, schema: str) -> bool:
     """Upgrade PgQueuer's tables; or only begin to, and return True."""
-    builder = QueryBuilderEnvironment(engine_settings(schema))
-    plan = await Queries(AsyncpgDriver(connection), qbe=builder).plan_upgrade()
+    statements = await _engine_steps(connection, schema)
     # A transaction that adds a label to a type may not use it.
-    labels = [each for each in plan.statements if "ADD VALUE" in each]
-    for statement in labels or plan.statements:
+    labels = [each for each in statements if "ADD VALUE" in each]
+    for statement in labels or statements:
         await connection.execute(statement)
     return bool(labels)
+
+
+async def _engine_steps(connection: Connection, schema: str) -> Sequence[str]:
+    """The statements that PgQueuer's tables need to be current; most of its versions need none."""
+    builder = QueryBuilderEnvironment(engine_settings(schema))
+    plan = await Queries(AsyncpgDriver(connection), qbe=builder).plan_upgrade()
+    return plan.statements
 
 
 async def check(connection: Connection, schema: str) -> None:
@@ -251,12 +261,17 @@ async def check(connection: Connection, schema: str) -> None:
     Raises:
         BackendError: there are none, or they are too old or too new; says what to run.
     """
-    reason = _unusable(await _look(connection, schema), schema)
-    if reason:
+    found = await _look(connection, schema)
+    reason = _unusable(found, schema)
+    is_old = reason is None and not found.is_current
+    if is_old and (found.version < VERSION or await _engine_steps(connection, schema)):
+        reason = f"has old tables in schema {schema}: run `stoat-jobs postgres upgrade URL`"
+    if reason is not None:
         raise BackendError(_BACKEND, reason)
 
 
 def _unusable(found: _Found, schema: str) -> str | None:
+    """Why these tables cannot be used even if they are upgraded here."""
     if not found.tables:
         return f"has no tables in schema {schema}: run `stoat-jobs postgres init URL`"
     if reason := _broken(schema, found):
@@ -265,8 +280,6 @@ def _unusable(found: _Found, schema: str) -> str | None:
         return _no_right(schema, found.user)
     if found.version > VERSION + 1:
         return f"has tables of a later version in schema {schema}: upgrade stoat-jobs"
-    if not found.is_current:
-        return f"has old tables in schema {schema}: run `stoat-jobs postgres upgrade URL`"
     return None
 
 
