@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -90,6 +91,30 @@ async def test_a_kept_key_is_compared(queue: PostgresJobQueue, url: str) -> None
         with pytest.raises(KeyConflictError):
             await queue.submit("double", {"n": 2}, **one)
         assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_keys_in_opposite_orders_are_a_deadlock_that_is_told(
+    queue: PostgresJobQueue, url: str
+) -> None:
+    """The server ends one of two such transactions; its library's error says what to do.
+
+    The other one goes on, and has both keys.
+    """
+    both_have_one = asyncio.Barrier(2)
+
+    async def submit(keys: str) -> list[str]:
+        async with by_asyncpg(url, True) as connection:
+            one = {"delay": 3600, "connection": connection}
+            job_ids = [await queue.submit("double", {"n": 1}, key=keys[0], **one)]
+            await both_have_one.wait()
+            return [*job_ids, await queue.submit("double", {"n": 1}, key=keys[1], **one)]
+
+    answers = await asyncio.gather(submit("ab"), submit("ba"), return_exceptions=True)
+    (error,) = [each for each in answers if isinstance(each, BaseException)]
+    (job_ids,) = [each for each in answers if isinstance(each, list)]
+    assert isinstance(error, asyncpg.DeadlockDetectedError)
+    assert "in one order" in error.__notes__[0]
+    assert {job.job_id for job in await queue.list_jobs()} == set(job_ids)
 
 
 async def test_a_snapshot_from_before_the_holder_is_told(queue: PostgresJobQueue, url: str) -> None:

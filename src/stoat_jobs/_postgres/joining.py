@@ -34,11 +34,14 @@ _TAKEN_OUT = (
     "connection= is a driver's connection taken out of SQLAlchemy, which would not know of the"
     " transaction; pass SQLAlchemy's own connection or session"
 )
-_UNSEEN = (
-    "stoat-jobs: the job that holds the key, or a row beside it, was committed after this"
+_NOTES = {
+    "40001": "stoat-jobs: the job that holds the key, or a row beside it, was committed after this"
     " transaction had begun, which is REPEATABLE READ or SERIALIZABLE and cannot see it."
-    " Roll back and try again."
-)
+    " Roll back and try again.",
+    "40P01": "stoat-jobs: two transactions wait for keys of each other."
+    " Roll back and try again, and submit keys in one order everywhere.",
+}
+"""What is added to an error of the caller's library, by its SQLSTATE."""
 
 
 async def fetch_joined(connection: Any, sql: str, args: Sequence[Any]) -> Rows:
@@ -52,7 +55,8 @@ async def fetch_joined(connection: Any, sql: str, args: Sequence[Any]) -> Rows:
         ValueError: it cannot be joined: it is in no transaction and would begin none, was taken
             out of SQLAlchemy, or is of another kind of database.
         RuntimeError: it belongs to another event loop.
-        Exception: the library's own. A serialization failure has a note that explains it.
+        Exception: the library's own. A serialization failure and a deadlock have a note
+            that explains them.
     """
     packages = {each.__module__.partition(".")[0] for each in type(connection).__mro__}
     with _explained():
@@ -77,8 +81,8 @@ def _explained() -> Iterator[None]:
     except Exception as error:
         cause = getattr(error, "orig", error)  # SQLAlchemy's errors have the driver's
         code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-        if code == "40001":
-            error.add_note(_UNSEEN)
+        if code in _NOTES:
+            error.add_note(_NOTES[code])
         raise
 
 

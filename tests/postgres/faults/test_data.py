@@ -158,17 +158,6 @@ async def statements(connection: Any, seconds: float) -> int:
     return len(seen - before)
 
 
-async def test_who_only_submits_is_silent_while_idle(fleet: Fleet) -> None:
-    """Between its jobs, a queue without a worker asks the server nothing but whether it is there."""
-    async with fleet.queue() as queue, connected(fleet) as connection:
-        await queue.submit("echo")
-        await until(lambda: has_none(connection))
-
-
-async def has_none(connection: Any) -> bool:
-    return await statements(connection, 3.0) == 0
-
-
 async def test_an_idle_worker_asks_seldom(fleet: Fleet) -> None:
     """Three statements a second at most, where PgQueuer's own loop makes as many or more."""
     await fleet.worker()
