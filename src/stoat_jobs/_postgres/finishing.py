@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -74,9 +75,9 @@ class Finishing:
 
     async def wait_until_written(self, seconds: float) -> None:
         """Wait until all is written; at most so many *seconds*."""
-        idle = asyncio.ensure_future(self._idle.wait())
-        await asyncio.wait([idle], timeout=seconds)
-        idle.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
 
     async def _write_some(self) -> float:
         while self._ended:
