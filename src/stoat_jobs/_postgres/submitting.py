@@ -157,22 +157,22 @@ class Submitting:
             except BaseException:  # cut short: what nobody knows of yet waits again, or is refused
                 self._waiting = [each for each in batch if not each[1].done()] + self._waiting
                 raise
-            if error is not None:  # as of a server that is away; these have waited as long
+            if _is_away(error):  # these have waited as long
                 also, self._waiting = self._waiting[:number], self._waiting[number:]
                 _resolve(also, error)
         return IDLE
 
     async def _write(self, batch: list[Waiting]) -> Exception | None:
-        """Write these, if need be one by one; returns why none can be written at the moment."""
+        """Write these, if need be one by one; returns the last error."""
         error = await self._try([job for job, _ in batch])
-        if error is None or len(batch) == 1 or _is_of_server(error):
+        if error is None or len(batch) == 1 or _is_away(error) or _is_locked(error):
             _resolve(batch, error)
-        else:
-            for each in batch:  # one that cannot be written holds up no other
-                if not _is_of_server(error):
-                    error = await self._try([each[0]])
-                _resolve([each], error)
-        return error if _is_of_server(error) else None
+            return error
+        for each in batch:  # one that cannot be written holds up no other
+            if not _is_away(error):
+                error = await self._try([each[0]])
+            _resolve([each], error)
+        return error
 
     def _next_batch(self) -> list[Waiting]:
         room = _MOST_BYTES
@@ -305,10 +305,14 @@ def _columns(jobs: Iterable[NewJob]) -> list[list[Any]]:
     return [list(column) for column in zip(*(job.row() for job in jobs))]
 
 
-def _is_of_server(error: Exception | None) -> bool:
+def _is_away(error: Exception | None) -> bool:
     """Whether a refusal has nothing to do with what is submitted."""
-    cause = None if error is None else error.__cause__
-    return cause is not None and (is_transient(cause) or is_lock_timeout(cause))
+    return error is not None and error.__cause__ is not None and is_transient(error.__cause__)
+
+
+def _is_locked(error: Exception) -> bool:
+    """Whether an earlier try of the same jobs is still under way."""
+    return error.__cause__ is not None and is_lock_timeout(error.__cause__)
 
 
 def _resolve(waiting: Iterable[Waiting], error: Exception | None) -> None:
