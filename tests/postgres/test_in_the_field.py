@@ -1,4 +1,4 @@
-"""A role that may change rows, and nothing else, can do all that a queue does; so can a socket."""
+"""A queue in the field: as a role without rights, on a socket, on later tables, while idle."""
 
 from __future__ import annotations
 
@@ -87,6 +87,17 @@ async def test_a_role_with_rights_on_the_rows_runs_a_queue(url: str, lowly_url: 
         await until(is_pruned)
         with pytest.raises(JobNotFoundError):
             await queue.get_result(first)
+
+
+async def test_a_queue_runs_on_tables_of_the_next_version(url: str) -> None:
+    """During a rollout: with a column that this code does not know."""
+    await create_tables(url)
+    await rows_of(url, "UPDATE stoat_jobs.meta SET version = version + 1")
+    await rows_of(url, "ALTER TABLE stoat_jobs.job ADD COLUMN colour text DEFAULT 'red'")
+    async with queue_on(url, handlers_of(Gate())) as queue:
+        job_id = await queue.submit("work", {"n": 1})
+        assert (await queue.wait(job_id)).result == 2
+        assert [job.job_id for job in await queue.list_jobs()] == [job_id]
 
 
 async def test_a_queue_on_a_socket(cluster: Cluster, url: str) -> None:
