@@ -187,6 +187,37 @@ def test_a_server_that_never_answers_is_an_error(
 
 
 @BOTH_LOOPS
+def test_an_answer_that_never_comes_is_an_error_whatever_else_stirs(
+    loop_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is not put off by what has nothing to do with it, and the error says who waits."""
+    over = threading.Event()
+
+    async def asking_in_vain(client: TellingClient) -> None:
+        await client.ask("nothing")
+
+    async def main(port: int) -> None:
+        loop = the_loop()
+
+        def stir() -> None:
+            while not over.wait(0.005):
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(bool)
+
+        async with connected(TellingClient(), port) as client:
+            shorten(monkeypatch, 0.1)
+            asyncio.ensure_future(asking_in_vain(client))
+            threading.Thread(target=stir).start()
+            await loop.settle()
+
+    try:
+        with a_server() as port, pytest.raises(DeadlockError, match="still waits.*asking_in_vain"):
+            run_with_fake_clock(main(port), loop_factory)
+    finally:
+        over.set()
+
+
+@BOTH_LOOPS
 def test_an_open_connection_may_wake_the_loop(loop_factory: Any) -> None:
     """What waits for a late answer that nobody tells of is no deadlock while a connection is open.
 
@@ -243,7 +274,7 @@ def test_what_only_stirs_is_no_hope_for_ever(
 
     beating: list[threading.Thread] = []
     try:
-        with pytest.raises(DeadlockError, match="nothing came"):
+        with pytest.raises(DeadlockError, match="nothing came.*main, line"):
             run_with_fake_clock(main(), loop_factory)
     finally:
         over.set()

@@ -18,6 +18,7 @@ import pytest
 from stoat_jobs.testing import DeadlockError, FakeClockLoop, _clock, _selector
 from stoat_jobs.testing._clock import FakeClock
 from stoat_jobs.testing._others import BRIEF_LOOK, REAL_LIMIT
+from stoat_jobs.testing._selector import LONGEST
 
 if TYPE_CHECKING or find_spec("uvloop"):
     from uvloop import Loop
@@ -104,6 +105,7 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
         self._connecting = 0
         self._transports: list[asyncio.BaseTransport] = []
         self._busy_since: float | None = None
+        self._others_since: float | None = None
         self.set_exception_handler(lambda _, context: self.errors.append(context))
 
     # Callbacks, counted.
@@ -144,6 +146,8 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
             if handle is not None and handle.cancelled():
                 self._ready.pop(number, None)
         work = self._under_way()  # before the next line: who has done it has spoken before
+        if work is None:
+            self._others_since = None
         if self._ready or self._stops:
             return
         if work is not None:
@@ -158,8 +162,10 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
     def _look_again(self, work: str) -> None:
         now = time.monotonic()
         self._busy_since = self._busy_since or now
-        if now > self._busy_since + REAL_LIMIT:
-            self._give_up(f"{work} after {REAL_LIMIT} real seconds")
+        self._others_since = self._others_since or now
+        limit = min(self._busy_since + REAL_LIMIT, self._others_since + LONGEST * REAL_LIMIT)
+        if now > limit:
+            self._give_up(f"{work} after {REAL_LIMIT} real seconds. {self._places()}")
         else:
             self._alarm = super().call_later(BRIEF_LOOK, self._look)
 
@@ -172,9 +178,11 @@ class UvloopWithFakeClock(FakeClock, Loop):  # type: ignore[misc]
         if self._ready:  # a thread has spoken meanwhile, before it became idle
             return
         if refusal is None:
-            limit = f"nothing came of threads and connections for {REAL_LIMIT} real seconds"
+            limit = f"nothing came of threads and connections for {REAL_LIMIT} real seconds."
             seconds = max(0.0, self._real_deadline() - time.monotonic())
-            self._alarm = super().call_later(seconds, self._give_up, limit)
+            self._alarm = super().call_later(
+                seconds, lambda: self._give_up(f"{limit} {self._places()}")
+            )
         else:
             self._give_up(refusal)
 

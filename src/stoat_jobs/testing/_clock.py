@@ -179,9 +179,11 @@ class FakeClock:
         threads = {each for each in threading.enumerate() if not is_idle(each)}
         if threads - self._threads_before or self._hears_files():
             return None
+        return f"nothing is ready and time stands still; call advance()? {self._places()}"
+
+    def _places(self) -> str:
         loop = cast(asyncio.AbstractEventLoop, self)
-        places = "; ".join(sorted(map(_place, asyncio.all_tasks(loop))))
-        return f"nothing is ready and time stands still; call advance()? Waiting at {places}"
+        return f"Waiting at {'; '.join(sorted(map(_place, asyncio.all_tasks(loop))))}"
 
     def _hears_files(self) -> bool:
         """Whether a connection is open, which may wake the loop."""
@@ -217,6 +219,7 @@ class FakeClockLoop(FakeClock, asyncio.SelectorEventLoop):
         selector.under_way = self._under_way
         selector.silence = self._silence
         selector.deadline = self._real_deadline
+        selector.places = self._places
         asyncio.SelectorEventLoop.__init__(self, selector)
         self._files = selector.get_map()
         self._own_files = len(self._files)

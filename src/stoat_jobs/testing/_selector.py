@@ -30,7 +30,11 @@ class Selector(selectors.DefaultSelector):
     under_way: Callable[[], str | None]
     silence: Callable[[], float]
     deadline: Callable[[], float]
+    places: Callable[[], str]
+    """Where the tasks of the loop wait."""
     _rounds = 0
+    _others_since: float | None = None
+    """Since when others have been at work for the loop without a break."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         events = super().select(0)
@@ -47,12 +51,16 @@ class Selector(selectors.DefaultSelector):
 
     def _after_others(self) -> list[tuple[selectors.SelectorKey, int]]:
         """What happens while others work for the loop, or else once they have done so."""
-        limit = time.monotonic() + REAL_LIMIT
+        now = time.monotonic()
+        self._others_since = self._others_since or now
+        # What comes meanwhile need not be what is awaited.
+        limit = min(now + REAL_LIMIT, self._others_since + LONGEST * REAL_LIMIT)
         while work := self.under_way():
+            if time.monotonic() > limit:
+                raise DeadlockError(f"{work} after {REAL_LIMIT} real seconds. {self.places()}")
             if events := super().select(BRIEF_LOOK):
                 return events
-            if time.monotonic() > limit:
-                raise DeadlockError(f"{work} after {REAL_LIMIT} real seconds")
+        self._others_since = None
         return super().select(self.silence())
 
     def _last_look(self, refusal: str) -> list[tuple[selectors.SelectorKey, int]]:
@@ -67,7 +75,7 @@ class Selector(selectors.DefaultSelector):
             if time.monotonic() > limit:
                 raise DeadlockError(
                     f"no thread and no file woke the loop in {REAL_LIMIT} real seconds, or nothing"
-                    f" came of it in {LONGEST * REAL_LIMIT}"
+                    f" came of it in {LONGEST * REAL_LIMIT}. {self.places()}"
                 )
             if events := super().select(_LOOK):
                 return events
