@@ -14,7 +14,8 @@ from .reasons import reason_of
 IDLE = 3600.0
 """Seconds to wait for a step that has nothing to do until it is woken."""
 
-# Seconds to wait after a step that failed; twice as many after each further one.
+# Seconds to wait after the second step of a series that failed; twice as many after each further
+# one. After the first none: what was in its way is often over, as another one's lock is.
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 
@@ -44,6 +45,7 @@ class SideTask:
         self._waiter: asyncio.Future[None] | None = None
         self._is_woken = False
         self._is_closed = False
+        self._is_failing = False
         self._pause = 0.0
         self._last_success = 0.0
 
@@ -74,20 +76,20 @@ class SideTask:
     @property
     def age(self) -> float:
         """Seconds since a step last ended well; 0.0 while it waits for the next one."""
-        is_well = self._waiter is not None and not self._pause
+        is_well = self._waiter is not None and not self._is_failing
         return 0.0 if is_well else self._loop.time() - self._last_success
 
     def wake(self) -> None:
         """Do the next step now, or as soon as it may be tried again."""
         self._is_woken = True
-        if self._waiter is not None and not self._pause:
+        if self._waiter is not None and not self._is_failing:
             wake(self._waiter)
 
     async def _main(self) -> None:
         while not self._is_closed:
             self._is_woken = False
             pause = await self._try_step()
-            if not self._is_closed and (self._pause or not self._is_woken):
+            if not self._is_closed and (self._is_failing or not self._is_woken):
                 await self._wait(pause)
 
     async def _try_step(self) -> float:
@@ -96,16 +98,20 @@ class SideTask:
         except Exception as error:
             if self._is_closed:
                 return 0.0
-            if not self._pause:
-                reason = reason_of(error)
-                log_event(logging.WARNING, "side_task_failed", task=self.name, error=reason)
-            self._pause = min(max(2 * self._pause, _FIRST_PAUSE), self._longest_pause)
-            return self._pause
-        if self._pause:
+            return self._note_failure(error)
+        if self._is_failing:
             log_event(logging.WARNING, "side_task_recovered", task=self.name)
-        self._pause = 0.0
+        self._is_failing = False
         self._last_success = self._loop.time()
         return pause
+
+    def _note_failure(self, error: Exception) -> float:
+        if self._is_failing:
+            self._pause = min(max(2 * self._pause, _FIRST_PAUSE), self._longest_pause)
+            return self._pause
+        log_event(logging.WARNING, "side_task_failed", task=self.name, error=reason_of(error))
+        self._is_failing, self._pause = True, 0.0
+        return 0.0
 
     async def _wait(self, seconds: float) -> None:
         self._waiter = self._loop.create_future()
