@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -35,8 +35,8 @@ STATEMENTS = cast(
     Sql,
     SimpleNamespace(
         beat="UPDATE lease SET beats = beats + 1 WHERE id = ANY($1::bigint[]) AND owner = $2::uuid"
-        " RETURNING id",
-        flags="SELECT seq FROM flag WHERE seq = ANY($1::bigint[])",
+        " AND $3::float8 > 0"
+        " RETURNING id, EXISTS (SELECT FROM flag WHERE seq = id) AS cancel_requested",
     ),
 )
 
@@ -56,6 +56,11 @@ class Server:
         self.connects += 1
         return _Connection(self)
 
+    async def fetch_on(
+        self, connection: _Connection, sql: str, numbers: list[int], owner: UUID, lease: float
+    ) -> list[Any]:
+        return await connection.fetch(numbers)
+
 
 class _Connection:
     def __init__(self, server: Server) -> None:
@@ -68,27 +73,21 @@ class _Connection:
     def terminate(self) -> None:
         self._cut.set()
 
-    @asynccontextmanager
-    async def transaction(self, isolation: str) -> AsyncIterator[None]:
-        assert isolation == "read_committed"
-        try:
-            yield
-        except BaseException:
-            await self._cut.wait()  # as a rollback that nobody answers
-            raise
-
-    async def fetch(self, sql: str, numbers: list[int], owner: UUID | None = None) -> list[Any]:
+    async def fetch(self, numbers: list[int]) -> list[Any]:
         server = self._server
         if server.error is not None:
             self.terminate()
             raise server.error
         if not server.answers:
-            await self._cut.wait()
+            try:
+                await self._cut.wait()
+            except BaseException:
+                await self._cut.wait()  # as a rollback that nobody answers
             raise ConnectionError("cut")
-        if owner is None:
-            return [{"seq": each} for each in server.flagged.intersection(numbers)]
         server.beats += 1
-        return [{"id": each} for each in numbers if each not in server.lost]
+        flagged = server.flagged
+        kept = [each for each in numbers if each not in server.lost]
+        return [{"id": each, "cancel_requested": each in flagged} for each in kept]
 
 
 class Told:
@@ -109,7 +108,7 @@ class Told:
 def beating(
     connections: Any, told: Any, running: Callable[[], Any], lease: float
 ) -> Iterator[Beat]:
-    beat = Beat(connections, STATEMENTS, OWNER, lease, running, told)
+    beat = Beat(connections, STATEMENTS, OWNER, lease, running, told, nothing)
     beat.start()
     try:
         yield beat
@@ -117,6 +116,9 @@ def beating(
         beat.close()
         beat.join(SAFETY)
         assert not beat.is_alive()
+
+
+def nothing() -> None: ...
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -256,7 +258,7 @@ def test_it_ends_with_the_loop_that_it_serves() -> None:
     server = Server()
 
     async def start() -> Beat:
-        beat = Beat(cast(Connections, server), STATEMENTS, OWNER, 0.1, lambda: [1], Told())
+        beat = Beat(cast(Connections, server), STATEMENTS, OWNER, 0.1, lambda: [1], Told(), nothing)
         beat.start()
         return beat
 
@@ -268,7 +270,10 @@ def test_it_ends_with_the_loop_that_it_serves() -> None:
 async def test_it_can_be_closed_at_any_time() -> None:
     """Before its thread has begun, while it waits, while the server is silent, and twice."""
     server = Server()
-    beats = [Beat(cast(Any, server), STATEMENTS, OWNER, 60.0, lambda: [1], Told()) for _ in "123"]
+    beats = [
+        Beat(cast(Any, server), STATEMENTS, OWNER, 60.0, lambda: [1], Told(), nothing)
+        for _ in "123"
+    ]
     beats[0].close()
     for beat in beats:
         beat.start()
@@ -290,7 +295,7 @@ async def test_a_close_in_its_first_moment_is_heard() -> None:
             self.close()
             await super()._main()
 
-    beat = ClosedAtOnce(cast(Any, Server()), STATEMENTS, OWNER, 60.0, lambda: [1], Told())
+    beat = ClosedAtOnce(cast(Any, Server()), STATEMENTS, OWNER, 60.0, lambda: [1], Told(), nothing)
     beat.start()
     beat.join(SAFETY)
     assert not beat.is_alive()
@@ -345,7 +350,7 @@ async def main():
         return []
     async def connect():
         return SimpleNamespace(is_closed=lambda: False, terminate=lambda: None)
-    beat = Beat(SimpleNamespace(connect=connect), None, uuid4(), 60.0, running, print)
+    beat = Beat(SimpleNamespace(connect=connect), None, uuid4(), 60.0, running, print, print)
     beat.start()
     await began.wait()
     if not (child := os.fork()):

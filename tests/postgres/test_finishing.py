@@ -11,8 +11,9 @@ import pytest
 from stoat_jobs import FinishedEvent, JobContext, JobHandlers, JobStatus, ResultTooLargeError
 from stoat_jobs._postgres import reporting, telling
 from stoat_jobs._postgres.connections import Connections
+from stoat_jobs._postgres.sql import Sql
 
-from .queues import LIMIT, Gate, queue_on, rows_of
+from .queues import LIMIT, Gate, queue_on, rows_of, until
 
 
 class Seen:
@@ -29,9 +30,9 @@ class Between:
     """Does something before or after the first finish that a process writes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.fetch = Connections.fetch
+        self.fetch = Connections.fetch_apart
         self.number = 0
-        monkeypatch.setattr(Connections, "fetch", self._wrapped())
+        monkeypatch.setattr(Connections, "fetch_apart", self._wrapped())
 
     def _wrapped(self) -> Any:
         async def fetch(connections: Connections, sql: str, *args: Any, **more: Any) -> Any:
@@ -103,24 +104,30 @@ async def test_an_outcome_whose_answer_is_lost_is_told_once(
     assert len(told) == 2
 
 
+OWNER_CHANGES = (
+    "UPDATE stoat_jobs.pgqueuer SET queue_manager_id = gen_random_uuid(),"
+    " heartbeat = now() + interval '1 hour' WHERE id = (SELECT min(seq) FROM stoat_jobs.job)"
+)
+IS_DELIVERED_AGAIN = (
+    "UPDATE stoat_jobs.job SET delivery = delivery + 1"
+    " WHERE seq = (SELECT min(seq) FROM stoat_jobs.job)"
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [[OWNER_CHANGES], [IS_DELIVERED_AGAIN], [OWNER_CHANGES, IS_DELIVERED_AGAIN]],
+    ids=["owner", "delivery", "both"],
+)
 async def test_a_job_that_others_have_taken_is_left_to_them(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    url: str, monkeypatch: pytest.MonkeyPatch, changes: list[str]
 ) -> None:
     """An outcome of an owner that lost its job changes nothing, and no observer is told."""
     between, seen = Between(monkeypatch), Seen()
 
     async def take() -> None:
-        await rows_of(
-            url,
-            "UPDATE stoat_jobs.pgqueuer SET queue_manager_id = gen_random_uuid(),"
-            " heartbeat = now() + interval '1 hour'"
-            " WHERE id = (SELECT min(seq) FROM stoat_jobs.job)",
-        )
-        await rows_of(
-            url,
-            "UPDATE stoat_jobs.job SET delivery = delivery + 1"
-            " WHERE seq = (SELECT min(seq) FROM stoat_jobs.job)",
-        )
+        for change in changes:
+            await rows_of(url, change)
 
     monkeypatch.setattr(between, "before", take)
     async with queue_on(url, returning(), [seen]) as queue:
@@ -130,6 +137,54 @@ async def test_a_job_that_others_have_taken_is_left_to_them(
         record = await queue.get_result(job_id)
     assert (record.status, record.result) == (JobStatus.RUNNING, None)
     assert job_id not in [event.record.job_id for event in seen.finished_jobs]
+
+
+async def test_what_others_have_buried_is_not_told_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who buries a job tells how it ended; its worker wakes up with an outcome of the same kind."""
+    between, seen, handlers = Between(monkeypatch), Seen(), JobHandlers()
+
+    @handlers.job
+    async def work(ctx: JobContext) -> None:
+        raise ValueError("of its own")
+
+    async def bury() -> None:
+        await rows_of(url, OWNER_CHANGES)
+        (row,) = await rows_of(url, "SELECT seq FROM stoat_jobs.job")
+        await rows_of(url, Sql("stoat_jobs").bury, [row["seq"]])
+
+    monkeypatch.setattr(between, "before", bury)
+    async with queue_on(url, handlers, [seen]) as queue:
+        record = await queue.wait(await queue.submit("work"))
+        monkeypatch.undo()
+        last = await queue.wait(await queue.submit("work"))  # so the first outcome was looked at
+    assert (record.status, record.error_type) == (JobStatus.FAILED, "WorkerLost")
+    assert [event.record.job_id for event in seen.finished_jobs] == [last.job_id]
+
+
+async def test_a_report_of_an_old_delivery_changes_nothing(url: str) -> None:
+    """The progress that a worker reports of a job that it has lost is not shown."""
+    handlers, gate, went_on = JobHandlers(), Gate(), asyncio.Event()
+
+    @handlers.job
+    async def work(ctx: JobContext, n: int) -> None:
+        await gate.wait(n)
+        ctx.set_progress(0.5)
+        await went_on.wait()
+
+    async with queue_on(url, handlers) as queue:
+        lost, other = await queue.submit_many("work", [{"n": n} for n in range(2)])
+        await gate.until(2)
+        await rows_of(url, IS_DELIVERED_AGAIN)
+        gate.opened.set()
+
+        async def is_shown() -> bool:
+            return (await queue.get_result(other)).progress == 0.5
+
+        await until(is_shown)  # in the same statement
+        assert (await queue.get_result(lost)).progress is None
+        went_on.set()
 
 
 async def test_many_outcomes_share_statements(url: str) -> None:
@@ -172,7 +227,7 @@ async def test_a_large_result_on_a_slow_link_holds_up_no_other(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has a second more for each megabyte, and while it fails, others are written."""
-    fetch, limits = Connections.fetch, list[float]()
+    fetch, limits = Connections.fetch_apart, list[float]()
     passes = asyncio.Event()
 
     async def slow(connections: Connections, sql: str, *args: Any, **more: Any) -> Any:
@@ -188,7 +243,7 @@ async def test_a_large_result_on_a_slow_link_holds_up_no_other(
     async def make(ctx: JobContext, size: int) -> str:
         return "x" * size
 
-    monkeypatch.setattr(Connections, "fetch", slow)
+    monkeypatch.setattr(Connections, "fetch_apart", slow)
     async with queue_on(url, handlers) as queue, asyncio.timeout(LIMIT):
         large = await queue.submit("make", {"size": 10_000_000})
         while not limits:

@@ -7,8 +7,16 @@ import asyncio
 import asyncpg
 import pytest
 
-from stoat_jobs import BackendStartError, JobContext, JobHandlers, JobQueueSettings, create_queue
+from stoat_jobs import (
+    BackendStartError,
+    JobContext,
+    JobHandlers,
+    JobQueueSettings,
+    JobStatus,
+    create_queue,
+)
 from stoat_jobs._postgres.schema import check, install
+from stoat_jobs.postgres import PostgresJobQueue
 
 from ..support import SAFETY_NET
 from ..support.fleet.proxy import Proxy
@@ -16,6 +24,7 @@ from ..support.postgres.cluster import Cluster
 from ..support.postgres.opened import connections, opened, value
 from ..support.postgres.pooler import Pooler
 from ..support.postgres.standby import Standby
+from .queues import queue_on
 
 
 async def test_a_pooler_is_recognised(url: str, pooler: Pooler) -> None:
@@ -136,6 +145,29 @@ async def test_a_standby_behind_it_is_no_server_yet(own_cluster: Cluster, standb
                 asking = asyncio.create_task(used.fetch_retried("SELECT 1", seconds=SAFETY_NET))
                 await asyncio.to_thread(standby.promote)
                 await asking
+
+
+async def test_without_notices_everything_is_seen_within_a_second_or_two(
+    cluster: Cluster, url: str, pooler: Pooler
+) -> None:
+    """New jobs of others and cancels of what runs, however long the lease is."""
+    handlers, started = JobHandlers(), asyncio.Event()
+
+    @handlers.job
+    async def held(ctx: JobContext) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    def queue(*, worker: bool) -> PostgresJobQueue:
+        return queue_on(pooler.url(url), handlers, options={"lease": 3600.0, "worker": worker})
+
+    async with queue(worker=True), queue(worker=False) as other:
+        job_id = await other.submit("held")
+        async with asyncio.timeout(SAFETY_NET):
+            await started.wait()
+        assert await other.cancel(job_id)
+        record = await other.wait(job_id, timeout=SAFETY_NET)
+    assert record.status is JobStatus.CANCELLED
 
 
 async def test_a_start_through_a_pooler_says_what_is_wrong(

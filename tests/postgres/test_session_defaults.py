@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import pytest
+
+from stoat_jobs._postgres.schema import install
+from stoat_jobs._postgres.sql import Sql
 
 from ..support.postgres.cluster import Cluster, name_in
 from ..support.postgres.opened import opened
@@ -67,6 +71,14 @@ async def test_a_pooler_changes_nothing(cluster: Cluster, url: str, pooler: Pool
         assert await found(used, ours) == ours
         async with used.transaction() as connection:
             assert await found(connection, ours) == ours
+        own = await used.connect()  # as the heartbeat has
+        await install(own, "stoat_jobs")
+        setting = "SELECT current_setting($1) AS setting"
+        for name, expected in {**ours, "enable_seqscan": "off"}.items():
+            (row,) = await used.fetch_on(own, setting, name)
+            assert row["setting"] == expected
+        assert await used.fetch_on(own, Sql("stoat_jobs").beat, [1], uuid4(), 6.0) == []
+        own.terminate()
 
 
 async def test_who_we_are_is_seen_on_the_server(url: str) -> None:

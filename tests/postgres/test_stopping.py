@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ import uvloop
 
 from stoat_jobs import JobContext, JobHandlers, JobStatus, QueueClosedError, QueueStartedError
 from stoat_jobs._postgres import keeper, telling
+from stoat_jobs._postgres.connections import Connections
+from stoat_jobs._postgres.side_tasks import SideTask
 
 from .queues import LIMIT, Gate, queue_on, rows_of, until
 
@@ -93,6 +97,91 @@ async def test_a_stop_that_is_cancelled_writes_what_became_of_its_jobs(
     record = await queue.get_result(job_id)
     expected = JobStatus.PENDING if on_shutdown == "requeue" else JobStatus.CANCELLED
     assert record.status is expected
+
+
+async def test_the_stop_waits_for_outcomes_as_long_as_it_may(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the drain was short, its time is there for a server that is slow."""
+    gate, fetch = Gate(), Connections.fetch_apart
+    is_stopping = asyncio.Event()
+
+    async def slowly(self: Connections, *args: Any, **more: Any) -> Any:
+        await is_stopping.wait()
+        await asyncio.sleep(1.5)
+        return await fetch(self, *args, **more)
+
+    monkeypatch.setattr(Connections, "fetch_apart", slowly)
+    async with queue_on(url, holding(gate), drain_timeout=LIMIT) as queue:
+        job_id = await queue.submit("hold")
+        await gate.until(1)
+        gate.opened.set()
+        is_stopping.set()
+    assert (await queue.get_result(job_id)).status is JobStatus.COMPLETED
+
+
+async def test_a_cancel_of_the_stop_is_heard_at_its_end(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who cancels the stop while side tasks end gets the cancellation, and the queue is closed."""
+    gate, close = Gate(), SideTask.close
+
+    async def slowly(self: SideTask, seconds: float = 0.0) -> None:
+        try:
+            if self.name == "report":
+                await gate.wait(self.name)
+        finally:
+            await close(self, seconds)
+
+    monkeypatch.setattr(SideTask, "close", slowly)
+    queue = queue_on(url, holding(gate))
+    await queue.__aenter__()
+    stopping = asyncio.ensure_future(queue.__aexit__(None, None, None))
+    await gate.until(1)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    assert not queue.started
+
+
+async def test_each_life_is_another_owner(url: str) -> None:
+    """Two starts of one queue, and two processes forked from it, are never taken for each other."""
+    queue, owners = queue_on(url, holding(Gate())), set()
+    for _ in range(2):
+        async with queue:
+            assert queue._life is not None
+            assert queue._life.worker is not None
+            owners.add(queue._life.worker._claims.owner)
+    assert len(owners) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_each_forked_child_is_another_owner(url: str) -> None:
+    """Children of a process that has made the queue, and not started it."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS, url], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert len(set(done.stdout.split())) == 2
+
+
+FORKS = """
+import asyncio, os, sys, warnings
+from stoat_jobs import JobHandlers, JobQueueSettings
+from stoat_jobs.postgres import PostgresJobQueue
+
+warnings.simplefilter("ignore")
+queue = PostgresJobQueue(JobHandlers(), JobQueueSettings(url=sys.argv[1], drain_timeout=0))
+
+async def main():
+    async with queue:
+        os.write(1, f"{queue._life.worker._claims.owner}\\n".encode())
+
+for _ in range(2):
+    if not (child := os.fork()):
+        asyncio.run(main())
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
 
 
 async def test_it_starts_again_after_it_was_left(url: str) -> None:

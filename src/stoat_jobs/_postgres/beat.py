@@ -37,15 +37,14 @@ class Beat(threading.Thread):
         lease: float,
         running: Callable[[], Iterable[int]],
         told: Callable[[set[int], set[int]], None],
+        failed: Callable[[], None],
     ) -> None:
         """Be a thread that is not started yet.
 
         *running* gives the sequence numbers of the jobs that run here, and may be called from any
         thread. *told* is called on the event loop that runs here, with the numbers of jobs that
-        now belong to others, and of those that were told to stop.
-
-        ``sql.beat(numbers, owner)`` renews, and returns the ``id`` of each that is still ours;
-        ``sql.flags(numbers)`` returns the ``seq`` of each that was cancelled.
+        now belong to others, and of those that were told to stop; *failed* is called there each
+        time when the server could not be reached.
         """
         super().__init__(name="stoat-jobs beat", daemon=True)
         self._connections = connections
@@ -54,6 +53,7 @@ class Beat(threading.Thread):
         self._lease = lease
         self._running = running
         self._told = told
+        self._failed = failed
         self._app_loop = asyncio.get_running_loop()
         self._asked_at: float | None = None  # when the loop was asked for an answer
         self._has_warned = False
@@ -104,6 +104,7 @@ class Beat(threading.Thread):
                 await self._renew()
             except BaseException:
                 self._drop()
+                call_threadsafe(self._app_loop, self._failed)
                 raise
             self._renewed_at = time.monotonic()
         return self._lease / 4
@@ -115,7 +116,7 @@ class Beat(threading.Thread):
                 self._connection = await self._connections.connect()
         if not (numbers := sorted(self._running())):
             return
-        # Not by a cancel, after which the transaction would wait for its rollback.
+        # Not by a cancel, after which a transaction would wait for its rollback.
         alarm = asyncio.get_running_loop().call_later(limit, self._connection.terminate)
         try:
             await self._renew_some(self._connection, numbers)
@@ -123,11 +124,10 @@ class Beat(threading.Thread):
             alarm.cancel()
 
     async def _renew_some(self, connection: Connection, numbers: list[int]) -> None:
-        async with connection.transaction(isolation="read_committed"):
-            kept = await connection.fetch(self._sql.beat, numbers, self._owner)
-            flagged = await connection.fetch(self._sql.flags, numbers)
+        arguments = (numbers, self._owner, self._lease)
+        kept = await self._connections.fetch_on(connection, self._sql.beat, *arguments)
         lost = set(numbers) - {row["id"] for row in kept}
-        cancelled = {row["seq"] for row in flagged} - lost
+        cancelled = {row["id"] for row in kept if row["cancel_requested"]}
         if lost or cancelled:
             call_threadsafe(self._app_loop, self._told, lost, cancelled)
 

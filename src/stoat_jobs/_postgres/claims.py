@@ -6,6 +6,8 @@
   There is one of these at a time, or it would take the others with it.
 - Jobs whose lease has ended are taken over only after one lease of unbroken contact with the
   server: after an outage every lease has ended, and most owners are alive.
+- What a claim gives may be committed without its answer. So after a failure, the next claim first
+  gives back what this worker has without knowing it.
 """
 
 from __future__ import annotations
@@ -19,13 +21,14 @@ from typing import Any
 from uuid import uuid4
 
 from pgqueuer.adapters.persistence.qb import QueryQueueBuilder
-from pgqueuer.domain.types import QueueManagerId
+from pgqueuer.domain.types import QueueEntrypoint, QueueManagerId
 
 from .._events.log import log_event
 from .._jobs.context import variables_of
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
 from .._model.metadata import read_only
+from .._model.status import PENDING
 from .._payload.frozen import FrozenPayload
 from .._run.job_run import JobRun
 from .._run.outcome import Outcome
@@ -45,7 +48,16 @@ _LOOKS = 3
 
 # Of a table without statistics the server thinks that it has few rows, and that to sort all that
 # wait is as good as to read the first by the index in that order. It is not if there are many.
-_BY_INDEX = "SET LOCAL enable_sort = off"
+_BY_INDEX = "SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off"
+
+# How the engine's claim finds the rows that it has chosen: also if the server thinks that there are
+# none, ours finds them by index. Where the engine's words have changed, it does what it says.
+FOUND = "WHERE id IN (SELECT id FROM eligible)"
+FOUND_BY_INDEX = "WHERE id = ANY(ARRAY(SELECT id FROM eligible))"
+
+# The heartbeat of the engine's rows. Ours is when the lease ends, so that others judge by the lease
+# of the owner, and not by their own. If these words have changed, it takes another statement.
+_HEARTBEAT = "heartbeat = NOW()"
 
 _NEVER = timedelta(days=36_500)
 
@@ -63,7 +75,9 @@ class Claim:
     outcome: Outcome | None = None
     """How it ended, until that is written."""
     pause: float = 0.0
-    """Seconds to wait before it is delivered again, if its payload was refused here."""
+    """Seconds to wait before it is delivered again, if it is given back."""
+    is_refused: bool = False
+    """Whether it is given back because this code refuses its payload."""
     is_cancel_known: bool = False
     """Whether the run has heard of a caller's cancel, so its outcome respects it."""
     is_cancelling_itself: bool = False
@@ -96,8 +110,8 @@ class Claimed:
     claims: list[Claim] = field(default_factory=list)
     buried: list[Row] = field(default_factory=list)
     """The records of jobs that had been lost too often."""
-    is_full: bool = False
-    """Whether there may be more."""
+    pause: float = 0.0
+    """Seconds to wait before the next look, if nobody tells of new jobs."""
 
 
 class Claims:
@@ -125,51 +139,71 @@ class Claims:
     async def claim(self, free: int, running: Mapping[str, int]) -> Claimed:
         """Take over up to *free* jobs; *running* says how many of each type run here."""
         room = {each.name: _room(each, running) for each in self._handlers()}
-        free = min(free, _MOST_AT_ONCE)
         claimed = Claimed()
         try:
             async with self._connections.transaction(local=_BY_INDEX) as connection:
-                rows = await self._dequeue(connection, free, room)
-                if rows:
-                    await self._start(connection, rows, claimed)
+                await self._claim(connection, free, room, claimed)
         except BaseException as error:
             if is_slot_taken(error):  # so the engine keeps a limit over all workers
-                return Claimed(is_full=True)
-            self._contact_since = None
+                return Claimed()
+            self.lose_contact()
             raise
         if self._contact_since is None:
             self._contact_since = asyncio.get_running_loop().time()
-        claimed.is_full = len(rows) >= free
         for claim in claimed.claims:
             self.own[claim.seq] = claim
         return claimed
 
-    async def _dequeue(
-        self, connection: Connection, free: int, room: Mapping[str, int]
-    ) -> list[Row]:
-        names: list[Any] = [name for name, some in room.items() if some > 0]
-        if not names:
-            return []
+    def lose_contact(self) -> None:
+        """The server could not be reached."""
+        self._contact_since = None
+
+    async def _claim(
+        self, connection: Connection, free: int, room: Mapping[str, int], claimed: Claimed
+    ) -> None:
+        if self._contact_since is None:
+            await connection.fetch(self._sql.take_back, self.owner, list(self.own))
+        names = [name for name, some in room.items() if some > 0]
+        free = min(free, sum(room[name] for name in names), _MOST_AT_ONCE)
+        rows = await self._dequeue(connection, free, names) if names else []
+        new = [row for row in rows if self._is_new(row["id"])]
+        kept, left = _as_far_as_there_is_room(new, room)
+        if left:
+            await connection.fetch(self._sql.leave, left)
+        if kept:
+            await self._start(connection, kept, claimed)
+        if len(rows) < free or not names:  # else there may be more
+            claimed.pause = await self._seconds_to_next(connection)
+
+    def _is_new(self, seq: int) -> bool:
+        """Whether a job is not one of ours that the engine thinks lost, as our beat was late."""
+        claim = self.own.get(seq)
+        # What is given back may be claimed again before its answer has come.
+        return claim is None or (claim.outcome is not None and claim.outcome.status is PENDING)
+
+    async def _dequeue(self, connection: Connection, free: int, names: list[str]) -> list[Row]:
         query = self._builder.build_dequeue_query(
             batch_size=free,
-            entrypoints=names,
+            entrypoints=[QueueEntrypoint(name) for name in names],
             concurrency_limits=[self._options.limits.get(name, 0) for name in names],
             queue_manager_id=self.owner,
             global_concurrency_limit=None,
             heartbeat_timeout=self._stale_after(),
         )
-        rows: list[Row] = await connection.fetch(query.sql, *query.args)
-        # A late beat of ours: the claim has renewed the lease of what runs here.
-        others = [row for row in rows if row["id"] not in self.own]
-        kept, left = _as_far_as_there_is_room(others, room)
-        if left:
-            await connection.fetch(self._sql.leave, left)
-        return kept
+        lease = self._options.lease
+        sql = query.sql.replace(FOUND, FOUND_BY_INDEX)
+        sql = sql.replace(_HEARTBEAT, f"{_HEARTBEAT} + interval '{lease} seconds'")
+        rows: list[Row] = await connection.fetch(sql, *query.args)
+        if rows and _HEARTBEAT not in sql:
+            ids = [row["id"] for row in rows]
+            await connection.fetch(self._sql.beat, ids, self.owner, lease)
+        return rows
 
     def _stale_after(self) -> timedelta:
+        """How long ago a lease must have ended; the end is in the engine's heartbeat."""
         since, lease = self._contact_since, self._options.lease
         now = asyncio.get_running_loop().time()
-        return timedelta(seconds=lease) if since is not None and now - since >= lease else _NEVER
+        return timedelta(0) if since is not None and now - since >= lease else _NEVER
 
     async def _start(self, connection: Connection, rows: list[Row], claimed: Claimed) -> None:
         order = {row["id"]: number for number, row in enumerate(rows)}
@@ -196,11 +230,9 @@ class Claims:
         losses: int = record["losses"]
         return losses >= max(self._options.max_deliveries - 1, 1)
 
-    async def seconds_to_next(self) -> float:
-        """How long to wait before the next look, if nobody tells of new jobs."""
+    async def _seconds_to_next(self, connection: Connection) -> float:
         names = [definition.name for definition in self._handlers()]
-        (row,) = await self._connections.fetch(self._sql.next_due, names)
-        due = row["seconds"]
+        due = (await connection.fetchrow(self._sql.next_due, names))["seconds"]
         look = self._options.lease / _LOOKS
         return look if due is None else min(max(due, 0.0) + 0.001, look)
 

@@ -33,6 +33,10 @@ _START = 9.0
 _GOODBYE = 0.5
 _RETRIES = 5.0
 _FIRST_PAUSE = 0.05
+
+# Of a worker's own connections: a plan that was made for an empty table stays when it is full.
+_BY_INDEX = {"enable_seqscan": "off"}
+
 _LONGEST_PAUSE = 0.5
 
 # Bytes that the slowest link takes in a second.
@@ -46,6 +50,7 @@ class Connections:
         name = f"stoat-jobs {options.schema_name}"
         self._backend = backend
         self._server = Server(address, options.lease, name)
+        self._working = Server(address, options.lease, name, _BY_INDEX)
         self._listened = self._server
         if options.listen_url is not None:
             listened = address_of(backend, options.listen_url)
@@ -53,6 +58,7 @@ class Connections:
         self._seconds = options.lease / 3
         self._pool_size = options.pool_size
         self._pool: Pool | None = None
+        self._apart: Pool | None = None
         self._asked = 0
 
     def __repr__(self) -> str:
@@ -93,13 +99,16 @@ class Connections:
         if refusal:
             raise BackendStartError(self._backend, f"{self._server.address}: {refusal}")
         self._pool = Pool(self._server, self._pool_size, connection)
+        self._apart = Pool(self._working, 1)
 
     async def connect(self, *, listening: bool = False) -> Connection:
         """A new connection outside the pool, on the loop that runs here: any loop.
 
+        It is for :meth:`fetch_on`, or to listen.
+
         *listening*: to ``listen_url`` if there is one.
         """
-        server = self._listened if listening else self._server
+        server = self._listened if listening else self._working
         return await server.connect(min(2 * self._seconds, _START))
 
     async def fetch(
@@ -115,14 +124,17 @@ class Connections:
             TimeoutError: it took longer.
             RuntimeError: this is another event loop than the queue's.
         """
-        async with self.borrowed(seconds) as connection:
-            rows: list[Row]
-            if local or self._server.is_pooled:
-                async with self._server.transaction(connection, local):
-                    rows = await connection.fetch(sql, *args)
-            else:
-                rows = await connection.fetch(sql, *args)
-        return rows
+        async with self._lent(self._pool, seconds) as connection:
+            return await _fetch_by(self._server, connection, sql, args, local)
+
+    async def fetch_apart(self, sql: str, *args: Any, seconds: float | None = None) -> list[Row]:
+        """As :meth:`fetch`, on a connection for this only: nothing else can hold it up."""
+        async with self._lent(self._apart, seconds) as connection:
+            return await self.fetch_on(connection, sql, *args)
+
+    async def fetch_on(self, connection: Connection, sql: str, *args: Any) -> list[Row]:
+        """The rows of one statement on a connection of :meth:`connect`; not bounded."""
+        return await _fetch_by(self._working, connection, sql, args)
 
     def seconds_for(self, size: int) -> float:
         """Seconds for a statement with so many bytes, which a slow link needs on top."""
@@ -147,7 +159,7 @@ class Connections:
     async def retried(self, step: Callable[[], Awaitable[T]], seconds: float = _RETRIES) -> T:
         """What *step* returns, which is done again for so many *seconds* if that may succeed."""
         loop = asyncio.get_running_loop()
-        deadline, pause = loop.time() + seconds, _FIRST_PAUSE
+        deadline, pause = loop.time() + seconds, 0.0  # what ends a moment later needs none
         while True:
             try:
                 return await step()
@@ -155,7 +167,7 @@ class Connections:
                 if not is_transient(error) or loop.time() + pause > deadline:
                     raise
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
 
     async def ask(
         self, sql: str, *args: Any, within: float | None = None, local: str = ""
@@ -210,8 +222,13 @@ class Connections:
     @asynccontextmanager
     async def borrowed(self, seconds: float | None = None) -> AsyncIterator[Connection]:
         """A connection of the pool, for at most so many *seconds*; bounded as :meth:`fetch`."""
+        async with self._lent(self._pool, seconds) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _lent(self, kept: Pool | None, seconds: float | None) -> AsyncIterator[Connection]:
         seconds = self._seconds if seconds is None else seconds
-        pool = self._pool or Pool(self._server, 1)
+        pool = kept or Pool(self._server, 1)
         pool.check_loop()
         limit, is_lent = asyncio.timeout(seconds), False
         try:
@@ -225,18 +242,27 @@ class Connections:
                 raise
             raise pool.late(seconds, is_lent=is_lent) from error
         finally:
-            if pool is not self._pool:
+            if pool is not kept:
                 await self._close(pool, _GOODBYE)
 
     async def close(self, seconds: float) -> None:
-        """Close the pool, within so many *seconds* whatever the server does."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await self._close(pool, seconds)
+        """Close what is open, within so many *seconds* whatever the server does."""
+        pools = [pool for pool in (self._pool, self._apart) if pool is not None]
+        self._pool = self._apart = None
+        await asyncio.gather(*(self._close(pool, seconds) for pool in pools))
 
     async def _close(self, pool: Pool, seconds: float) -> None:
         with self.asking():
             await pool.close(seconds)
+
+
+async def _fetch_by(
+    server: Server, connection: Connection, sql: str, args: tuple[Any, ...], local: str = ""
+) -> list[Row]:
+    if not (local or server.is_pooled):
+        return list(await connection.fetch(sql, *args))
+    async with server.transaction(connection, local):
+        return list(await connection.fetch(sql, *args))
 
 
 def _unusable(connection: Connection) -> str | None:

@@ -5,13 +5,15 @@
 - Large results have more time, and what fails is tried again after the others. So a result that
   a link is too slow for holds up no other.
 - A value that the server refuses fails its job and no other.
+- A record that somebody's open transaction has locked is written when that has ended. It holds up
+  no other: where a statement waited for a lock in vain, the next one passes over what is locked.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -22,13 +24,16 @@ from .._model.status import FAILED, PENDING
 from .._run.outcome import Outcome, StopReason
 from .claims import Claim
 from .connections import Connections, Row
-from .reasons import is_data_error, reason_of
+from .reasons import is_data_error, is_lock_timeout, reason_of
 from .rows import metadata_of, metadata_text
 from .side_tasks import IDLE, SideTask
 from .sql import IDS_IN_A_NOTICE, Sql
 
 # What one statement has at most.
 _MOST_BYTES = 8_000_000
+
+# Seconds between two looks whether what was locked still is.
+_LOOK = 0.5
 
 _REFUSED = "OutcomeRefused"
 
@@ -44,34 +49,42 @@ class Finishing:
         connections: Connections,
         sql: Sql,
         owner: UUID,
-        lease: float,
         over: Callable[[Claim, Row | None], None],
     ) -> None:
         """*over* is called when a job is no longer ours, with what was written, or None."""
         self._connections = connections
         self._sql = sql
         self._owner = owner
-        self._lease = lease
         self._over = over
-        self._ended: dict[Claim, dict[str, Any]] = {}
+        self._ready: dict[Claim, dict[str, Any]] = {}
         """What is to be written, the oldest first, apart from what failed."""
+        self._locked: dict[Claim, dict[str, Any]] = {}
+        """The same, of records that others have locked."""
         self.side_task = SideTask("finish", self._write_some)
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
 
     def __len__(self) -> int:
-        return len(self._ended)
+        return len(self._ready) + len(self._locked)
 
     def add(self, claim: Claim, outcome: Outcome) -> None:
         """Write how a job has ended."""
         claim.outcome = outcome
         self._idle.clear()
-        self._ended[claim] = _columns_of(claim, outcome)
+        self._ready[claim] = _columns_of(claim, outcome)
         self.side_task.wake()
 
-    def _let_go(self, claim: Claim) -> Outcome:
-        self._ended.pop(claim, None)
-        return claim.outcome or GIVEN_BACK
+    def _let_go(self, claim: Claim) -> None:
+        self._ready.pop(claim, None)
+        self._locked.pop(claim, None)
+
+    def _columns(self, claim: Claim) -> dict[str, Any]:
+        return self._ready[claim] if claim in self._ready else self._locked[claim]
+
+    def _set_aside(self, claim: Claim) -> None:
+        columns = self._columns(claim)
+        self._let_go(claim)
+        self._locked[claim] = columns  # the last, so that all have their turn
 
     async def wait_until_written(self, seconds: float) -> None:
         """Wait until all is written; at most so many *seconds*."""
@@ -80,88 +93,102 @@ class Finishing:
                 await self._idle.wait()
 
     async def _write_some(self) -> float:
-        while self._ended:
-            batch = self._next_batch()
-            try:
-                await self._write(batch)
-            except Exception as error:
-                if not is_data_error(error):
-                    self._put_last(batch)
-                    raise  # the side task tries again in a moment
-                await self._write_one_by_one(batch)
+        await self._try(_first(self._ready), self._sql.finish)
+        await self._try(_first(self._locked), self._sql.finish_free)
+        if self._ready:
+            return 0.0
+        if self._locked:
+            return _LOOK
         self._idle.set()
         return IDLE
 
-    def _next_batch(self) -> list[Claim]:
-        batch: list[Claim] = []
-        room = _MOST_BYTES
-        for claim, columns in islice(self._ended.items(), IDS_IN_A_NOTICE):
-            room -= _size(columns)
-            if room < 0 and batch:
-                break
-            batch.append(claim)
-        return batch
+    async def _try(self, batch: list[Claim], sql: str) -> None:
+        try:
+            if batch:
+                await self._write(batch, sql)
+        except Exception as error:
+            if is_lock_timeout(error):
+                for claim in batch:
+                    self._set_aside(claim)
+            elif not is_data_error(error):
+                self._put_last(batch)
+                raise  # the side task tries again in a moment
+            elif len(batch) == 1:
+                self._fail(batch[0], error)
+            else:
+                for claim in batch:
+                    await self._try([claim], sql)
 
     def _put_last(self, batch: list[Claim]) -> None:
         for claim in batch:
-            if claim in self._ended:
-                self._ended[claim] = self._ended.pop(claim)
+            if claim in self._ready:
+                self._ready[claim] = self._ready.pop(claim)
 
-    async def _write(self, batch: list[Claim]) -> None:
+    async def _write(self, batch: list[Claim], sql: str) -> None:
         """Write the outcomes of *batch*, which stay until that has succeeded."""
-        ended = [self._ended[claim] for claim in batch]
+        ended = [self._columns(claim) for claim in batch]
         columns = map(list, zip(*(each.values() for each in ended)))
         seconds = self._connections.seconds_for(sum(map(_size, ended)))
-        found = await self._connections.fetch(
-            self._sql.finish, self._owner, *columns, seconds=seconds
-        )
+        found = await self._connections.fetch_apart(sql, self._owner, *columns, seconds=seconds)
         rows = {row["seq"]: row for row in found}
         for claim in batch:
             if claim.seq in rows:
                 self._let_go(claim)
                 self._over(claim, rows[claim.seq])
-        refused = [claim for claim in batch if claim in self._ended]
+        refused = [claim for claim in batch if claim.seq not in rows]
         if refused:
             await self._look_at(refused)
 
     async def _look_at(self, claims: list[Claim]) -> None:
         """See why the outcomes of *claims* were not written."""
-        found = await self._connections.fetch(self._sql.state, [claim.seq for claim in claims])
-        rows = {row["seq"]: row for row in found}
+        numbers = [claim.seq for claim in claims]
+        rows = {
+            row["seq"]: row for row in await self._connections.fetch_apart(self._sql.state, numbers)
+        }
         for claim in claims:
-            outcome = self._let_go(claim)
-            row = rows.get(claim.seq)
-            if row is None or row["delivery"] != claim.delivery:
-                claim.log(logging.WARNING, "outcome_refused")
-                self._over(claim, None)
-            elif row["status"] == outcome.status:  # it was written, and only the answer was lost
-                self._over(claim, row)
-            elif row["cancel_requested"] and not claim.is_cancel_known:
-                claim.is_cancel_known = True
-                self.add(claim, outcome.overruled(StopReason.CANCEL, claim.timeout))
-            else:
-                claim.log(logging.WARNING, "outcome_refused")
-                self._over(claim, None)
+            self._judge(claim, rows.get(claim.seq))
 
-    async def _write_one_by_one(self, batch: list[Claim]) -> None:
-        for claim in batch:
-            try:
-                await self._write([claim])
-            except Exception as error:
-                if not is_data_error(error):
-                    raise
-                self._fail(claim, error)
+    def _judge(self, claim: Claim, row: Row | None) -> None:
+        outcome = claim.outcome or GIVEN_BACK
+        is_same = row is not None and row["delivery"] == claim.delivery
+        if row is not None and is_same and row["status"] == outcome.status:
+            self._let_go(claim)  # it was written, and only the answer was lost
+            self._over(claim, row)
+        elif row is not None and is_same and row["cancel_requested"] and not claim.is_cancel_known:
+            self._let_go(claim)
+            claim.is_cancel_known = True
+            self.add(claim, outcome.overruled(StopReason.CANCEL, claim.timeout))
+        elif row is not None and is_same and row["owner"] == self._owner:
+            self._set_aside(claim)
+        else:
+            claim.log(logging.WARNING, "outcome_refused")
+            self._let_go(claim)
+            self._over(claim, None)
 
     def _fail(self, claim: Claim, error: Exception) -> None:
         """The server refuses a value of this job."""
         reason = f"the server refuses its outcome: {reason_of(error)}"
-        if self._let_go(claim).error_type == _REFUSED:  # and not because of its result
+        self._let_go(claim)
+        if claim.outcome is not None and claim.outcome.error_type == _REFUSED:
+            # And not because of its result.
             claim.log(logging.ERROR, "outcome_refused", error=reason)
             self._over(claim, None)
             return
         claim.progress = claim.message = None
         claim.metadata = read_only(metadata_of(claim.row))
         self.add(claim, Outcome(FAILED, None, reason, _REFUSED))
+
+
+def _first(waiting: Mapping[Claim, dict[str, Any]]) -> list[Claim]:
+    """What one statement takes."""
+    batch: list[Claim] = []
+    room = _MOST_BYTES
+    for claim, columns in islice(waiting.items(), IDS_IN_A_NOTICE):
+        room -= _size(columns)
+        if room < 0 and batch:
+            break
+        batch.append(claim)
+    return batch
 
 
 def _size(columns: dict[str, Any]) -> int:
@@ -174,7 +201,6 @@ def _columns_of(claim: Claim, outcome: Outcome) -> dict[str, Any]:
     result = None
     if outcome.result is not None:
         result = claim.definition.encode_result(outcome.result).decode()
-    progress = None if outcome.refused and claim.progress == 1.0 else claim.progress
     return {
         "seq": claim.seq,
         "delivery": claim.delivery,
@@ -183,9 +209,10 @@ def _columns_of(claim: Claim, outcome: Outcome) -> dict[str, Any]:
         "error": outcome.error,
         "error_type": outcome.error_type,
         "is_cancel_known": claim.is_cancel_known,
-        "progress": None if is_back else progress,
+        "progress": None if is_back else outcome.last_progress(claim.progress),
         "message": None if is_back else claim.message,
         "attempt": 0 if is_back else claim.attempt,
         "metadata": metadata_text(claim.metadata),
         "pause": claim.pause,
+        "is_refusal": claim.is_refused,
     }

@@ -27,7 +27,10 @@ from .worker import Worker
 # Seconds that a start may take, apart from what needs no server.
 _START = 9.5
 
-# Seconds that the last submits and the connections have at the stop.
+# Seconds that a stop may take beyond its settings. Of these, all but the outcomes of jobs have the
+# last part: what waits to be submitted, who waits for jobs here, and the goodbye to the server.
+_BEYOND = 1.0
+_LAST_PART = 0.25
 _CLOSING = 0.1
 
 
@@ -53,12 +56,14 @@ class Life:
         self._records = records
         self._limit = settings.loop_block_limit
         self._watchdog: Watchdog | None = None
+        self._until: float | None = None
         self.telling = Telling(
             connections,
             options.schema_name,
             records.of_waiters,
             on_work=self._look_for_work if options.worker else None,
             on_cancel=self._cancel_here,
+            on_silence=self._look_around,
         )
         self.submitting = Submitting(
             backend, connections, sql, settings, observers, self._look_for_work
@@ -114,6 +119,10 @@ class Life:
         if self.worker is not None:
             self.worker.look_for_work()
 
+    async def _look_around(self) -> None:
+        if self.worker is not None:
+            await self.worker.look_around()
+
     def _cancel_here(self, job_id: str) -> None:
         if self.worker is not None:
             self.worker.cancel(job_id)
@@ -135,14 +144,21 @@ class Life:
     async def stop_work(self, drain_timeout: float) -> None:
         """Let jobs finish, and stop the rest."""
         if self.worker is not None:
-            await self.worker.stop(drain_timeout)
+            beyond = self.worker.longest_grace() + _BEYOND
+            self._until = asyncio.get_running_loop().time() + drain_timeout + beyond
+            await self.worker.stop(drain_timeout, self._until - _LAST_PART)
 
     async def close(self) -> None:
-        """End everything, within a short time whatever the server does."""
+        """End everything, within a short time whatever the server does.
+
+        A stop that was short has more of it.
+        """
+        now = asyncio.get_running_loop().time()
+        left = _BEYOND if self._until is None else min(self._until - now, _BEYOND)
         if self._watchdog is not None:
             self._watchdog.stop()
         async with AsyncExitStack() as closing:  # all of it, in reverse, whatever fails
             closing.push_async_callback(self._connections.close, _CLOSING)
-            closing.push_async_callback(self.telling.close)
+            closing.push_async_callback(self.telling.close, max(left, _LAST_PART) - 2 * _CLOSING)
             closing.push_async_callback(self.submitting.close, _CLOSING)
             closing.push_async_callback(self.keeper.side_task.close)

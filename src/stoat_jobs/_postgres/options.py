@@ -29,7 +29,8 @@ class PostgresOptions(BaseModel, frozen=True, extra="forbid"):
         ge=1.0,
         le=3600.0,
         description="Seconds after which a worker that is not heard of is lost, and its jobs run"
-        " again elsewhere. Raise it where connections fail for longer.",
+        " again elsewhere. Raise it where connections fail for longer. Workers may differ in it, as"
+        " during a deployment.",
     )
     max_deliveries: Count = Field(
         default=3,
@@ -45,7 +46,7 @@ class PostgresOptions(BaseModel, frozen=True, extra="forbid"):
         default=8,
         ge=2,
         description="Connections for statements. Besides these, each process has one that"
-        " listens, and each worker one for its heartbeat.",
+        " listens, and each worker one for its heartbeat and one for outcomes.",
     )
     listen_url: str | None = Field(
         default=None,

@@ -224,7 +224,7 @@ class PostgresJobQueue(Lifecycle):
     def side_task_ages(self) -> dict[str, float]:
         """For a health check: what runs beside the jobs, with the seconds since it last did well.
 
-        Such are ``beat``, ``listen`` and, of a worker, ``claim``, ``finish`` and ``keep``. What
+        Such are ``listen`` and, of a worker, ``beat``, ``claim``, ``finish`` and ``keep``. What
         waits for something to do has the age 0. Empty while the queue is not started.
         """
         return {} if self._life is None else self._life.ages()

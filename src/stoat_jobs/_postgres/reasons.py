@@ -91,8 +91,11 @@ def is_lock_timeout(error: BaseException) -> bool:
 
 
 def is_slot_taken(error: BaseException) -> bool:
-    """Whether another worker claimed the slot of a limited job type at the same moment."""
-    return sqlstate_of(error) == "23505"
+    """Whether another worker claimed the slot of a limited job type at the same moment.
+
+    If two take each other's, it is a deadlock.
+    """
+    return sqlstate_of(error) in ("23505", "40P01")
 
 
 def is_without_tables(error: BaseException) -> bool:

@@ -75,9 +75,13 @@ class ReadOnlyError(ConnectionError):
 class Server:
     """Makes connections to one address; it may be used on any event loop."""
 
-    def __init__(self, address: Address, lease: float, name: str) -> None:
+    def __init__(
+        self, address: Address, lease: float, name: str, more: Mapping[str, str] | None = None
+    ) -> None:
+        """*more*: further settings."""
         self.address = address
-        self._settings = session_settings(lease)
+        self._settings = {**session_settings(lease), **(more or {})}
+        self._local = [*_PER_TRANSACTION, *(more or ())]
         self._name = name
         self._first = 0
         self._is_known = False
@@ -87,7 +91,7 @@ class Server:
     def begin(self) -> str:
         """The statements that begin a transaction."""
         settings = self._settings if self.is_pooled else {}
-        local = (f"SET LOCAL {name} = '{settings[name]}'" for name in _PER_TRANSACTION if settings)
+        local = (f"SET LOCAL {name} = '{settings[name]}'" for name in self._local if settings)
         return "; ".join(("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", *local))
 
     async def connect(self, seconds: float) -> Any:

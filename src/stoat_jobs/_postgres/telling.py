@@ -65,17 +65,20 @@ class Telling:
         *,
         on_work: Callable[[], None] | None,
         on_cancel: Callable[[str], None],
+        on_silence: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Have no subscriber yet.
 
         *on_work* is called when there may be new jobs, *on_cancel* with the id of a running job
         that was told to stop; both on the event loop. *on_work* is None if nothing runs here.
+        *on_silence* is awaited each second while no notices come.
         """
         self._connections = connections
         self._schema = schema
         self._read = read
         self._on_work = on_work
         self._on_cancel = on_cancel
+        self._on_silence = on_silence
         self._is_closed = False
 
         self._subscriptions: dict[str, WeakSet[Subscription]] = {}
@@ -160,6 +163,8 @@ class Telling:
         if now >= self._next_poll:
             self._look_at_all()
             self._next_poll = now + (_POLL if self._hears else _POLL_UNTOLD)
+            if self._on_silence is not None and not self._hears:
+                await self._on_silence()
         if self._due:
             await self._read_due()
         if self._due:
@@ -308,14 +313,14 @@ class Telling:
 
     # The end
 
-    async def close(self) -> None:
+    async def close(self, seconds: float = _CLOSE) -> None:
         """Read once more for those who wait, and tell the others that nothing will come.
 
-        It takes at most a second whatever the server does.
+        It takes at most so many *seconds*, whatever the server does.
         """
         ending = asyncio.ensure_future(self._read_for_the_last_time())
         try:
-            await asyncio.wait([ending], timeout=_CLOSE)
+            await asyncio.wait([ending], timeout=seconds)
         finally:
             self._is_closed = True
             ending.cancel()

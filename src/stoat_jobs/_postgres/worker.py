@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from .._events.log import log_event
@@ -46,8 +46,9 @@ _MOST_UNWRITTEN = 1_000
 _MOST_REFUSALS = 12
 _LONGEST_PAUSE = 60.0
 
-# Seconds that a stop may take beyond its settings, in two halves.
-_HALF_A_SECOND = 0.5
+# Seconds that handlers have at the stop beyond what they are promised, as theirs is the loop that
+# measures it; and a claim that is under way.
+_BRIEFLY = 0.25
 
 
 class Worker:
@@ -76,7 +77,8 @@ class Worker:
         self.running: dict[str, JobRun[Any]] = {}
         """By the ids of the jobs; those whose handlers are not over."""
         self._settings = settings
-        self._options = options
+        self._connections = connections
+        self._sql = sql
         self._observers = observers
         self._telling = telling
         self._requeues = options.on_shutdown == "requeue"
@@ -84,7 +86,7 @@ class Worker:
         self.left_behind = LeftBehind()
         self._idle: asyncio.Future[None] | None = None
         self._claims = Claims(connections, sql, options, lambda: queue.handlers)
-        self._finishing = Finishing(connections, sql, self._claims.owner, options.lease, self._over)
+        self._finishing = Finishing(connections, sql, self._claims.owner, self._over)
         self._reporting = Reporting(connections, sql, self._claims.owner, telling.look)
         self._claiming = SideTask("claim", self._claim)
         self._beat = Beat(
@@ -94,6 +96,7 @@ class Worker:
             options.lease,
             lambda: tuple(self._claims.own),
             self._on_beat,
+            self._claims.lose_contact,
         )
         self.side_tasks = (self._claiming, self._finishing.side_task, self._reporting.side_task)
 
@@ -118,16 +121,14 @@ class Worker:
         free = self.concurrency - len(self.running)
         if free <= 0 or self._is_closing or len(self._finishing) > _MOST_UNWRITTEN:
             return IDLE  # whoever frees a slot wakes this
-        claimed = await self._claims.claim(free, Counter(self._types_running()))
+        types = Counter(run.job.job_type for run in self.running.values())
+        claimed = await self._claims.claim(free, types)
         for row in claimed.buried:
             tell_ended(self._observers, record_with(row), self._telling.tell)
         self._claims.log_redelivered(claimed.claims)
         for claim in claimed.claims:
             self._begin(claim)
-        return 0.0 if claimed.is_full else await self._claims.seconds_to_next()
-
-    def _types_running(self) -> list[str]:
-        return [run.job.job_type for run in self.running.values()]
+        return claimed.pause
 
     def _begin(self, claim: Claim) -> None:
         if self._is_closing or claim.job_id in self.running:
@@ -151,7 +152,7 @@ class Worker:
         if refusals >= _MOST_REFUSALS:
             self._finishing.add(claim, failed(error))
             return
-        claim.pause = min(2.0**refusals, _LONGEST_PAUSE)
+        claim.pause, claim.is_refused = min(2.0**refusals, _LONGEST_PAUSE), True
         claim.log(logging.WARNING, "payload_refused", again_in_s=claim.pause, error=str(error))
         self._finishing.add(claim, GIVEN_BACK)
 
@@ -187,6 +188,13 @@ class Worker:
         if run.stop(StopReason.CANCEL):
             run.job.is_cancel_known = True
 
+    async def look_around(self) -> None:
+        """See what no notice tells of: new jobs, and cancels of what runs here."""
+        self.look_for_work()
+        if self.running:
+            rows = await self._connections.fetch(self._sql.flags, [*self._claims.own])
+            self._on_beat(set(), {row["seq"] for row in rows})
+
     def _on_beat(self, lost: set[int], cancelled: set[int]) -> None:
         for seq in lost:
             claim = self._claims.own.pop(seq, None)
@@ -205,7 +213,7 @@ class Worker:
     def attempt_started(self, run: JobRun[Any], previous: BaseException | None) -> None:
         claim: Claim = run.job
         if run.attempt:
-            self._report(claim)
+            self._reporting.add(claim)
         if previous is not None or self._observers.wants["started"]():
             event = StartedEvent(
                 claim.job_id, claim.job_type, run.attempt, claim.metadata, previous
@@ -215,24 +223,20 @@ class Worker:
     def progressed(self, run: JobRun[Any], fraction: float, message: str | None) -> None:
         claim: Claim = run.job
         claim.progress, claim.message = fraction, message
-        self._report(claim)
+        self._reporting.add(claim)
         if self._observers.wants["progress"]():
             event = ProgressEvent(claim.job_id, claim.job_type, run.attempt, fraction, message)
             self._observers.tell("progress", event)
 
     def metadata_updated(self, run: JobRun[Any], metadata: Mapping[str, Any]) -> None:
         run.job.metadata = metadata
-        self._report(run.job)
-
-    def _report(self, claim: Claim) -> None:
-        self._reporting.add(claim)
+        self._reporting.add(run.job)
 
     def stopping(self, run: JobRun[Any]) -> None: ...
-
     def cancelled_externally(self) -> None: ...
 
     def completed(self, run: JobRun[Any], value: Any, now: float) -> None:
-        raise NotImplementedError  # nothing is kept as it is
+        self.finished(run, Outcome(COMPLETED, value))
 
     def finished(self, run: JobRun[Any], outcome: Outcome) -> None:
         claim: Claim = run.job
@@ -280,14 +284,13 @@ class Worker:
         return outcome.status is COMPLETED and self._observers.wants["finished"]()
 
     def _record(self, claim: Claim, outcome: Outcome, row: Row) -> JobResult[Any]:
-        progress = None if outcome.refused and claim.progress == 1.0 else claim.progress
         return record_with(
             claim.row,
             status=JobStatus(outcome.status),
             result=outcome.result,
             error=outcome.error,
             error_type=outcome.error_type,
-            progress=progress,
+            progress=outcome.last_progress(claim.progress),
             message=claim.message,
             attempt=claim.attempt,
             metadata=dict(claim.metadata),
@@ -298,8 +301,12 @@ class Worker:
 
     # The end.
 
-    async def stop(self, drain_timeout: float) -> None:
-        """Let running jobs finish, stop the rest, and write how all of them ended."""
+    def longest_grace(self) -> float:
+        """Seconds that the running jobs may take to stop."""
+        return 2 * max((run.cancel_grace for run in self.running.values()), default=0.0)
+
+    async def stop(self, drain_timeout: float, until: float) -> None:
+        """Let running jobs finish, stop the rest, and write how all ended, *until* then."""
         self._is_closing = True
         try:
             for run in tuple(self.running.values()):
@@ -307,11 +314,13 @@ class Worker:
             await self._wait_until_idle(drain_timeout)
             for run in tuple(self.running.values()):
                 run.stop(StopReason.SHUTDOWN)
-            graces = [run.cancel_grace for run in self.running.values()]
-            await self._wait_until_idle(2 * max(graces, default=0.0) + _HALF_A_SECOND)
+            await self._wait_until_idle(self.longest_grace() + _BRIEFLY)
+        except BaseException:  # whoever cuts it short wants its end
+            until = min(until, self.now() + _BRIEFLY)
+            raise
         finally:
             self._abandon_all()
-            await self._close()
+            await self._close(until)
 
     def _abandon_all(self) -> None:
         for run in tuple(self.running.values()):
@@ -330,14 +339,12 @@ class Worker:
             self._idle = None
             alarm.cancel()
 
-    async def _close(self) -> None:
+    async def _close(self, until: float) -> None:
         try:
-            await self._claiming.close(_HALF_A_SECOND / 2)
-            await self._finishing.wait_until_written(_HALF_A_SECOND / 2)
+            await self._claiming.close(_BRIEFLY)
+            await self._finishing.wait_until_written(max(until - self.now(), 0.0))
         finally:
             self._beat.close()
-            for task in self.side_tasks:
-                with suppress(asyncio.CancelledError):
-                    await task.close()
+            await asyncio.gather(*(task.close() for task in self.side_tasks))
             if left := len(self._finishing):
                 log_event(logging.ERROR, "outcomes_left", number=left)
