@@ -74,6 +74,28 @@ async def test_what_becomes_due_during_a_claim_is_not_missed(
         await gate.until(2)
 
 
+@pytest.mark.parametrize("error", [asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError])
+async def test_who_loses_a_race_for_slots_looks_again_at_once(
+    url: str, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """Whether one was faster, or two took each other's: that is no failure."""
+    dequeue, gate, left = Claims._dequeue, Gate(), [error("a race")]
+
+    async def losing(self: Claims, *args: Any) -> Any:
+        rows = await dequeue(self, *args)
+        if rows and left:
+            raise left.pop()
+        return rows
+
+    monkeypatch.setattr(Claims, "_dequeue", losing)
+    async with queue_on(url, holding(gate, hold=None), options=SELDOM) as queue:
+        await queue.submit("hold")
+        await gate.until(1)
+        assert queue._life is not None
+        assert queue._life.worker is not None
+        assert queue._life.worker._claims._contact_since is not None
+
+
 async def test_what_is_put_back_is_told(url: str) -> None:
     """Other workers, which passed it over while it was locked, hear of it."""
     sql, heard = Sql("stoat_jobs"), asyncio.Queue[str]()
