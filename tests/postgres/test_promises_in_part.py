@@ -150,11 +150,11 @@ async def test_a_new_job_is_looked_for_here_without_a_notice(
     monkeypatch.setattr(Telling, "_note_work", lambda self: None)
     async with started(url, held.handlers) as queue:
         await queue.wait(await queue.submit("go"))  # the first look is at the start
-        monkeypatch.setattr(Claims, "seconds_to_next", for_ever)
+        monkeypatch.setattr(Claims, "_seconds_to_next", for_ever)
         ids = [await queue.submit("go"), *await queue.submit_many("go", [{}, {}])]
         records = [await queue.wait(job_id, SAFETY_NET) for job_id in ids]
         assert {record.status for record in records} == {JobStatus.COMPLETED}
 
 
-async def for_ever(claims: Claims) -> float:
+async def for_ever(claims: Claims, connection: Any) -> float:
     return 3600.0
