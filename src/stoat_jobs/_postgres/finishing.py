@@ -60,6 +60,7 @@ class Finishing:
         """What is to be written, the oldest first, apart from what failed."""
         self._locked: dict[Claim, dict[str, Any]] = {}
         """The same, of records that others have locked."""
+        self._is_connected = False
         self.side_task = SideTask("finish", self._write_some)
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
@@ -93,6 +94,9 @@ class Finishing:
                 await self._idle.wait()
 
     async def _write_some(self) -> float:
+        if not self._is_connected:  # at the start, so that the first outcome need not wait for it
+            await self._connections.fetch_apart("SELECT")
+            self._is_connected = True
         await self._try(_first(self._ready), self._sql.finish)
         await self._try(_first(self._locked), self._sql.finish_free)
         if self._ready:
