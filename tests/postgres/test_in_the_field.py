@@ -89,6 +89,22 @@ async def test_a_role_with_rights_on_the_rows_runs_a_queue(url: str, lowly_url: 
             await queue.get_result(first)
 
 
+async def test_a_role_that_only_reads(url: str, lowly_url: str) -> None:
+    """It sees every record, list and count, without starting the queue."""
+    async with queue_on(url, handlers_of(Gate())) as queue:
+        job_id = await queue.submit("work", {"n": 1})
+        await queue.wait(job_id)
+        later = await queue.submit("work", {"n": 2}, delay=3600)
+        await rows_of(url, "GRANT USAGE ON SCHEMA stoat_jobs TO lowly_queue")
+        await rows_of(url, "GRANT SELECT ON stoat_jobs.job, stoat_jobs.pgqueuer TO lowly_queue")
+        reader = queue_on(lowly_url, handlers_of(Gate()))
+        assert (await reader.get_result(job_id)).result == 2
+        assert [job.job_id for job in await reader.list_jobs(status="pending")] == [later]
+        assert list(await reader.list_jobs(status="running")) == []
+        assert len(await reader.list_jobs(job_type="work")) == 2
+        assert (await reader.stats()).by_status == (await queue.stats()).by_status
+
+
 async def test_a_queue_runs_on_tables_of_the_next_version(url: str) -> None:
     """During a rollout: with a column that this code does not know."""
     await create_tables(url)
