@@ -94,7 +94,7 @@ def reload(server: ServerProcess) -> None:
     start(server)
     for path in server.launch.app_dir.glob("*.py"):
         os.utime(path, (2**31, 2**31))
-    server.until("detected changes")  # by stat, or by watchfiles where it is installed
+    server.until("StatReload detected changes", "WatchFiles detected changes")  # if installed
     server.serve()
     server.workers[0].submit("quick")
     server.terminate()

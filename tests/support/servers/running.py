@@ -162,13 +162,13 @@ class ServerProcess(Program):
 
     # The log.
 
-    def until(self, event: str, **extras: object) -> Line:
-        """Read on to the next line that begins with *event* and has these *extras*."""
+    def until(self, *events: str, **extras: object) -> Line:
+        """Read on to the next line that begins with one of *events* and has these *extras*."""
 
         def wanted(line: Line) -> bool:
-            return line["event"].startswith(event) and extras.items() <= line.items()
+            return line["event"].startswith(events) and extras.items() <= line.items()
 
-        return self._read(wanted) or self._fail(event)
+        return self._read(wanted) or self._fail(" or ".join(events))
 
     def begin(self, *job_types: str, worker: int = 0) -> list[str]:
         """Submit one job of each type and see it start."""
