@@ -98,6 +98,18 @@ def test_a_list_can_be_filtered(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    ("items", "found"),
+    [(["user=ada"], True), (["user=ada", "n=1"], True), (["n=1.0"], True), (['n="1"'], False)],
+)
+def test_a_list_can_be_filtered_by_metadata(run: Run, items: list[str], found: bool) -> None:
+    """A list has only the jobs whose metadata has all items that are named."""
+    records = [ended(metadata={"user": "ada", "n": 1}), record(metadata={"user": "bob"})]
+    arguments = [each for item in items for each in ("--metadata", item)]
+    _, out, _ = run("list", *arguments, "--json", records=records)
+    assert len(out.splitlines()) == found
+
+
+@pytest.mark.parametrize(
     ("jobs", "limit", "said"), [(5, 5, False), (5, 3, True), (250, 250, False), (250, 201, True)]
 )
 def test_a_list_says_if_there_are_more(run: Run, jobs: int, limit: int, said: bool) -> None:
@@ -192,12 +204,16 @@ def test_an_unknown_id_is_one_line(run: Run, job_id: str, hint: str) -> None:
         ("unreadable", "has nothing that reads its jobs from outside"),
     ],
 )
-@pytest.mark.parametrize("command", [["list"], ["show", JOB_ID]], ids=lambda each: each[0])
+@pytest.mark.parametrize(
+    "command",
+    [["list"], ["show", JOB_ID], ["cancel", JOB_ID], ["delete", "--all"]],
+    ids=lambda each: each[0],
+)
 def test_a_backend_without_a_reader_says_whom_to_ask(
     run: Run, command: list[str], backend: str, reason: str
 ) -> None:
     """A backend that cannot be read from outside is one line that names the remedy."""
-    remedy = "ask its HTTP face (`stoat-jobs watch URL`)"
+    remedy = "ask its server, with `stoat-jobs watch URL`, its HTTP or its dashboard"
     expected = f"stoat-jobs {command[0]}: backend {backend!r} {reason}: {remedy}\n"
     assert run(*command, backend=backend) == (2, "", expected)
 
@@ -223,7 +239,8 @@ def test_what_cannot_be_read_is_one_line(run: Run, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("arguments", "remedy"),
     [
-        (["--status", "done"], "'done' is not a status; there are pending, running, "),
+        (["--status", "done"], "'done' is not a status here; there are pending, running, "),
+        (["--metadata", "user"], "'user' is not KEY=VALUE"),
         (["--option", "x"], "'x' is not KEY=VALUE"),
         (["--limit", "0"], "'0' is not a number of jobs above 0"),
         (["--limit", "-1"], "--limit"),

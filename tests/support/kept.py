@@ -26,9 +26,15 @@ class KeptReader:
         self._records = [JobResult[Any].model_validate_json(line) for line in lines]
 
     def list_jobs(
-        self, *, status: Any = None, job_type: Any = None, before: str | None = None, limit: int
+        self,
+        *,
+        status: Any = None,
+        job_type: Any = None,
+        metadata: Any = None,
+        before: str | None = None,
+        limit: int,
     ) -> JobPage[Any]:
-        wanted = JobFilter.checked(status=status, job_type=job_type)
+        wanted = JobFilter.checked(status=status, job_type=job_type, metadata=metadata)
         found = list(filter(wanted.matches, self._records))
         first = int(before or 0)
         end = first + limit

@@ -21,7 +21,7 @@ from .._backends.loop_checks import asyncio_loop
 from .._model.errors import BackendError, BackendStartError
 from .options import PostgresOptions
 from .pool import Pool
-from .reasons import is_lock_timeout, is_transient, reason_of
+from .reasons import is_lock_timeout, is_refusal, is_transient, reason_of
 from .server import MINIMUM, Server
 from .url import Address, address_of
 
@@ -177,7 +177,7 @@ class Connections:
         *within*: for at most so many seconds.
 
         Raises:
-            BackendError: the server did not answer; says why.
+            BackendError: the server did not answer, or refused to; says why.
         """
         with self._by_name():
             async with asyncio.timeout(within):
@@ -200,11 +200,11 @@ class Connections:
 
     @contextmanager
     def _by_name(self) -> Iterator[None]:
-        """Say by a `BackendError` that the server did not answer."""
+        """Say by a `BackendError` that the server did not answer, or refuses to."""
         try:
             yield
         except Exception as error:  # a TimeoutError would look like that of `wait`
-            if not (is_transient(error) or is_lock_timeout(error)):
+            if not (is_transient(error) or is_lock_timeout(error) or is_refusal(error)):
                 raise
             reason = f"cannot ask its server: {reason_of(error)}"
             raise BackendError(self._backend, reason) from error

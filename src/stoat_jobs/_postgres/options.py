@@ -62,5 +62,6 @@ class PostgresOptions(BaseModel, frozen=True, extra="forbid"):
     create_tables: bool = Field(
         default=True,
         description="Whether the start creates or upgrades the tables. If not, it refuses to"
-        " start without current ones: run `stoat-jobs postgres init` or `upgrade`.",
+        " start without current ones, and to read without any: run `stoat-jobs postgres init` or"
+        " `upgrade`.",
     )

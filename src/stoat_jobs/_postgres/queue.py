@@ -15,7 +15,7 @@ from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
 from .._jobs.protocols import JobTypes, MetadataFilter, Statuses, Unique
 from .._model.capabilities import Capabilities
-from .._model.errors import JobNotFoundError, PayloadNotKeptError
+from .._model.errors import BackendError, JobNotFoundError, PayloadNotKeptError
 from .._model.filters import JobFilter
 from .._model.metadata import ORIGIN
 from .._model.options import checked_limit
@@ -33,6 +33,7 @@ from .options import PostgresOptions
 from .reading_sql import ReadingSql
 from .records import Records, checked_id
 from .rows import metadata_of
+from .schema import no_tables
 from .sql import IDS_IN_A_NOTICE, Sql
 from .telling import Telling
 from .url import address_of
@@ -72,7 +73,15 @@ class PostgresJobQueue(Lifecycle):
         address = address_of(self.name, settings.url)
         self._connections = Connections(self.name, address, self.options)
         reading = ReadingSql(self.options.schema_name)
-        self._records = Records(self._connections, reading, ttl_of(settings), lambda: self.handlers)
+        self._records = Records(
+            self._connections, reading, ttl_of(settings), lambda: self.handlers, self._no_tables
+        )
+
+    def _no_tables(self) -> BackendError | None:
+        """What a reader is told where there are none, unless a start would make them."""
+        if self.options.create_tables:
+            return None
+        return BackendError(self.name, no_tables(self.options.schema_name))
 
     @property
     def awaits_server(self) -> bool:

@@ -21,6 +21,8 @@ _NOTICES = "async.c"  # the server's source for NOTIFY, whose queue may be full
 _CLIENT_DATA_ERRORS = (UnicodeError, OverflowError)
 _CUT = (asyncpg.InternalClientError, asyncpg.TargetServerAttributeNotMatched)
 
+_REFUSALS = {"28P01", "28000", "3D000", "42501"}
+
 _REASONS = {
     "28P01": "the server refused the password; check user and password in the url",
     "28000": "the server does not let this user in; check the user in the url, whether it may log"
@@ -83,6 +85,11 @@ def is_data_error(error: BaseException) -> bool:
 def _is_of_notices(error: BaseException) -> bool:
     """Whether the server cannot send notices; that has the code of a value that is too large."""
     return getattr(error, "server_source_filename", None) == _NOTICES
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the server does not let this user in, or not do this."""
+    return sqlstate_of(error) in _REFUSALS
 
 
 def is_lock_timeout(error: BaseException) -> bool:

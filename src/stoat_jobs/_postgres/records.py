@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .._jobs.handlers import JobHandlers
-from .._model.errors import JobNotFoundError
+from .._model.errors import BackendError, JobNotFoundError
 from .._model.filters import JobFilter
 from .._model.pages import JobPage, cursor_at
 from .._model.records import JobResult
@@ -51,16 +51,19 @@ class Records:
         sql: ReadingSql,
         ttl: float,
         handlers: Callable[[], JobHandlers],
+        without_tables: Callable[[], BackendError | None],
     ) -> None:
         """Read what *connections* lead to.
 
         *ttl*: seconds that a record is kept. *handlers* returns the registry, which may change
-        while the queue runs.
+        while the queue runs. *without_tables* returns what to raise where there are no tables;
+        None if then there are no jobs.
         """
         self._connections = connections
         self._sql = sql
         self._ttl = ttl
         self._handlers = handlers
+        self._without_tables = without_tables
         self._by_type: dict[str, TypeStats] = {}
         self._good_until = 0.0
 
@@ -70,9 +73,11 @@ class Records:
         try:
             return await self._connections.ask(sql, *args, within=within, local=local)
         except Exception as error:
-            if is_without_tables(error):  # a queue that was never started
-                return []
-            raise
+            if not is_without_tables(error):
+                raise
+        if (refusal := self._without_tables()) is not None:
+            raise refusal
+        return []  # a queue that was never started
 
     async def get(self, job_id: str, within: float | None = None) -> JobResult[Any]:
         """The record of a job; a server that does not answer *within* so many seconds is away.

@@ -273,7 +273,7 @@ async def check(connection: Connection, schema: str) -> None:
 def _unusable(found: _Found, schema: str) -> str | None:
     """Why these tables cannot be used even if they are upgraded here."""
     if not found.tables:
-        return f"has no tables in schema {schema}: run `stoat-jobs postgres init URL`"
+        return no_tables(schema)
     if reason := _broken(schema, found):
         return reason
     if not found.may_write:
@@ -281,6 +281,11 @@ def _unusable(found: _Found, schema: str) -> str | None:
     if found.version > VERSION + 1:
         return f"has tables of a later version in schema {schema}: upgrade stoat-jobs"
     return None
+
+
+def no_tables(schema: str) -> str:
+    """That there are none."""
+    return f"has no tables in schema {schema}: run `stoat-jobs postgres init URL`"
 
 
 def _broken(schema: str, found: _Found) -> str | None:

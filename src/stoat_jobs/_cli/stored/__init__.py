@@ -1,5 +1,7 @@
-"""``stoat-jobs list`` and ``stoat-jobs show``: jobs that a backend keeps outside its process.
+"""``stoat-jobs list``, ``show``, ``cancel``, ``resubmit`` and ``delete``: an operator's terminal.
 
-``reading`` finds the backend's reader, ``table`` and ``details`` turn records into lines,
-``command`` puts them together. They need no extra.
+For backends that keep their jobs outside the process. ``desk`` opens such a backend to read and to
+change its jobs, and never runs one. ``reading`` reads pages of them, ``changing`` changes some of
+them, ``app`` finds the handlers of an app, ``table`` and ``details`` turn records into lines.
+``command`` and ``changes`` are the commands. They need no extra but that of the backend.
 """

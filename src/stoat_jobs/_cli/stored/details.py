@@ -18,8 +18,11 @@ _WIDTH = max(map(len, JobResult.model_fields))
 _JSON = ("metadata", "payload", "result")
 
 
-def detail_lines(job: Job) -> Iterator[str]:
-    """A line for each field that is set; below those, what is JSON, indented."""
+def detail_lines(job: Job, result_type: str | None = None) -> Iterator[str]:
+    """A line for each field that is set; below those, what is JSON, indented.
+
+    *result_type*: the name of the result's own type, if that is known.
+    """
     fields = {name: value for name, value in job if value != _default(name)}
     for name, value in fields.items():
         if name not in _JSON:
@@ -28,7 +31,8 @@ def detail_lines(job: Job) -> Iterator[str]:
         yield _line("took", duration_text(wording.seconds(job, job.finished_at)))
     for name in _JSON:
         if name in fields:
-            yield f"{name}:"
+            is_typed = name == "result" and result_type is not None
+            yield f"{name} ({safe_text(str(result_type))}):" if is_typed else f"{name}:"
             yield from _indented(fields[name])
 
 

@@ -1,13 +1,17 @@
-"""Reads the jobs that a backend keeps, without a queue that runs."""
+"""Reads the jobs that a backend keeps, a page at a time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stoat_jobs import JobBackend, JobPage, JobQueueSettings, JobStatus, create_queue
-from stoat_jobs.backends import Capabilities, JobReader
+from stoat_jobs import JobBackend, JobPage, JobResult, JobStatus
+from stoat_jobs.backends import JobReader
+
+if TYPE_CHECKING:
+    from typing import Self
 
 # Records have their results, which may be large.
 _PER_PAGE = 100
@@ -18,50 +22,52 @@ class Where(NamedTuple):
 
     status: Sequence[JobStatus] | None
     job_type: Sequence[str] | None
+    metadata: Mapping[str, str | bool | int | float] | None
 
 
-class UnreadableError(Exception):
-    """The backend has no reader."""
+class QueueReader:
+    """The jobs of a queue that many processes share, as a :class:`JobReader`.
 
-    def __init__(self, name: str, durable: bool) -> None:
-        super().__init__(name, durable)
-        self.name = name
-        self.durable = durable
-
-    def __str__(self) -> str:
-        reason = (
-            "has nothing that reads its jobs from outside"
-            if self.durable
-            else "keeps its jobs in the memory of its process"
-        )
-        return f"backend {self.name!r} {reason}: ask its HTTP face (`stoat-jobs watch URL`)"
-
-
-def open_reader(settings: JobQueueSettings) -> JobReader:
-    """The reader of the backend that *settings* name.
-
-    Raises:
-        UnreadableError: the backend has none.
-        JobsError, ValueError: there is no such backend, or it refuses the settings.
+    The queue is not started: to read, it needs no more than the right to read. The event loop runs
+    only during a call, so whoever prints a page may be held up, and interrupted, as usual.
     """
-    queue = asyncio.run(_created(settings))
-    open_it = getattr(queue, "open_reader", None)
-    if open_it is None:
-        raise UnreadableError(settings.backend, Capabilities.of(queue).durable)
-    return cast(JobReader, open_it(settings))
+
+    def __init__(self, queue: JobBackend, runner: asyncio.Runner) -> None:
+        self._queue = queue
+        self._runner = runner
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    def list_jobs(self, **arguments: Any) -> JobPage[Any]:
+        async def read() -> JobPage[Any]:
+            return await self._queue.list_jobs(**arguments)
+
+        return self._runner.run(read())
+
+    def get_result(self, job_id: str) -> JobResult[Any]:
+        async def read() -> JobResult[Any]:
+            return await self._queue.get_result(job_id)
+
+        return self._runner.run(read())
 
 
-async def _created(settings: JobQueueSettings) -> JobBackend:
-    return create_queue(None, settings)
-
-
-def pages(reader: JobReader, where: Where, limit: int) -> Iterator[JobPage[Any]]:
-    """The newest *limit* jobs. Each page is one short read, so nothing is held between two."""
+def pages(reader: JobReader, where: Where, limit: int | None) -> Iterator[JobPage[Any]]:
+    """The newest *limit* jobs, or all. Each page is one short read: nothing is held between two."""
     cursor: str | None = None
-    while limit > 0:
-        page = reader.list_jobs(**where._asdict(), before=cursor, limit=min(limit, _PER_PAGE))
+    while limit is None or limit > 0:
+        size = _PER_PAGE if limit is None else min(limit, _PER_PAGE)
+        page = reader.list_jobs(**where._asdict(), before=cursor, limit=size)
         yield page
-        limit -= len(page)
         cursor = page.cursor
         if cursor is None:
             return
+        if limit is not None:
+            limit -= len(page)
