@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from ..support import SAFETY_NET
 from ..support.operated import Report
 from ..support.operators import APP, Operated
+from ..support.postgres.lifeline import poll
 from ..support.programs import Start
 from ..support.terminal import StartTerminal
 
@@ -75,8 +77,7 @@ def test_what_a_killed_process_left_stays_as_it_is(run: Run, jobs: Operated) -> 
     waiting, *_ = jobs.submit("endless", {}, {}, {})
     with jobs.worker() as worker:
         worker.read_until("started")
-        while "running" not in statuses(run).values():
-            pass
+        assert poll(lambda: "running" in statuses(run).values(), SAFETY_NET)
     with closing(sqlite3.connect(jobs.url, isolation_level=None)) as connection:
         connection.execute("update job set finished = finished - 1e6 where finished is not null")
     before = rows(jobs)
@@ -96,8 +97,7 @@ def test_a_file_that_an_application_has_open(run: Run, jobs: Operated, command: 
     (job_id,) = jobs.submit("endless")
     with jobs.worker() as worker:
         worker.read_until("started")
-        while statuses(run)[job_id] != "running":
-            pass
+        assert poll(lambda: statuses(run)[job_id] == "running", SAFETY_NET)
         code, out, err = run(*command, job_id)
         assert (code, out) == (2, "")
         assert err == (

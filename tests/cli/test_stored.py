@@ -218,6 +218,16 @@ def test_a_backend_without_a_reader_says_whom_to_ask(
     assert run(*command, backend=backend) == (2, "", expected)
 
 
+@pytest.mark.parametrize("command", [["cancel", JOB_ID], ["delete", "--all", "--yes"]])
+def test_what_can_only_be_read_is_not_changed(run: Run, command: list[str]) -> None:
+    """Jobs that a reader shows, but that are in a process, are not changed from another."""
+    code, out, err = run(*command, records=[ended()])
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(
+        f"stoat-jobs {command[0]}: backend 'kept' keeps its jobs in the memory of "
+    )
+
+
 def test_a_backend_that_is_not_there_is_one_line(run: Run) -> None:
     """A name that no installed backend has is one line with those that exist."""
     code, out, err = run("list", backend="sqlight")
