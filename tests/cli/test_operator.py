@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from stoat_jobs import BackendError, InMemoryJobQueue, JobBackend, QueueFullError
 from stoat_jobs._cli.main import main
 from stoat_jobs._cli.stored.app import AppError, app_name, handlers_of
+from stoat_jobs._cli.stored.changing import Outcome, each
 
 from ..support import operated
 from ..support.operators import APP
@@ -134,3 +136,23 @@ def test_handlers_that_are_not_found_are_one_line(run: Run) -> None:
 def test_a_name_of_an_app() -> None:
     """A module and a name in it, which may have dots."""
     assert app_name("shop.main:api.app") == ("shop.main", "api.app")
+
+
+async def test_what_was_done_before_a_failure_is_told() -> None:
+    """Of jobs of which one finds the backend gone, the others are told of, in their order."""
+
+    async def one(queue: JobBackend, job_id: str) -> Outcome:
+        if job_id == "c":
+            raise BackendError("kept", "is gone")
+        if job_id == "b":
+            raise QueueFullError(1)
+        return Outcome(job_id)
+
+    told: list[Outcome] = []
+    with pytest.raises(BackendError, match="is gone"):
+        await each(one, "abcd", told.append, InMemoryJobQueue())
+    assert [(outcome.job_id, outcome.problem is None) for outcome in told] == [
+        ("a", True),
+        ("b", False),
+        ("d", True),
+    ]

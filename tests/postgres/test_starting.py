@@ -224,6 +224,23 @@ async def test_tables_that_may_not_be_created_are_asked_for(url: str) -> None:
         assert not await queue.list_jobs()
 
 
+async def test_a_queue_that_is_not_started_says_why_it_cannot_read(
+    cluster: Cluster, url: str
+) -> None:
+    """Without tables that a start may not make, or a login, there is an error, and not no jobs."""
+    options = {"create_tables": False}
+    settings = JobQueueSettings(backend="postgres", url=url, options=options)
+    for _ in range(2):
+        with pytest.raises(BackendError, match="stoat_jobs: run `stoat-jobs postgres init URL`"):
+            await create_queue(None, settings).list_jobs()
+    wrong = url.replace(PASSWORD, "s3cr3t")
+    with pytest.raises(BackendError, match="refused the password") as caught:
+        await create_queue(None, JobQueueSettings(backend="postgres", url=wrong)).stats()
+    assert "s3cr3t" not in texts_of(caught.value)
+    settings = JobQueueSettings(backend="postgres", url=url)
+    assert not await create_queue(None, settings).list_jobs()
+
+
 @pytest.fixture
 def tls_cluster(own_cluster: Cluster) -> Cluster:
     """A server that demands TLS, with a certificate that nobody has signed."""

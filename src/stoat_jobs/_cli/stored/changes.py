@@ -82,25 +82,6 @@ def _change(change: _Change, desk: Desk, arguments: argparse.Namespace) -> int:
 # By their ids: each is told of.
 
 
-class _Told:
-    """Tells what becomes of each job, and knows whether all was done."""
-
-    def __init__(self, change: _Change, *, as_json: bool) -> None:
-        self._change = change
-        self._as_json = as_json
-        self.exit_code = 0
-
-    def __call__(self, outcome: Outcome) -> None:
-        if outcome.problem is not None:
-            self.exit_code = 1
-            complain(self._change.name, outcome.problem)
-        if self._as_json:
-            _print_json(_fields(self._change, outcome))
-        elif outcome.problem is None:
-            new = f" as {outcome.new_id}" if outcome.new_id else ""
-            print(printable(f"{outcome.job_id} {self._change.done}{new}"))
-
-
 def _fields(change: _Change, outcome: Outcome) -> dict[str, Any]:
     fields = {"job_id": outcome.job_id, change.done: outcome.problem is None}
     if change is _RESUBMITTING:
@@ -109,10 +90,24 @@ def _fields(change: _Change, outcome: Outcome) -> dict[str, Any]:
 
 
 def _named(change: _Change, desk: Desk, arguments: argparse.Namespace) -> int:
-    told = _Told(change, as_json=arguments.json)
     job_ids = list(dict.fromkeys(arguments.job_ids))
-    desk.change(partial(changing.each, change.one, job_ids, told))
-    return told.exit_code
+    outcomes: list[Outcome] = []
+    try:
+        desk.change(partial(changing.each, change.one, job_ids, outcomes.append))
+    finally:  # what was done before it failed, or before Ctrl-C, was done
+        for outcome in outcomes:
+            _tell(change, outcome, as_json=arguments.json)
+    return 1 if any(outcome.problem for outcome in outcomes) else 0
+
+
+def _tell(change: _Change, outcome: Outcome, *, as_json: bool) -> None:
+    if outcome.problem is not None:
+        complain(change.name, outcome.problem)
+    if as_json:
+        _print_json(_fields(change, outcome))
+    elif outcome.problem is None:
+        new = f" as {outcome.new_id}" if outcome.new_id else ""
+        print(printable(f"{outcome.job_id} {change.done}{new}"))
 
 
 # By a filter: asked first, and told in numbers.
