@@ -1,7 +1,8 @@
 """An operator's desk: a backend whose jobs are outside this process, and which runs none of them.
 
 - What the backend has to be told for that are the options ``worker`` and ``create_tables``. A
-  backend without ``worker`` has no handlers here or, to check a payload, ones that have no room.
+  backend without ``worker`` has no handlers here. A :class:`StoredJobQueue` may have some, to check
+  a payload: with no room for their jobs, it lets these wait.
 - The limits of the app are not known here, so there are none: else a start would drop records
   that the app keeps, and old ones could not be seen.
 - Before a start, what is there is read. A start would make what is not there.
@@ -23,7 +24,7 @@ from stoat_jobs import (
     JobQueueSettings,
     create_queue,
 )
-from stoat_jobs.backends import Capabilities, JobReader, StoreInUseError
+from stoat_jobs.backends import Capabilities, JobReader, StoredJobQueue, StoreInUseError
 
 from .reading import QueueReader
 
@@ -57,6 +58,10 @@ _HELD = (
     "lets only the process that has its jobs open change them, and one has: use the HTTP or the"
     " dashboard of that application, or stop it first"
 )
+_WOULD_WORK = (
+    "has no option `worker`, so that it would run jobs here: submit the job again through the HTTP"
+    " of its application"
+)
 
 
 class Desk:
@@ -78,15 +83,19 @@ class Desk:
         self.handlers = handlers
         self._runner = runner
         self._settings = _settings(name, url, options)
-        idle = _without_work(self._made(None))
-        if handlers is not None and "worker" not in idle:
+        queue = self._made()
+        idle = _without_work(queue)
+        self._would_work = "worker" not in idle and not isinstance(queue, StoredJobQueue)
+        if handlers is not None and isinstance(queue, StoredJobQueue):
             _take_room_from(handlers)
         self._settings = _settings(name, url, {**options, **idle})
-        self._queue = self._made(None)
+        self._queue = self._made()
 
-    def _made(self, handlers: JobHandlers | None) -> JobBackend:
+    def _made(self) -> JobBackend:
+        """A queue without handlers, which is only read."""
+
         async def made() -> JobBackend:
-            return create_queue(handlers, self._settings)
+            return create_queue(None, self._settings)
 
         return self._runner.run(made())
 
@@ -115,6 +124,8 @@ class Desk:
             pass
         if not Capabilities.of(self._queue).durable:
             raise UnreachableError(self._settings.backend, _IN_MEMORY)
+        if self.handlers and self._would_work:
+            raise UnreachableError(self._settings.backend, _WOULD_WORK)
         try:
             return self._runner.run(self._with_queue(work))
         except BackendStartError as error:
@@ -162,6 +173,6 @@ def _without_work(queue: JobBackend) -> dict[str, bool]:
 
 
 def _take_room_from(handlers: JobHandlers) -> None:
-    """Let none of their jobs start, in a queue that cannot be told to run nothing."""
+    """Let none of their jobs start."""
     for job_type in handlers:
         job_type.concurrency = 0
