@@ -1,7 +1,8 @@
 """Which jobs this worker gets: PgQueuer's claim, and our record of it, in one transaction.
 
-- It asks for as many as there are free slots, only of job types that have a handler here; for a
-  type with a limit of its own, for as many as that leaves.
+- It asks for as many as there are free slots, only of job types that have a handler here, and of
+  those only the ones that the options name; for a type with a limit of its own, for as many as
+  that leaves.
 - A job that was lost before, and may be lost once more, is a suspect: it may kill its process.
   There is one of these at a time, or it would take the others with it.
 - Jobs whose lease has ended are taken over only after one lease of unbroken contact with the
@@ -27,12 +28,13 @@ from .._events.log import log_event
 from .._jobs.context import variables_of
 from .._jobs.handlers import JobHandlers
 from .._jobs.job_types import JobType
+from .._model.errors import BackendStartError
 from .._model.metadata import read_only
 from .._model.status import PENDING
 from .._payload.frozen import FrozenPayload
 from .._run.job_run import JobRun
 from .._run.outcome import Outcome
-from .._text import one_line
+from .._text import nearest_first, one_line, shown
 from .connections import Connection, Connections, Row
 from .options import PostgresOptions
 from .reasons import is_slot_taken
@@ -138,7 +140,7 @@ class Claims:
 
     async def claim(self, free: int, running: Mapping[str, int]) -> Claimed:
         """Take over up to *free* jobs; *running* says how many of each type run here."""
-        room = {each.name: _room(each, running) for each in self._handlers()}
+        room = {each.name: _room(each, running) for each in self._claimed_types()}
         claimed = Claimed()
         try:
             async with self._connections.transaction(local=_BY_INDEX) as connection:
@@ -153,6 +155,10 @@ class Claims:
         for claim in claimed.claims:
             self.own[claim.seq] = claim
         return claimed
+
+    def _claimed_types(self) -> list[JobType[..., Any]]:
+        names = self._options.job_types
+        return [each for each in self._handlers() if names is None or each.name in names]
 
     def lose_contact(self) -> None:
         """The server could not be reached."""
@@ -231,7 +237,7 @@ class Claims:
         return losses >= max(self._options.max_deliveries - 1, 1)
 
     async def _seconds_to_next(self, connection: Connection) -> float:
-        names = [definition.name for definition in self._handlers()]
+        names = [definition.name for definition in self._claimed_types()]
         due = (await connection.fetchrow(self._sql.next_due, names))["seconds"]
         look = self._options.lease / _LOOKS
         return look if due is None else min(max(due, 0.0) + 0.001, look)
@@ -241,6 +247,20 @@ class Claims:
         for claim in claims:
             if claim.row["losses"]:
                 claim.log(logging.WARNING, "job_redelivered", losses=claim.row["losses"])
+
+
+def check_job_types(backend: str, options: PostgresOptions, handlers: JobHandlers) -> None:
+    """Refuse a worker of job types for which there is no handler.
+
+    Raises:
+        BackendStartError: there is one; names those that there are.
+    """
+    known = {each.name for each in handlers}
+    for name in (options.worker and options.job_types) or ():
+        if name not in known:
+            names = one_line(", ".join(nearest_first(name, known)) or "none", 1000)
+            reason = f"its option job_types has {shown(name)}, for which there is no handler here"
+            raise BackendStartError(backend, f"{reason}; known, nearest first: {names}")
 
 
 def _room(definition: JobType[..., Any], running: Mapping[str, int]) -> int:

@@ -24,6 +24,11 @@ class PostgresOptions(BaseModel, frozen=True, extra="forbid"):
         default=True,
         description="Whether this process runs jobs. If not, it only submits and reads them.",
     )
+    job_types: list[str] | None = Field(
+        default=None,
+        description="The job types that this process runs, for a worker of some types alone. By"
+        " default all that it has handlers for.",
+    )
     lease: float = Field(
         default=6.0,
         ge=1.0,

@@ -25,6 +25,7 @@ from .._model.settings import JobQueueSettings, required, without_input
 from .._model.stats import QueueStats
 from .._model.status import PENDING, RUNNING, JobStatus
 from .._text import shown
+from .claims import check_job_types
 from .connections import Connections
 from .keeper import ttl_of
 from .life import Life
@@ -89,6 +90,7 @@ class PostgresJobQueue(Lifecycle):
         return self._connections.awaits_server
 
     def _new_life(self) -> Life:
+        check_job_types(self.name, self.options, self.handlers)
         return Life(
             self,
             self.options,
@@ -225,10 +227,16 @@ class PostgresJobQueue(Lifecycle):
         return QueueStats(
             by_status=counts,
             abandoned=worker.left_behind.count() if worker else 0,
-            slots_in_use=len(worker.running) if worker else 0,
+            slots_in_use=self.running_here,
             concurrency=self.settings.concurrency,
             by_type=await self._records.by_type(sum(counts.values())),
         )
+
+    @property
+    def running_here(self) -> int:
+        """How many jobs run in this process now; unlike :meth:`stats`, it asks no server."""
+        worker = None if self._life is None else self._life.worker
+        return 0 if worker is None else len(worker.running)
 
     def side_task_ages(self) -> dict[str, float]:
         """For a health check: what runs beside the jobs, with the seconds since it last did well.
