@@ -21,10 +21,12 @@ that constructor. An entry point in the group ``stoat_jobs.backends`` names it.
 - :func:`variables_of` gives a job context variables where there is no submitter's.
 - :class:`LeftBehind` counts handlers that go on without their jobs. :class:`Watchdog` logs what
   blocks the event loop. :func:`asyncio_loop` and :func:`check_loop` refuse wrong loops.
+- :class:`WorkerProcess` is for a worker command of your own; ``stoat-jobs worker`` uses it.
 """
 
 from __future__ import annotations
 
+from ._app.as_worker import WorkerProcess
 from ._backends.asyncio_queue import AsyncioJobQueue
 from ._backends.loop_checks import asyncio_loop, check_loop
 from ._backends.loop_watchdog import Watchdog
@@ -91,6 +93,7 @@ __all__ = [
     "StoredJobQueue",
     "Submission",
     "Watchdog",
+    "WorkerProcess",
     "as_datetime",
     "asyncio_loop",
     "check_loop",

@@ -15,7 +15,7 @@ from typing import Any, cast
 from .._jobs.handlers import JobHandlers, LentHandlers
 from .._jobs.protocols import AsyncJobQueue, JobBackend
 from .._model.settings import JobQueueSettings
-from .entry_points import create_queue
+from .as_worker import admit, build_queue
 from .get_queue import belongs_to, injected, key_of, put_on
 from .server_processes import warn_of_several
 
@@ -107,8 +107,9 @@ async def _lifespan(
 ) -> AsyncIterator[dict[str, AsyncJobQueue]]:
     _check_app(app)
     chosen = injected(app, queue, key)
+    is_built_here = chosen is None
     if chosen is None:
-        chosen = create_queue(handlers, settings, observers)
+        chosen = build_queue(handlers, settings, observers)
     elif queue is not None or belongs_to(chosen, app):
         _check_unused(settings, observers, given=queue is not None)
     if queue is not None:
@@ -119,6 +120,7 @@ async def _lifespan(
             backend = cast(JobBackend, chosen)
             stack.enter_context(_with_app(backend, app))
             stack.enter_context(_lent(backend, handlers))
+            admit(backend, key, is_built_here=is_built_here)
             if not backend.started:
                 warn_of_several(backend)
                 await stack.enter_async_context(backend)
