@@ -18,6 +18,7 @@ from .postgres import command as postgres
 from .stored import command as stored
 from .terminal.output import discard_output
 from .watch import command as watch
+from .worker import command as worker
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     postgres.add_to(commands)
     stored.add_to(commands)
     watch.add_to(commands)
+    worker.add_to(commands)
     return parser
 
 
