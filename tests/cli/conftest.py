@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -13,6 +14,7 @@ import pytest
 from ..support.programs import ENDLESS_BYTES, Command, Start
 from ..support.stand_in import StandIn
 from ..support.terminal import StartTerminal, Terminal
+from ..support.worker_apps import Worker, kill_group, make
 
 
 @pytest.fixture
@@ -38,6 +40,29 @@ def start(environment: dict[str, str]) -> Iterator[Start]:
             return stack.enter_context(
                 Command(program, env={**environment, **variables}, pipesize=pipesize)
             )
+
+        yield start
+
+
+@pytest.fixture
+def worker(environment: dict[str, str], tmp_path: Path) -> Iterator[Worker]:
+    """Starts `stoat-jobs worker ARGUMENTS` in a folder that has the apps; all output is one."""
+    make(tmp_path)
+    with ExitStack() as stack:
+
+        def start(*arguments: str, **variables: str) -> Command:
+            program = [sys.executable, "-m", "stoat_jobs", "worker", *arguments]
+            path = os.pathsep.join([str(tmp_path), environment.get("PYTHONPATH", "")])
+            command = Command(
+                program,
+                cwd=tmp_path,
+                env={**environment, "PYTHONPATH": path, **variables},
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            stack.enter_context(command)
+            stack.callback(kill_group, command.process.pid)
+            return command
 
         yield start
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from .environments import install
+from .programs import Command
+
+Worker = Callable[..., Command]
+"""Starts a worker with these arguments and variables."""
+
+LOOPS = ["asyncio", "uvloop"]
 
 BACKEND = """
 import json, os
@@ -82,9 +92,54 @@ def create_app():
     return app
 """
 
+IN_PROCESS = """
+from functools import partial
+from starlette.applications import Starlette
+from stoat_jobs import JobQueueSettings, lifespan
+settings = JobQueueSettings(backend={backend!r}, url={url!r})
+app = Starlette(lifespan=partial(lifespan, settings=settings))
+"""
+
+STARTING = """
+import asyncio
+from contextlib import asynccontextmanager
+from starlette.applications import Starlette
+@asynccontextmanager
+async def life(app):
+    print("starting", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("tidied", flush=True)
+    yield
+app = Starlette(lifespan=life)
+"""
+
 
 def make(folder: Path, **modules: str) -> None:
     """Put the backend ``shared``, the app ``shop:app`` and *modules* into *folder*."""
     install(folder, "shared-backend", "shared = shared_backend:SharedQueue\n")
     for name, source in {"shared_backend": BACKEND, "shop": SHOP, **modules}.items():
         (folder / f"{name}.py").write_text(source)
+
+
+def kill_group(pid: int) -> None:
+    """End also what a command has started, if it has not done so itself."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def ended(command: Command) -> tuple[int, str]:
+    """The exit code, and all output."""
+    code, out, _ = command.finish()
+    return code, out
+
+
+def last_line(command: Command, code: int) -> str:
+    """The last line of a worker that ends with *code*, without its beginning."""
+    found, out = ended(command)
+    assert found == code, out
+    assert "Traceback" not in out
+    start, _, text = out.rstrip("\n").rpartition("\n")[2].partition("stoat-jobs worker: ")
+    assert (start, bool(text)) == ("", True), out
+    return text
