@@ -28,7 +28,7 @@ async def loud(scope, receive, send):
 @asynccontextmanager
 async def fails_first(app):
     async with lifespan(app, handlers=handlers, settings=settings) as state:
-        raise KeyError("DATABASE\\x1b")
+        raise KeyError("DATABASE")
         yield state
 
 @asynccontextmanager
@@ -49,7 +49,7 @@ async def broken():
 
 async def says_why(scope, receive, send):
     await receive()
-    await send({"type": "lifespan.startup.failed", "message": "no\\nlicence\\n"})
+    await send({"type": "lifespan.startup.failed", "message": "no\\nlicence \\x1b[2J\\n"})
 
 first = Starlette(lifespan=fails_first)
 last = Starlette(lifespan=fails_last)
@@ -76,10 +76,10 @@ async def leaves(scope, receive, send):
         (
             "first",
             1,
-            r"the app's lifespan failed at startup: KeyError: 'DATABASE.+x1b' \(apps\.py, line \d+\)",
+            r"the app's lifespan failed at startup: KeyError: 'DATABASE' \(apps\.py, line \d+\)",
         ),
         ("leaves", 1, "the app's lifespan ended before it was told to: it did not say why"),
-        ("says_why", 1, "the app's lifespan failed at startup: licence"),
+        ("says_why", 1, r"the app's lifespan failed at startup: licence \\x1b\[2J"),
         (
             "group",
             1,
