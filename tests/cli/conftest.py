@@ -14,7 +14,7 @@ import pytest
 from ..support.programs import ENDLESS_BYTES, Command, Start
 from ..support.stand_in import StandIn
 from ..support.terminal import StartTerminal, Terminal
-from ..support.worker_apps import Worker, kill_group, make
+from ..support.worker_apps import Worker, WorkerCommand, kill_group, make
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def worker(environment: dict[str, str], tmp_path: Path) -> Iterator[Worker]:
         def start(*arguments: str, **variables: str) -> Command:
             program = [sys.executable, "-m", "stoat_jobs", "worker", *arguments]
             path = os.pathsep.join([str(tmp_path), environment.get("PYTHONPATH", "")])
-            command = Command(
+            command = WorkerCommand(
                 program,
                 cwd=tmp_path,
                 env={**environment, "PYTHONPATH": path, **variables},

@@ -123,6 +123,13 @@ def make(folder: Path, **modules: str) -> None:
         (folder / f"{name}.py").write_text(source)
 
 
+class WorkerCommand(Command):
+    """A worker that leads a group of processes; one that hangs is killed with what it started."""
+
+    def kill(self) -> None:
+        kill_group(self.process.pid)
+
+
 def kill_group(pid: int) -> None:
     """End also what a command has started, if it has not done so itself."""
     with suppress(ProcessLookupError):
