@@ -189,9 +189,11 @@ async def test_without_a_free_connection_the_start_says_so(
     own_cluster.sql("ALTER DATABASE jobs CONNECTION LIMIT 1")
     first = connections(own_cluster.url)
     await first.open()
-    monkeypatch.setattr(module, "_START", 0.5)
-    assert "the server has no connection left" in await refusal(own_cluster.url)
-    await first.close(1)
+    monkeypatch.setattr(module, "_START", 3.0)
+    try:
+        assert "the server has no connection left" in await refusal(own_cluster.url)
+    finally:
+        await first.close(1)
 
 
 async def test_the_start_of_a_queue_keeps_the_password_to_itself(

@@ -259,7 +259,8 @@ class BackendClashError(BackendError):
 
     def __init__(self, name: str, claimants: Sequence[str]) -> None:
         super().__init__(name, f"is claimed by {' and '.join(claimants)}; uninstall one of them")
-        self.args = (name, claimants)
+        # Here and below: `args` is what this class was given, so that a copy can be made of it.
+        Exception.__init__(self, name, claimants)
         self.claimants: tuple[str, ...] = tuple(claimants)
 
 
@@ -276,7 +277,7 @@ class BackendImportError(BackendError):
         if extras:
             reason += f'; try: pip install "{distribution}[{",".join(extras)}]"'
         super().__init__(name, reason)
-        self.args = (name, distribution, cause, extras)
+        Exception.__init__(self, name, distribution, cause, extras)
         self.distribution = distribution
         self.cause = cause
         self.extras: tuple[str, ...] = tuple(extras)
@@ -287,7 +288,7 @@ class BackendStartError(BackendError):
 
     def __init__(self, name: str, cause: str) -> None:
         super().__init__(name, f"cannot start: {cause}")
-        self.args = (name, cause)
+        Exception.__init__(self, name, cause)
         self.cause = cause
 
 
@@ -296,7 +297,7 @@ class QueueStartedError(BackendError):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "is started already; start a queue once, and share it")
-        self.args = (name,)
+        Exception.__init__(self, name)
 
 
 class QueueNotStartedError(BackendError):
@@ -308,7 +309,7 @@ class QueueNotStartedError(BackendError):
             "accepts no jobs before its start: run the app's lifespan, or enter the queue with"
             " `async with queue:`",
         )
-        self.args = (name,)
+        Exception.__init__(self, name)
 
 
 class JobNotKeptError(BackendError):
@@ -316,7 +317,7 @@ class JobNotKeptError(BackendError):
 
     def __init__(self, name: str, cause: str) -> None:
         super().__init__(name, f"cannot keep a job: {cause}")
-        self.args = (name, cause)
+        Exception.__init__(self, name, cause)
         self.cause = cause
 
 
@@ -329,7 +330,7 @@ class NoTransactionsError(BackendError, TypeError):
             "has no transactions to join: leave out `connection`, or use a backend with the"
             " capability joins_transactions, such as postgres",
         )
-        self.args = (name,)
+        Exception.__init__(self, name)
 
 
 class JobFailedError(JobsError):

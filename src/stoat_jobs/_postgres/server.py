@@ -99,13 +99,18 @@ class Server:
 
         A server that has no connection left, or is starting, is asked again.
         """
-        deadline = asyncio.get_running_loop().time() + seconds
+        deadline, busy = asyncio.get_running_loop().time() + seconds, None
         while True:
             try:
                 return await self._any_host(deadline)
             except asyncpg.PostgresError as error:
                 if sqlstate_of(error) not in _BUSY or _left(deadline) <= _PAUSE:
                     raise
+                busy = error
+            except TimeoutError:
+                if busy is not None:  # which says more
+                    raise busy from None
+                raise
             await asyncio.sleep(_PAUSE)
 
     async def _any_host(self, deadline: float) -> Any:
