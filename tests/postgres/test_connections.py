@@ -46,7 +46,7 @@ async def test_no_more_than_the_pool_has(url: str) -> None:
 
 async def test_a_statement_is_bounded(url: str) -> None:
     """By a third of the lease, or by what is said; then its connection is gone."""
-    async with opened(url, lease=1.0) as used:
+    async with opened(url, lease=3.0) as used:
         pid = await pid_of(used)
         with pytest.raises(TimeoutError, match="has not answered for 0.3 s"):
             await used.fetch("SELECT pg_sleep(60)")
@@ -60,7 +60,7 @@ async def test_a_statement_is_bounded(url: str) -> None:
 
 async def test_a_server_that_does_not_answer_is_left(own_cluster: Cluster) -> None:
     """Statements, new connections and the close are bounded; when it answers, all is well."""
-    used = connections(own_cluster.url, lease=1.0)
+    used = connections(own_cluster.url, lease=3.0)
     await used.open()
     await used.fetch("SELECT 1")
     own_cluster.freeze()
@@ -257,7 +257,7 @@ def test_it_is_opened_again_on_another_loop(run: Any, url: str) -> None:
         import uvloop
 
         run = uvloop.run
-    used = connections(url, lease=1.0)
+    used = connections(url, lease=6.0)
 
     async def life() -> None:
         await used.open()
