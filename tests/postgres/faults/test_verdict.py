@@ -137,3 +137,12 @@ def test_lines_are_read_as_they_are_written(tmp_path: Path) -> None:
         file.write(b'art", "job": "3"}\n')
     assert [entry["job"] for entry in books.entries("start")] == ["1", "2", "3"]
     assert [entry["job"] for entry in books.entries("start", job="2")] == ["2"]
+
+
+def test_a_cancel_whose_answer_was_lost_may_be_told_twice() -> None:
+    """But not three times, and no other end twice."""
+    cancelled = event("finished", job="2", record=record(job_id="2", status="cancelled"))
+    told_of_two = "observers were told of two ends"
+    assert told_of_two not in faults(cancelled, cancelled)
+    assert told_of_two in faults(cancelled, cancelled, cancelled)
+    assert told_of_two in faults(cancelled, cancelled, event("start", job="2", run="x", attempt=0))
