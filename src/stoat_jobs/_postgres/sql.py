@@ -47,10 +47,12 @@ class Sql:
         self._write_keys()
         self._write_claiming()
         self._write_leaving()
+        self._write_giving_back()
         self._write_running()
         self._write_ending()
         self._write_cancelling()
         self._write_keeping()
+        self._write_sweeping()
 
     def _notice(self, letter: str, table: str, where: str = "true") -> str:
         """An expression that sends one notice with the ids in *table*, if there are any."""
@@ -155,6 +157,8 @@ WITH gone AS (
 SELECT buried.*, {self._notice("j", "buried")} FROM buried"""
         """What the engine has given, and nobody may run: it is gone, was cancelled while its
         worker died, or was lost too often."""
+
+    def _write_giving_back(self) -> None:
         self.put_aside = f"""
 WITH back AS (
     UPDATE {self._queue} SET status = 'queued', queue_manager_id = NULL, slot = NULL,
@@ -309,6 +313,8 @@ WITH gone AS (
 )
 SELECT count(*) AS number FROM gone"""
         """The engine's log, which grows for ever, and which nobody here reads."""
+
+    def _write_sweeping(self) -> None:
         self.sweep = f"""
 WITH lost AS (
     SELECT seq FROM {self._job} AS job WHERE {LIVE}
